@@ -1,0 +1,120 @@
+//! A SQLite database whose waiting writers share one fsync.
+//!
+//! One thread owns the writing connection. It takes every transaction that is waiting, runs each
+//! in a savepoint of its own, so that one failing does not fail its neighbours, and commits them
+//! together: `synchronous=FULL` makes that one fsync for all. Readers have connections apart.
+//! It knows neither shops nor queues: a job is a closure over a connection.
+
+mod open;
+mod readers;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+pub use rusqlite;
+use rusqlite::Connection;
+
+use readers::Readers;
+use writer::Writer;
+pub use writer::Stats;
+
+/// Why a job has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite refused: the job's own statement, or the commit.
+    #[error("sqlite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A pragma or version is not what durability needs.
+    #[error("{path}: {what} is {found}, expected {expected}")]
+    NotDurable {
+        /// The database.
+        path: PathBuf,
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        found: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a database thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The database is closed, or the job panicked.
+    #[error("the database is closed")]
+    Closed,
+}
+
+/// How many transactions may share a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// All that are waiting, up to 256.
+    Group,
+    /// One each: for comparison only.
+    Each,
+}
+
+/// How to open a database.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How transactions share commits.
+    pub commit: Commit,
+    /// Connections for reading, each with its thread.
+    pub readers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { commit: Commit::Group, readers: 1 }
+    }
+}
+
+/// An open database: one writer, some readers.
+pub struct Database {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl Database {
+    /// Opens or creates the file and runs the migrations it has not seen: statement batches,
+    /// counted by `user_version`.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, a migration fails, or a pragma that durability needs does not
+    /// read back as set.
+    pub fn open(path: &Path, migrations: &[&str], options: Options) -> Result<Self, Error> {
+        let connection = open::writing(path, migrations)?;
+        let writer = Writer::start(connection, options.commit)?;
+        let readers = Readers::start(path, options.readers.max(1))?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Runs a transaction and returns when it is durable. An error rolls back this job alone.
+    ///
+    /// # Errors
+    /// The job's own error, or the shared commit's.
+    pub async fn write<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.writer.run(job).await
+    }
+
+    /// Runs a query on a reading connection; it sees all that was durable before.
+    ///
+    /// # Errors
+    /// The query's own error.
+    pub async fn read<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.readers.run(job).await
+    }
+
+    /// Commits and transactions so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.writer.stats()
+    }
+}

@@ -1,0 +1,22 @@
+//! The business, written once: who may buy, what was ordered, whether it was paid.
+//!
+//! Every architecture wires the same three services; they differ only in who answers the ports
+//! ([`Auth`], [`Orders`], [`Payments`]). This crate does no I/O and names no technology: storage
+//! and the card network are ports too.
+
+pub mod auth;
+mod error;
+pub mod orders;
+pub mod payments;
+mod time;
+
+pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore};
+pub use error::{Error, Result};
+pub use orders::{
+    Handover, Item, Order, OrderId, OrderService, OrderStatus, OrderStore, Orders, Outbox, Page,
+    PlaceOrder, Placed, Reader,
+};
+pub use payments::{
+    CardNetwork, Charge, Charged, PaymentService, PaymentStore, Payments, Settlement, Verdict,
+};
+pub use time::{Micros, now_us};

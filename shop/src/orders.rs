@@ -1,0 +1,155 @@
+//! What was ordered, and what became of it.
+
+mod place;
+mod service;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Charge, Micros, Result, Settlement, UserId};
+
+pub use place::{Item, PlaceOrder};
+pub use service::OrderService;
+
+/// Identifies an order. Version 7: sorts by the time it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrderId(pub Uuid);
+
+/// How far an order has come. Legal moves: pending → paid, pending → declined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderStatus {
+    /// Accepted; the money is not decided.
+    Pending,
+    /// The money is captured.
+    Paid,
+    /// The card network refused.
+    Declined,
+}
+
+impl OrderStatus {
+    /// The word used in storage and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::Declined => "declined",
+        }
+    }
+}
+
+/// An order as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its identity.
+    pub id: OrderId,
+    /// The client's idempotency key; globally unique, because the charge carries it too.
+    pub key: String,
+    /// Who ordered.
+    pub customer: UserId,
+    /// A digest of what was asked, to tell a repetition from a different order.
+    pub fingerprint: String,
+    /// What was ordered.
+    pub items: Vec<Item>,
+    /// The sum to be captured, in cents.
+    pub total_cents: i64,
+    /// The card to charge; forgotten (`None`) when the order settles.
+    pub card: Option<String>,
+    /// How far it has come.
+    pub status: OrderStatus,
+    /// The card network's reference, once paid.
+    pub charge_id: Option<String>,
+    /// When it was accepted.
+    pub created_at: Micros,
+    /// When it reached its final state.
+    pub settled_at: Option<Micros>,
+}
+
+impl Order {
+    /// The charge that pays for this order; `None` once it has settled.
+    #[must_use]
+    pub fn charge(&self) -> Option<Charge> {
+        let card = self.card.clone()?;
+        Some(Charge { key: self.key.clone(), amount_cents: self.total_cents, card })
+    }
+}
+
+/// Whose orders a reader may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Their own.
+    Customer(UserId),
+    /// All of them (the audit).
+    Operator,
+}
+
+/// A page of orders, oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page {
+    /// At most as many as were asked for.
+    pub orders: Vec<Order>,
+    /// Ask for what comes after this; `None` on the last page.
+    pub next: Option<OrderId>,
+}
+
+/// Whether the insertion of an order also commits the duty to hand its charge over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// The caller charges in the same call.
+    Direct,
+    /// A row in the outbox, in the order's own transaction; a relay hands it over later.
+    Outbox,
+}
+
+/// What an insertion found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// The order is new.
+    New(Order),
+    /// The key was there already, with this order.
+    Existing(Order),
+}
+
+/// The service that knows orders.
+#[async_trait]
+pub trait Orders: Send + Sync {
+    /// Places an order once per key. Errors: `Unauthenticated`, `Invalid`, `KeyReused`, `Busy`,
+    /// `Unavailable`, `TimedOut`.
+    async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order>;
+    /// Brings an order to its final state, once; repeating it changes nothing.
+    async fn settle(&self, settlement: Settlement) -> Result<Order>;
+    /// One order of the token's owner. Errors: `Unauthenticated`, `NotFound`.
+    async fn get(&self, token: &str, id: OrderId) -> Result<Order>;
+    /// A page of the token's orders: the owner's, or all for the operator.
+    async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page>;
+}
+
+/// Where orders are remembered. Returned means durable.
+#[async_trait]
+pub trait OrderStore: Send + Sync {
+    /// Adds an order, or finds the one that holds its key.
+    async fn insert(&self, order: Order, handover: Handover) -> Result<Placed>;
+    /// Moves the order with this key from pending to its final state and forgets the card; returns
+    /// it as it then is. An order that is final already stays. Errors: `NotFound`.
+    async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order>;
+    /// One order, if this reader may see it.
+    async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>>;
+    /// At most `limit` orders that this reader may see, in order of id, after `after`.
+    async fn list(&self, reader: Reader, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>>;
+    /// At most `limit` pending orders that were created before `before`, oldest first.
+    async fn pending(&self, before: Micros, limit: u32) -> Result<Vec<Order>>;
+}
+
+/// The charges that are owed to the payments service but not handed over (transactional outbox).
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// At most `limit` charges with their row numbers, oldest first.
+    async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Charge)>>;
+    /// Forgets these rows: their charges are in durable hands.
+    async fn sent(&self, rows: Vec<i64>) -> Result<()>;
+    /// How many wait.
+    async fn depth(&self) -> Result<u64>;
+}

@@ -1,0 +1,122 @@
+//! The workflow at the heart: verify, insert as pending, charge; settle now or later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Handover, Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader};
+use crate::{Auth, Charged, Error, Payments, Result, Settlement, Verdict, now_us};
+
+/// The most orders on one page.
+pub const PAGE_MAX: u32 = 1_000;
+/// Pending orders that one pass of the recovery takes up.
+const RECOVERY_BATCH: u32 = 100;
+
+/// Orders over a store, a service that knows customers and one that takes money.
+pub struct OrderService {
+    auth: Arc<dyn Auth>,
+    store: Arc<dyn OrderStore>,
+    payments: Arc<dyn Payments>,
+    operator_token: String,
+}
+
+impl OrderService {
+    /// The service over these parts. Whoever shows `operator_token` may read all orders; an empty
+    /// one belongs to nobody.
+    #[must_use]
+    pub fn new(
+        auth: Arc<dyn Auth>,
+        store: Arc<dyn OrderStore>,
+        payments: Arc<dyn Payments>,
+        operator_token: String,
+    ) -> Self {
+        Self { auth, store, payments, operator_token }
+    }
+
+    /// Charges every order that has been pending for longer than `age`, as a crash or an outage
+    /// may have left it; returns how many settled. Repeating a charge is harmless: it carries the
+    /// order's key.
+    ///
+    /// # Errors
+    /// The first error of the payments service ends the pass: the rest would meet it too.
+    pub async fn recover(&self, age: Duration) -> Result<usize> {
+        let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        let left = self.store.pending(now_us().saturating_sub(age_us), RECOVERY_BATCH).await?;
+        let mut settled = 0;
+        for order in left {
+            let order = self.charge(order).await?;
+            settled += usize::from(order.status != OrderStatus::Pending);
+        }
+        Ok(settled)
+    }
+
+    async fn charge(&self, order: Order) -> Result<Order> {
+        let Some(charge) = order.charge() else { return Ok(order) };
+        match self.payments.charge(charge).await? {
+            Charged::Now(settlement) => self.settle(settlement).await,
+            Charged::Later => Ok(order),
+        }
+    }
+
+    async fn reader(&self, token: &str) -> Result<Reader> {
+        if !self.operator_token.is_empty() && same(token, &self.operator_token) {
+            return Ok(Reader::Operator);
+        }
+        Ok(Reader::Customer(self.auth.verify(token).await?))
+    }
+}
+
+#[async_trait]
+impl Orders for OrderService {
+    async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order> {
+        let customer = self.auth.verify(token).await?;
+        let asked = request.order(customer)?;
+        let fingerprint = asked.fingerprint.clone();
+        match self.store.insert(asked, self.payments.handover()).await? {
+            Placed::New(order) => self.charge(order).await,
+            Placed::Existing(order) => {
+                if order.customer != customer || order.fingerprint != fingerprint {
+                    return Err(Error::KeyReused);
+                }
+                self.charge(order).await
+            }
+        }
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Order> {
+        let verdict = settlement.verdict.clone();
+        let order = self.store.settle(settlement, now_us()).await?;
+        let agrees = match (&verdict, order.status) {
+            (Verdict::Paid { charge_id }, OrderStatus::Paid) => {
+                order.charge_id.as_ref() == Some(charge_id)
+            }
+            (Verdict::Declined, OrderStatus::Declined) => true,
+            _ => false,
+        };
+        if agrees {
+            return Ok(order);
+        }
+        let text = format!("order {} is {:?} but was settled as {verdict:?}", order.key, order.status);
+        Err(Error::Internal(text))
+    }
+
+    async fn get(&self, token: &str, id: OrderId) -> Result<Order> {
+        let reader = self.reader(token).await?;
+        self.store.get(reader, id).await?.ok_or(Error::NotFound)
+    }
+
+    async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page> {
+        let reader = self.reader(token).await?;
+        let limit = limit.clamp(1, PAGE_MAX);
+        let orders = self.store.list(reader, after, limit).await?;
+        let full = orders.len() == limit as usize;
+        let next = if full { orders.last().map(|o| o.id) } else { None };
+        Ok(Page { orders, next })
+    }
+}
+
+/// Compares in time that does not depend on where the two differ.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |d, (x, y)| d | (x ^ y)) == 0
+}
