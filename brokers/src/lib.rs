@@ -1,1 +1,40 @@
-//! Placeholder.
+//! How messages travel: the port, its adapters, and the embedded durable broker.
+//!
+//! Bytes and typed topics only: this crate knows no shop. Delivery is at least once, so a consumer
+//! must be idempotent; publishing twice stores two messages.
+
+pub mod channel;
+pub mod embedded;
+mod error;
+mod lane;
+mod port;
+mod settings;
+mod topic;
+
+use std::sync::Arc;
+
+pub use error::{Error, Result};
+pub use port::{
+    Broker, DeadLetter, Delivery, Depth, Failure, Message, Micros, Receipt, SubscribeOptions,
+    Subscription,
+};
+pub use settings::{Backoff, Settings};
+pub use topic::{Inbox, Received, Topic};
+
+/// Connects to the broker that the URL's scheme names: `embedded://HOST:PORT`, or `channel:` for a
+/// new one inside this process.
+///
+/// # Errors
+/// `Invalid` for a scheme that is not known, `Unavailable` if nobody answers within 5 s.
+pub async fn connect(url: &str) -> Result<Arc<dyn Broker>> {
+    if let Some(address) = url.strip_prefix("embedded://") {
+        return Ok(Arc::new(embedded::Client::connect(address.trim_end_matches('/')).await?));
+    }
+    if url == "channel:" {
+        return Ok(Arc::new(channel::Channel::new(Settings::default())));
+    }
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    Err(Error::Invalid(format!(
+        "unknown broker `{scheme}:`; known are embedded://HOST:PORT and channel:"
+    )))
+}

@@ -15,8 +15,8 @@ pub use rusqlite;
 use rusqlite::Connection;
 
 use readers::Readers;
-use writer::Writer;
 pub use writer::Stats;
+use writer::Writer;
 
 /// Why a job has no result.
 #[derive(Debug, thiserror::Error)]

@@ -62,8 +62,9 @@ fn migrate(connection: &Connection, migrations: &[&str]) -> Result<(), Error> {
     let seen: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     for (number, batch) in migrations.iter().enumerate().skip(seen as usize) {
         let count = number + 1;
-        connection
-            .execute_batch(&format!("begin immediate; {batch}; pragma user_version = {count}; commit"))?;
+        connection.execute_batch(&format!(
+            "begin immediate; {batch}; pragma user_version = {count}; commit"
+        ))?;
     }
     Ok(())
 }

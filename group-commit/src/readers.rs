@@ -1,5 +1,6 @@
 //! Threads that read, each with its connection.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -25,9 +26,8 @@ impl Readers {
         for number in 0..count {
             let connection = open::reading(path)?;
             let waiting = Arc::clone(&waiting);
-            let next = move || {
-                waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
-            };
+            let next =
+                move || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
             thread::Builder::new().name(format!("db-read-{number}")).spawn(move || {
                 while let Some(job) = next() {
                     job(&connection);
@@ -45,9 +45,10 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // A caller that has gone away wants no answer.
-            let _ = reply.send(job(connection));
+            let _ = reply.send(catch_unwind(AssertUnwindSafe(|| job(connection))));
         });
         self.jobs.send(job).await.map_err(|_| Error::Closed)?;
-        Ok(answer.await.map_err(|_| Error::Closed)??)
+        let outcome = answer.await.map_err(|_| Error::Closed)?;
+        Ok(outcome.map_err(|_panic| Error::Closed)??)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use rusqlite::Connection;
+use rusqlite::ffi::{SQLITE_ERROR, SQLITE_MISUSE};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Commit, Error};
@@ -94,66 +95,77 @@ fn write_all(
         {
             batch.push(job);
         }
-        let count = batch.len() as u64;
-        if write_batch(connection, &mut batch) {
-            counters.commits.fetch_add(1, Ordering::Relaxed);
-            counters.transactions.fetch_add(count, Ordering::Relaxed);
-        }
+        write_batch(connection, &mut batch, counters);
     }
 }
 
-/// Runs a batch and answers its callers; true if it was committed.
-fn write_batch(connection: &Connection, batch: &mut Vec<Job>) -> bool {
+/// Runs a batch, counts it if it is committed, and only then answers its callers.
+fn write_batch(connection: &Connection, batch: &mut Vec<Job>, counters: &Counters) {
     if let Err(error) = connection.execute_batch("begin immediate") {
         refuse(batch.drain(..).map(|job| job.reply), &error);
-        return false;
+        return;
     }
     let mut done = Vec::with_capacity(batch.len());
-    for job in batch.drain(..) {
-        // A full disk may have ended the whole transaction: then nothing more may run, for it
-        // would commit on its own.
-        let outcome = if connection.is_autocommit() {
-            Err(Error::Closed)
-        } else {
-            in_savepoint(connection, job.work)
-        };
-        done.push((outcome, job.reply));
+    let mut jobs = batch.drain(..);
+    let mut ended = Ok(());
+    for job in jobs.by_ref() {
+        let outcome = in_savepoint(connection, job.work);
+        let reply = job.reply;
+        match outcome {
+            Ok(outcome) => done.push((outcome, reply)),
+            Err(error) => {
+                done.push((Err(Error::Closed), reply));
+                ended = Err(error);
+                break;
+            }
+        }
     }
-    if let Err(error) = connection.execute_batch("commit") {
-        // What was not committed is undone, so that the next batch begins clean.
+    let ended = ended.and_then(|()| connection.execute_batch("commit"));
+    if let Err(error) = ended {
+        // What was not committed is undone, so that the next batch begins clean. SQLite may have
+        // done that already.
         let _ = connection.execute_batch("rollback");
-        refuse(done.into_iter().map(|(_, reply)| reply), &error);
-        return false;
+        refuse(done.into_iter().map(|(_, reply)| reply).chain(jobs.map(|job| job.reply)), &error);
+        return;
     }
+    counters.commits.fetch_add(1, Ordering::Relaxed);
+    counters.transactions.fetch_add(done.len() as u64, Ordering::Relaxed);
     for (outcome, reply) in done {
         // A caller that has gone away wants no answer.
         let _ = reply.send(outcome);
     }
-    true
 }
 
-fn in_savepoint(connection: &Connection, work: Work) -> Outcome {
+/// The job's outcome; an outer error if the whole transaction cannot go on, because the job could
+/// not be undone alone. A full disk is such a case: SQLite then rolls back everything itself, and
+/// whatever ran next would commit on its own.
+fn in_savepoint(connection: &Connection, work: Work) -> rusqlite::Result<Outcome> {
     connection.prepare_cached("savepoint job")?.execute([])?;
     let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)));
+    if connection.is_autocommit() {
+        let why = outcome.ok().and_then(Result::err);
+        return Err(why.unwrap_or_else(|| {
+            failure(SQLITE_MISUSE, "a job ended the shared transaction".to_owned())
+        }));
+    }
     if !matches!(outcome, Ok(Ok(_))) {
         connection.prepare_cached("rollback to job")?.execute([])?;
     }
     connection.prepare_cached("release job")?.execute([])?;
-    match outcome {
-        Ok(result) => Ok(result?),
+    Ok(match outcome {
+        Ok(result) => result.map_err(Error::Sqlite),
         Err(_panic) => Err(Error::Closed),
+    })
+}
+
+/// Tells every caller why; `rusqlite::Error` cannot be copied, so its code and text are.
+fn refuse(replies: impl Iterator<Item = oneshot::Sender<Outcome>>, error: &rusqlite::Error) {
+    let code = error.sqlite_error().map_or(SQLITE_ERROR, |e| e.extended_code);
+    for reply in replies {
+        let _ = reply.send(Err(Error::Sqlite(failure(code, error.to_string()))));
     }
 }
 
-/// Tells every caller why; `rusqlite::Error` cannot be copied, so its text is.
-fn refuse(replies: impl Iterator<Item = oneshot::Sender<Outcome>>, error: &rusqlite::Error) {
-    let code = error.sqlite_error().copied();
-    for reply in replies {
-        let text = Some(error.to_string());
-        let copy = match code {
-            Some(code) => rusqlite::Error::SqliteFailure(code, text),
-            None => rusqlite::Error::InvalidParameterName(error.to_string()),
-        };
-        let _ = reply.send(Err(Error::Sqlite(copy)));
-    }
+fn failure(extended_code: i32, text: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(extended_code), Some(text))
 }

@@ -1,7 +1,9 @@
 //! What a group commit promises.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 
+use group_commit::rusqlite::Connection;
 use group_commit::{Commit, Database, Error, Options};
 
 const TABLE: &str = "create table t (n integer primary key) strict";
@@ -12,9 +14,9 @@ fn open(dir: &tempfile::TempDir) -> Database {
 
 fn insert(db: &Arc<Database>, n: i64) -> tokio::task::JoinHandle<Result<usize, Error>> {
     let db = Arc::clone(db);
-    tokio::spawn(async move {
-        db.write(move |c| c.execute("insert into t values (?1)", [n])).await
-    })
+    tokio::spawn(
+        async move { db.write(move |c| c.execute("insert into t values (?1)", [n])).await },
+    )
 }
 
 async fn count(db: &Database) -> i64 {
@@ -61,26 +63,85 @@ async fn a_job_that_fails_half_way_or_panics_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_query_that_panics_does_not_stop_the_readers() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    let panicked: Result<(), _> = db.read(|_| panic!("on purpose")).await;
+    assert!(matches!(panicked, Err(Error::Closed)));
+    assert_eq!(count(&db).await, 0);
+}
+
+/// Inserts blobs of a page each.
+fn fill(rows: i64) -> impl FnOnce(&Connection) -> group_commit::rusqlite::Result<()> {
+    move |c| {
+        for _ in 0..rows {
+            c.execute("insert into b values (randomblob(4000))", [])?;
+        }
+        Ok(())
+    }
+}
+
+async fn limit_pages(db: &Database, pages: i64) {
+    db.write(move |c| c.pragma_update(None, "max_page_count", pages)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_database_refuses_and_recovers() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(&dir);
-    let fill = |rows: i64| {
-        move |c: &group_commit::rusqlite::Connection| {
-            c.execute_batch("create table if not exists b (x blob)")?;
-            for _ in 0..rows {
-                c.execute("insert into b values (randomblob(4000))", [])?;
-            }
-            Ok(())
-        }
-    };
-    db.write(|c| c.pragma_update(None, "max_page_count", 50)).await.unwrap();
+    db.write(|c| c.execute_batch("create table b (x blob)")).await.unwrap();
+    limit_pages(&db, 50).await;
     let error = db.write(fill(100)).await.unwrap_err();
     assert!(error.to_string().contains("full"), "{error}");
-    db.write(|c| c.pragma_update(None, "max_page_count", 5_000)).await.unwrap();
+    limit_pages(&db, 5_000).await;
     db.write(fill(100)).await.unwrap();
     let rows: i64 =
         db.read(|c| c.query_row("select count(*) from b", [], |r| r.get(0))).await.unwrap();
     assert_eq!(rows, 100);
+}
+
+/// SQLite answers a full disk by rolling back the whole transaction, not the savepoint.
+#[tokio::test]
+async fn whoever_shares_a_commit_with_a_full_database_is_told_the_truth() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Arc::new(open(&dir));
+    db.write(|c| c.execute_batch("create table b (x blob)")).await.unwrap();
+    limit_pages(&db, 50).await;
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let (started, running) = tokio::sync::oneshot::channel();
+    let waiting = Arc::clone(&db);
+    let hold = move |_: &Connection| Ok(started.send(()).is_ok() && gate.recv().is_ok());
+    let busy = tokio::spawn(async move { waiting.write(hold).await });
+    running.await.unwrap();
+    let before = (0..20).map(|n| insert(&db, n)).collect::<Vec<_>>();
+    let filling = Arc::clone(&db);
+    let full = tokio::spawn(async move { filling.write(fill(100)).await });
+    let after = (20..40).map(|n| insert(&db, n)).collect::<Vec<_>>();
+    tokio::task::yield_now().await; // every task has queued its job behind the busy writer
+    go.send(()).unwrap();
+    assert!(busy.await.unwrap().unwrap());
+    assert!(full.await.unwrap().is_err());
+    let (mut written, mut refused) = (0, 0);
+    for task in before.into_iter().chain(after) {
+        match task.await.unwrap() {
+            Ok(_) => written += 1,
+            Err(error) => {
+                assert!(error.to_string().contains("full"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 40, "all were waiting, so all shared the commit");
+    assert_eq!(count(&db).await, written);
+}
+
+#[tokio::test]
+async fn a_job_that_commits_is_called_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    let error = db.write(|c| c.execute_batch("commit")).await.unwrap_err();
+    assert!(error.to_string().contains("ended the shared transaction"), "{error}");
+    assert!(db.write(|c| c.execute("insert into t values (1)", [])).await.is_ok());
 }
 
 #[tokio::test]

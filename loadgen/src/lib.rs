@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Scenario in, record out; report from the record alone.
+//!
+//! It shares no type with the systems that it measures: it knows URLs, commands and files.
+
+// what is asked, of whom, when
+pub mod config;
+pub mod profile;
+pub mod scenario;
+pub mod system;
+pub mod workload;
+// one trial
+pub mod attack;
+pub mod cores;
+pub mod fault;
+pub mod fsync;
+pub mod history;
+pub mod launch;
+pub mod ledger;
+pub mod load;
+pub mod prepare;
+pub mod sample;
+pub mod trial;
+pub mod watch;
+// from the record
+pub mod audit;
+pub mod digest;
+pub mod record;
+pub mod report;
+pub mod validity;
+// commands
+pub mod attack_url;
+pub mod doctor;
+pub mod environment;
+pub mod list;
+pub mod run;

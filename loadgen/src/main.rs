@@ -1,2 +1,253 @@
-//! Placeholder.
-fn main() {}
+//! The command line: wires what it is told to the library and turns results into exit codes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use loadgen::attack_url::Attack;
+use loadgen::config::Span;
+use loadgen::run::{Outcome, Run};
+use loadgen::scenario::{Arrivals, Scenario};
+use loadgen::system::SystemSpec;
+use loadgen::{doctor, list, report};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid, 4 an audit is false.";
+const INVALID: u8 = 3;
+const VIOLATED: u8 = 4;
+
+/// Drives one shop, wired in different ways, with the same seeded load, and says what came of it.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run scenarios on systems, record, audit and report
+    #[command(after_help = "Examples:\n  loadgen run steady --system monolith\n  loadgen run spike payment-outage --system monolith --system microservices-async --trials 3\n  loadgen run ./my-scenario.toml --system ./my-system.toml --seed 7")]
+    Run(RunArgs),
+    /// Write the report of a results folder again, from its records alone
+    #[command(after_help = "Example:\n  loadgen report results/latest")]
+    Report {
+        /// A folder that `run` or `attack` wrote
+        folder: PathBuf,
+    },
+    /// List the scenarios and systems of this folder
+    List,
+    /// Say what this machine offers for measuring
+    Doctor {
+        /// Where results (and databases) will be written
+        #[arg(long, default_value = "results")]
+        out: PathBuf,
+    },
+    /// Put open-loop load on any HTTP service
+    #[command(after_help = "Examples:\n  loadgen attack http://127.0.0.1:8080/ --rate 1000 --duration 30s\n  loadgen attack http://127.0.0.1:8080/items --method POST --body '{\"a\":1}' --header 'Content-Type: application/json' --rate 200")]
+    Attack(AttackArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  loadgen completions bash > ~/.local/share/bash-completion/completions/loadgen")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    /// Names in ./scenarios, or paths of scenario files
+    #[arg(required = true)]
+    scenarios: Vec<String>,
+    /// A name in ./systems, or the path of a system file; repeat for more
+    #[arg(long = "system", short, required = true)]
+    systems: Vec<String>,
+    /// Repetitions of each pair; each has the next seed
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    trials: u32,
+    /// Replaces the scenarios' seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The folder of all results
+    #[arg(long, default_value = "results")]
+    out: PathBuf,
+    /// Keep the systems' databases in the record
+    #[arg(long)]
+    keep_data: bool,
+}
+
+#[derive(clap::Args)]
+struct AttackArgs {
+    /// http://host:port/path
+    url: String,
+    /// Arrivals per second
+    #[arg(long, default_value_t = 100.0)]
+    rate: f64,
+    /// For how long: 30s, 5m
+    #[arg(long, default_value = "10s")]
+    duration: Span,
+    /// The method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// A header, `Name: value`; repeat for more
+    #[arg(long)]
+    header: Vec<String>,
+    /// The body
+    #[arg(long, default_value = "")]
+    body: String,
+    /// How arrivals are spaced
+    #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
+    arrivals: Spacing,
+    /// Seed of the arrivals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A request without an answer for this long is unknown
+    #[arg(long, default_value = "5s")]
+    timeout: Span,
+    /// Requests that may be open at once
+    #[arg(long, default_value_t = 4000)]
+    in_flight: u32,
+    /// The folder of all results
+    #[arg(long, default_value = "results")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Spacing {
+    Poisson,
+    Constant,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One thread: the generator's core belongs to the pacer.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(execute(cli.command)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run(args).await,
+        Command::Report { folder } => {
+            report::write(&folder)?;
+            println!("{}", folder.join("report.html").display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::List => {
+            print!("{}", list::text());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor { out } => {
+            for (good, text) in doctor::examine(&out).await?.0 {
+                println!("{} {text}", if good { "ok  " } else { "WARN" });
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Attack(args) => attack(args).await,
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "loadgen", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let read = |name: &String| -> anyhow::Result<Scenario> {
+        let mut scenario = Scenario::read(name)?;
+        scenario.seed = args.seed.unwrap_or(scenario.seed);
+        Ok(scenario)
+    };
+    let scenarios = args.scenarios.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    let systems =
+        args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
+    let run = Run {
+        scenarios,
+        systems,
+        trials: args.trials,
+        out: args.out,
+        keep_data: args.keep_data,
+        command: command_line(),
+    };
+    let (folder, outcome) = run.run(interruption()?).await?;
+    println!("report: {}", folder.join("report.html").display());
+    Ok(exit_code(outcome))
+}
+
+async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
+    let attack = Attack {
+        url: args.url,
+        method: args.method.to_uppercase(),
+        headers: args.header,
+        body: args.body.into_bytes(),
+        rate: args.rate,
+        duration: args.duration,
+        arrivals: match args.arrivals {
+            Spacing::Poisson => Arrivals::Poisson,
+            Spacing::Constant => Arrivals::Constant,
+        },
+        seed: args.seed,
+        timeout: args.timeout,
+        in_flight: args.in_flight,
+        out: args.out,
+        command: command_line(),
+    };
+    let (folder, manifest) = attack.run(interruption()?).await?;
+    for (operation, counts) in &manifest.requests {
+        println!("{operation}: {counts:?}");
+    }
+    println!("send lag: p50 {} µs, p99 {} µs", manifest.generator.lag_p50_us, manifest.generator.lag_p99_us);
+    for reason in &manifest.validity.reasons {
+        println!("INVALID: {reason}");
+    }
+    println!("report: {}", folder.join("report.html").display());
+    let validity = manifest.validity;
+    Ok(exit_code(Outcome {
+        invalid: !validity.valid,
+        violated: false,
+        interrupted: validity.interrupted,
+    }))
+}
+
+fn exit_code(outcome: Outcome) -> ExitCode {
+    if outcome.violated {
+        ExitCode::from(VIOLATED)
+    } else if outcome.invalid || outcome.interrupted {
+        ExitCode::from(INVALID)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// The command line as it can be typed again; the program by its name.
+fn command_line() -> Vec<String> {
+    std::iter::once("loadgen".to_owned()).chain(std::env::args().skip(1)).collect()
+}
+
+/// Becomes true on Ctrl-C or SIGTERM: everything is stopped, and what was measured is written.
+fn interruption() -> anyhow::Result<watch::Receiver<bool>> {
+    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (tell, told) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        eprintln!("stopping; what was measured will be written");
+        let _ = tell.send(true);
+        // Kept alive: a closed channel would read as the last value for ever, which is right.
+        std::future::pending::<()>().await;
+    });
+    Ok(told)
+}

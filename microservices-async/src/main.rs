@@ -1,2 +1,56 @@
-//! Placeholder.
-fn main() {}
+//! Wiring: auth, orders and payments, each a process of its own; orders and payments meet only
+//! through a broker.
+
+mod auth;
+mod consume;
+mod orders;
+mod payments;
+mod queued;
+mod relay;
+mod service;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser};
+use http_server::Listen;
+
+/// One service of the shop.
+///
+/// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth; at least 32 bytes),
+/// TRIPTYCH_OPERATOR_TOKEN (orders; reads all orders; optional).
+#[derive(Parser)]
+#[command(version)]
+enum Service {
+    /// Knows customers
+    Auth(auth::Arguments),
+    /// Knows orders; asks auth, and tells payments by message
+    Orders(orders::Arguments),
+    /// Takes money for the charges that come by message
+    Payments(payments::Arguments),
+}
+
+/// What every service is told.
+#[derive(Args)]
+struct Place {
+    #[command(flatten)]
+    listen: Listen,
+    /// Where this service remembers: sqlite:PATH or memory:
+    #[arg(long, value_name = "URL")]
+    store: String,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let (name, result) = match Service::parse() {
+        Service::Auth(arguments) => ("auth", auth::run(arguments).await),
+        Service::Orders(arguments) => ("orders", orders::run(arguments).await),
+        Service::Payments(arguments) => ("payments", payments::run(arguments).await),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,2 +1,65 @@
-//! Placeholder.
-fn main() {}
+//! Wiring: one process. The three services meet by function calls; only the card network is far.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use http_server::{Listen, Observed, serve, shutdown_signal};
+use shop::auth::{Passwords, Tokens};
+use shop::{AuthService, OrderService, PaymentService, keep_recovering};
+use web::client::{Base, Dependencies, Http, RemoteProvider};
+use web::{Routes, environment, timing};
+
+/// The shop in one process.
+///
+/// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (at least 32 bytes),
+/// TRIPTYCH_OPERATOR_TOKEN (reads all orders; optional).
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    listen: Listen,
+    /// Where everything is remembered: sqlite:PATH or memory:
+    #[arg(long, value_name = "URL")]
+    store: String,
+    /// The card network
+    #[arg(long, value_name = "http://HOST:PORT")]
+    provider: Base,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("monolith: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let shutdown = shutdown_signal().context("cannot wait for signals")?;
+    let stores = stores::open(&arguments.store).context("--store")?;
+    let http = Http::default();
+    let passwords = Passwords::new(environment::parallel_hashes())?;
+    let tokens = Tokens::new(&environment::token_secret()?)?;
+    let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
+    let network = Arc::new(RemoteProvider::new(http.clone(), &arguments.provider));
+    let payments = Arc::new(PaymentService::new(stores.payments, network));
+    let operator = environment::operator_token();
+    let orders =
+        Arc::new(OrderService::new(Arc::clone(&auth) as _, stores.orders, payments, operator));
+    let recovery =
+        keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
+    let routes = Arc::new(Routes::new().accounts(auth).orders(orders));
+    let ready = Arc::new(Dependencies::new(http, &[&arguments.provider]));
+    let observed = Observed::new(routes, ready, Arc::default());
+
+    let listener = arguments.listen.bind()?;
+    eprintln!("monolith: listening on {}", listener.local_addr()?);
+    tokio::spawn(recovery);
+    serve(listener, observed, timing::limits(), shutdown).await?;
+    Ok(())
+}

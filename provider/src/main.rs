@@ -1,2 +1,88 @@
-//! Placeholder.
-fn main() {}
+//! The outside world: a card network that keeps its own fsynced journal of every charge. It knows
+//! no shop, only keys, amounts and cards.
+
+mod charge;
+mod control;
+mod desk;
+mod draw;
+mod http_api;
+mod journal;
+mod latency;
+mod settings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use http_server::{Limits, Listen, Metrics, Observed, serve, shutdown_signal};
+
+use crate::control::Control;
+use crate::desk::Desk;
+use crate::draw::Draws;
+use crate::http_api::Api;
+use crate::journal::Journal;
+use crate::latency::Latency;
+use crate::settings::{Mode, Settings, rate};
+
+/// The outside world answers when it likes: our own time-out is only a bound.
+const REQUEST: Duration = Duration::from_secs(90);
+const CONTROL_TOKEN: &str = "TRIPTYCH_CONTROL_TOKEN";
+
+/// A card network with a latency, a decline rate, an error rate, and a durable journal.
+///
+/// The environment variable TRIPTYCH_CONTROL_TOKEN allows changes by PATCH /control.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    listen: Listen,
+    /// The journal: JSON lines, appended to
+    #[arg(long, value_name = "PATH")]
+    journal: PathBuf,
+    /// constant:20ms, exponential:20ms (mean) or lognormal:20ms,80ms (median, 99th percentile)
+    #[arg(long, default_value = "lognormal:20ms,80ms")]
+    latency: Latency,
+    /// Share of keys that are declined, 0 to 1
+    #[arg(long, default_value = "0.02", value_parser = rate)]
+    decline_rate: f64,
+    /// Share of attempts that are answered 500 before anything is captured, 0 to 1
+    #[arg(long, default_value = "0", value_parser = rate)]
+    error_rate: f64,
+    /// dedupe: a repeated key gets its first result; raw: it is charged again
+    #[arg(long, default_value = "dedupe")]
+    mode: Mode,
+    /// Fixes verdict, latency and errors of every key
+    #[arg(long, default_value = "1")]
+    seed: u64,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("provider: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let shutdown = shutdown_signal().context("cannot wait for signals")?;
+    let (journal, history) = Journal::open(&arguments.journal)?;
+    let Arguments { latency, decline_rate, error_rate, mode, seed, .. } = arguments;
+    let settings = Settings { latency, decline_rate, error_rate, mode };
+    let mut metrics = Metrics::default();
+    let desk = Desk::new(journal, history, settings, Draws::new(seed), &mut metrics);
+    let token = std::env::var(CONTROL_TOKEN).ok().filter(|token| !token.is_empty());
+    let api = Arc::new(Api::new(Arc::clone(&desk), Control::new(token)));
+    let observed = Observed::new(api, desk, Arc::new(metrics));
+    let listener = arguments.listen.bind()?;
+    eprintln!("provider: listening on {}", listener.local_addr()?);
+    let limits = Limits { request: REQUEST, ..Limits::default() };
+    serve(listener, observed, limits, shutdown).await?;
+    Ok(())
+}

@@ -14,7 +14,7 @@ pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore}
 pub use error::{Error, Result};
 pub use orders::{
     Handover, Item, Order, OrderId, OrderService, OrderStatus, OrderStore, Orders, Outbox, Page,
-    PlaceOrder, Placed, Reader,
+    PlaceOrder, Placed, Reader, keep_recovering,
 };
 pub use payments::{
     CardNetwork, Charge, Charged, PaymentService, PaymentStore, Payments, Settlement, Verdict,

@@ -1,6 +1,7 @@
 //! What was ordered, and what became of it.
 
 mod place;
+mod recovery;
 mod service;
 
 use async_trait::async_trait;
@@ -10,7 +11,8 @@ use uuid::Uuid;
 use crate::{Charge, Micros, Result, Settlement, UserId};
 
 pub use place::{Item, PlaceOrder};
-pub use service::OrderService;
+pub use recovery::keep_recovering;
+pub use service::{OrderService, PAGE_MAX};
 
 /// Identifies an order. Version 7: sorts by the time it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

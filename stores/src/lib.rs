@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Where the shop remembers: one adapter per database, chosen by the scheme of a URL.
+//!
+//! It answers the shop's storage ports and decides nothing: what an order may become is the shop's
+//! business. Returned means durable, except in memory.
+
+mod memory;
+mod open;
+mod sqlite;
+
+pub use group_commit::Stats;
+pub use open::{OpenError, Stores, open};

@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The shop over HTTP: routes that serve its ports, clients that implement them.
+//!
+//! It translates and decides nothing: what may be bought is the shop's affair, what may be sent the
+//! server's. Which routes a process plays is said by its wiring.
+
+mod accounts;
+mod charges;
+pub mod client;
+pub mod environment;
+mod orders;
+pub mod problem;
+mod request;
+mod routes;
+pub mod timing;
+
+pub use routes::Routes;

@@ -48,9 +48,8 @@ impl Tokens {
         rules.leeway = LEEWAY_S;
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
-        rules.required_spec_claims = HashSet::from(
-            ["exp", "iat", "sub", "iss", "aud"].map(ToOwned::to_owned),
-        );
+        rules.required_spec_claims =
+            HashSet::from(["exp", "iat", "sub", "iss", "aud"].map(ToOwned::to_owned));
         Ok(Self {
             signing: EncodingKey::from_secret(secret),
             checking: DecodingKey::from_secret(secret),

@@ -1,22 +1,19 @@
 //! The workflow at the heart: verify, insert as pending, charge; settle now or later.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Handover, Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader};
+use super::{Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader};
 use crate::{Auth, Charged, Error, Payments, Result, Settlement, Verdict, now_us};
 
 /// The most orders on one page.
 pub const PAGE_MAX: u32 = 1_000;
-/// Pending orders that one pass of the recovery takes up.
-const RECOVERY_BATCH: u32 = 100;
 
 /// Orders over a store, a service that knows customers and one that takes money.
 pub struct OrderService {
     auth: Arc<dyn Auth>,
-    store: Arc<dyn OrderStore>,
+    pub(super) store: Arc<dyn OrderStore>,
     payments: Arc<dyn Payments>,
     operator_token: String,
 }
@@ -34,24 +31,7 @@ impl OrderService {
         Self { auth, store, payments, operator_token }
     }
 
-    /// Charges every order that has been pending for longer than `age`, as a crash or an outage
-    /// may have left it; returns how many settled. Repeating a charge is harmless: it carries the
-    /// order's key.
-    ///
-    /// # Errors
-    /// The first error of the payments service ends the pass: the rest would meet it too.
-    pub async fn recover(&self, age: Duration) -> Result<usize> {
-        let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-        let left = self.store.pending(now_us().saturating_sub(age_us), RECOVERY_BATCH).await?;
-        let mut settled = 0;
-        for order in left {
-            let order = self.charge(order).await?;
-            settled += usize::from(order.status != OrderStatus::Pending);
-        }
-        Ok(settled)
-    }
-
-    async fn charge(&self, order: Order) -> Result<Order> {
+    pub(super) async fn charge(&self, order: Order) -> Result<Order> {
         let Some(charge) = order.charge() else { return Ok(order) };
         match self.payments.charge(charge).await? {
             Charged::Now(settlement) => self.settle(settlement).await,
@@ -97,7 +77,8 @@ impl Orders for OrderService {
         if agrees {
             return Ok(order);
         }
-        let text = format!("order {} is {:?} but was settled as {verdict:?}", order.key, order.status);
+        let text =
+            format!("order {} is {:?} but was settled as {verdict:?}", order.key, order.status);
         Err(Error::Internal(text))
     }
 

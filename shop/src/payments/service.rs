@@ -113,8 +113,10 @@ mod tests {
     #[tokio::test]
     async fn concurrent_repetitions_reach_the_network_once() {
         let network = Arc::new(Raw::default());
-        let service =
-            Arc::new(PaymentService::new(Arc::new(Remembered::default()), Arc::clone(&network) as _));
+        let service = Arc::new(PaymentService::new(
+            Arc::new(Remembered::default()),
+            Arc::clone(&network) as _,
+        ));
         let tasks: Vec<_> = (0..20)
             .map(|_| {
                 let service = Arc::clone(&service);

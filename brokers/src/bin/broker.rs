@@ -1,0 +1,159 @@
+//! The embedded broker as a process: flags in, a served queue out.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use brokers::embedded::{Control, Options, Queue, serve};
+use brokers::{Backoff, Settings};
+use clap::{Parser, ValueEnum};
+use group_commit::Commit;
+use http_server::{Limits, Listen, shutdown_signal};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Serves durable queues, kept in one SQLite file, to clients on this machine.
+#[derive(Parser)]
+struct Flags {
+    /// Where clients connect; loopback only
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// The file: sqlite:/path/to/broker.db
+    #[arg(long, value_name = "URL", value_parser = sqlite)]
+    store: PathBuf,
+    /// Where health, metrics and dead letters are served; loopback only
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    http: Option<SocketAddr>,
+    /// How long a delivery belongs to its consumer unless extended
+    #[arg(long, default_value = "10s", value_parser = span)]
+    lease: Duration,
+    /// Deliveries of a message before it is a dead letter
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    attempts: u32,
+    /// The longest wait after the first failure; it doubles with each
+    #[arg(long, default_value = "100ms", value_parser = span)]
+    backoff: Duration,
+    /// The longest wait after any failure
+    #[arg(long, default_value = "10s", value_parser = span)]
+    backoff_max: Duration,
+    /// Messages a topic holds, dead letters apart
+    #[arg(long, default_value_t = 100_000)]
+    depth_max: u64,
+    /// Whether changes share an fsync or have one each (for comparison only)
+    #[arg(long, default_value = "group")]
+    commit: Sharing,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Sharing {
+    Group,
+    Each,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Flags::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("broker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: Flags) -> Result<()> {
+    let queue = Queue::open(&flags.store, options(&flags))
+        .with_context(|| format!("--store sqlite:{}: cannot be opened", flags.store.display()))?;
+    let queue = Arc::new(queue);
+    let listener = bind(flags.listen)?;
+    let http = flags.http.map(bind).transpose().context("--http")?;
+    let stop = CancellationToken::new();
+    let signal = shutdown_signal().context("signals cannot be handled")?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        signal.await;
+        stopping.cancel();
+    });
+    announce(&listener, http.as_ref())?;
+    let side_door = side_door(http, Arc::clone(&queue), &stop);
+    let (served, ()) = tokio::join!(side_door, serve(listener, queue, stop.cancelled()));
+    served
+}
+
+async fn side_door(
+    http: Option<TcpListener>,
+    queue: Arc<Queue>,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let Some(listener) = http else { return Ok(()) };
+    let control = Arc::new(Control::new(queue));
+    http_server::serve(listener, control, Limits::default(), stop.cancelled()).await?;
+    Ok(())
+}
+
+/// Whoever reaches the port may publish and consume, so there is no flag to open it.
+fn bind(listen: SocketAddr) -> Result<TcpListener> {
+    if !listen.ip().is_loopback() {
+        bail!("{listen}: expected a loopback address such as 127.0.0.1:{}", listen.port());
+    }
+    Ok(Listen { listen, any_address: false }.bind()?)
+}
+
+fn announce(listener: &TcpListener, http: Option<&TcpListener>) -> Result<()> {
+    let address = listener.local_addr()?;
+    match http {
+        None => eprintln!("listening on {address}"),
+        Some(http) => eprintln!("listening on {address}, http on {}", http.local_addr()?),
+    }
+    Ok(())
+}
+
+fn options(flags: &Flags) -> Options {
+    let settings = Settings {
+        lease: flags.lease,
+        attempts_max: flags.attempts,
+        backoff: Backoff { base: flags.backoff, max: flags.backoff_max },
+        depth_max: flags.depth_max,
+    };
+    let commit = match flags.commit {
+        Sharing::Group => Commit::Group,
+        Sharing::Each => Commit::Each,
+    };
+    Options { settings, commit }
+}
+
+fn sqlite(url: &str) -> Result<PathBuf, String> {
+    match url.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err("expected sqlite:/path/to/broker.db".to_owned()),
+    }
+}
+
+/// A span above zero: `10s` or `250ms`.
+fn span(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a whole number of s or ms, such as 10s or 250ms".to_owned();
+    let millis = |number: &str, unit: u64| number.parse::<u64>().ok()?.checked_mul(unit);
+    let span = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => millis(number, 1),
+        (None, Some(number)) => millis(number, 1_000),
+        (None, None) => None,
+    };
+    span.filter(|ms| *ms > 0).map(Duration::from_millis).ok_or_else(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        assert_eq!(span("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(span("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "10", "0s", "-1s", "1.5s", "s", "99999999999999999999s"] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The client: one connection for all publishes and subscriptions of a process.
+//!
+//! What was asked when the connection broke returns `Unavailable`: its effect is unknown. What is
+//! asked while there is none returns `Unavailable` at once. Subscriptions come back by themselves.
+//! Receipts from before a break: if only the connection broke, the server gave the leases back and
+//! they are `Fenced`; if the broker died, they work until their lease ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::consumer::Consumer;
+use super::exchange::{Command, Exchange};
+use super::link;
+use super::wire::{Answer, Call};
+use crate::{Broker, DeadLetter, Depth, Error, Message, Result, SubscribeOptions, Subscription};
+
+/// Calls that wait for the link; then their callers wait.
+const WAITING_MAX: usize = 1_024;
+/// After this an answer is not expected any more.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How long a start waits for its broker.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// A connection to an embedded broker that mends itself.
+pub struct Client {
+    calls: Arc<Calls>,
+}
+
+/// What publishers and consumers of one client share.
+pub(super) struct Calls {
+    commands: mpsc::Sender<Command>,
+    pub(super) exchange: Arc<Exchange>,
+    subscriptions: AtomicU64,
+}
+
+impl Client {
+    /// Connects to `HOST:PORT`.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Protocol` if no broker greets within 5 s.
+    pub async fn connect(address: &str) -> Result<Self> {
+        let (commands, waiting) = mpsc::channel(WAITING_MAX);
+        let exchange = Arc::new(Exchange::new(commands.downgrade()));
+        tokio::spawn(link::run(address.to_owned(), Arc::clone(&exchange), waiting));
+        tokio::select! {
+            () = exchange.connected() => {}
+            () = exchange.misled() => return Err(exchange.reason()),
+            () = sleep(CONNECT_MAX) => return Err(exchange.reason()),
+        }
+        let calls = Calls { commands, exchange, subscriptions: AtomicU64::new(0) };
+        Ok(Self { calls: Arc::new(calls) })
+    }
+}
+
+impl Calls {
+    /// Asks, and waits for the answer.
+    pub(super) async fn ask(&self, call: Call) -> Result<Answer> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            let command = Command { call, reply: Some(reply) };
+            self.commands.send(command).await.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        };
+        timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| {
+            Err(Error::Unavailable(format!("no answer within {} s", ANSWER_MAX.as_secs())))
+        })
+    }
+
+    /// Says something that needs no answer; lost if the link has no room.
+    pub(super) fn tell(&self, call: Call) {
+        let _ = self.commands.try_send(Command { call, reply: None });
+    }
+}
+
+#[async_trait]
+impl Broker for Client {
+    async fn publish(&self, topic: &str, message: Message) -> Result<()> {
+        message.check()?;
+        let topic = topic.to_owned();
+        self.calls.ask(Call::Publish { topic, message }).await.map(drop)
+    }
+
+    async fn subscribe(
+        &self,
+        topic: &str,
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>> {
+        options.check()?;
+        let (prefetch, topic) = (options.prefetch, topic.to_owned());
+        let subscription = self.calls.subscriptions.fetch_add(1, Ordering::Relaxed);
+        // Twice the window: what came before a break may still wait here.
+        let (deliveries, arriving) = mpsc::channel(prefetch as usize * 2);
+        let call = Call::Subscribe { subscription, topic, prefetch };
+        self.calls.exchange.register(subscription, call.clone(), deliveries);
+        // Made first: if the call fails or is cancelled, dropping it unregisters.
+        let consumer = Consumer::new(Arc::clone(&self.calls), subscription, arriving);
+        self.calls.ask(call).await?;
+        Ok(Box::new(consumer))
+    }
+
+    async fn depth(&self, topic: &str) -> Result<Depth> {
+        match self.calls.ask(Call::Depth { topic: topic.to_owned() }).await? {
+            Answer::Depth(depth) => Ok(depth),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn dead(&self, topic: &str, limit: u32) -> Result<Vec<DeadLetter>> {
+        let mut letters: Vec<DeadLetter> = Vec::new();
+        while letters.len() < limit as usize {
+            let after = letters.last().map_or(0, |letter| letter.id);
+            let left = limit - letters.len() as u32;
+            let call = Call::Dead { topic: topic.to_owned(), after, limit: left };
+            match self.calls.ask(call).await? {
+                Answer::Dead(page) if page.is_empty() => break,
+                Answer::Dead(page) => letters.extend(page),
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(letters)
+    }
+
+    async fn replay(&self, topic: &str, limit: u32) -> Result<u64> {
+        match self.calls.ask(Call::Replay { topic: topic.to_owned(), limit }).await? {
+            Answer::Replayed(count) => Ok(count),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the client is closed".to_owned())
+}
+
+fn unexpected(answer: &Answer) -> Error {
+    Error::Protocol(format!("an unexpected answer: {answer:?}"))
+}

@@ -1,0 +1,108 @@
+//! One subscription on the client: what arrived and waits to be handed out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, timeout_at};
+
+use super::client::Calls;
+use super::wire::Call;
+use crate::port::error_text;
+use crate::{Delivery, Error, Receipt, Result, Subscription};
+
+/// A delivery as it came from the socket.
+pub(super) struct Arrived {
+    /// The connection it came over.
+    pub(super) session: u64,
+    /// When its lease is over, by this process's clock.
+    pub(super) until: Instant,
+    pub(super) delivery: Delivery,
+}
+
+struct Arrivals {
+    arriving: mpsc::Receiver<Arrived>,
+    /// Came before a break and is being asked about: kept here in case `next` is cancelled.
+    doubtful: Option<Arrived>,
+}
+
+pub(super) struct Consumer {
+    calls: Arc<Calls>,
+    subscription: u64,
+    arrivals: Mutex<Arrivals>,
+}
+
+impl Consumer {
+    pub(super) fn new(
+        calls: Arc<Calls>,
+        subscription: u64,
+        arriving: mpsc::Receiver<Arrived>,
+    ) -> Self {
+        let arrivals = Mutex::new(Arrivals { arriving, doubtful: None });
+        Self { calls, subscription, arrivals }
+    }
+
+    /// Asks whether a delivery from before a break is still ours, by extending its lease.
+    async fn still_ours(&self, receipt: Receipt, until: Instant) -> bool {
+        let asking = async {
+            loop {
+                self.calls.exchange.connected().await;
+                match self.extend(receipt).await {
+                    Err(Error::Unavailable(_)) => {}
+                    answer => return answer.is_ok(),
+                }
+            }
+        };
+        timeout_at(until, asking).await.unwrap_or(false)
+    }
+}
+
+#[async_trait]
+impl Subscription for Consumer {
+    async fn next(&self) -> Result<Delivery> {
+        // Callers that wait at once are served in turn.
+        let mut arrivals = self.arrivals.lock().await;
+        loop {
+            if let Some(Arrived { until, delivery, .. }) = &arrivals.doubtful {
+                let ours = self.still_ours(delivery.receipt, *until).await;
+                match arrivals.doubtful.take() {
+                    Some(arrived) if ours => return Ok(arrived.delivery),
+                    _ => continue,
+                }
+            }
+            let Some(arrived) = arrivals.arriving.recv().await else {
+                return Err(Error::Unavailable("the broker refused to resubscribe".to_owned()));
+            };
+            if Instant::now() >= arrived.until {
+                continue;
+            }
+            if arrived.session == self.calls.exchange.session() {
+                return Ok(arrived.delivery);
+            }
+            arrivals.doubtful = Some(arrived);
+        }
+    }
+
+    async fn ack(&self, receipt: Receipt) -> Result<()> {
+        let subscription = self.subscription;
+        self.calls.ask(Call::Ack { subscription, receipt }).await.map(drop)
+    }
+
+    async fn nack(&self, receipt: Receipt, error: &str) -> Result<()> {
+        let (subscription, error) = (self.subscription, error_text(error).to_owned());
+        self.calls.ask(Call::Nack { subscription, receipt, error }).await.map(drop)
+    }
+
+    async fn extend(&self, receipt: Receipt) -> Result<()> {
+        let subscription = self.subscription;
+        self.calls.ask(Call::Extend { subscription, receipt }).await.map(drop)
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.calls.exchange.unregister(self.subscription);
+        // If this is lost, the first delivery that nobody expects says it again.
+        self.calls.tell(Call::Unsubscribe { subscription: self.subscription });
+    }
+}

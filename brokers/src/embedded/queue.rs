@@ -1,0 +1,224 @@
+//! The durable queue: batches of changes on a database whose writers share commits.
+//!
+//! It owns the file; it knows no socket. `keep_time` must run beside it: it ends backoffs and leases.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+
+use group_commit::{Commit, Database};
+use rusqlite::Connection;
+
+use super::alarm::Alarm;
+use super::batch::{Batch, MIGRATIONS, Operation, Outcome};
+use super::reading;
+use super::topics::{Counters, Counts, Topic, TopicDepth, Topics, count};
+use crate::port::now_us;
+use crate::{DeadLetter, Delivery, Depth, Error, Micros, Receipt, Result, Settings};
+
+/// Changes that share one transaction, where transactions share commits too.
+const BATCH_MAX: usize = 256;
+/// How soon a sweep that failed is tried again.
+const SWEEP_AGAIN_US: Micros = 1_000_000;
+
+/// How to open a queue.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is promised for every topic.
+    pub settings: Settings,
+    /// `Each` gives every change its own fsync: for comparison only.
+    pub commit: Commit,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { settings: Settings::default(), commit: Commit::Group }
+    }
+}
+
+/// Durable queues by topic, in one SQLite file.
+pub struct Queue {
+    database: Database,
+    batch_max: usize,
+    shared: Arc<Shared>,
+}
+
+/// What the writing thread needs too.
+struct Shared {
+    settings: Settings,
+    topics: Topics,
+    alarm: Alarm,
+    counters: Counters,
+}
+
+impl Queue {
+    /// Opens or creates the file.
+    ///
+    /// # Errors
+    /// If it cannot be opened, is not this queue's, or cannot be made durable.
+    pub fn open(path: &Path, options: Options) -> std::result::Result<Self, group_commit::Error> {
+        let Options { settings, commit } = options;
+        let open = group_commit::Options { commit, ..group_commit::Options::default() };
+        let database = Database::open(path, MIGRATIONS, open)?;
+        let batch_max = if commit == Commit::Each { 1 } else { BATCH_MAX };
+        let (topics, alarm, counters) = (Topics::default(), Alarm::new(), Counters::default());
+        alarm.arm(now_us());
+        let shared = Arc::new(Shared { settings, topics, alarm, counters });
+        Ok(Self { database, batch_max, shared })
+    }
+
+    /// Ends backoffs and leases as they come due.
+    pub async fn keep_time(&self) -> Infallible {
+        loop {
+            self.shared.alarm.ring().await;
+            match self.write(|batch| batch.expire()).await {
+                Ok(next) => self.shared.alarm.arm(next.unwrap_or(Micros::MAX)),
+                Err(error) => {
+                    eprintln!("broker: leases cannot be swept: {error}");
+                    self.shared.alarm.arm(now_us() + SWEEP_AGAIN_US);
+                }
+            }
+        }
+    }
+
+    /// Messages by state.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be read.
+    pub async fn depth(&self, topic: &str) -> Result<Depth> {
+        let topic = topic.to_owned();
+        self.read(move |connection| reading::depth(connection, &topic)).await
+    }
+
+    /// Messages by topic and state.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be read.
+    pub async fn depths(&self) -> Result<Vec<TopicDepth>> {
+        self.read(reading::depths).await
+    }
+
+    /// At most `limit` dead letters with numbers above `after`, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be read.
+    pub async fn dead(&self, topic: &str, after: i64, limit: u32) -> Result<Vec<DeadLetter>> {
+        let topic = topic.to_owned();
+        self.read(move |connection| reading::dead(connection, &topic, after, limit)).await
+    }
+
+    /// Puts at most `limit` dead letters back, 1,000 at once; returns how many.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be written.
+    pub async fn replay(&self, topic: &str, limit: u32) -> Result<u64> {
+        let topic = topic.to_owned();
+        self.write(move |batch| batch.replay(&topic, limit)).await
+    }
+
+    /// Whether the file can be read and its writer commits.
+    ///
+    /// # Errors
+    /// `Unavailable` if not.
+    pub async fn check(&self) -> Result<()> {
+        self.write(|_| Ok(())).await?;
+        self.read(|connection| connection.query_row("select 1", [], |_| Ok(()))).await
+    }
+
+    /// What happened since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let group_commit::Stats { commits, transactions } = self.database.stats();
+        Counts { commits, transactions, ..self.shared.counters.read() }
+    }
+
+    /// What this queue promises.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// How many operations `apply` takes best at once.
+    pub(crate) fn batch_max(&self) -> usize {
+        self.batch_max
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+        self.shared.topics.get(name)
+    }
+
+    /// Makes these changes in one transaction, in order; returns when they are durable.
+    pub(crate) async fn apply(&self, operations: Vec<Operation>) -> Result<Vec<Outcome>> {
+        let shared = Arc::clone(&self.shared);
+        self.write(move |batch| {
+            let outcomes: rusqlite::Result<Vec<_>> =
+                operations.iter().map(|operation| batch.run(operation)).collect();
+            let outcomes = outcomes?;
+            tally(&shared.counters, &operations, &outcomes);
+            Ok(outcomes)
+        })
+        .await
+    }
+
+    /// Leases the oldest ready messages; they are delivered after their attempts are durable.
+    pub(crate) async fn claim(&self, topic: &Arc<Topic>, most: u32) -> Result<Vec<Delivery>> {
+        let topic = Arc::clone(topic);
+        let deliveries = self.write(move |batch| batch.claim(&topic.name, most)).await?;
+        count(&self.shared.counters.claims, deliveries.len());
+        Ok(deliveries)
+    }
+
+    pub(crate) async fn release(&self, receipts: Vec<Receipt>) -> Result<()> {
+        self.write(move |batch| batch.release(&receipts)).await
+    }
+
+    /// Runs a transaction. It wakes consumers and arms the alarm from inside the job: that happens
+    /// even if the caller goes away, and a claim that it starts is queued behind the commit.
+    async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let work = move |connection: &Connection| {
+            let mut batch = Batch::new(connection, &shared.settings);
+            let value = job(&mut batch)?;
+            batch.finish()?;
+            batch.woken.iter().for_each(|topic| shared.topics.wake(topic));
+            if let Some(due_us) = batch.due_us {
+                shared.alarm.arm(due_us);
+            }
+            Ok(value)
+        };
+        self.database.write(work).await.map_err(unavailable)
+    }
+
+    async fn read<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.database.read(job).await.map_err(unavailable)
+    }
+}
+
+fn unavailable(error: group_commit::Error) -> Error {
+    Error::Unavailable(format!("the broker's file: {error}"))
+}
+
+fn tally(counters: &Counters, operations: &[Operation], outcomes: &[Outcome]) {
+    let [mut publishes, mut acks, mut nacks, mut fenced] = [0; 4];
+    for (operation, outcome) in operations.iter().zip(outcomes) {
+        match (operation, outcome) {
+            (_, Err(Error::Fenced)) => fenced += 1,
+            (Operation::Publish { .. }, Ok(())) => publishes += 1,
+            (Operation::Ack(_), Ok(())) => acks += 1,
+            (Operation::Nack(..), Ok(())) => nacks += 1,
+            _ => {}
+        }
+    }
+    count(&counters.publishes, publishes);
+    count(&counters.acks, acks);
+    count(&counters.nacks, nacks);
+    count(&counters.fenced, fenced);
+}

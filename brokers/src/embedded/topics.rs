@@ -1,0 +1,110 @@
+//! The topics this broker has met: their names, who waits for them, and what was counted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::port::check_topic;
+use crate::{Depth, Error, Result};
+
+/// Topics of one broker.
+const TOPICS_MAX: usize = 1_024;
+
+/// A topic by name.
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    /// One permit while ready messages may be there: who takes it claims, and passes it on unless
+    /// the claim came back short.
+    pub(crate) ready: Notify,
+}
+
+#[derive(Default)]
+pub(crate) struct Topics {
+    known: Mutex<BTreeMap<String, Arc<Topic>>>,
+}
+
+impl Topics {
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<Topic>> {
+        let mut known = self.known();
+        if let Some(topic) = known.get(name) {
+            return Ok(Arc::clone(topic));
+        }
+        check_topic(name)?;
+        if known.len() >= TOPICS_MAX {
+            return Err(Error::Invalid(format!("more than {TOPICS_MAX} topics")));
+        }
+        let topic = Arc::new(Topic { name: name.to_owned(), ready: Notify::new() });
+        known.insert(name.to_owned(), Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    /// Says that messages became ready.
+    pub(crate) fn wake(&self, name: &str) {
+        if let Some(topic) = self.known().get(name) {
+            topic.ready.notify_one();
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Topic>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A topic's messages, for those who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDepth {
+    /// Its name.
+    pub topic: String,
+    /// Messages by state.
+    pub depth: Depth,
+    /// When the oldest ready message was published, in microseconds since the epoch.
+    pub oldest_ready_us: Option<i64>,
+}
+
+/// What happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages stored.
+    pub publishes: u64,
+    /// Deliveries claimed.
+    pub claims: u64,
+    /// Messages done.
+    pub acks: u64,
+    /// Failures reported.
+    pub nacks: u64,
+    /// Settlements and extensions refused, because the lease was lost.
+    pub fenced: u64,
+    /// Commits that reached the disk.
+    pub commits: u64,
+    /// Transactions in them; a batch of requests from one connection is one.
+    pub transactions: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) publishes: AtomicU64,
+    pub(crate) claims: AtomicU64,
+    pub(crate) acks: AtomicU64,
+    pub(crate) nacks: AtomicU64,
+    pub(crate) fenced: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Counts {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            publishes: of(&self.publishes),
+            claims: of(&self.claims),
+            acks: of(&self.acks),
+            nacks: of(&self.nacks),
+            fenced: of(&self.fenced),
+            ..Counts::default()
+        }
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
+}

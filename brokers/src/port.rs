@@ -1,0 +1,190 @@
+//! The port: what a broker is to those who publish and consume. It names no technology.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Bytes that key, payload and headers of a message may have together.
+pub(crate) const MESSAGE_MAX: usize = 48 * 1024;
+const TOPIC_NAME_MAX: usize = 128;
+/// Bytes of an error text that are kept with a message.
+const ERROR_TEXT_MAX: usize = 1_024;
+/// Deliveries that one subscription may hold unsettled.
+pub(crate) const PREFETCH_MAX: u32 = 1_024;
+
+/// Microseconds since the Unix epoch, UTC.
+pub type Micros = i64;
+
+/// What is published.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The idempotency key of what the message asks for; kept through retries, death and replay.
+    pub key: String,
+    /// The content.
+    pub payload: Bytes,
+    /// Names and values that travel along, such as `traceparent`.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Names one delivery of one message; every settlement is fenced by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The message; never used again for another.
+    pub id: i64,
+    /// Which delivery of it this is, counted when it was claimed; the first is 1.
+    pub attempt: u32,
+}
+
+/// A message that belongs to a consumer until its lease ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// To settle it with.
+    pub receipt: Receipt,
+    /// What was published.
+    pub message: Message,
+    /// When it was published, by the broker's clock.
+    pub published_us: Micros,
+    /// How long the lease lasts from the claim, and again from each extension.
+    pub lease: Duration,
+}
+
+/// Messages of a topic, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Depth {
+    /// To be delivered now.
+    pub ready: u64,
+    /// To be delivered when their backoff is over.
+    pub delayed: u64,
+    /// With a consumer.
+    pub leased: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// A message that failed as often as it may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Its number.
+    pub id: i64,
+    /// What was published.
+    pub message: Message,
+    /// How often it was delivered.
+    pub attempts: u32,
+    /// Why each attempt failed.
+    pub errors: Vec<Failure>,
+    /// When it was published.
+    pub published_us: Micros,
+    /// When it was given up.
+    pub died_us: Micros,
+}
+
+/// Why one attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which attempt.
+    pub attempt: u32,
+    /// When the broker learnt of it.
+    pub at_us: Micros,
+    /// What the consumer said, or that its lease ended; cut at 1 KiB.
+    pub text: String,
+}
+
+/// How to subscribe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscribeOptions {
+    /// Deliveries that may be unsettled at once, 1 to 1,024. Each is an attempt from the moment it
+    /// is claimed, even while it waits for `next`.
+    pub prefetch: u32,
+}
+
+impl Default for SubscribeOptions {
+    fn default() -> Self {
+        Self { prefetch: 16 }
+    }
+}
+
+/// Durable queues by topic, first in, first out. A message that is delivered again keeps its place.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Stores a message; returned means durable. Errors: `Full`, `Invalid`, `Unavailable`.
+    async fn publish(&self, topic: &str, message: Message) -> Result<()>;
+    /// Begins to consume. Errors: `Invalid`, `Unavailable`.
+    async fn subscribe(
+        &self,
+        topic: &str,
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>>;
+    /// How many messages a topic holds.
+    async fn depth(&self, topic: &str) -> Result<Depth>;
+    /// At most `limit` dead letters, oldest first.
+    async fn dead(&self, topic: &str, limit: u32) -> Result<Vec<DeadLetter>>;
+    /// Puts at most `limit` dead letters, oldest first, back at the end of the queue with their
+    /// keys and no attempts; returns how many. Never more than the topic's bound leaves room for.
+    async fn replay(&self, topic: &str, limit: u32) -> Result<u64>;
+}
+
+/// One consumer of a topic. Dropping it gives its unsettled deliveries back at once.
+#[async_trait]
+pub trait Subscription: Send + Sync {
+    /// Waits for the next delivery; may be cancelled without losing one. Waits through outages.
+    async fn next(&self) -> Result<Delivery>;
+    /// The work is done: forgets the message, durably. Errors: `Fenced`, `Unavailable`.
+    async fn ack(&self, receipt: Receipt) -> Result<()>;
+    /// The work failed: delivers the message again after the backoff, or gives it up.
+    async fn nack(&self, receipt: Receipt, error: &str) -> Result<()>;
+    /// The work goes on: the lease lasts anew from now. Errors: `Fenced`, `Unavailable`.
+    async fn extend(&self, receipt: Receipt) -> Result<()>;
+}
+
+impl Message {
+    pub(crate) fn size(&self) -> usize {
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.len() + self.payload.len() + headers
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let size = self.size();
+        if size <= MESSAGE_MAX {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!("a message of {size} bytes; at most {MESSAGE_MAX} are carried")))
+    }
+}
+
+impl SubscribeOptions {
+    pub(crate) fn check(self) -> Result<()> {
+        if (1..=PREFETCH_MAX).contains(&self.prefetch) {
+            return Ok(());
+        }
+        let found = self.prefetch;
+        Err(Error::Invalid(format!("prefetch is {found}; expected 1 to {PREFETCH_MAX}")))
+    }
+}
+
+pub(crate) fn check_topic(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !name.is_empty() && name.len() <= TOPIC_NAME_MAX && name.chars().all(plain) {
+        return Ok(());
+    }
+    let rule = format!("1 to {TOPIC_NAME_MAX} of letters, digits, `.`, `-`, `_`");
+    Err(Error::Invalid(format!("topic name {name:?}; expected {rule}")))
+}
+
+pub(crate) fn error_text(text: &str) -> &str {
+    &text[..text.floor_char_boundary(ERROR_TEXT_MAX)]
+}
+
+pub(crate) fn now_us() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(Micros::MAX)
+}
+
+pub(crate) fn micros(span: Duration) -> Micros {
+    i64::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}

@@ -1,0 +1,412 @@
+//! What every broker promises, asked of every adapter.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "rig/adapters.rs"]
+mod adapters;
+#[path = "rig/waiting.rs"]
+mod waiting;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use brokers::{Backoff, Depth, Error, Message, Settings, SubscribeOptions};
+use tokio::time::{Instant, interval};
+
+use adapters::{Adapter, FOREVER, eager, patient};
+use waiting::{TOPIC, key, message, next, nothing, within};
+
+macro_rules! contract {
+    ($($promise:ident)*) => {
+        mod channel { $(
+            #[tokio::test]
+            async fn $promise() { super::$promise(super::Adapter::Channel).await }
+        )* }
+        mod embedded { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() { super::$promise(super::Adapter::Embedded).await }
+        )* }
+    };
+}
+
+contract! {
+    what_is_published_is_delivered
+    first_in_first_out
+    a_full_window_waits_and_an_ack_moves_it
+    a_settled_message_is_gone
+    topics_are_apart
+    a_waiting_consumer_is_woken_at_once
+    two_consumers_share_without_doubles
+    a_nack_delays
+    a_delayed_message_comes_when_its_backoff_ends_and_blocks_nobody
+    a_message_that_always_fails_is_a_dead_letter
+    a_last_attempt_that_crashes_is_a_dead_letter
+    a_last_attempt_given_back_is_a_dead_letter
+    a_lease_that_ends_frees_the_message_and_fences_the_zombie
+    a_heartbeat_keeps_the_lease
+    a_delivery_that_was_forgotten_frees_its_place
+    a_dropped_consumer_gives_back_at_once
+    a_full_topic_refuses_and_stores_nothing
+    a_replayed_letter_begins_anew_under_its_key
+    a_replay_keeps_the_bound
+    what_breaks_a_limit_is_refused
+    the_largest_letters_are_listed_whole
+}
+
+const fn depth(ready: u64, delayed: u64, leased: u64, dead: u64) -> Depth {
+    Depth { ready, delayed, leased, dead }
+}
+
+async fn what_is_published_is_delivered(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    let headers = [("traceparent".to_owned(), "00-\"quoted\"-ü".to_owned())].into();
+    let payload = bytes::Bytes::from_static(&[0, 255, 10, 13, 34]);
+    let sent = Message { key: "k-1".to_owned(), payload, headers };
+    rig.broker.publish(TOPIC, sent.clone()).await.unwrap();
+    assert_eq!(rig.depth().await, depth(1, 0, 0, 0));
+    let delivery = next(&*rig.subscribe(1).await).await;
+    assert_eq!(delivery.message, sent);
+    assert_eq!(delivery.receipt.attempt, 1);
+    assert_eq!(delivery.lease, FOREVER);
+    assert!(delivery.published_us > 1_700_000_000_000_000, "microseconds since the epoch");
+}
+
+async fn first_in_first_out(adapter: Adapter) {
+    let rig = adapter.start(eager()).await;
+    for number in 0..100 {
+        rig.publish(number).await;
+    }
+    let consumer = rig.subscribe(7).await;
+    for number in 0..100 {
+        let delivery = next(&*consumer).await;
+        assert_eq!(delivery.message.key, number.to_string());
+        consumer.ack(delivery.receipt).await.unwrap();
+    }
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
+}
+
+async fn a_full_window_waits_and_an_ack_moves_it(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    for number in 0..10 {
+        rig.publish(number).await;
+    }
+    let consumer = rig.subscribe(3).await;
+    let first = next(&*consumer).await;
+    next(&*consumer).await;
+    next(&*consumer).await;
+    rig.holds(depth(7, 0, 3, 0)).await;
+    nothing(&*consumer).await;
+    consumer.ack(first.receipt).await.unwrap();
+    assert_eq!(key(&*consumer).await, ("3".to_owned(), 1));
+    rig.holds(depth(6, 0, 3, 0)).await;
+}
+
+async fn a_settled_message_is_gone(adapter: Adapter) {
+    let rig = adapter.start(eager()).await;
+    rig.publish("a").await;
+    let consumer = rig.subscribe(1).await;
+    let receipt = next(&*consumer).await.receipt;
+    consumer.ack(receipt).await.unwrap();
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
+    assert_eq!(consumer.ack(receipt).await, Err(Error::Fenced));
+    assert_eq!(consumer.nack(receipt, "late").await, Err(Error::Fenced));
+    assert_eq!(consumer.extend(receipt).await, Err(Error::Fenced));
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
+}
+
+async fn topics_are_apart(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    rig.broker.publish("other", message("x")).await.unwrap();
+    let consumer = rig.subscribe(4).await;
+    nothing(&*consumer).await;
+    rig.publish("y").await;
+    assert_eq!(key(&*consumer).await.0, "y");
+    assert_eq!(rig.broker.depth("other").await.unwrap(), depth(1, 0, 0, 0));
+    assert_eq!(rig.broker.depth("unheard-of").await.unwrap(), depth(0, 0, 0, 0));
+}
+
+async fn a_waiting_consumer_is_woken_at_once(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    let consumer = rig.subscribe(1).await;
+    let mut waits = Vec::new();
+    for number in 0..21 {
+        let published = async {
+            rig.publish(number).await;
+            Instant::now()
+        };
+        let (delivery, published) = tokio::join!(next(&*consumer), published);
+        waits.push(published.elapsed());
+        consumer.ack(delivery.receipt).await.unwrap();
+    }
+    waits.sort();
+    assert!(waits[10] < Duration::from_millis(50), "median of {waits:?}");
+}
+
+async fn two_consumers_share_without_doubles(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    let (one, two) = (rig.subscribe(5).await, rig.subscribe(5).await);
+    for number in 0..200 {
+        rig.publish(number).await;
+    }
+    let mut seen = BTreeSet::new();
+    for _ in 0..200 {
+        let (consumer, delivery) = within(async {
+            tokio::select! {
+                delivery = one.next() => (&one, delivery.unwrap()),
+                delivery = two.next() => (&two, delivery.unwrap()),
+            }
+        })
+        .await;
+        assert_eq!(delivery.receipt.attempt, 1);
+        consumer.ack(delivery.receipt).await.unwrap();
+        assert!(seen.insert(delivery.message.key), "delivered twice");
+    }
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
+}
+
+async fn a_nack_delays(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    rig.publish("a").await;
+    let consumer = rig.subscribe(1).await;
+    let receipt = next(&*consumer).await.receipt;
+    consumer.nack(receipt, "no").await.unwrap();
+    assert_eq!(rig.depth().await, depth(0, 1, 0, 0));
+    assert_eq!(consumer.ack(receipt).await, Err(Error::Fenced));
+    rig.publish("b").await;
+    assert_eq!(key(&*consumer).await, ("b".to_owned(), 1));
+}
+
+async fn a_delayed_message_comes_when_its_backoff_ends_and_blocks_nobody(adapter: Adapter) {
+    let base = Duration::from_millis(40);
+    let settings = Settings { backoff: Backoff { base, max: base }, ..patient() };
+    let rig = adapter.start(settings).await;
+    let consumer = rig.subscribe(1).await;
+    rig.publish("a").await;
+    for attempt in 1..=2 {
+        let delivery = next(&*consumer).await;
+        assert_eq!((delivery.message.key.as_str(), delivery.receipt.attempt), ("a", attempt));
+        consumer.nack(delivery.receipt, "no").await.unwrap();
+    }
+    // Nothing else happens now: only the clock can bring it.
+    assert_eq!(key(&*consumer).await, ("a".to_owned(), 3));
+}
+
+async fn a_message_that_always_fails_is_a_dead_letter(adapter: Adapter) {
+    let rig = adapter.start(eager()).await;
+    rig.publish("a").await;
+    let consumer = rig.subscribe(1).await;
+    for attempt in 1..=3 {
+        let delivery = next(&*consumer).await;
+        assert_eq!((delivery.message.key.as_str(), delivery.receipt.attempt), ("a", attempt));
+        consumer.nack(delivery.receipt, &format!("failure {attempt}")).await.unwrap();
+    }
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 1));
+    nothing(&*consumer).await;
+    let letters = rig.broker.dead(TOPIC, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = &letters[0];
+    assert_eq!((&letter.message, letter.attempts), (&message("a"), 3));
+    let errors: Vec<_> = letter.errors.iter().map(|e| (e.attempt, e.text.as_str())).collect();
+    assert_eq!(errors, [(1, "failure 1"), (2, "failure 2"), (3, "failure 3")]);
+    let first = letter.errors[0].at_us;
+    assert!(letter.published_us <= first && first <= letter.died_us, "{letter:?}");
+}
+
+async fn a_last_attempt_that_crashes_is_a_dead_letter(adapter: Adapter) {
+    let lease = Duration::from_millis(50);
+    let rig = adapter.start(Settings { lease, attempts_max: 2, ..eager() }).await;
+    rig.publish("a").await;
+    let consumer = rig.subscribe(1).await;
+    assert_eq!(key(&*consumer).await, ("a".to_owned(), 1));
+    assert_eq!(key(&*consumer).await, ("a".to_owned(), 2));
+    rig.holds(depth(0, 0, 0, 1)).await;
+    let letter = rig.broker.dead(TOPIC, 1).await.unwrap().remove(0);
+    assert_eq!(letter.attempts, 2);
+    assert_eq!(letter.errors.len(), 2);
+    assert_eq!(letter.errors[1].text, "the lease ended");
+}
+
+async fn a_last_attempt_given_back_is_a_dead_letter(adapter: Adapter) {
+    let rig = adapter.start(Settings { attempts_max: 1, ..patient() }).await;
+    rig.publish("a").await;
+    let consumer = rig.subscribe(1).await;
+    next(&*consumer).await;
+    drop(consumer);
+    rig.holds(depth(0, 0, 0, 1)).await;
+    let letter = rig.broker.dead(TOPIC, 1).await.unwrap().remove(0);
+    assert_eq!(letter.errors[0].text, "the consumer went away");
+}
+
+async fn a_lease_that_ends_frees_the_message_and_fences_the_zombie(adapter: Adapter) {
+    // The second holder keeps its lease by heartbeats, so that only the zombie is late.
+    let lease = Duration::from_millis(300);
+    let rig = adapter.start(Settings { lease, attempts_max: 9, ..eager() }).await;
+    rig.publish("a").await;
+    let zombie = rig.subscribe(1).await;
+    let old = next(&*zombie).await;
+    let heir = rig.subscribe(1).await;
+    let (new, awake) = within(async {
+        tokio::select! {
+            new = heir.next() => (new.unwrap(), &heir),
+            new = zombie.next() => (new.unwrap(), &zombie),
+        }
+    })
+    .await;
+    assert_eq!(new.receipt.id, old.receipt.id);
+    assert_eq!(new.receipt.attempt, 2);
+    awake.extend(new.receipt).await.unwrap();
+    assert_eq!(zombie.extend(old.receipt).await, Err(Error::Fenced));
+    assert_eq!(zombie.nack(old.receipt, "late").await, Err(Error::Fenced));
+    assert_eq!(zombie.ack(old.receipt).await, Err(Error::Fenced));
+    assert_eq!(rig.depth().await, depth(0, 0, 1, 0));
+    awake.ack(new.receipt).await.unwrap();
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
+}
+
+async fn a_heartbeat_keeps_the_lease(adapter: Adapter) {
+    let lease = Duration::from_millis(600);
+    let rig = adapter.start(Settings { lease, ..eager() }).await;
+    rig.publish("a").await;
+    let (consumer, other) = (rig.subscribe(1).await, rig.subscribe(1).await);
+    let (delivery, holder) = within(async {
+        tokio::select! {
+            delivery = consumer.next() => (delivery.unwrap(), &consumer),
+            delivery = other.next() => (delivery.unwrap(), &other),
+        }
+    })
+    .await;
+    let (begun, mut beat) = (Instant::now(), interval(lease / 6));
+    while begun.elapsed() < lease * 2 {
+        beat.tick().await;
+        holder.extend(delivery.receipt).await.unwrap();
+    }
+    assert_eq!(rig.depth().await, depth(0, 0, 1, 0));
+    holder.ack(delivery.receipt).await.unwrap();
+}
+
+async fn a_delivery_that_was_forgotten_frees_its_place(adapter: Adapter) {
+    let rig = adapter.start(Settings { lease: Duration::from_millis(50), ..eager() }).await;
+    let consumer = rig.subscribe(1).await;
+    rig.publish("a").await;
+    assert_eq!(key(&*consumer).await, ("a".to_owned(), 1));
+    assert_eq!(key(&*consumer).await, ("a".to_owned(), 2));
+}
+
+async fn a_dropped_consumer_gives_back_at_once(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    for number in 0..3 {
+        rig.publish(number).await;
+    }
+    let consumer = rig.subscribe(2).await;
+    let done = next(&*consumer).await;
+    let held = next(&*consumer).await;
+    consumer.ack(done.receipt).await.unwrap();
+    drop(consumer);
+    rig.holds(depth(2, 0, 0, 0)).await;
+    let heir = rig.subscribe(2).await;
+    let again = next(&*heir).await;
+    assert_eq!((again.receipt.id, again.receipt.attempt), (held.receipt.id, 2), "still counted");
+    assert_eq!(heir.ack(held.receipt).await, Err(Error::Fenced));
+}
+
+async fn a_full_topic_refuses_and_stores_nothing(adapter: Adapter) {
+    let rig = adapter.start(Settings { depth_max: 3, attempts_max: 1, ..eager() }).await;
+    let full = Err(Error::Full { topic: TOPIC.to_owned(), depth_max: 3 });
+    for number in 0..3 {
+        rig.publish(number).await;
+    }
+    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
+    rig.broker.publish("other", message("y")).await.unwrap();
+    let consumer = rig.subscribe(2).await;
+    let (one, two) = (next(&*consumer).await, next(&*consumer).await);
+    rig.holds(depth(1, 0, 2, 0)).await;
+    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full, "a lease counts");
+    consumer.ack(one.receipt).await.unwrap();
+    rig.publish(3).await;
+    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
+    consumer.nack(two.receipt, "no").await.unwrap();
+    rig.publish(4).await;
+    assert_eq!(rig.depth().await.dead, 1, "a dead letter does not count");
+    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
+}
+
+async fn a_replayed_letter_begins_anew_under_its_key(adapter: Adapter) {
+    let rig = adapter.start(Settings { attempts_max: 1, ..eager() }).await;
+    let consumer = rig.subscribe(1).await;
+    let mut receipts = Vec::new();
+    for number in 0..3 {
+        rig.publish(number).await;
+        let delivery = next(&*consumer).await;
+        receipts.push(delivery.receipt);
+        consumer.nack(delivery.receipt, "no").await.unwrap();
+    }
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 3));
+    assert_eq!(rig.broker.replay(TOPIC, 2).await.unwrap(), 2);
+    let delivery = next(&*consumer).await;
+    assert_eq!(delivery.message, message(0));
+    assert_eq!(delivery.receipt.attempt, 1, "attempts begin anew");
+    for old in receipts {
+        assert_eq!(consumer.ack(old).await, Err(Error::Fenced), "a receipt from before the death");
+    }
+    consumer.ack(delivery.receipt).await.unwrap();
+    assert_eq!(key(&*consumer).await, ("1".to_owned(), 1));
+    let left = rig.broker.dead(TOPIC, 10).await.unwrap();
+    assert_eq!(left.iter().map(|l| l.message.key.as_str()).collect::<Vec<_>>(), ["2"]);
+}
+
+async fn a_replay_keeps_the_bound(adapter: Adapter) {
+    let rig = adapter.start(Settings { depth_max: 2, attempts_max: 1, ..eager() }).await;
+    let consumer = rig.subscribe(1).await;
+    for number in 0..3 {
+        rig.publish(number).await;
+        let delivery = next(&*consumer).await;
+        consumer.nack(delivery.receipt, "no").await.unwrap();
+    }
+    drop(consumer);
+    rig.publish("x").await;
+    assert_eq!(rig.broker.replay(TOPIC, 10).await.unwrap(), 1);
+    assert_eq!(rig.broker.replay(TOPIC, 10).await.unwrap(), 0);
+    assert_eq!(rig.depth().await, depth(2, 0, 0, 2));
+}
+
+async fn what_breaks_a_limit_is_refused(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    let invalid = |outcome: Result<(), Error>| match outcome {
+        Err(Error::Invalid(text)) => text,
+        other => panic!("expected Invalid, found {other:?}"),
+    };
+    let payload = bytes::Bytes::from(vec![7; 48 * 1024 + 1]);
+    let large = Message { payload, ..Message::default() };
+    let text = invalid(rig.broker.publish(TOPIC, large).await);
+    assert!(text.contains("49153") && text.contains("49152"), "{text}");
+    for name in ["", "white space", "slash/ed", &"x".repeat(129)] {
+        invalid(rig.broker.publish(name, message("k")).await);
+    }
+    for prefetch in [0, 1_025] {
+        let outcome = rig.broker.subscribe(TOPIC, SubscribeOptions { prefetch }).await;
+        invalid(outcome.map(drop));
+    }
+}
+
+async fn the_largest_letters_are_listed_whole(adapter: Adapter) {
+    let rig = adapter.start(Settings { attempts_max: 8, ..eager() }).await;
+    let payload = bytes::Bytes::from(vec![7; 48 * 1024]);
+    let largest = Message { payload, ..Message::default() };
+    let consumer = rig.subscribe(1).await;
+    for _ in 0..3 {
+        rig.broker.publish(TOPIC, largest.clone()).await.unwrap();
+        for attempt in 1..=8 {
+            let delivery = next(&*consumer).await;
+            assert_eq!(delivery.message, largest);
+            let text = format!("{attempt}{}", "ü".repeat(5_000));
+            consumer.nack(delivery.receipt, &text).await.unwrap();
+        }
+    }
+    let letters = rig.broker.dead(TOPIC, 10).await.unwrap();
+    assert_eq!(letters.len(), 3);
+    for letter in letters {
+        assert_eq!(letter.message, largest);
+        assert_eq!(letter.errors.len(), 8);
+        assert!(letter.errors.iter().all(|e| (1_000..=1_024).contains(&e.text.len())));
+    }
+    assert_eq!(rig.broker.dead(TOPIC, 2).await.unwrap().len(), 2);
+}

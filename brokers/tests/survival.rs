@@ -1,0 +1,334 @@
+//! What the embedded broker keeps through crashes, broken connections and stops.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "rig/process.rs"]
+mod process;
+#[path = "rig/waiting.rs"]
+mod waiting;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use brokers::{Broker, Depth, Error, SubscribeOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use process::Process;
+use waiting::{TOPIC, holds, key, message, next, nothing, within};
+
+const PUBLISHERS: usize = 16;
+const KILLS: usize = 5;
+/// Publishes that succeed between two kills, at least.
+const PUBLISHED_PER_LIFE: usize = 200;
+
+async fn subscribe(broker: &Arc<dyn Broker>, prefetch: u32) -> Box<dyn brokers::Subscription> {
+    broker.subscribe(TOPIC, SubscribeOptions { prefetch }).await.unwrap()
+}
+
+/// Asks until the broker is there again.
+async fn publish_patiently(broker: &Arc<dyn Broker>, key: &str) {
+    within(async {
+        while let Err(error) = broker.publish(TOPIC, message(key)).await {
+            assert!(matches!(error, Error::Unavailable(_)), "{error}");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Publishes until told to stop; returns the keys whose publish returned `Ok`.
+async fn publish_on(
+    broker: Arc<dyn Broker>,
+    publisher: usize,
+    done: Arc<AtomicUsize>,
+    stop: watch::Receiver<bool>,
+) -> (Vec<String>, usize) {
+    let (mut acknowledged, mut unknown) = (Vec::new(), 0);
+    for number in 0.. {
+        if *stop.borrow() {
+            break;
+        }
+        let key = format!("{publisher}-{number}");
+        match broker.publish(TOPIC, message(&key)).await {
+            Ok(()) => {
+                acknowledged.push(key);
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(Error::Unavailable(text)) => {
+                unknown += usize::from(text.contains("unknown"));
+                tokio::task::yield_now().await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    (acknowledged, unknown)
+}
+
+/// Takes everything there is, settling it; counts what came twice.
+async fn drain(broker: &Arc<dyn Broker>) -> (BTreeSet<String>, usize) {
+    let consumer = subscribe(broker, 256).await;
+    let (mut seen, mut doubles) = (BTreeSet::new(), 0);
+    while broker.depth(TOPIC).await.unwrap() != Depth::default() {
+        while let Ok(delivery) =
+            tokio::time::timeout(Duration::from_millis(200), consumer.next()).await
+        {
+            let delivery = delivery.unwrap();
+            consumer.ack(delivery.receipt).await.unwrap();
+            doubles += usize::from(!seen.insert(delivery.message.key));
+        }
+    }
+    (seen, doubles)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_publish_that_returned_is_lost_by_kill_9() {
+    let mut process = Process::start(&["--depth-max", "1000000"]);
+    let broker = process.client().await;
+    let (stop, stopped) = watch::channel(false);
+    let done = Arc::new(AtomicUsize::new(0));
+    let mut publishers = JoinSet::new();
+    for publisher in 0..PUBLISHERS {
+        let (broker, done) = (Arc::clone(&broker), Arc::clone(&done));
+        publishers.spawn(publish_on(broker, publisher, done, stopped.clone()));
+    }
+    for life in 1..=KILLS {
+        let before = done.load(Ordering::Relaxed);
+        within(async {
+            while done.load(Ordering::Relaxed) < before + PUBLISHED_PER_LIFE + life * 7 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        process.kill();
+        process.restart();
+    }
+    publish_patiently(&broker, "last").await;
+    stop.send(true).unwrap();
+    let ended = publishers.join_all().await;
+    let unknown: usize = ended.iter().map(|(_, unknown)| unknown).sum();
+    assert!(unknown >= KILLS, "only {unknown} publishes were in flight at {KILLS} kills");
+    let (seen, doubles) = drain(&broker).await;
+    for key in ended.iter().flat_map(|(keys, _)| keys) {
+        assert!(seen.contains(key), "{key} was acknowledged and is lost");
+    }
+    assert!(seen.contains("last"));
+    assert_eq!(doubles, 0, "nothing was leased at the kills, so nothing comes twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_message_is_lost_when_kill_9_meets_deliveries_and_acks() {
+    let mut process = Process::start(&["--lease", "500ms", "--attempts", "100"]);
+    let broker = process.client().await;
+    let consumer = subscribe(&broker, 8).await;
+    let mut owed = BTreeSet::new();
+    for life in 0..3 {
+        for number in 0..100 {
+            let key = format!("{life}-{number}");
+            publish_patiently(&broker, &key).await;
+            owed.insert(key);
+        }
+        settle(&*consumer, &mut owed, 5).await;
+        // Deliveries are leased, buffered and under way.
+        process.kill();
+        process.restart();
+    }
+    settle(&*consumer, &mut owed, usize::MAX).await;
+    holds(&broker, Depth::default()).await;
+}
+
+/// Settles so many deliveries, or until nothing is owed. No ack is under way at a kill here, so one
+/// that fails had no effect and its message comes again.
+async fn settle(consumer: &dyn brokers::Subscription, owed: &mut BTreeSet<String>, most: usize) {
+    let mut settled = 0;
+    while settled < most && !owed.is_empty() {
+        let delivery = next(consumer).await;
+        if consumer.ack(delivery.receipt).await.is_ok() {
+            owed.remove(&delivery.message.key);
+            settled += 1;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_survive_the_broker_and_end_at_their_deadline() {
+    let lease = Duration::from_secs(2);
+    let mut process = Process::start(&["--lease", "2s"]);
+    let broker = process.client().await;
+    for key in ["done", "crashed"] {
+        broker.publish(TOPIC, message(key)).await.unwrap();
+    }
+    let consumer = subscribe(&broker, 2).await;
+    let claimed = Instant::now();
+    let (done, crashed) = (next(&*consumer).await, next(&*consumer).await);
+    process.kill();
+    process.restart();
+    within(async {
+        while consumer.ack(done.receipt).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(claimed.elapsed() < lease, "too slow to tell anything");
+    let again = next(&*consumer).await;
+    assert!(claimed.elapsed() >= lease, "came after {:?}", claimed.elapsed());
+    assert_eq!((again.receipt.id, again.receipt.attempt), (crashed.receipt.id, 2));
+    assert_eq!(consumer.ack(crashed.receipt).await, Err(Error::Fenced));
+    consumer.ack(again.receipt).await.unwrap();
+    holds(&broker, Depth::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_attempt_that_crashed_with_the_broker_is_a_dead_letter() {
+    let mut process = Process::start(&["--lease", "300ms", "--attempts", "1"]);
+    let broker = process.client().await;
+    broker.publish(TOPIC, message("poison")).await.unwrap();
+    let consumer = subscribe(&broker, 1).await;
+    next(&*consumer).await;
+    process.kill();
+    process.restart();
+    let broker = process.client().await;
+    holds(&broker, Depth { dead: 1, ..Depth::default() }).await;
+    let letters = broker.dead(TOPIC, 10).await.unwrap();
+    assert_eq!((letters[0].message.key.as_str(), letters[0].attempts), ("poison", 1));
+    assert_eq!(broker.replay(TOPIC, 10).await.unwrap(), 1);
+    assert_eq!(key(&*consumer).await, ("poison".to_owned(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_returns_its_leases() {
+    let process = Process::start(&["--lease", "1000s"]);
+    let (goes, stays) = (process.client().await, process.client().await);
+    for number in 0..3 {
+        stays.publish(TOPIC, message(number)).await.unwrap();
+    }
+    let first = subscribe(&goes, 3).await;
+    let held = next(&*first).await;
+    holds(&stays, Depth { leased: 3, ..Depth::default() }).await;
+    let second = subscribe(&stays, 3).await;
+    nothing(&*second).await;
+    drop((first, goes));
+    for number in 0..3 {
+        assert_eq!(key(&*second).await, (number.to_string(), 2));
+    }
+    assert_eq!(second.ack(held.receipt).await, Err(Error::Fenced));
+}
+
+/// Passes bytes to `upstream` until its connections are cut; then accepts new ones.
+async fn proxy(upstream: String) -> (String, watch::Sender<u32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (cut, cuts) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = TcpStream::connect(&upstream).await.unwrap();
+            let mut cuts = cuts.clone();
+            cuts.mark_unchanged();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    _ = cuts.changed() => {}
+                }
+            });
+        }
+    });
+    (address, cut)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_mends_itself_and_old_receipts_are_fenced() {
+    let process = Process::start(&["--lease", "1000s"]);
+    let steady = process.client().await;
+    let (address, cut) = proxy(process.address.clone()).await;
+    let broker = brokers::connect(&format!("embedded://{address}")).await.unwrap();
+    let consumer = subscribe(&broker, 2).await;
+    for number in 0..3 {
+        steady.publish(TOPIC, message(number)).await.unwrap();
+    }
+    let before = next(&*consumer).await;
+    cut.send_modify(|count| *count += 1);
+    // What is handed out before the client sees the cut cannot be settled, and comes again.
+    let mut seen = BTreeSet::new();
+    while seen.len() < 3 {
+        let delivery = next(&*consumer).await;
+        if consumer.ack(delivery.receipt).await.is_ok() {
+            assert!(delivery.message.key != "0" || delivery.receipt.attempt == 2);
+            assert!(seen.insert(delivery.message.key));
+        }
+    }
+    assert_eq!(consumer.ack(before.receipt).await, Err(Error::Fenced));
+    publish_patiently(&broker, "after").await;
+    assert_eq!(key(&*consumer).await, ("after".to_owned(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_drains_and_keeps_everything() {
+    let mut process = Process::start(&["--lease", "1000s"]);
+    let broker = process.client().await;
+    let consumer = subscribe(&broker, 1).await;
+    for key in ["held", "waiting"] {
+        broker.publish(TOPIC, message(key)).await.unwrap();
+    }
+    let held = next(&*consumer).await;
+    let status = process.terminate();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let refused = within(broker.publish(TOPIC, message("nobody"))).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    process.restart();
+    assert_eq!(key(&*consumer).await, ("held".to_owned(), 2), "a stop gives leases back");
+    assert_eq!(consumer.ack(held.receipt).await, Err(Error::Fenced));
+}
+
+async fn http(process: &Process, request: &str) -> String {
+    let mut socket = TcpStream::connect(&process.http).await.unwrap();
+    let request = format!("{request} HTTP/1.1\r\nhost: broker\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(socket.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_side_door_tells_and_replays() {
+    let process = Process::start(&["--attempts", "1"]);
+    let broker = process.client().await;
+    let consumer = subscribe(&broker, 1).await;
+    broker.publish(TOPIC, message("poison")).await.unwrap();
+    let receipt = next(&*consumer).await.receipt;
+    consumer.nack(receipt, "it \"stinks\"").await.unwrap();
+    assert!(http(&process, "GET /healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(http(&process, "GET /readyz").await.starts_with("HTTP/1.1 200"));
+    let metrics = http(&process, "GET /metrics").await;
+    for line in ["{topic=\"topic\",state=\"dead\"} 1\n", "broker_nacks_total 1\n", "# EOF\n"] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    let dead = http(&process, "GET /dead/topic").await;
+    for part in ["\"key\":\"poison\"", "it \\\"stinks\\\"", "\"attempts\":1"] {
+        assert!(dead.contains(part), "{part} in {dead}");
+    }
+    assert!(http(&process, "GET /dead/topic?limit=x").await.starts_with("HTTP/1.1 400"));
+    assert!(http(&process, "GET /nowhere").await.starts_with("HTTP/1.1 404"));
+    let replayed = http(&process, "POST /dead/topic/replay").await;
+    assert!(replayed.contains("\"replayed\":1"), "{replayed}");
+    assert_eq!(key(&*consumer).await, ("poison".to_owned(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_hurts_nobody_else() {
+    let process = Process::start(&[]);
+    let broker = process.client().await;
+    for noise in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0, 1, 0], &[0, 0, 0, 2, 9, 99], &[0, 0]] {
+        let mut socket = TcpStream::connect(&process.address).await.unwrap();
+        socket.write_all(noise).await.unwrap();
+        socket.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        // Closed or reset; but not left open, and not answered.
+        let _ = within(socket.read_to_end(&mut answer)).await;
+        assert!(answer.is_empty(), "{noise:?}: {answer:?}");
+    }
+    broker.publish(TOPIC, message("a")).await.unwrap();
+}

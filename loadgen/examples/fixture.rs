@@ -1,0 +1,17 @@
+//! Writes an invented run, then its report: `cargo run -p loadgen --example fixture -- FOLDER`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use loadgen::record;
+
+#[path = "../src/report/fixture.rs"]
+mod fixture;
+
+fn main() -> anyhow::Result<()> {
+    let folder: PathBuf = std::env::args_os().nth(1).context("expected a folder")?.into();
+    fixture::write(&folder)?;
+    let paths = loadgen::report::write(&folder)?;
+    println!("{}", paths.charts.len());
+    Ok(())
+}

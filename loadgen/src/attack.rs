@@ -1,0 +1,55 @@
+//! The open loop: a schedule and a traffic become samples.
+//!
+//! One thread owns the clock, the sockets and the schedule, so that nothing stands between the
+//! intended instant and the write: no queue, no lock, no other task's turn. It never waits for an
+//! answer before it sends the next request.
+
+mod connection;
+mod engine;
+mod response;
+mod shop;
+mod url;
+
+pub use engine::{Engine, Gauges, Pacing, Summary};
+pub use response::Response;
+pub(crate) use shop::order_body;
+pub use shop::{Customer, ShopTraffic};
+pub use url::UrlTraffic;
+
+use crate::sample::{Outcome, Receipt};
+use crate::workload::Job;
+
+/// What to send and how to read the answer.
+pub trait Traffic: Send {
+    /// Writes the request's bytes into `out` and says which target it goes to.
+    fn render(&mut self, job: &Job, out: &mut Vec<u8>) -> usize;
+    /// Judges an answer.
+    fn judge(&mut self, job: &Job, response: &Response<'_>) -> Judged;
+}
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What became of the request.
+    pub outcome: Outcome,
+    /// What it said of the order.
+    pub receipt: Receipt,
+    /// Whether the body was what was asked for.
+    pub readable: bool,
+}
+
+impl Judged {
+    /// An answer without a receipt.
+    #[must_use]
+    pub fn plain(outcome: Outcome) -> Self {
+        Self { outcome, receipt: Receipt::None, readable: true }
+    }
+
+    /// What a status that is not the wanted one means: 4xx, and refusals marked as without effect,
+    /// are certain; the rest may have had an effect.
+    #[must_use]
+    pub fn refusal(response: &Response<'_>) -> Self {
+        let certain = (400..500).contains(&response.status) || response.effect_none;
+        Self::plain(if certain { Outcome::Failed } else { Outcome::Unknown })
+    }
+}

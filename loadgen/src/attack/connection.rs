@@ -1,0 +1,99 @@
+//! One keep-alive connection with at most one open request (no pipelining).
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::response::Parser;
+use crate::workload::Job;
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) job: Job,
+    pub(super) intended_ns: u64,
+    pub(super) sent_ns: u64,
+}
+
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) target: usize,
+    /// False until the kernel says that it is established.
+    pub(super) connected: bool,
+    pub(super) open: Option<Open>,
+    /// The request's bytes, and how many of them are written.
+    pub(super) request: Vec<u8>,
+    pub(super) written: usize,
+    pub(super) parser: Parser,
+    /// Tells events and time-outs of an earlier use from those of this one.
+    pub(super) generation: u32,
+}
+
+/// What reading found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Incoming {
+    Nothing,
+    Complete,
+    /// The peer closed, or reset, or sent what is not HTTP.
+    Ended,
+    Garbled,
+}
+
+impl Connection {
+    /// Begins to connect; does not wait.
+    pub(super) fn begin(address: SocketAddr, target: usize, generation: u32) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        match socket.connect(&address.into()) {
+            Ok(()) => {}
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+            Err(e) => return Err(e),
+        }
+        Ok(Self {
+            stream: socket.into(),
+            target,
+            connected: false,
+            open: None,
+            request: Vec::with_capacity(1_024),
+            written: 0,
+            parser: Parser::default(),
+            generation,
+        })
+    }
+
+    /// Writes what is left of the request; true when all of it is written.
+    pub(super) fn send(&mut self) -> io::Result<bool> {
+        while self.written < self.request.len() {
+            match self.stream.write(&self.request[self.written..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads what is there; to the end if the peer has hung up.
+    pub(super) fn receive(&mut self, buffer: &mut [u8], hung_up: bool) -> Incoming {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) if self.parser.close() => return Incoming::Complete,
+                Ok(0) => return Incoming::Ended,
+                Ok(_) if self.open.is_none() => return Incoming::Garbled,
+                Ok(count) => match self.parser.feed(&buffer[..count]) {
+                    Ok(true) => return Incoming::Complete,
+                    Ok(false) if count < buffer.len() && !hung_up => return Incoming::Nothing,
+                    Ok(false) => {}
+                    Err(_) => return Incoming::Garbled,
+                },
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Incoming::Nothing,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Incoming::Ended,
+            }
+        }
+    }
+}

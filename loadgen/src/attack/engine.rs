@@ -1,0 +1,411 @@
+//! The thread that sends: one epoll, one clock, no waiting for answers.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use rustix::event::{Timespec, epoll};
+use tokio::time::Instant;
+
+use super::connection::{Connection, Incoming, Open};
+use super::{Judged, Traffic};
+use crate::sample::{Outcome, Receipt, Sample, Trouble};
+use crate::workload::Job;
+
+/// Events handled before the schedule is looked at again.
+const EVENTS_MAX: usize = 64;
+/// Samples handed over at once.
+const BATCH: usize = 512;
+/// The longest sleep: stop flags and batches are looked at this often.
+const NAP: Duration = Duration::from_millis(50);
+const READ_BYTES: usize = 32 * 1024;
+
+/// What the engine shows to others while it runs.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Set to stop: nothing further is sent, open requests are given up.
+    pub stop: AtomicBool,
+    /// Requests that are open.
+    pub in_flight: AtomicU64,
+    /// Requests begun, for progress.
+    pub begun: AtomicU64,
+}
+
+/// Bounds and clock of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Pacing {
+    /// Second 0 of the schedule.
+    pub start: Instant,
+    /// Open requests at once; one more is dropped.
+    pub in_flight: u32,
+    /// A request without an answer for this long is unknown.
+    pub timeout: Duration,
+    /// How long after the last arrival open requests are waited for.
+    pub drain: Duration,
+}
+
+/// What the engine knows at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Integral of the number of open requests over time, request seconds.
+    pub in_flight_area_s: f64,
+    /// When the last request was done, ns.
+    pub ended_ns: u64,
+    /// Whether it was stopped before the schedule ended.
+    pub interrupted: bool,
+}
+
+/// The open loop over targets.
+pub struct Engine<T> {
+    traffic: T,
+    targets: Vec<SocketAddr>,
+    pacing: Pacing,
+    gauges: Arc<Gauges>,
+    samples: Sender<Vec<Sample>>,
+    epoll: OwnedFd,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    idle: Vec<Vec<usize>>,
+    /// In order: all requests have the same time-out.
+    deadlines: VecDeque<(u64, usize, u32)>,
+    generation: u32,
+    open: u32,
+    area: (u64, f64),
+    batch: Vec<Sample>,
+    buffer: Vec<u8>,
+    /// A request's memory, used again.
+    scratch: Vec<u8>,
+}
+
+impl<T: Traffic> Engine<T> {
+    /// An engine that hands samples over in batches.
+    ///
+    /// # Errors
+    /// If epoll is not to be had.
+    pub fn new(
+        traffic: T,
+        targets: Vec<SocketAddr>,
+        pacing: Pacing,
+        gauges: Arc<Gauges>,
+        samples: Sender<Vec<Sample>>,
+    ) -> io::Result<Self> {
+        let idle = vec![Vec::new(); targets.len()];
+        Ok(Self {
+            traffic,
+            targets,
+            pacing,
+            gauges,
+            samples,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            connections: Vec::new(),
+            free: Vec::new(),
+            idle,
+            deadlines: VecDeque::new(),
+            generation: 0,
+            open: 0,
+            area: (0, 0.0),
+            batch: Vec::with_capacity(BATCH),
+            buffer: vec![0; READ_BYTES],
+            scratch: Vec::with_capacity(1_024),
+        })
+    }
+
+    /// Sends the schedule: pairs of intended instant (ns, ascending) and job.
+    ///
+    /// # Errors
+    /// If epoll fails; a request that fails is a sample.
+    pub fn run(mut self, schedule: impl Iterator<Item = (u64, Job)>) -> io::Result<Summary> {
+        // 1 ns instead of the default 50 µs; without it every wait is late by the slack.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        let mut schedule = schedule.peekable();
+        let mut events = Vec::with_capacity(EVENTS_MAX);
+        let mut last_ns = 0;
+        let mut handed_over_ns = 0;
+        let interrupted = loop {
+            let mut now = self.now_ns();
+            while let Some((intended_ns, job)) = schedule.next_if(|(at, _)| *at <= now) {
+                last_ns = intended_ns;
+                self.dispatch(intended_ns, job);
+                now = self.now_ns();
+            }
+            self.expire(now);
+            if self.gauges.stop.load(Ordering::Relaxed) {
+                break true;
+            }
+            let next_ns = schedule.peek().map(|(at, _)| *at);
+            let drained_ns = last_ns + nanos(self.pacing.drain);
+            if next_ns.is_none() && (self.open == 0 || now >= drained_ns) {
+                break false;
+            }
+            if self.batch.len() >= BATCH || now > handed_over_ns + nanos(2 * NAP) {
+                self.hand_over();
+                handed_over_ns = now;
+            }
+            let until = next_ns.unwrap_or(drained_ns).min(now + nanos(NAP));
+            self.wait(until.saturating_sub(self.now_ns()), &mut events)?;
+            for event in events.drain(..) {
+                self.handle(event);
+            }
+        };
+        Ok(self.finish(interrupted))
+    }
+
+    fn now_ns(&self) -> u64 {
+        nanos(self.pacing.start.elapsed())
+    }
+
+    fn wait(&self, wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+        let wait = Timespec {
+            tv_sec: (wait_ns / 1_000_000_000).cast_signed(),
+            tv_nsec: (wait_ns % 1_000_000_000).cast_signed(),
+        };
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn dispatch(&mut self, intended_ns: u64, job: Job) {
+        let sent_ns = self.now_ns();
+        let open = Open { job, intended_ns, sent_ns };
+        self.gauges.begun.fetch_add(1, Ordering::Relaxed);
+        if self.open >= self.pacing.in_flight {
+            self.emit(open, sent_ns, Judged::plain(Outcome::Dropped), 0, Trouble::InFlight);
+            return;
+        }
+        let mut request = std::mem::take(&mut self.scratch);
+        request.clear();
+        let target = self.traffic.render(&job, &mut request);
+        self.count_open(sent_ns, 1);
+        self.begin(open, target, request);
+    }
+
+    /// Puts a request on an idle connection or a new one.
+    fn begin(&mut self, open: Open, target: usize, request: Vec<u8>) {
+        let index = match self.idle[target].pop() {
+            Some(index) => index,
+            None => match self.connect(target) {
+                Ok(index) => index,
+                Err(error) => {
+                    self.close_request(open, connect_trouble(&error), Outcome::Failed);
+                    return;
+                }
+            },
+        };
+        let Some(connection) = &mut self.connections[index] else { return };
+        connection.open = Some(open);
+        self.scratch = std::mem::replace(&mut connection.request, request);
+        connection.written = 0;
+        connection.parser.reset();
+        let deadline = open.sent_ns + nanos(self.pacing.timeout);
+        self.deadlines.push_back((deadline, index, connection.generation));
+        if connection.connected {
+            self.send(index);
+        }
+    }
+
+    fn connect(&mut self, target: usize) -> io::Result<usize> {
+        self.generation = self.generation.wrapping_add(1);
+        let connection = Connection::begin(self.targets[target], target, self.generation)?;
+        let index = self.free.pop().unwrap_or(self.connections.len());
+        let data = epoll::EventData::new_u64(u64::from(self.generation) << 32 | index as u64);
+        let flags = epoll::EventFlags::IN
+            | epoll::EventFlags::OUT
+            | epoll::EventFlags::RDHUP
+            | epoll::EventFlags::ET;
+        epoll::add(&self.epoll, &connection.stream, data, flags)?;
+        if index == self.connections.len() {
+            self.connections.push(Some(connection));
+        } else {
+            self.connections[index] = Some(connection);
+        }
+        Ok(index)
+    }
+
+    fn handle(&mut self, event: epoll::Event) {
+        let (data, flags) = (event.data.u64(), event.flags);
+        let index = (data & u64::from(u32::MAX)) as usize;
+        let generation = (data >> 32) as u32;
+        let Some(connection) = &mut self.connections[index] else { return };
+        if connection.generation != generation {
+            return;
+        }
+        if !connection.connected {
+            match connection.stream.take_error() {
+                Ok(None) => connection.connected = true,
+                Ok(Some(error)) | Err(error) => {
+                    self.give_up(index, connect_trouble(&error), Outcome::Failed);
+                    return;
+                }
+            }
+            self.send(index);
+        } else if flags.contains(epoll::EventFlags::OUT)
+            && connection.written < connection.request.len()
+        {
+            self.send(index);
+        }
+        let ended =
+            epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        let hung_up = flags.intersects(ended);
+        if hung_up || flags.contains(epoll::EventFlags::IN) {
+            self.receive(index, generation, hung_up);
+        }
+    }
+
+    fn send(&mut self, index: usize) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        if connection.send().is_ok() {
+            return;
+        }
+        let untouched = connection.written == 0;
+        let retry = connection.open.take_if(|_| untouched);
+        let (target, request) = (connection.target, std::mem::take(&mut connection.request));
+        match retry {
+            // A stale idle connection: not a byte was taken, so this is no second attempt.
+            Some(open) => {
+                self.close(index);
+                self.begin(open, target, request);
+            }
+            None => self.give_up(index, Trouble::Reset, Outcome::Unknown),
+        }
+    }
+
+    /// Edge-triggered: an end that was reported with the data is not reported again.
+    fn receive(&mut self, index: usize, generation: u32, hung_up: bool) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        if connection.generation != generation {
+            return;
+        }
+        match connection.receive(&mut self.buffer, hung_up) {
+            Incoming::Nothing => {}
+            Incoming::Complete => {
+                self.answered(index);
+                let idle = self.connections[index].as_ref().is_some_and(|c| c.open.is_none());
+                if hung_up && idle {
+                    self.close(index);
+                }
+            }
+            Incoming::Garbled => self.give_up(index, Trouble::Garbled, Outcome::Unknown),
+            Incoming::Ended => self.give_up(index, Trouble::Reset, Outcome::Unknown),
+        }
+    }
+
+    fn answered(&mut self, index: usize) {
+        let done_ns = self.now_ns();
+        let Some(connection) = &mut self.connections[index] else { return };
+        let (Some(response), Some(open)) = (connection.parser.response(), connection.open) else {
+            return;
+        };
+        let judged = self.traffic.judge(&open.job, &response);
+        let trouble = if judged.readable { Trouble::None } else { Trouble::Garbled };
+        let status = response.status;
+        connection.open = None;
+        let whole = connection.written == connection.request.len();
+        if connection.parser.keep_alive() && whole {
+            self.idle[connection.target].push(index);
+        } else {
+            self.close(index);
+        }
+        self.emit(open, done_ns, judged, status, trouble);
+        self.count_open(done_ns, -1);
+    }
+
+    /// Ends the connection, and its request if it has one.
+    fn give_up(&mut self, index: usize, trouble: Trouble, outcome: Outcome) {
+        let open = self.connections[index].as_mut().and_then(|c| c.open.take());
+        self.close(index);
+        if let Some(open) = open {
+            self.close_request(open, trouble, outcome);
+        }
+    }
+
+    fn close_request(&mut self, open: Open, trouble: Trouble, outcome: Outcome) {
+        let done_ns = self.now_ns();
+        self.emit(open, done_ns, Judged::plain(outcome), 0, trouble);
+        self.count_open(done_ns, -1);
+    }
+
+    fn close(&mut self, index: usize) {
+        if let Some(connection) = self.connections[index].take() {
+            self.idle[connection.target].retain(|i| *i != index);
+            self.free.push(index);
+        }
+    }
+
+    fn expire(&mut self, now_ns: u64) {
+        while let Some((deadline, index, generation)) = self.deadlines.front().copied() {
+            let waiting = self.connections[index].as_ref().filter(|c| {
+                c.generation == generation
+                    && c.open.is_some_and(|o| o.sent_ns + nanos(self.pacing.timeout) <= deadline)
+            });
+            match waiting.map(|c| c.connected) {
+                Some(_) if deadline > now_ns => return,
+                Some(true) => self.give_up(index, Trouble::Timeout, Outcome::Unknown),
+                Some(false) => self.give_up(index, Trouble::ConnectTimeout, Outcome::Failed),
+                None => {}
+            }
+            self.deadlines.pop_front();
+        }
+    }
+
+    fn count_open(&mut self, now_ns: u64, change: i32) {
+        self.area.1 += now_ns.saturating_sub(self.area.0) as f64 / 1e9 * f64::from(self.open);
+        self.area.0 = now_ns;
+        self.open = self.open.saturating_add_signed(change);
+        self.gauges.in_flight.store(u64::from(self.open), Ordering::Relaxed);
+    }
+
+    fn emit(&mut self, open: Open, done_ns: u64, judged: Judged, status: u16, trouble: Trouble) {
+        self.batch.push(Sample {
+            seq: open.job.seq,
+            operation: open.job.operation,
+            customer: open.job.customer,
+            amount_cents: open.job.amount_cents(),
+            intended_ns: open.intended_ns,
+            sent_ns: open.sent_ns,
+            done_ns,
+            outcome: judged.outcome,
+            status,
+            trouble,
+            receipt: judged.receipt,
+        });
+    }
+
+    fn hand_over(&mut self) {
+        if !self.batch.is_empty() {
+            let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+            // A recorder that has gone away has said why.
+            let _ = self.samples.send(full);
+        }
+    }
+
+    fn finish(mut self, interrupted: bool) -> Summary {
+        let now_ns = self.now_ns();
+        let left: Vec<Open> =
+            self.connections.iter_mut().flatten().filter_map(|c| c.open.take()).collect();
+        for open in left {
+            let judged = Judged { outcome: Outcome::Unfinished, receipt: Receipt::None, readable: true };
+            self.emit(open, now_ns, judged, 0, Trouble::None);
+            self.count_open(now_ns, -1);
+        }
+        self.hand_over();
+        Summary { in_flight_area_s: self.area.1, ended_ns: now_ns, interrupted }
+    }
+}
+
+fn connect_trouble(error: &io::Error) -> Trouble {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Trouble::Refused,
+        _ => Trouble::Connect,
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

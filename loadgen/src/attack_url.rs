@@ -1,0 +1,218 @@
+//! `loadgen attack URL`: open-loop load on any HTTP service, with the same engine and record.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use tokio::sync::watch;
+use tokio::time::{Instant, interval};
+
+use crate::attack::{Gauges, Pacing, UrlTraffic};
+use crate::config::Span;
+use crate::cores::Cores;
+use crate::digest;
+use crate::environment;
+use crate::load::{Jobs, Load, Loaded, Plan};
+use crate::prepare::resolve;
+use crate::profile::Profile;
+use crate::record::{Answer, Generator, Limits, Manifest, Phase, RequestCounts, Verdict};
+use crate::report;
+use crate::run::{new_folder, point_latest};
+use crate::scenario::{Arrivals, Mix, Scenario, Stage};
+use crate::trial::write_json;
+use crate::validity;
+use crate::watch::Hiccups;
+
+const LEAD: Duration = Duration::from_millis(100);
+
+/// What to send where.
+#[derive(Clone, Debug)]
+pub struct Attack {
+    /// http://host:port/path.
+    pub url: String,
+    /// GET, POST, …
+    pub method: String,
+    /// `Name: value`.
+    pub headers: Vec<String>,
+    /// The body, possibly empty.
+    pub body: Vec<u8>,
+    /// Arrivals per second.
+    pub rate: f64,
+    /// For how long; whole seconds.
+    pub duration: Span,
+    /// How arrivals are spaced.
+    pub arrivals: Arrivals,
+    /// Seed of the arrivals.
+    pub seed: u64,
+    /// A request without an answer for this long is unknown.
+    pub timeout: Span,
+    /// Requests that may be open at once.
+    pub in_flight: u32,
+    /// The folder of all results.
+    pub out: PathBuf,
+    /// The command line.
+    pub command: Vec<String>,
+}
+
+impl Attack {
+    /// Runs it and writes a record and its report.
+    ///
+    /// # Errors
+    /// If an option is out of range, the host cannot be resolved, or the record not written.
+    pub async fn run(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<(PathBuf, Manifest)> {
+        let scenario = self.scenario()?;
+        let url = reqwest::Url::parse(&self.url).with_context(|| format!("{:?} is not a URL", self.url))?;
+        if url.scheme() != "http" {
+            bail!("{}: only http is supported; encryption would measure the cipher", self.url);
+        }
+        let host = crate::fault::address(&self.url)?;
+        let target = resolve(&host)?;
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let traffic = UrlTraffic::new(&self.method, &host, &path, &self.headers, &self.body);
+        let plan = Plan {
+            profile: Profile::new(&scenario),
+            arrivals: self.arrivals,
+            jobs: Jobs::Same,
+            seed: self.seed,
+        };
+        let cores = Cores::divide()?;
+        Cores::pin(&cores.generator)?;
+        let folder = new_folder(&self.out)?;
+        environment::write(&folder, &environment::facts(&cores, &self.command, &folder))?;
+        let trial = folder.join("attack").join(host.replace(':', "-")).join("1");
+        std::fs::create_dir_all(&trial)?;
+        let start = Instant::now() + LEAD;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + LEAD;
+        let pacing = Pacing {
+            start,
+            in_flight: self.in_flight,
+            timeout: self.timeout.0,
+            drain: self.timeout.0,
+        };
+        let gauges = Arc::new(Gauges::default());
+        let hiccups = Hiccups::start()?;
+        let record = (trial.clone(), String::new());
+        let load =
+            Load::start(traffic, vec![target], plan.clone(), pacing, Arc::clone(&gauges), record)?;
+        let loaded = follow(load, &gauges, interrupt).await?;
+        let mut generator = Generator::default();
+        hiccups.stop(&mut generator);
+        let started_at_us = i64::try_from(since.as_micros())?;
+        let mut manifest = self.manifest(&scenario, &plan, &loaded, generator, started_at_us);
+        digest::write(&trial, &manifest, &[])?;
+        manifest.validity = validity::judge(&validity::Evidence {
+            manifest: &manifest,
+            send_lag_max_us: scenario.limits.send_lag.0.as_micros() as u64,
+            summary: &loaded.summary,
+            service_s: loaded.totals.service_s,
+            faults: &[],
+            verdict: &Verdict { verdict: Answer::True, ..Verdict::default() },
+            drained: true,
+            ended: &[],
+            apart: true,
+        });
+        for name in ["resources.csv", "faults.csv"] {
+            std::fs::write(trial.join(name), "")?;
+        }
+        write_json(&trial.join("manifest.json"), &manifest)?;
+        report::write(&folder)?;
+        point_latest(&self.out, &folder)?;
+        Ok((folder, manifest))
+    }
+
+    fn scenario(&self) -> anyhow::Result<Scenario> {
+        if self.method == "HEAD" {
+            bail!("HEAD is not supported: its answers announce bodies that do not come");
+        }
+        if !(self.rate > 0.0 && self.rate <= 200_000.0) {
+            bail!("the rate is {}; expected more than 0 and at most 200000 per second", self.rate);
+        }
+        if self.duration.whole_s().is_none_or(|s| s == 0) {
+            bail!("the duration is {}; expected whole seconds, at least 1", self.duration);
+        }
+        let text = "about = \"\"\nstart = 1\nstages = []\nmix = { place = 1 }";
+        let mut scenario: Scenario = toml::from_str(text)?;
+        scenario.name = "attack".to_owned();
+        scenario.about = format!("{} {} at {} per second", self.method, self.url, self.rate);
+        scenario.start = self.rate;
+        scenario.stages = vec![Stage { duration: self.duration, rate: self.rate }];
+        scenario.warm_up = Span::secs(0);
+        scenario.mix = Mix::default();
+        Ok(scenario)
+    }
+
+    fn manifest(
+        &self,
+        scenario: &Scenario,
+        plan: &Plan,
+        loaded: &Loaded,
+        mut generator: Generator,
+        started_at_us: i64,
+    ) -> Manifest {
+        let (schedule_hash, operations_hash, scheduled) = plan.hashes();
+        let counts = loaded.totals.counts.values().next().copied().unwrap_or_default();
+        let done = counts.ok + counts.failed + counts.unknown + counts.dropped + counts.unfinished;
+        let scheduled = if loaded.summary.interrupted { done } else { scheduled };
+        let duration_s = self.duration.whole_s().unwrap_or(1);
+        let elapsed_s = (loaded.summary.ended_ns as f64 / 1e9).max(1.0);
+        generator.lag_p50_us = loaded.totals.lag.value_at_quantile(0.5);
+        generator.lag_p99_us = loaded.totals.lag.value_at_quantile(0.99);
+        generator.lag_max_us = loaded.totals.lag.max();
+        generator.cpu_share = loaded.thread.run_s / elapsed_s;
+        generator.run_queue_share = loaded.thread.wait_s / elapsed_s;
+        Manifest {
+            format: crate::record::FORMAT,
+            scenario: scenario.name.clone(),
+            scenario_about: scenario.about.clone(),
+            system: crate::fault::address(&self.url).unwrap_or_default().replace(':', "-"),
+            system_about: self.url.clone(),
+            trial: 1,
+            seed: self.seed,
+            revision: environment::revision(),
+            command: self.command.clone(),
+            started_at_us,
+            interval_s: 1,
+            duration_s,
+            phases: vec![Phase { name: "steady".to_owned(), from_s: 0, to_s: duration_s }],
+            offered: plan.profile.points(),
+            schedule_hash,
+            operations_hash,
+            requests: BTreeMap::from([(
+                "request".to_owned(),
+                RequestCounts { scheduled, ..counts },
+            )]),
+            limits: Limits {
+                in_flight: self.in_flight,
+                timeout_s: self.timeout.as_s(),
+                drain_s: self.timeout.as_s(),
+                objective_s: self.timeout.as_s(),
+            },
+            generator,
+            ..Manifest::default()
+        }
+    }
+}
+
+async fn follow(
+    load: Load,
+    gauges: &Gauges,
+    interrupt: watch::Receiver<bool>,
+) -> anyhow::Result<Loaded> {
+    let mut tick = interval(Duration::from_millis(100));
+    let end = load.end();
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            loaded = &mut end => return loaded,
+            _ = tick.tick() => if *interrupt.borrow() {
+                gauges.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `history.csv.zst`: one line per attempt, written while the load runs and read by everything after.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+
+use anyhow::Context;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::attack::ShopTraffic;
+use crate::record::{RequestCounts, latency};
+use crate::sample::{Outcome, Sample};
+use crate::workload::Operation;
+
+/// The file's name in a trial's folder.
+pub const FILE: &str = "history.csv.zst";
+const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt\n";
+/// Quick, and already a fifth of the size.
+const LEVEL: i32 = 1;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its place in the schedule.
+    pub seq: u64,
+    /// The idempotency key (place), else empty.
+    pub key: String,
+    /// What was asked.
+    pub operation: String,
+    /// By whom.
+    pub customer: u32,
+    /// The order's sum, cents (place).
+    pub amount_cents: i64,
+    /// When it should start, ns since second 0.
+    pub intended_ns: u64,
+    /// When the generator began to send it.
+    pub sent_ns: u64,
+    /// When its answer was complete, or it was given up.
+    pub done_ns: u64,
+    /// ok, failed, unknown, dropped, unfinished.
+    pub outcome: String,
+    /// The HTTP status; 0 without an answer.
+    pub status: u16,
+    /// Why there is no answer; empty if there is.
+    pub trouble: String,
+    /// What the acknowledgement said: pending, paid, declined; empty if there is none.
+    pub receipt: String,
+}
+
+/// What the recorder counted while it wrote.
+pub struct Totals {
+    /// By operation; `scheduled` is not known here.
+    pub counts: BTreeMap<Operation, RequestCounts>,
+    /// Sent minus intended, µs, of all requests that were sent.
+    pub lag: Histogram<u64>,
+    /// Sum of done minus sent of all requests that were sent, s.
+    pub service_s: f64,
+}
+
+/// Writes batches of samples until the sender is gone.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(folder: &Path, key_prefix: &str, samples: &Receiver<Vec<Sample>>) -> anyhow::Result<Totals> {
+    let path = folder.join(FILE);
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
+    out.write_all(HEADER.as_bytes())?;
+    let mut totals = Totals { counts: BTreeMap::new(), lag: latency::histogram()?, service_s: 0.0 };
+    let mut text = Vec::with_capacity(64 * 1024);
+    while let Ok(batch) = samples.recv() {
+        text.clear();
+        for sample in &batch {
+            totals.add(sample);
+            write_line(&mut text, key_prefix, sample)?;
+        }
+        out.write_all(&text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    out.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
+    Ok(totals)
+}
+
+impl Totals {
+    fn add(&mut self, sample: &Sample) {
+        let counts = self.counts.entry(sample.operation).or_default();
+        match sample.outcome {
+            Outcome::Ok => counts.ok += 1,
+            Outcome::Failed => counts.failed += 1,
+            Outcome::Unknown => counts.unknown += 1,
+            Outcome::Dropped => counts.dropped += 1,
+            Outcome::Unfinished => counts.unfinished += 1,
+        }
+        if sample.outcome != Outcome::Dropped {
+            self.service_s += sample.done_ns.saturating_sub(sample.sent_ns) as f64 / 1e9;
+            let lag_us = sample.sent_ns.saturating_sub(sample.intended_ns) / 1_000;
+            self.lag.saturating_record(lag_us.max(1));
+        }
+    }
+}
+
+fn write_line(out: &mut Vec<u8>, prefix: &str, s: &Sample) -> std::io::Result<()> {
+    let key = match s.operation {
+        Operation::Place => ShopTraffic::key(prefix, s.seq),
+        _ => String::new(),
+    };
+    writeln!(
+        out,
+        "{},{key},{},{},{},{},{},{},{},{},{},{}",
+        s.seq,
+        s.operation.as_str(),
+        s.customer,
+        if key.is_empty() { 0 } else { s.amount_cents },
+        s.intended_ns,
+        s.sent_ns,
+        s.done_ns,
+        s.outcome.as_str(),
+        s.status,
+        s.trouble.as_str(),
+        s.receipt.as_str()
+    )
+}
+
+/// Reads a history, line by line.
+///
+/// # Errors
+/// If the file is missing; a line that does not fit is an error of the iterator.
+pub fn read(folder: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Attempt>>> {
+    read_table(&folder.join(FILE))
+}
+
+/// Rows of a compressed CSV table.
+pub(crate) fn read_table<T: serde::de::DeserializeOwned>(
+    path: &Path,
+) -> anyhow::Result<impl Iterator<Item = anyhow::Result<T>> + use<T>> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let reader = zstd::Decoder::new(BufReader::new(file))?;
+    let name = path.display().to_string();
+    let rows = csv::Reader::from_reader(reader).into_deserialize();
+    Ok(rows.enumerate().map(move |(n, row)| {
+        row.with_context(|| format!("{name}: line {} is not a row of this table", n + 2))
+    }))
+}
+
+/// Writes a compressed CSV table.
+pub(crate) fn write_table<T: Serialize>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut table = csv::Writer::from_writer(zstd::Encoder::new(BufWriter::new(file), LEVEL)?);
+    for row in rows {
+        table.serialize(row)?;
+    }
+    let encoder = table.into_inner().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+    encoder.finish()?.flush()?;
+    Ok(())
+}

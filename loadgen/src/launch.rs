@@ -1,0 +1,334 @@
+//! A running system: its processes, started and stopped by handle.
+//!
+//! All processes stay in the session of the harness: the kernel's autogroup scheduler gives a share
+//! to each session, and five services must not get five shares where a monolith gets one. Each is a
+//! process group of its own, so that a Ctrl-C in the terminal reaches the harness alone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::cores::Cores;
+use crate::system::{ProcessSpec, SystemSpec};
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_POLL: Duration = Duration::from_millis(10);
+const STOP_WITHIN: Duration = Duration::from_secs(12);
+/// A log's end, shown when a process ends by itself.
+const LOG_LINES: usize = 3;
+
+/// Random words for one run, handed to processes by their environment and never written down.
+#[derive(Clone)]
+pub struct Secrets {
+    token: String,
+    /// Reads all orders.
+    pub operator: String,
+    /// Changes the provider.
+    pub control: String,
+}
+
+impl Secrets {
+    /// New ones, from the operating system's generator.
+    #[must_use]
+    pub fn new() -> Self {
+        let word = || format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        Self { token: word(), operator: word(), control: word() }
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The process ids in force, for whoever samples them.
+pub type Pids = Arc<Mutex<BTreeMap<String, u32>>>;
+
+/// A system's processes.
+pub struct Running {
+    /// The system file with all `{…}` filled in.
+    pub spec: SystemSpec,
+    /// The process ids in force.
+    pub pids: Pids,
+    children: Vec<Option<Child>>,
+    secrets: Secrets,
+    cores: Cores,
+    logs: PathBuf,
+    http: reqwest::Client,
+}
+
+impl Running {
+    /// Starts all processes in order, each when the one before is ready.
+    ///
+    /// # Errors
+    /// If a program is missing, ends by itself, or is not ready in time; what was started is
+    /// stopped.
+    pub async fn start(
+        spec: &SystemSpec,
+        folder: &Path,
+        secrets: &Secrets,
+        cores: &Cores,
+    ) -> anyhow::Result<Self> {
+        let data = folder.join("data");
+        let logs = folder.join("logs");
+        for path in [&data, &logs] {
+            std::fs::create_dir_all(path)
+                .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        }
+        let spec = fill(spec, &data)?;
+        let children = spec.processes.iter().map(|_| None).collect();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+        let mut running = Self {
+            spec,
+            pids: Pids::default(),
+            children,
+            secrets: secrets.clone(),
+            cores: cores.clone(),
+            logs,
+            http,
+        };
+        for index in 0..running.children.len() {
+            if let Err(error) = running.launch(index).await {
+                running.stop().await;
+                return Err(error);
+            }
+        }
+        Ok(running)
+    }
+
+    /// Starts one process and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn launch(&mut self, index: usize) -> anyhow::Result<()> {
+        let spec = &self.spec.processes[index];
+        let child = self.spawn(spec)?;
+        let pid = child.id().unwrap_or_default();
+        lock(&self.pids).insert(spec.name.clone(), pid);
+        self.children[index] = Some(child);
+        self.await_ready(index).await
+    }
+
+    fn spawn(&self, spec: &ProcessSpec) -> anyhow::Result<Child> {
+        let program = find_program(&spec.command[0])
+            .with_context(|| format!("system {}, process {}", self.spec.name, spec.name))?;
+        let path = self.logs.join(format!("{}.log", spec.name));
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write the log {}", path.display()))?;
+        let mut command = Command::new(&program);
+        command
+            .args(&spec.command[1..])
+            .envs(&spec.env)
+            .env("TRIPTYCH_TOKEN_SECRET", &self.secrets.token)
+            .env("TRIPTYCH_OPERATOR_TOKEN", &self.secrets.operator)
+            .env("TRIPTYCH_CONTROL_TOKEN", &self.secrets.control)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true);
+        // A child inherits the cores of the thread that starts it.
+        Cores::pin(&self.cores.systems)?;
+        let child = command.spawn();
+        Cores::pin(&self.cores.generator)?;
+        child.with_context(|| format!("cannot start {}", program.display()))
+    }
+
+    async fn await_ready(&mut self, index: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        let spec = self.spec.processes[index].clone();
+        loop {
+            if self.is_ready(index).await {
+                return Ok(());
+            }
+            if let Some(status) = self.ended(index) {
+                bail!("the process {} ended by itself ({status}): {}", spec.name, self.last_words(index));
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "the process {} was not ready within {} s: {} does not answer 200; its log: {}",
+                    spec.name,
+                    READY_WITHIN.as_secs(),
+                    spec.ready,
+                    self.last_words(index)
+                );
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    /// Whether a process answers 200 at its ready URL.
+    pub async fn is_ready(&self, index: usize) -> bool {
+        let answer = self.http.get(&self.spec.processes[index].ready).send().await;
+        answer.is_ok_and(|a| a.status().as_u16() == 200)
+    }
+
+    /// How a process ended, if it has.
+    pub fn ended(&mut self, index: usize) -> Option<String> {
+        let child = self.children[index].as_mut()?;
+        child.try_wait().ok().flatten().map(|status| status.to_string())
+    }
+
+    /// Kills a process and waits for its end, which is returned.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn kill(&mut self, index: usize) -> anyhow::Result<std::process::ExitStatus> {
+        let name = self.spec.processes[index].name.clone();
+        let mut child =
+            self.children[index].take().with_context(|| format!("{name} does not run"))?;
+        child.start_kill()?;
+        let status = child.wait().await?;
+        lock(&self.pids).remove(&name);
+        Ok(status)
+    }
+
+    /// Sends a signal to a process that this harness started and has not reaped.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn signal(&self, index: usize, signal: Signal) -> anyhow::Result<u32> {
+        let name = &self.spec.processes[index].name;
+        let id = self.children[index].as_ref().and_then(Child::id);
+        let id = id.with_context(|| format!("{name} does not run"))?;
+        let pid = Pid::from_raw(id.cast_signed()).context("a process id of 0")?;
+        kill_process(pid, signal)?;
+        Ok(id)
+    }
+
+    /// Stops everything: SIGTERM in reverse order, SIGKILL to what does not end.
+    pub async fn stop(mut self) {
+        for index in (0..self.children.len()).rev() {
+            // A stopped process would not hear SIGTERM.
+            let _ = self.signal(index, Signal::CONT);
+            let _ = self.signal(index, Signal::TERM);
+            let Some(mut child) = self.children[index].take() else { continue };
+            if timeout(STOP_WITHIN, child.wait()).await.is_err() {
+                let _ = child.kill().await;
+            }
+        }
+    }
+
+    fn last_words(&self, index: usize) -> String {
+        let path = self.logs.join(format!("{}.log", self.spec.processes[index].name));
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        let from = lines.len().saturating_sub(LOG_LINES);
+        if lines.is_empty() { "(its log is empty)".to_owned() } else { lines[from..].join(" | ") }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Fills `{data}` and `{port:NAME}` in.
+fn fill(spec: &SystemSpec, data: &Path) -> anyhow::Result<SystemSpec> {
+    let data = std::path::absolute(data)?;
+    let mut ports = Ports::default();
+    let mut filled = spec.clone();
+    let mut texts: Vec<&mut String> = vec![
+        &mut filled.entry.auth,
+        &mut filled.entry.orders,
+        &mut filled.entry.provider,
+        &mut filled.audit.orders,
+        &mut filled.audit.journal,
+    ];
+    for process in &mut filled.processes {
+        texts.push(&mut process.ready);
+        texts.extend(process.command.iter_mut());
+        texts.extend(process.env.values_mut());
+    }
+    for text in texts {
+        *text = ports.fill(&text.replace("{data}", &data.to_string_lossy()))?;
+    }
+    Ok(filled)
+}
+
+/// Free ports by name; held until all are known, so that no two names share one.
+#[derive(Default)]
+struct Ports(BTreeMap<String, TcpListener>);
+
+impl Ports {
+    fn fill(&mut self, text: &str) -> anyhow::Result<String> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{port:") {
+            let (name, behind) = after
+                .split_once('}')
+                .with_context(|| format!("{text:?}: {{port: without a closing brace"))?;
+            if !self.0.contains_key(name) {
+                self.0.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0")?);
+            }
+            out.push_str(before);
+            out.push_str(&self.0[name].local_addr()?.port().to_string());
+            rest = behind;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// Whether every program of a system is there.
+///
+/// # Errors
+/// If one is missing, with what to do.
+pub fn check_programs(spec: &SystemSpec) -> anyhow::Result<()> {
+    for process in &spec.processes {
+        find_program(&process.command[0])
+            .with_context(|| format!("system {}, process {}", spec.name, process.name))?;
+    }
+    Ok(())
+}
+
+/// The program beside this one, or as given, or on the PATH.
+fn find_program(name: &str) -> anyhow::Result<PathBuf> {
+    if name.contains('/') {
+        let path = PathBuf::from(name);
+        anyhow::ensure!(path.is_file(), "the program {name} does not exist");
+        return Ok(path);
+    }
+    let own = std::env::current_exe()?;
+    let beside = own.parent().map(|folder| folder.join(name));
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates = beside.into_iter().chain(std::env::split_paths(&on_path).map(|f| f.join(name)));
+    let found = candidates.into_iter().find(|path| path.is_file());
+    found.with_context(|| {
+        let folder = own.parent().unwrap_or(Path::new(".")).display();
+        format!("the program {name:?} is neither in {folder} nor on the PATH; build it with: cargo build --release")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_has_one_number_wherever_it_is_named() {
+        let mut ports = Ports::default();
+        let a = ports.fill("http://127.0.0.1:{port:a}/x").unwrap();
+        assert_eq!(a, ports.fill("http://127.0.0.1:{port:a}/x").unwrap());
+        assert_ne!(a, ports.fill("http://127.0.0.1:{port:b}/x").unwrap());
+        assert!(ports.fill("{port:a").is_err());
+        assert_eq!(ports.fill("plain").unwrap(), "plain");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = find_program("no-such-program-here").unwrap_err().to_string();
+        assert!(error.contains("no-such-program-here") && error.contains("cargo build"), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Before the load: customers sign up and in, and each places an order to look up later.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::attack::{Customer, ShopTraffic, order_body};
+use crate::fault::address;
+use crate::ledger::OrdersReader;
+use crate::scenario::Scenario;
+use crate::system::Entry;
+use crate::workload::{Operation, Workload};
+
+/// A login with a slow disk and a busy core takes a second at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the load needs.
+pub struct Prepared {
+    /// Traffic of customers who are signed in.
+    pub traffic: ShopTraffic,
+    /// Where auth and orders listen.
+    pub targets: Vec<SocketAddr>,
+}
+
+/// The idempotency keys of the preparation.
+#[must_use]
+pub fn keys(prefix: &str, customers: u32) -> Vec<String> {
+    (0..customers).map(|n| format!("{prefix}-p{n}")).collect()
+}
+
+/// Signs the scenario's customers up and in.
+///
+/// # Errors
+/// If the system refuses, or an order of the preparation does not settle.
+pub async fn prepare(
+    scenario: &Scenario,
+    entry: &Entry,
+    prefix: &str,
+    seed: u64,
+    orders: &OrdersReader,
+) -> anyhow::Result<Prepared> {
+    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let mut jobs = Workload::new(scenario.mix, scenario.customers, !seed);
+    let mut customers = Vec::new();
+    for (n, key) in (0..).zip(keys(prefix, scenario.customers)) {
+        let email = format!("customer-{n}@example.com");
+        let password = format!("password of customer {n}");
+        let account = json!({"email": email, "password": password});
+        post(&http, &format!("{}/signup", entry.auth), None, &account.to_string()).await?;
+        let session = post(&http, &format!("{}/login", entry.auth), None, &account.to_string()).await?;
+        let token = text(&session, "token")?;
+        let body = order_body(&jobs.job(Operation::Place, n));
+        let url = format!("{}/orders", entry.orders);
+        let order = post(&http, &url, Some((&token, &key)), &body).await?;
+        let id = text(&order, "id")?;
+        customers.push(Customer { email, password, token, orders: [id].into() });
+    }
+    if !orders.drain(PATIENCE, Duration::ZERO).await? {
+        bail!("orders placed before the load are still pending after {} s", PATIENCE.as_secs());
+    }
+    let hosts = [address(&entry.auth)?, address(&entry.orders)?];
+    let targets = hosts.iter().map(|h| resolve(h)).collect::<anyhow::Result<_>>()?;
+    Ok(Prepared { traffic: ShopTraffic::new(customers, hosts, prefix.to_owned()), targets })
+}
+
+/// The first address of host:port.
+///
+/// # Errors
+/// If there is none.
+pub fn resolve(host: &str) -> anyhow::Result<SocketAddr> {
+    let mut found = host.to_socket_addrs().with_context(|| format!("cannot resolve {host}"))?;
+    found.next().with_context(|| format!("{host} has no address"))
+}
+
+async fn post(
+    http: &reqwest::Client,
+    url: &str,
+    order: Option<(&str, &str)>,
+    body: &str,
+) -> anyhow::Result<Value> {
+    let mut request = http
+        .post(url)
+        .header("content-type", "application/json")
+        .body(body.to_owned());
+    if let Some((token, key)) = order {
+        request = request.bearer_auth(token).header("idempotency-key", key);
+    }
+    let answer = request.send().await.with_context(|| format!("POST {url}"))?;
+    let status = answer.status();
+    if !status.is_success() {
+        bail!("POST {url} answered {status}: {}", answer.text().await.unwrap_or_default());
+    }
+    answer.json().await.with_context(|| format!("POST {url} did not answer JSON"))
+}
+
+fn text(value: &Value, field: &str) -> anyhow::Result<String> {
+    let found = value.get(field).and_then(Value::as_str);
+    found.map(ToOwned::to_owned).with_context(|| format!("the answer has no {field:?}: {value}"))
+}

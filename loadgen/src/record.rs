@@ -1,0 +1,13 @@
+//! The record of a trial: plain files that reports and audits read and nothing else.
+
+pub mod latency;
+mod manifest;
+pub mod read;
+mod tables;
+mod verdict;
+
+pub use manifest::{
+    Cost, FORMAT, Fsync, Generator, Limits, Manifest, Phase, RatePoint, RequestCounts, Validity,
+};
+pub use tables::{FaultRow, ResourceRow, TimelineRow};
+pub use verdict::{Answer, AuditCounts, Finding, Verdict};

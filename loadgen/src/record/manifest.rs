@@ -1,0 +1,193 @@
+//! What was run, under which settings, and whether it may be believed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The number that changes when a reader of an older record would misread a newer one.
+pub const FORMAT: u32 = 1;
+
+/// `manifest.json`: one trial's settings, ledger of requests and validity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`] at the time of writing.
+    pub format: u32,
+    /// The scenario's name (its file name without `.toml`).
+    pub scenario: String,
+    /// The scenario's own sentence.
+    pub scenario_about: String,
+    /// The system's name (its file name without `.toml`).
+    pub system: String,
+    /// The system's own sentence.
+    pub system_about: String,
+    /// The system's place in the run's list: fixes order and colour.
+    pub system_order: u32,
+    /// The repetition, from 1.
+    pub trial: u32,
+    /// The seed of schedule, operations and provider.
+    pub seed: u64,
+    /// The revision of the sources, if known.
+    pub revision: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// What idempotency keys begin with; the preparation's are `PREFIX-pN`.
+    #[serde(default)]
+    pub key_prefix: String,
+    /// Orders that the preparation placed before second 0: one per customer.
+    #[serde(default)]
+    pub prepared_orders: u32,
+    /// The wall clock at second 0 of the schedule, µs since the epoch.
+    pub started_at_us: i64,
+    /// The length of one row of the time series, seconds.
+    pub interval_s: u32,
+    /// The first part, kept out of all statistics, seconds.
+    pub warm_up_s: u32,
+    /// The length of the schedule, seconds, warm-up included.
+    pub duration_s: u32,
+    /// How long it took until nothing was in flight or pending any more, seconds.
+    pub drained_s: f64,
+    /// The parts that statistics are kept for, in order; warm-up is none of them.
+    pub phases: Vec<Phase>,
+    /// The corners of the rate curve: linear between them, a jump where two share an instant.
+    pub offered: Vec<RatePoint>,
+    /// SHA-256 over the intended instants.
+    pub schedule_hash: String,
+    /// SHA-256 over the operations.
+    pub operations_hash: String,
+    /// The ledger of requests, by operation.
+    pub requests: BTreeMap<String, RequestCounts>,
+    /// Bounds of the generator.
+    pub limits: Limits,
+    /// How the generator fared.
+    pub generator: Generator,
+    /// What the system spent.
+    pub cost: Cost,
+    /// The disk's fdatasync before and after the load.
+    pub fsync: Fsync,
+    /// Settings that must be equal for a fair comparison, and the ones that differ by design.
+    pub parity: BTreeMap<String, String>,
+    /// Whether the numbers may be believed.
+    pub validity: Validity,
+}
+
+/// A part of the schedule that has statistics of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// before, during, after; or steady.
+    pub name: String,
+    /// Its first second.
+    pub from_s: u32,
+    /// The second at which it ends.
+    pub to_s: u32,
+}
+
+/// A corner of the rate curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RatePoint {
+    /// Seconds since the start.
+    pub at_s: f64,
+    /// Arrivals per second.
+    pub rate_per_s: f64,
+}
+
+/// What became of the requests of one operation; `scheduled` is the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Arrivals in the schedule.
+    pub scheduled: u64,
+    /// Answered as asked.
+    pub ok: u64,
+    /// Certainly without effect.
+    pub failed: u64,
+    /// May have had an effect.
+    pub unknown: u64,
+    /// Never sent: a limit of the generator.
+    pub dropped: u64,
+    /// Open when the drain ended.
+    pub unfinished: u64,
+}
+
+impl RequestCounts {
+    /// Whether every scheduled request is in exactly one class.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.scheduled
+            == self.ok + self.failed + self.unknown + self.dropped + self.unfinished
+    }
+}
+
+/// Bounds of the generator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Requests that may be open at once; one more is dropped and invalidates the trial.
+    pub in_flight: u32,
+    /// A request without an answer for this long is unknown, seconds.
+    pub timeout_s: f64,
+    /// How long unfinished requests and pending orders are waited for, seconds.
+    pub drain_s: f64,
+    /// An order that completed within this time met its objective, seconds.
+    pub objective_s: f64,
+}
+
+/// How the generator itself fared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generator {
+    /// Sent minus intended, median, µs.
+    pub lag_p50_us: u64,
+    /// Sent minus intended, 99th percentile, µs.
+    pub lag_p99_us: u64,
+    /// Sent minus intended, largest, µs.
+    pub lag_max_us: u64,
+    /// CPU of the sending thread as a share of one core.
+    pub cpu_share: f64,
+    /// Time that the sending thread was runnable but not running, as a share of the load's time.
+    pub run_queue_share: f64,
+    /// Time that the hypervisor took from the machine, as a share.
+    pub steal_share: f64,
+    /// Lateness of an idle thread's 1 ms sleeps on the generator's core, 99th percentile, µs.
+    pub hiccup_p99_us: u64,
+    /// The largest such lateness, µs.
+    pub hiccup_max_us: u64,
+    /// Wall clock against monotonic clock over the run, µs: what completion times may be off by.
+    #[serde(default)]
+    pub clock_drift_us: i64,
+}
+
+/// What the system spent between start and end of the load's measured part and the drain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// CPU seconds by process; the provider is outside the system.
+    pub cpu_s: BTreeMap<String, f64>,
+    /// CPU seconds of the system (without the provider).
+    pub system_cpu_s: f64,
+    /// Orders that reached a final state.
+    pub completed_orders: u64,
+    /// System CPU per completed order, ms; `None` when there are none.
+    pub cpu_ms_per_completed_order: Option<f64>,
+    /// Sum of the processes' largest resident sets, bytes (without the provider).
+    pub rss_peak_bytes: u64,
+}
+
+/// Duration of a 4 KiB append with fdatasync on the data folder's disk, µs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fsync {
+    /// Median before the load.
+    pub before_p50_us: u64,
+    /// 99th percentile before the load.
+    pub before_p99_us: u64,
+    /// Median after the load.
+    pub after_p50_us: u64,
+    /// 99th percentile after the load.
+    pub after_p99_us: u64,
+}
+
+/// Whether a trial's numbers may be believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validity {
+    /// False if any reason is given.
+    pub valid: bool,
+    /// Stopped before its end.
+    pub interrupted: bool,
+    /// Why not, in words for the reader.
+    pub reasons: Vec<String>,
+}

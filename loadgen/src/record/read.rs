@@ -1,0 +1,145 @@
+//! A results folder read back: all that a report may know. It knows no system and no chart.
+
+mod broken;
+mod latencies;
+mod spectrum;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use broken::Broken;
+pub use latencies::Latencies;
+pub use spectrum::Spectrum;
+
+use super::{FORMAT, FaultRow, Manifest, ResourceRow, TimelineRow, Verdict};
+
+/// Everything below `results/<run>/` that reports use.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The folder's own name.
+    pub name: String,
+    /// `environment.json`; empty if there is none.
+    pub environment: BTreeMap<String, String>,
+    /// The trials, by scenario, then by the systems' order, then by repetition.
+    pub trials: Vec<Trial>,
+    /// Trial folders without a manifest (relative): the trial ended before it could be written.
+    pub without_manifest: Vec<PathBuf>,
+}
+
+/// One trial's files.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// The folder, relative to the run's.
+    pub folder: PathBuf,
+    /// `manifest.json`.
+    pub manifest: Manifest,
+    /// `latency.hlog`, merged by phase.
+    pub latencies: Latencies,
+    /// `timeline.csv`.
+    pub timeline: Vec<TimelineRow>,
+    /// `resources.csv`.
+    pub resources: Vec<ResourceRow>,
+    /// `faults.csv`; empty if there is none.
+    pub faults: Vec<FaultRow>,
+    /// `audit.json`; `None` if it was not written.
+    pub audit: Option<Verdict>,
+}
+
+impl Run {
+    /// Reads `path`.
+    ///
+    /// # Errors
+    /// [`Broken`] names the first file that cannot be read, the line, what was expected and found,
+    /// and what to do. A missing audit and the missing tables of an interrupted trial are no error.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let mut run = Self { name: name_of(path), ..Self::default() };
+        run.environment = table::json(&path.join("environment.json"))?.unwrap_or_default();
+        for folder in trial_folders(path)? {
+            let relative = folder.strip_prefix(path).unwrap_or(&folder).to_path_buf();
+            match Trial::read(&folder)? {
+                Some(trial) => run.trials.push(Trial { folder: relative, ..trial }),
+                None => run.without_manifest.push(relative),
+            }
+        }
+        run.trials.sort_by(|a, b| a.key().cmp(&b.key()));
+        if run.trials.is_empty() && run.without_manifest.is_empty() {
+            return Err(Broken::at(path)
+                .expected("trials as <scenario>/<system>/<trial>/manifest.json")
+                .found("none")
+                .remedy("give the folder that a run has written, e.g. results/latest")
+                .into());
+        }
+        Ok(run)
+    }
+}
+
+impl Trial {
+    /// Reads one trial's folder; `None` if it holds no manifest.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let path = folder.join("manifest.json");
+        let Some(manifest) = table::json::<Manifest>(&path)? else { return Ok(None) };
+        if manifest.format != FORMAT {
+            return Err(Broken::at(&path)
+                .expected(&format!("a record of format {FORMAT}"))
+                .found(&format!("format {}", manifest.format))
+                .remedy("use the revision of the report that belongs to the record")
+                .into());
+        }
+        let lenient = manifest.validity.interrupted;
+        Ok(Some(Self {
+            folder: folder.to_path_buf(),
+            latencies: Latencies::read(&folder.join("latency.hlog"), &manifest.phases, lenient)?,
+            timeline: table::rows(&folder.join("timeline.csv"), lenient)?,
+            resources: table::rows(&folder.join("resources.csv"), lenient)?,
+            faults: table::rows(&folder.join("faults.csv"), true)?,
+            audit: table::json(&folder.join("audit.json"))?,
+            manifest,
+        }))
+    }
+
+    fn key(&self) -> (&str, u32, &str, u32) {
+        let manifest = &self.manifest;
+        (&manifest.scenario, manifest.system_order, &manifest.system, manifest.trial)
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    full.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Folders three levels down: scenario, system, trial. `charts/` and other folders hold none.
+fn trial_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders = vec![path.to_path_buf()];
+    for _ in ["scenario", "system", "trial"] {
+        let mut below = Vec::new();
+        for folder in &folders {
+            below.extend(subfolders(folder)?);
+        }
+        folders = below;
+    }
+    Ok(folders)
+}
+
+fn subfolders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let unreadable = |error: std::io::Error| {
+        Broken::at(folder)
+            .expected("a readable folder")
+            .found(&error.to_string())
+            .remedy("give the folder that a run has written, e.g. results/latest")
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

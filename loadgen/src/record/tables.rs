@@ -1,0 +1,87 @@
+//! The record's CSV tables, one struct per row.
+
+use serde::{Deserialize, Serialize};
+
+/// `timeline.csv`: one interval of one operation. Counts by outcome and percentiles belong to the
+/// interval of the *intended* start; `answered` and `completed` to that in which they happened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TimelineRow {
+    /// Start of the interval, seconds since the start of the schedule.
+    pub t_s: u32,
+    /// signup, login, place, get.
+    pub operation: String,
+    /// Arrivals that the schedule intends.
+    pub offered: u64,
+    /// Requests written, by the instant of sending.
+    pub sent: u64,
+    /// Answered as asked.
+    pub ok: u64,
+    /// Certainly without effect.
+    pub failed: u64,
+    /// May have had an effect.
+    pub unknown: u64,
+    /// Never sent.
+    pub dropped: u64,
+    /// Open when the drain ended.
+    pub unfinished: u64,
+    /// Ok answers, by the instant of the answer.
+    pub answered: u64,
+    /// Orders that reached a final state, by that instant (place only).
+    pub completed: u64,
+    /// Median response time, ms; empty without samples. Unfinished ones enter as "at least".
+    pub p50_ms: Option<f64>,
+    /// 90th percentile, ms.
+    pub p90_ms: Option<f64>,
+    /// 99th percentile, ms.
+    pub p99_ms: Option<f64>,
+    /// The largest, ms.
+    pub max_ms: Option<f64>,
+    /// Requests open at the end of the interval.
+    pub in_flight: u64,
+    /// Orders accepted but not final at the end of the interval (place only).
+    pub backlog: u64,
+}
+
+/// `resources.csv`: one process in one interval.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResourceRow {
+    /// End of the interval, seconds since the start of the schedule.
+    pub t_s: f64,
+    /// The process's name in the system file.
+    pub process: String,
+    /// Its id at that time: a restarted process has another.
+    pub pid: u32,
+    /// CPU seconds spent in the interval.
+    pub cpu_s: f64,
+    /// Resident set, bytes.
+    pub rss_bytes: u64,
+    /// Threads.
+    pub threads: u32,
+    /// Open file descriptors.
+    pub fds: u32,
+}
+
+/// `faults.csv`: one fault, on the schedule's clock. An empty instant has not been seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultRow {
+    /// kill, pause, provider.
+    pub kind: String,
+    /// The role that it harms.
+    pub harm: String,
+    /// The processes that play it, separated by spaces.
+    pub processes: String,
+    /// When the injection was ordered, seconds.
+    pub commanded_s: f64,
+    /// When its effect was seen, seconds.
+    pub effective_s: Option<f64>,
+    /// How it was seen.
+    pub effect_proof: String,
+    /// When the healing was ordered, seconds.
+    pub heal_commanded_s: Option<f64>,
+    /// When the healing was seen, seconds.
+    pub healed_s: Option<f64>,
+    /// How it was seen.
+    pub heal_proof: String,
+    /// Requests open at the onset.
+    pub in_flight_at_onset: u64,
+}

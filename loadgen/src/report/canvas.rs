@@ -1,0 +1,306 @@
+//! A bitmap to draw on, in points of the finished picture. It knows nothing of what is drawn.
+
+use std::path::Path;
+use std::sync::Once;
+
+use anyhow::Context as _;
+use plotters::backend::DrawingBackend;
+use plotters::coord::Shift;
+use plotters::prelude::{
+    BitMapBackend, Circle, DrawingArea, IntoDrawingArea, PathElement, Polygon, Rectangle, Text,
+};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{
+    Color as _, FontStyle, FontTransform, IntoFont as _, RGBAColor, RGBColor, ShapeStyle,
+    TextStyle,
+};
+
+use super::palette;
+
+/// Drawn at twice the size and averaged: the backend itself does not smooth slanted lines.
+const FINER: u32 = 2;
+
+/// A point, in pixels of the finished picture.
+pub(super) type Point = (f64, f64);
+
+/// Where a text is held, relative to its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// The point is at the text's left end, half its height.
+    Left,
+    /// The point is the text's centre.
+    Centre,
+    /// The point is at the text's right end, half its height.
+    Right,
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pen {
+    /// Its colour.
+    pub(super) colour: RGBColor,
+    /// Its opacity.
+    pub(super) opacity: f64,
+    /// Its width, px.
+    pub(super) width: f64,
+    /// Lengths of dash and gap, px.
+    pub(super) dash: Option<(f64, f64)>,
+}
+
+impl Pen {
+    /// An opaque, unbroken line.
+    pub(super) fn solid(colour: RGBColor, width: f64) -> Self {
+        Self { colour, opacity: 1.0, width, dash: None }
+    }
+
+    /// An opaque, broken line.
+    pub(super) fn dashed(colour: RGBColor, width: f64) -> Self {
+        Self { dash: Some((9.0, 6.0)), ..Self::solid(colour, width) }
+    }
+
+    /// The same, seen through.
+    pub(super) fn faint(self, opacity: f64) -> Self {
+        Self { opacity, ..self }
+    }
+}
+
+/// A picture in the making.
+pub(super) struct Canvas<'b> {
+    area: DrawingArea<BitMapBackend<'b>, Shift>,
+}
+
+/// Draws a picture of `size` and saves it as PNG at `path`.
+pub(super) fn picture(
+    path: &Path,
+    size: (u32, u32),
+    draw: impl FnOnce(&Canvas<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    register_fonts();
+    let fine = (size.0 * FINER, size.1 * FINER);
+    let mut pixels = vec![0xff; (fine.0 * fine.1 * 3) as usize];
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, fine).into_drawing_area();
+        let canvas = Canvas { area };
+        draw(&canvas)?;
+        canvas.area.present()?;
+    }
+    let averaged = average(&pixels, size);
+    let mut file = BitMapBackend::new(path, size);
+    file.blit_bitmap((0, 0), size, &averaged)?;
+    file.present().with_context(|| format!("cannot write {}", path.display()))
+}
+
+impl Canvas<'_> {
+    /// A line through `points`; one point becomes a dot.
+    pub(super) fn line(&self, points: &[Point], pen: Pen) -> anyhow::Result<()> {
+        if let [point] = points {
+            return self.dot(*point, pen.width * 0.9, pen.colour, pen.opacity);
+        }
+        for part in dashes(points, pen.dash) {
+            let part: Vec<_> = part.into_iter().map(fine).collect();
+            let width = (pen.width * f64::from(FINER)).round() as u32;
+            let style = shape(pen.colour, pen.opacity).stroke_width(width.max(1));
+            self.area.draw(&PathElement::new(part, style))?;
+        }
+        Ok(())
+    }
+
+    /// A filled polygon.
+    pub(super) fn fill(&self, points: &[Point], colour: RGBColor, opacity: f64) -> anyhow::Result<()> {
+        let points: Vec<_> = points.iter().copied().map(fine).collect();
+        self.area.draw(&Polygon::new(points, shape(colour, opacity).filled()))?;
+        Ok(())
+    }
+
+    /// A filled rectangle between two corners.
+    pub(super) fn block(
+        &self,
+        from: Point,
+        to: Point,
+        colour: RGBColor,
+        opacity: f64,
+    ) -> anyhow::Result<()> {
+        let corners = [fine(from), fine(to)];
+        self.area.draw(&Rectangle::new(corners, shape(colour, opacity).filled()))?;
+        Ok(())
+    }
+
+    /// A filled circle.
+    pub(super) fn dot(
+        &self,
+        at: Point,
+        radius: f64,
+        colour: RGBColor,
+        opacity: f64,
+    ) -> anyhow::Result<()> {
+        let radius = (radius * f64::from(FINER)).round() as i32;
+        self.area.draw(&Circle::new(fine(at), radius, shape(colour, opacity).filled()))?;
+        Ok(())
+    }
+
+    /// A text of `size` px, held at `at`.
+    pub(super) fn text(
+        &self,
+        at: Point,
+        hold: Hold,
+        size: f64,
+        colour: RGBColor,
+        text: &str,
+    ) -> anyhow::Result<()> {
+        let style = style(size, colour).pos(Pos::new(horizontal(hold), VPos::Center));
+        // The backend centres the font's whole height; letters without descent would sit too high.
+        let at = (at.0, at.1 + size * 0.13);
+        self.area.draw(&Text::new(text, fine(at), style))?;
+        Ok(())
+    }
+
+    /// The same, heavier: the font has one weight, so it is struck twice.
+    pub(super) fn heavy(
+        &self,
+        at: Point,
+        hold: Hold,
+        size: f64,
+        colour: RGBColor,
+        text: &str,
+    ) -> anyhow::Result<()> {
+        for shift in [0.0, 0.5, 1.0] {
+            self.text((at.0 + shift, at.1), hold, size, colour, text)?;
+        }
+        Ok(())
+    }
+
+    /// A text that reads upwards, centred at `at`.
+    pub(super) fn upwards(
+        &self,
+        at: Point,
+        size: f64,
+        colour: RGBColor,
+        text: &str,
+    ) -> anyhow::Result<()> {
+        let font = font(size).transform(FontTransform::Rotate270);
+        let style = TextStyle::from(font).color(&colour);
+        let style = style.pos(Pos::new(HPos::Center, VPos::Center));
+        self.area.draw(&Text::new(text, fine(at), style))?;
+        Ok(())
+    }
+
+    /// How wide a text of `size` px is, px.
+    pub(super) fn width(&self, size: f64, text: &str) -> anyhow::Result<f64> {
+        let (width, _) = self.area.estimate_text_size(text, &style(size, palette::INK))?;
+        Ok(f64::from(width) / f64::from(FINER))
+    }
+
+    /// `text`, cut after a word so that it is at most `width` px wide.
+    pub(super) fn fit(&self, size: f64, width: f64, text: &str) -> anyhow::Result<String> {
+        let lines = self.wrap(size, width, text)?;
+        Ok(match lines.as_slice() {
+            [first, _, ..] => format!("{first} …"),
+            [only] => only.clone(),
+            [] => String::new(),
+        })
+    }
+
+    /// `text` broken into lines of at most `width` px.
+    pub(super) fn wrap(&self, size: f64, width: f64, text: &str) -> anyhow::Result<Vec<String>> {
+        let mut lines = vec![String::new()];
+        for word in text.split_whitespace() {
+            let line = lines.last().cloned().unwrap_or_default();
+            let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+            if line.is_empty() || self.width(size, &longer)? <= width {
+                lines.pop();
+                lines.push(longer);
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+        Ok(lines)
+    }
+}
+
+fn register_fonts() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let bytes = epaint_default_fonts::UBUNTU_LIGHT;
+        // The embedded font parses; if it did not, drawing the first text would say so.
+        let _ = plotters::style::register_font("sans-serif", FontStyle::Normal, bytes);
+    });
+}
+
+fn font(size: f64) -> plotters::style::FontDesc<'static> {
+    ("sans-serif", size * f64::from(FINER)).into_font()
+}
+
+fn style(size: f64, colour: RGBColor) -> TextStyle<'static> {
+    TextStyle { color: colour.to_backend_color(), ..TextStyle::from(font(size)) }
+}
+
+fn shape(colour: RGBColor, opacity: f64) -> ShapeStyle {
+    let mixed: RGBAColor = colour.mix(opacity);
+    ShapeStyle::from(&mixed)
+}
+
+fn horizontal(hold: Hold) -> HPos {
+    match hold {
+        Hold::Left => HPos::Left,
+        Hold::Centre => HPos::Center,
+        Hold::Right => HPos::Right,
+    }
+}
+
+fn fine(point: Point) -> (i32, i32) {
+    let scale = f64::from(FINER);
+    ((point.0 * scale).round() as i32, (point.1 * scale).round() as i32)
+}
+
+/// Each pixel of the finished picture: the mean of the finer ones it covers.
+fn average(fine: &[u8], size: (u32, u32)) -> Vec<u8> {
+    let row = (size.0 * FINER * 3) as usize;
+    let mut pixels = Vec::with_capacity((size.0 * size.1 * 3) as usize);
+    for y in 0..size.1 as usize {
+        for x in 0..size.0 as usize {
+            for channel in 0..3 {
+                let at = y * 2 * row + x * 6 + channel;
+                let sum: u16 =
+                    [at, at + 3, at + row, at + row + 3].iter().map(|at| u16::from(fine[*at])).sum();
+                pixels.push((sum / 4) as u8);
+            }
+        }
+    }
+    pixels
+}
+
+/// The unbroken parts of a line.
+fn dashes(points: &[Point], dash: Option<(f64, f64)>) -> Vec<Vec<Point>> {
+    let Some((on, off)) = dash else { return vec![points.to_vec()] };
+    let mut parts = Vec::new();
+    let mut part = points.first().copied().into_iter().collect::<Vec<_>>();
+    let (mut drawing, mut left) = (true, on);
+    for pair in points.windows(2) {
+        let (mut from, to) = (pair[0], pair[1]);
+        let mut length = (to.0 - from.0).hypot(to.1 - from.1);
+        while length > left {
+            from = between(from, to, left / length);
+            length -= left;
+            if drawing {
+                part.push(from);
+                parts.push(std::mem::take(&mut part));
+            } else {
+                part = vec![from];
+            }
+            drawing = !drawing;
+            left = if drawing { on } else { off };
+        }
+        left -= length;
+        if drawing {
+            part.push(to);
+        }
+    }
+    if part.len() > 1 {
+        parts.push(part);
+    }
+    parts
+}
+
+fn between(from: Point, to: Point, share: f64) -> Point {
+    (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share)
+}

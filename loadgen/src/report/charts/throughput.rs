@@ -1,0 +1,85 @@
+//! What was asked and what was done, per second.
+
+use std::path::Path;
+
+use crate::record::TimelineRow;
+use crate::record::read::Trial;
+use crate::report::canvas::{Canvas, Pen};
+use crate::report::compare::{Contestant, Scenario};
+use crate::report::figures::PLACE;
+use crate::report::palette;
+use crate::report::panels::{self, Axis};
+use crate::report::plot::Plot;
+use crate::report::scale::Scale;
+use crate::report::series::Series;
+use crate::report::sheet::{Sample, Sheet};
+use crate::report::words;
+
+use super::response::trials_and_median;
+
+/// How to read it.
+pub(super) const AID: &str = "The grey ground is what was asked for. Accepted orders (201 or 202) \
+and completed ones (paid or declined) are counted at the instant they happened; a completed line \
+above the ground is work that was put off and is being caught up with. Failed and unknown ones are \
+counted at their intended start and are in no throughput.";
+
+/// Draws `scenario` and returns the title.
+pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
+    let title = format!("Orders per second {}", scenario.circumstance());
+    let mut legend = vec![
+        (Sample::Block(palette::OFFERED), "offered".to_owned()),
+        (Sample::Line(Pen::solid(palette::SOFT, 3.0)), "accepted".to_owned()),
+        (Sample::Line(Pen::dashed(palette::INK, 2.4)), "completed".to_owned()),
+        (Sample::Line(trouble()), "failed or unknown".to_owned()),
+    ];
+    legend.extend(panels::shading(scenario));
+    let sheet = Sheet {
+        title: title.clone(),
+        subtitle: "Accepted: acknowledged with 201 or 202. Completed: paid or declined.".to_owned(),
+        legend,
+        source: source.to_owned(),
+        height: panels::sheet_height(scenario),
+    };
+    let axis = Axis { scale: scale(scenario), name: "orders per second", label: words::digits };
+    sheet.save(path, |canvas, body| {
+        panels::draw(canvas, body, scenario, &axis, |plot, one| lines(canvas, plot, one))
+    })?;
+    Ok(title)
+}
+
+fn trouble() -> Pen {
+    Pen::solid(palette::INVALID, 1.8)
+}
+
+fn scale(scenario: &Scenario<'_>) -> Scale {
+    let trials = scenario.contestants.iter().flat_map(Contestant::shown);
+    let largest = trials.flat_map(|trial| {
+        KINDS.map(|kind| series(trial, kind).values().fold(0.0, f64::max))
+    });
+    Scale::from_zero(largest.fold(0.0, f64::max))
+}
+
+type Kind = fn(&TimelineRow) -> u64;
+
+const OFFERED: Kind = |row| row.offered;
+const ACCEPTED: Kind = |row| row.answered;
+const COMPLETED: Kind = |row| row.completed;
+const TROUBLE: Kind = |row| row.failed + row.unknown;
+const KINDS: [Kind; 4] = [OFFERED, ACCEPTED, COMPLETED, TROUBLE];
+
+fn series(trial: &Trial, kind: Kind) -> Series {
+    Series::of(trial, PLACE, |row| Some(kind(row) as f64)).per_second()
+}
+
+fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyhow::Result<()> {
+    let colour = palette::system(contestant.order);
+    let of = |kind| -> Vec<_> {
+        contestant.shown().into_iter().map(|trial| series(trial, kind)).collect()
+    };
+    for part in Series::median(&of(OFFERED)).parts() {
+        plot.under(canvas, &part, palette::OFFERED, 0.9)?;
+    }
+    trials_and_median(canvas, plot, &of(TROUBLE), trouble())?;
+    trials_and_median(canvas, plot, &of(ACCEPTED), Pen::solid(colour, 3.0))?;
+    trials_and_median(canvas, plot, &of(COMPLETED), Pen::dashed(palette::INK, 2.0))
+}

@@ -1,0 +1,419 @@
+//! An invented run to develop and test reports with: three systems, three scenarios, one trial
+//! that is invalid and one that was stopped. Its numbers say nothing about any real system.
+
+#[path = "fixture/shop.rs"]
+mod shop;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag as LogTag};
+
+use crate::record::latency::{Metric, Tag, histogram};
+use crate::record::{
+    Answer, AuditCounts, Cost, FORMAT, FaultRow, Finding, Fsync, Generator, Limits, Manifest, Phase,
+    RatePoint, RequestCounts, ResourceRow, TimelineRow, Validity, Verdict,
+};
+use shop::{Event, Shop};
+
+/// The systems, in the order of the run's list.
+const SYSTEMS: [(&str, &str); 3] = [
+    ("monolith", "One process; orders and payments are function calls."),
+    ("microservices-sync", "Three processes that call each other, with deadlines."),
+    ("microservices-async", "Three processes; payments take orders from a queue."),
+];
+const OPERATIONS: [&str; 2] = ["get", "place"];
+const WARM_UP_S: u32 = 10;
+
+/// A scenario of the invented run.
+#[derive(Clone, Copy)]
+struct Plot {
+    name: &'static str,
+    about: &'static str,
+    duration_s: u32,
+    during: Option<(u32, u32)>,
+    rate_per_s: f64,
+    peak_per_s: f64,
+    kills_payments: bool,
+    trials: u32,
+}
+
+const PLOTS: [Plot; 3] = [
+    Plot {
+        name: "steady",
+        about: "A day like any other: what an order costs and how long it takes.",
+        duration_s: 40,
+        during: None,
+        rate_per_s: 180.0,
+        peak_per_s: 180.0,
+        kills_payments: false,
+        trials: 3,
+    },
+    Plot {
+        name: "spike",
+        about: "Four times the customers at once, without notice.",
+        duration_s: 60,
+        during: Some((25, 40)),
+        rate_per_s: 150.0,
+        peak_per_s: 600.0,
+        kills_payments: false,
+        trials: 1,
+    },
+    Plot {
+        name: "payment-outage",
+        about: "Whatever takes the money dies and comes back.",
+        duration_s: 60,
+        during: Some((25, 40)),
+        rate_per_s: 150.0,
+        peak_per_s: 150.0,
+        kills_payments: true,
+        trials: 1,
+    },
+];
+
+/// Writes the run below `folder`.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let environment = BTreeMap::from([
+        ("cpu", "2 vCPU of an invented machine"),
+        ("kernel", "Linux 6.1.0"),
+        ("memory", "8 GiB"),
+        ("network", "loopback of one machine"),
+    ]);
+    fs::write(folder.join("environment.json"), serde_json::to_vec_pretty(&environment)?)?;
+    for plot in PLOTS {
+        for (order, (system, about)) in SYSTEMS.into_iter().enumerate() {
+            for trial in 1..=plot.trials {
+                let at = folder.join(plot.name).join(system).join(trial.to_string());
+                Stage { plot, system, about, order: order as u32, trial }.write(&at)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One trial to be invented.
+struct Stage {
+    plot: Plot,
+    system: &'static str,
+    about: &'static str,
+    order: u32,
+    trial: u32,
+}
+
+impl Stage {
+    fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(folder)?;
+        let events = Shop::new(self.system, self.plot.kills_payments, u64::from(self.trial))
+            .serve(self.plot.duration_s, |at_s| self.rate(at_s));
+        let end_s = if self.is_stopped() { 45.0 } else { f64::INFINITY };
+        let events: Vec<_> = events.into_iter().filter(|event| event.intended_s < end_s).collect();
+        let timeline = timeline(&events, end_s);
+        let manifest = self.manifest(&events);
+        fs::write(folder.join("manifest.json"), serde_json::to_vec_pretty(&manifest)?)?;
+        write_latencies(&folder.join("latency.hlog"), &events)?;
+        write_rows(&folder.join("timeline.csv"), &timeline)?;
+        write_rows(&folder.join("resources.csv"), &self.resources())?;
+        write_rows(&folder.join("faults.csv"), &self.faults())?;
+        if !self.is_stopped() {
+            let verdict = serde_json::to_vec_pretty(&self.verdict(&events))?;
+            fs::write(folder.join("audit.json"), verdict)?;
+        }
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.plot.name == "spike" && self.system == "microservices-sync"
+    }
+
+    fn is_invalid(&self) -> bool {
+        self.plot.name == "steady" && self.system == "microservices-async" && self.trial == 2
+    }
+
+    fn rate(&self, at_s: f64) -> f64 {
+        let inside = |(from, to): (u32, u32)| f64::from(from) <= at_s && at_s < f64::from(to);
+        let peak = self.plot.during.is_some_and(inside);
+        if peak { self.plot.peak_per_s } else { self.plot.rate_per_s }
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let phase = |name: &str, from_s, to_s| Phase { name: name.to_owned(), from_s, to_s };
+        let end = self.plot.duration_s;
+        match self.plot.during {
+            None => vec![phase("steady", WARM_UP_S, end)],
+            Some((from, to)) => vec![
+                phase("before", WARM_UP_S, from),
+                phase("during", from, to),
+                phase("after", to, end),
+            ],
+        }
+    }
+
+    fn offered(&self) -> Vec<RatePoint> {
+        let point = |at_s: u32, rate_per_s| RatePoint { at_s: f64::from(at_s), rate_per_s };
+        let (rate, peak) = (self.plot.rate_per_s, self.plot.peak_per_s);
+        let (from, to) = self.plot.during.unwrap_or((self.plot.duration_s, self.plot.duration_s));
+        let end = self.plot.duration_s;
+        vec![
+            point(0, rate),
+            point(from, rate),
+            point(from, peak),
+            point(to, peak),
+            point(to, rate),
+            point(end, rate),
+        ]
+    }
+
+    fn manifest(&self, events: &[Event]) -> Manifest {
+        let completed = events.iter().filter(|event| event.final_s.is_some()).count() as u64;
+        let cpu_ms = [1.9, 3.4, 2.7][self.order as usize] * (1.0 + 0.03 * f64::from(self.trial));
+        let cpu_s = completed as f64 * cpu_ms / 1e3;
+        Manifest {
+            format: FORMAT,
+            scenario: self.plot.name.to_owned(),
+            scenario_about: self.plot.about.to_owned(),
+            system: self.system.to_owned(),
+            system_about: self.about.to_owned(),
+            system_order: self.order,
+            trial: self.trial,
+            seed: 42,
+            revision: "0123abc".to_owned(),
+            command: ["triptych", "run", "--trials", "3"].map(str::to_owned).to_vec(),
+            started_at_us: 1_767_225_600_000_000 + i64::from(self.plot.duration_s) * 1_000_000,
+            interval_s: 1,
+            warm_up_s: WARM_UP_S,
+            duration_s: self.plot.duration_s,
+            drained_s: f64::from(self.plot.duration_s) + 1.5,
+            phases: self.phases(),
+            offered: self.offered(),
+            schedule_hash: format!("{:064x}", 0x5eed + self.plot.duration_s),
+            operations_hash: format!("{:064x}", 0x0b5 + self.plot.duration_s),
+            requests: ledger(events),
+            limits: Limits { in_flight: 4096, timeout_s: 5.0, drain_s: 30.0, objective_s: 1.0 },
+            generator: self.generator(),
+            cost: Cost {
+                cpu_s: BTreeMap::from([("payments".to_owned(), cpu_s)]),
+                system_cpu_s: cpu_s,
+                completed_orders: completed,
+                cpu_ms_per_completed_order: Some(cpu_ms),
+                rss_peak_bytes: [41 << 20, 96 << 20, 104 << 20][self.order as usize],
+            },
+            fsync: Fsync {
+                before_p50_us: 110,
+                before_p99_us: 310,
+                after_p50_us: 115,
+                after_p99_us: 340,
+            },
+            parity: BTreeMap::from([
+                ("durability".to_owned(), "sqlite WAL, synchronous=FULL".to_owned()),
+                ("password hash".to_owned(), "argon2id m=19456 t=2 p=1".to_owned()),
+                ("processes".to_owned(), ["1", "3", "4"][self.order as usize].to_owned()),
+            ]),
+            validity: self.validity(),
+            ..Manifest::default()
+        }
+    }
+
+    fn generator(&self) -> Generator {
+        let lag_p99_us = if self.is_invalid() { 4100 } else { 48 };
+        Generator {
+            lag_p50_us: 12,
+            lag_p99_us,
+            lag_max_us: lag_p99_us * 4,
+            cpu_share: 0.12,
+            run_queue_share: 0.01,
+            steal_share: 0.0,
+            hiccup_p99_us: 85,
+            hiccup_max_us: 900,
+            ..Generator::default()
+        }
+    }
+
+    fn validity(&self) -> Validity {
+        let mut reasons = Vec::new();
+        if self.is_invalid() {
+            reasons.push("send lag p99 is 4.1 ms, above 5 % of the measured p50 (3.2 ms)".to_owned());
+        }
+        if self.is_stopped() {
+            reasons.push("stopped by the user at 45 s of 60 s".to_owned());
+        }
+        Validity { valid: reasons.is_empty(), interrupted: self.is_stopped(), reasons }
+    }
+
+    fn resources(&self) -> Vec<ResourceRow> {
+        let row = |t_s: u32| ResourceRow {
+            t_s: f64::from(t_s),
+            process: "payments".to_owned(),
+            pid: 4711,
+            cpu_s: 0.2,
+            rss_bytes: 40 << 20,
+            threads: 5,
+            fds: 31,
+        };
+        (1..=self.plot.duration_s).map(row).collect()
+    }
+
+    fn faults(&self) -> Vec<FaultRow> {
+        let Some((from, to)) = self.plot.during.filter(|_| self.plot.kills_payments) else {
+            return Vec::new();
+        };
+        let process = if self.order == 0 { "monolith" } else { "payments" };
+        vec![FaultRow {
+            kind: "kill".to_owned(),
+            harm: "payments".to_owned(),
+            processes: process.to_owned(),
+            commanded_s: f64::from(from),
+            effective_s: Some(f64::from(from) + 0.012),
+            effect_proof: "the process is gone".to_owned(),
+            heal_commanded_s: Some(f64::from(to)),
+            healed_s: Some(f64::from(to) + 0.9),
+            heal_proof: "readyz answers 200".to_owned(),
+            in_flight_at_onset: 3,
+        }]
+    }
+
+    fn verdict(&self, events: &[Event]) -> Verdict {
+        let placed = || events.iter().filter(|event| event.operation == "place");
+        let of = |outcome| placed().filter(|event| event.outcome == outcome).count() as u64;
+        let paid = placed().filter(|event| event.final_s.is_some()).count() as u64;
+        let finding = |(class, meaning): (&str, &str)| Finding {
+            class: class.to_owned(),
+            meaning: meaning.to_owned(),
+            ..Finding::default()
+        };
+        Verdict {
+            verdict: Answer::True,
+            reasons: Vec::new(),
+            counts: AuditCounts {
+                asked: placed().count() as u64,
+                acknowledged: of("ok"),
+                failed: of("failed"),
+                unknown: of("unknown"),
+                orders: paid,
+                paid,
+                captures: paid,
+                ..AuditCounts::default()
+            },
+            violations: [
+                ("lost", "Acknowledged, but there is no such order."),
+                ("double-charge", "Charged more than once."),
+                ("stuck", "Not final after the drain."),
+            ]
+            .map(finding)
+            .to_vec(),
+            oddities: vec![Finding {
+                count: of("unknown") / 2,
+                ..finding(("recovered", "Of unknown outcome, and it happened."))
+            }],
+        }
+    }
+}
+
+fn ledger(events: &[Event]) -> BTreeMap<String, RequestCounts> {
+    let mut ledger = BTreeMap::<String, RequestCounts>::new();
+    for event in events {
+        let counts = ledger.entry(event.operation.to_owned()).or_default();
+        counts.scheduled += 1;
+        match event.outcome {
+            "ok" => counts.ok += 1,
+            "failed" => counts.failed += 1,
+            _ => counts.unknown += 1,
+        }
+    }
+    ledger
+}
+
+fn micros(seconds: f64) -> u64 {
+    (seconds * 1e6).round().max(1.0) as u64
+}
+
+fn write_latencies(path: &Path, events: &[Event]) -> anyhow::Result<()> {
+    let mut intervals = BTreeMap::<(u32, Tag), Histogram<u64>>::new();
+    for event in events {
+        let mut add = |metric, seconds| -> anyhow::Result<()> {
+            let (operation, outcome) = (event.operation.to_owned(), event.outcome.to_owned());
+            let key = (event.intended_s as u32, Tag { operation, outcome, metric });
+            if !intervals.contains_key(&key) {
+                intervals.insert(key.clone(), histogram()?);
+            }
+            intervals.get_mut(&key).map_or(Ok(()), |all| all.record(micros(seconds)))?;
+            Ok(())
+        };
+        add(Metric::Response, event.done_s - event.intended_s)?;
+        add(Metric::Service, event.done_s - event.sent_s)?;
+        add(Metric::Lag, event.sent_s - event.intended_s)?;
+        if let Some(final_s) = event.final_s {
+            add(Metric::Completed, final_s - event.intended_s)?;
+        }
+    }
+    let mut bytes = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    builder.add_comment("[Histogram log format version 1.3]").with_max_value_divisor(1e6);
+    let mut log = builder.begin_log_with(&mut bytes, &mut serializer)?;
+    for ((second, tag), all) in &intervals {
+        let (start, tag) = (Duration::from_secs(u64::from(*second)), tag.to_string());
+        log.write_histogram(all, start, Duration::from_secs(1), LogTag::new(&tag))
+            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    }
+    let legend = b"\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\
+                   \"Interval_Compressed_Histogram\"\n";
+    fs::write(path, [legend.as_slice(), &bytes].concat())?;
+    Ok(())
+}
+
+fn write_rows<T: serde::Serialize>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_path(path)?;
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    Ok(writer.flush()?)
+}
+
+/// One row per second and operation until nothing is open any more.
+fn timeline(events: &[Event], end_s: f64) -> Vec<TimelineRow> {
+    let last = events.iter().map(|event| event.final_s.unwrap_or(event.done_s)).fold(0.0, f64::max);
+    let seconds = 0..(last.min(end_s).ceil() as u32);
+    seconds.flat_map(|t_s| OPERATIONS.map(|operation| row(events, t_s, operation))).collect()
+}
+
+fn row(events: &[Event], t_s: u32, operation: &str) -> TimelineRow {
+    let (from, to) = (f64::from(t_s), f64::from(t_s) + 1.0);
+    let inside = |at: f64| from <= at && at < to;
+    let of: Vec<_> = events.iter().filter(|event| event.operation == operation).collect();
+    let began: Vec<_> = of.iter().filter(|event| inside(event.intended_s)).collect();
+    let mut times: Vec<_> =
+        began.iter().map(|event| (event.done_s - event.intended_s) * 1e3).collect();
+    times.sort_by(f64::total_cmp);
+    let at = |q: f64| times.get(((times.len() as f64 * q) as usize).min(times.len().max(1) - 1));
+    let count = |outcome| began.iter().filter(|event| event.outcome == outcome).count() as u64;
+    let open = |event: &&&Event| event.sent_s < to && event.done_s >= to;
+    let pending = |event: &&&Event| {
+        event.done_s < to && event.outcome == "ok" && event.final_s.is_some_and(|at| at >= to)
+    };
+    TimelineRow {
+        t_s,
+        operation: operation.to_owned(),
+        offered: began.len() as u64,
+        sent: of.iter().filter(|event| inside(event.sent_s)).count() as u64,
+        ok: count("ok"),
+        failed: count("failed"),
+        unknown: count("unknown"),
+        answered: of.iter().filter(|e| e.outcome == "ok" && inside(e.done_s)).count() as u64,
+        completed: of.iter().filter(|event| event.final_s.is_some_and(inside)).count() as u64,
+        p50_ms: at(0.5).copied(),
+        p90_ms: at(0.9).copied(),
+        p99_ms: at(0.99).copied(),
+        max_ms: times.last().copied(),
+        in_flight: of.iter().filter(open).count() as u64,
+        backlog: of.iter().filter(pending).count() as u64,
+        ..TimelineRow::default()
+    }
+}

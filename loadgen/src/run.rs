@@ -1,0 +1,231 @@
+//! A run: every scenario on every system, trials interleaved, then the report.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+use tokio::sync::watch;
+
+use crate::cores::Cores;
+use crate::environment;
+use crate::launch;
+use crate::record::{Answer, Manifest, Verdict};
+use crate::report;
+use crate::scenario::Scenario;
+use crate::system::SystemSpec;
+use crate::trial::{Finished, Trial};
+
+/// What to run.
+pub struct Run {
+    /// Scenarios, in order.
+    pub scenarios: Vec<Scenario>,
+    /// Systems, in order.
+    pub systems: Vec<SystemSpec>,
+    /// Repetitions of each pair.
+    pub trials: u32,
+    /// The folder of all results.
+    pub out: PathBuf,
+    /// Keep the databases.
+    pub keep_data: bool,
+    /// The command line.
+    pub command: Vec<String>,
+}
+
+/// The state of all trials together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// A trial is not valid.
+    pub invalid: bool,
+    /// An audit is false.
+    pub violated: bool,
+    /// It was stopped.
+    pub interrupted: bool,
+}
+
+impl Run {
+    /// Checks what can be checked before anything is started.
+    ///
+    /// # Errors
+    /// If a fault harms a role that nobody plays, or a program is missing.
+    pub fn check(&self) -> anyhow::Result<()> {
+        for system in &self.systems {
+            for scenario in &self.scenarios {
+                let path = PathBuf::from(format!("{}.toml", scenario.name));
+                for fault in &scenario.faults {
+                    system.check_fault(&path, fault)?;
+                }
+            }
+            launch::check_programs(system)?;
+        }
+        Ok(())
+    }
+
+    /// Runs everything; returns the results folder and the state of the trials.
+    ///
+    /// # Errors
+    /// If the results cannot be written or a system cannot be started; trials that were finished
+    /// before stay, with their report.
+    pub async fn run(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<(PathBuf, Outcome)> {
+        self.check()?;
+        let folder = new_folder(&self.out)?;
+        let cores = Cores::divide()?;
+        Cores::pin(&cores.generator)?;
+        let mut facts = environment::facts(&cores, &self.command, &folder);
+        facts.insert("finished".to_owned(), "not finished".to_owned());
+        environment::write(&folder, &facts)?;
+        let result = self.trials(&folder, &cores, &facts["revision"], interrupt).await;
+        facts.insert("finished".to_owned(), environment::now());
+        facts.insert("load average at the end".to_owned(), environment::load_average());
+        environment::write(&folder, &facts)?;
+        match result {
+            Ok(outcome) => {
+                report::write(&folder)?;
+                point_latest(&self.out, &folder)?;
+                Ok((folder, outcome))
+            }
+            Err((error, 0)) => {
+                let _ = std::fs::remove_dir_all(&folder);
+                Err(error)
+            }
+            Err((error, _)) => {
+                report::write(&folder)?;
+                Err(error.context(format!("the trials before are in {}", folder.display())))
+            }
+        }
+    }
+
+    /// On an error, how many trials were finished before.
+    async fn trials(
+        &self,
+        folder: &Path,
+        cores: &Cores,
+        revision: &str,
+        interrupt: watch::Receiver<bool>,
+    ) -> Result<Outcome, (anyhow::Error, usize)> {
+        let mut outcome = Outcome::default();
+        let mut done = 0;
+        for (scenario, order, number) in self.order() {
+            if *interrupt.borrow() {
+                outcome.interrupted = true;
+                break;
+            }
+            let system = &self.systems[order];
+            let path = folder.join(&scenario.name).join(&system.name).join(number.to_string());
+            let trial = Trial {
+                scenario,
+                system,
+                system_order: u32::try_from(order).unwrap_or(u32::MAX),
+                number,
+                folder: path.clone(),
+                cores,
+                command: &self.command,
+                revision,
+                keep_data: self.keep_data,
+            };
+            match run_one(&trial, interrupt.clone()).await {
+                Ok(Finished { manifest, verdict }) => {
+                    println!("{}", line(&manifest, &verdict));
+                    outcome.invalid |= !manifest.validity.valid;
+                    outcome.violated |= verdict.verdict == Answer::False;
+                    outcome.interrupted |= manifest.validity.interrupted;
+                    done += 1;
+                }
+                Err(error) => {
+                    let _ = std::fs::remove_dir_all(&path);
+                    let name = format!("{} on {}, trial {number}", scenario.name, system.name);
+                    return Err((error.context(name), done));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Trials outermost, systems innermost and in a seeded random order, so that drift of the
+    /// machine does not meet one system alone.
+    fn order(&self) -> Vec<(&Scenario, usize, u32)> {
+        let mut order = Vec::new();
+        for number in 1..=self.trials {
+            for scenario in &self.scenarios {
+                let mut systems: Vec<usize> = (0..self.systems.len()).collect();
+                let seed = scenario.seed.wrapping_add(u64::from(number));
+                systems.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+                order.extend(systems.into_iter().map(|s| (scenario, s, number)));
+            }
+        }
+        order
+    }
+}
+
+async fn run_one(trial: &Trial<'_>, interrupt: watch::Receiver<bool>) -> anyhow::Result<Finished> {
+    std::fs::create_dir_all(&trial.folder)
+        .with_context(|| format!("cannot make the folder {}", trial.folder.display()))?;
+    let name = format!("{} · {} · trial {}", trial.scenario.name, trial.system.name, trial.number);
+    let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
+    if bar.is_hidden() {
+        eprintln!("{name}: {} s of load", trial.scenario.duration_s());
+    }
+    let template = "{msg:44} {wide_bar} {percent:>3} % {elapsed}";
+    bar.set_style(ProgressStyle::with_template(template)?);
+    bar.set_message(name);
+    let result = trial.run(interrupt, &|share| bar.set_position((share * 1e3) as u64)).await;
+    bar.finish_and_clear();
+    result
+}
+
+/// One line per trial for the terminal.
+fn line(manifest: &Manifest, verdict: &Verdict) -> String {
+    let place = manifest.requests.get("place").copied().unwrap_or_default();
+    let share = place.ok as f64 / place.scheduled.max(1) as f64 * 100.0;
+    let cost = manifest.cost.cpu_ms_per_completed_order;
+    let cost = cost.map_or("—".to_owned(), |ms| format!("{ms:.2} ms"));
+    let audit = match verdict.verdict {
+        Answer::True => "true",
+        Answer::Unknown => "unknown",
+        Answer::False => "FALSE",
+    };
+    let validity = if manifest.validity.valid {
+        "valid".to_owned()
+    } else {
+        format!("INVALID: {}", manifest.validity.reasons.join("; "))
+    };
+    format!(
+        "{:<16} {:<20} {:>2}  placed {share:>6.2} %  completed {:>6}  CPU/order {cost:>8}  lag p99 {:>5} µs  audit {audit}  {validity}",
+        manifest.scenario,
+        manifest.system,
+        manifest.trial,
+        manifest.cost.completed_orders,
+        manifest.generator.lag_p99_us,
+    )
+}
+
+/// A new folder that no run has written to.
+pub(crate) fn new_folder(out: &Path) -> anyhow::Result<PathBuf> {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "");
+    let name = format!("{time}-{}", environment::host());
+    let refuse = |path: &Path| {
+        format!("cannot make the results folder {}: choose another with --out", path.display())
+    };
+    std::fs::create_dir_all(out).with_context(|| refuse(out))?;
+    for suffix in std::iter::once(String::new()).chain((2..100).map(|n| format!("-{n}"))) {
+        let path = out.join(format!("{name}{suffix}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e).with_context(|| refuse(&path)),
+        }
+    }
+    bail!("{}: there are a hundred results of this second already", out.display())
+}
+
+/// Lets `latest` point to a folder of results.
+pub(crate) fn point_latest(out: &Path, folder: &Path) -> anyhow::Result<()> {
+    let latest = out.join("latest");
+    let name = folder.file_name().context("a results folder without a name")?;
+    let new = out.join(format!(".latest-{}", std::process::id()));
+    std::os::unix::fs::symlink(name, &new)?;
+    std::fs::rename(&new, &latest).with_context(|| format!("cannot replace {}", latest.display()))
+}

@@ -1,0 +1,144 @@
+//! One request as it was measured.
+
+use crate::workload::Operation;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// Answered as asked.
+    Ok,
+    /// Certainly without effect.
+    Failed,
+    /// May have had an effect.
+    Unknown,
+    /// Never sent: a limit of the generator.
+    Dropped,
+    /// Open when the drain ended.
+    Unfinished,
+}
+
+impl Outcome {
+    /// All, in the order of tables.
+    pub const ALL: [Self; 5] =
+        [Self::Ok, Self::Failed, Self::Unknown, Self::Dropped, Self::Unfinished];
+
+    /// The word in tables and tags.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Dropped => "dropped",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// The outcome of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|o| o.as_str() == word)
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is an answer.
+    None,
+    /// The connection was refused.
+    Refused,
+    /// The connection could not be made for another reason.
+    Connect,
+    /// No connection within the time-out: nothing was sent.
+    ConnectTimeout,
+    /// No answer within the time-out.
+    Timeout,
+    /// The connection ended before the answer did.
+    Reset,
+    /// The answer is not HTTP, or not the receipt that was asked for.
+    Garbled,
+    /// Too many requests were open.
+    InFlight,
+}
+
+impl Trouble {
+    /// The word in tables; empty for none.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Refused => "refused",
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Garbled => "garbled",
+            Self::InFlight => "in-flight-limit",
+        }
+    }
+}
+
+/// What an acknowledgement said of the order's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Not an order, or not acknowledged.
+    None,
+    /// 202: the final state follows.
+    Pending,
+    /// 201: paid.
+    Paid,
+    /// 201: declined.
+    Declined,
+}
+
+impl Receipt {
+    /// The word in tables; empty for none.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::Declined => "declined",
+        }
+    }
+
+    /// The receipt of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "pending" => Self::Pending,
+            "paid" => Self::Paid,
+            "declined" => Self::Declined,
+            _ => Self::None,
+        }
+    }
+}
+
+/// One request: its instants in nanoseconds since the start of the schedule, and its outcome.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Its place in the schedule.
+    pub seq: u64,
+    /// What was asked.
+    pub operation: Operation,
+    /// By whom.
+    pub customer: u32,
+    /// The order's sum, cents.
+    pub amount_cents: i64,
+    /// When it should start.
+    pub intended_ns: u64,
+    /// When the generator began to send it.
+    pub sent_ns: u64,
+    /// When its answer was complete, or it was given up.
+    pub done_ns: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The HTTP status; 0 without an answer.
+    pub status: u16,
+    /// Why there is no answer.
+    pub trouble: Trouble,
+    /// What the acknowledgement said.
+    pub receipt: Receipt,
+}

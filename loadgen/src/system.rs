@@ -1,0 +1,146 @@
+//! A system: which processes to start, which roles they play, where requests go. Data, not code.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{self, ConfigError};
+use crate::scenario::{FaultSpec, locate, stem};
+
+/// The roles that a process may play.
+pub const ROLES: [&str; 7] =
+    ["auth", "orders", "payments", "broker", "balancer", "provider", "database"];
+
+/// A system file. Texts may hold `{data}` (the trial's data folder) and `{port:NAME}` (a free port,
+/// the same wherever the name is used).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemSpec {
+    /// The file's name without `.toml`.
+    #[serde(skip_deserializing)]
+    pub name: String,
+    /// One sentence: what it is.
+    pub about: String,
+    /// Settings that a reader compares: durability, time-outs, pools.
+    #[serde(default)]
+    pub parity: BTreeMap<String, String>,
+    /// What is started, in this order.
+    #[serde(rename = "process")]
+    pub processes: Vec<ProcessSpec>,
+    /// Where requests go.
+    pub entry: Entry,
+    /// Where the truth is read after the load.
+    pub audit: AuditSource,
+}
+
+/// One process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessSpec {
+    /// Its name in tables and logs.
+    pub name: String,
+    /// The roles that it plays.
+    pub plays: Vec<String>,
+    /// Program and arguments. The program is looked for beside `loadgen`, then on the PATH.
+    pub command: Vec<String>,
+    /// A URL that answers 200 when the process can work.
+    pub ready: String,
+    /// Further environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// Base URLs by operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// For /signup and /login.
+    pub auth: String,
+    /// For /orders.
+    pub orders: String,
+    /// For the provider's /control.
+    pub provider: String,
+}
+
+/// Where the audit reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSource {
+    /// A URL that lists all orders to the operator: GET ?after=…&limit=….
+    pub orders: String,
+    /// The provider's journal of charges, JSON lines.
+    pub journal: String,
+}
+
+impl SystemSpec {
+    /// Reads and checks a system: a name in `./systems`, or a path.
+    ///
+    /// # Errors
+    /// If the file is missing, does not parse, or breaks a rule.
+    pub fn read(name: &str) -> Result<Self, ConfigError> {
+        let path = locate("systems", name)?;
+        let mut system: Self = config::read(&path)?;
+        system.name = stem(&path);
+        system.check().map_err(|text| ConfigError::new(&path, text))?;
+        Ok(system)
+    }
+
+    /// The processes that play a role.
+    #[must_use]
+    pub fn players(&self, role: &str) -> Vec<usize> {
+        let plays = |p: &ProcessSpec| p.plays.iter().any(|r| r == role);
+        (0..self.processes.len()).filter(|i| plays(&self.processes[*i])).collect()
+    }
+
+    /// Whether this fault can be done to this system.
+    ///
+    /// # Errors
+    /// If no process plays the role.
+    pub fn check_fault(&self, scenario: &Path, fault: &FaultSpec) -> Result<(), ConfigError> {
+        if !self.players(&fault.harm).is_empty() {
+            return Ok(());
+        }
+        let mut played: Vec<&str> =
+            self.processes.iter().flat_map(|p| p.plays.iter().map(String::as_str)).collect();
+        played.sort_unstable();
+        played.dedup();
+        let text = format!(
+            "fault {} harms {:?}, but no process of the system {} plays it; it has {}",
+            fault.kind.as_str(),
+            fault.harm,
+            self.name,
+            played.join(", ")
+        );
+        Err(ConfigError::new(scenario, text))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.processes.is_empty() {
+            return Err("there is no [[process]]".to_owned());
+        }
+        for (i, process) in self.processes.iter().enumerate() {
+            if process.command.is_empty() {
+                return Err(format!("process {:?}: the command is empty", process.name));
+            }
+            if self.processes[..i].iter().any(|p| p.name == process.name) {
+                return Err(format!("two processes are called {:?}", process.name));
+            }
+            for role in &process.plays {
+                if !ROLES.contains(&role.as_str()) {
+                    return Err(format!(
+                        "process {:?} plays {role:?}; expected one of {}",
+                        process.name,
+                        ROLES.join(", ")
+                    ));
+                }
+            }
+        }
+        for role in ["auth", "orders", "payments", "provider"] {
+            if self.players(role).is_empty() {
+                return Err(format!("no process plays {role:?}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,386 @@
+//! One trial: start a system, prepare, load and harm it, drain, read the truth, write the record.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval};
+
+use crate::attack::{Gauges, Pacing};
+use crate::audit;
+use crate::cores::Cores;
+use crate::digest;
+use crate::fault::{self, Stage};
+use crate::fsync;
+use crate::history;
+use crate::launch::{Running, Secrets};
+use crate::ledger::{Ledger, OrdersReader, read_journal};
+use crate::load::{Jobs, Load, Loaded, Plan};
+use crate::prepare::{self, Prepared};
+use crate::profile::Profile;
+use crate::record::{
+    Cost, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts, ResourceRow, Verdict,
+};
+use crate::scenario::Scenario;
+use crate::system::SystemSpec;
+use crate::validity;
+use crate::watch::{Hiccups, Watch};
+
+/// Between the decision to start and second 0, so that all threads are ready.
+const LEAD: Duration = Duration::from_millis(200);
+/// Nothing may be pending for this long before the drain is over.
+const QUIET: Duration = Duration::from_secs(1);
+const PROGRESS: Duration = Duration::from_millis(200);
+
+/// One trial to be run.
+pub struct Trial<'a> {
+    /// What happens.
+    pub scenario: &'a Scenario,
+    /// To whom.
+    pub system: &'a SystemSpec,
+    /// The system's place in the run.
+    pub system_order: u32,
+    /// The repetition, from 1.
+    pub number: u32,
+    /// The record's folder; exists and is empty.
+    pub folder: PathBuf,
+    /// Who runs where.
+    pub cores: &'a Cores,
+    /// The command line, for the manifest.
+    pub command: &'a [String],
+    /// The sources' revision, for the manifest.
+    pub revision: &'a str,
+    /// Keep the databases.
+    pub keep_data: bool,
+}
+
+/// What a trial found.
+pub struct Finished {
+    /// The record's manifest.
+    pub manifest: Manifest,
+    /// The audit.
+    pub verdict: Verdict,
+}
+
+/// The measured part, before it is digested.
+struct Measured {
+    loaded: Loaded,
+    faults: Vec<FaultRow>,
+    resources: Vec<ResourceRow>,
+    generator: Generator,
+    started_at_us: i64,
+    drained: bool,
+    ledger: anyhow::Result<Ledger>,
+    ended: Vec<String>,
+}
+
+impl Trial<'_> {
+    /// Runs it. `progress` is told the share of the schedule that has begun.
+    ///
+    /// # Errors
+    /// If the system cannot be started or prepared, or the record cannot be written.
+    pub async fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+        progress: &dyn Fn(f64),
+    ) -> anyhow::Result<Finished> {
+        let before = fsync::probe(&self.folder)?;
+        let secrets = Secrets::new();
+        let mut running = Running::start(self.system, &self.folder, &secrets, self.cores).await?;
+        let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
+        let journal = PathBuf::from(&running.spec.audit.journal);
+        running.stop().await;
+        let mut measured = measured?;
+        if let Ok(ledger) = &mut measured.ledger {
+            match read_journal(&journal) {
+                Ok(charges) => ledger.charges = charges,
+                Err(error) => measured.ledger = Err(error),
+            }
+        }
+        let after = fsync::probe(&self.folder)?;
+        let fsync = Fsync {
+            before_p50_us: before.0,
+            before_p99_us: before.1,
+            after_p50_us: after.0,
+            after_p99_us: after.1,
+        };
+        let finished = self.write(measured, fsync)?;
+        if !self.keep_data {
+            std::fs::remove_dir_all(self.folder.join("data"))?;
+        }
+        Ok(finished)
+    }
+
+    fn seed(&self) -> u64 {
+        self.scenario.seed.wrapping_add(u64::from(self.number) - 1)
+    }
+
+    /// The same for every system, so that the same order has the same key everywhere.
+    fn key_prefix(&self) -> String {
+        format!("{:x}", self.seed())
+    }
+
+    fn plan(&self) -> Plan {
+        let Scenario { mix, customers, arrivals, .. } = *self.scenario;
+        let jobs = Jobs::Shop { mix, customers };
+        Plan { profile: Profile::new(self.scenario), arrivals, jobs, seed: self.seed() }
+    }
+
+    async fn measure(
+        &self,
+        running: &mut Running,
+        secrets: &Secrets,
+        interrupt: watch::Receiver<bool>,
+        progress: &dyn Fn(f64),
+    ) -> anyhow::Result<Measured> {
+        let entry = running.spec.entry.clone();
+        let provider = &self.scenario.provider;
+        fault::set_provider(&entry.provider, &secrets.control, provider).await?;
+        let orders = OrdersReader::new(&running.spec.audit.orders, &secrets.operator)?;
+        let prefix = self.key_prefix();
+        let Prepared { traffic, targets } =
+            prepare::prepare(self.scenario, &entry, &prefix, self.seed(), &orders).await?;
+
+        let start = Instant::now() + LEAD;
+        let started_at_us = wall_us() + i64::try_from(LEAD.as_micros())?;
+        let gauges = Arc::new(Gauges::default());
+        let pacing = Pacing {
+            start,
+            in_flight: self.scenario.limits.in_flight,
+            timeout: self.scenario.limits.timeout.0,
+            drain: self.scenario.drain.0,
+        };
+        let watch = Watch::start(Arc::clone(&running.pids), start)?;
+        let hiccups = Hiccups::start()?;
+        let record = (self.folder.clone(), prefix);
+        let load = Load::start(traffic, targets, self.plan(), pacing, Arc::clone(&gauges), record)?;
+        let (end, ended) = watch::channel(false);
+        let stage = Stage {
+            running,
+            provider,
+            control_token: &secrets.control,
+            gauges: Arc::clone(&gauges),
+            watch: &watch,
+            start,
+        };
+        let follow = async {
+            let loaded = self.follow(load, &gauges, interrupt, progress).await;
+            let _ = end.send(true);
+            loaded
+        };
+        let (loaded, faults) = tokio::join!(follow, fault::walk(stage, &self.scenario.faults, ended));
+        let mut generator = Generator::default();
+        hiccups.stop(&mut generator);
+        let loaded = loaded?;
+        let within = if loaded.summary.interrupted { QUIET * 2 } else { self.scenario.drain.0 };
+        let drained = orders.drain(within, QUIET).await;
+        let resources = watch.stop();
+        let wall_s = (wall_us() - started_at_us) as f64 / 1e6;
+        generator.clock_drift_us = ((wall_s - start.elapsed().as_secs_f64()) * 1e6) as i64;
+        let ledger = orders.all(None).await.map(|orders| Ledger { orders, charges: Vec::new() });
+        let names: Vec<String> = running.spec.processes.iter().map(|p| p.name.clone()).collect();
+        let ended = (0..names.len())
+            .filter_map(|i| running.ended(i).map(|status| format!("{} ({status})", names[i])))
+            .collect();
+        let drained = drained.unwrap_or(false);
+        Ok(Measured { loaded, faults, resources, generator, started_at_us, drained, ledger, ended })
+    }
+
+    async fn follow(
+        &self,
+        load: Load,
+        gauges: &Gauges,
+        mut interrupt: watch::Receiver<bool>,
+        progress: &dyn Fn(f64),
+    ) -> anyhow::Result<Loaded> {
+        let total = Profile::new(self.scenario).total().max(1.0);
+        let mut tick = interval(PROGRESS);
+        let end = load.end();
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                loaded = &mut end => return loaded,
+                _ = tick.tick() => {
+                    if *interrupt.borrow_and_update() {
+                        gauges.stop.store(true, Ordering::Relaxed);
+                    }
+                    progress(gauges.begun.load(Ordering::Relaxed) as f64 / total);
+                }
+            }
+        }
+    }
+
+    fn write(&self, measured: Measured, fsync: Fsync) -> anyhow::Result<Finished> {
+        let folder = &self.folder;
+        let mut manifest = self.manifest(&measured, fsync);
+        let ledger = measured.ledger.as_ref().ok();
+        if let Some(ledger) = ledger {
+            ledger.write(folder)?;
+        }
+        write_csv(&folder.join("resources.csv"), &measured.resources)?;
+        write_csv(&folder.join("faults.csv"), &measured.faults)?;
+        let orders = ledger.map(|l| l.orders.as_slice()).unwrap_or_default();
+        let digested = digest::write(folder, &manifest, orders)?;
+        manifest.cost = self.cost(&measured.resources, digested.completed_orders);
+        manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
+        let verdict = match &measured.ledger {
+            Ok(ledger) => self.audit(ledger)?,
+            Err(error) => audit::unreadable(format!("the ledger cannot be read: {error:#}")),
+        };
+        manifest.validity = validity::judge(&validity::Evidence {
+            manifest: &manifest,
+            send_lag_max_us: self.scenario.limits.send_lag.0.as_micros() as u64,
+            summary: &measured.loaded.summary,
+            service_s: measured.loaded.totals.service_s,
+            faults: &measured.faults,
+            verdict: &verdict,
+            drained: measured.drained,
+            ended: &measured.ended,
+            apart: self.cores.apart(),
+        });
+        write_json(&folder.join("audit.json"), &verdict)?;
+        // Last: a folder without a manifest is no record.
+        write_json(&folder.join("manifest.json"), &manifest)?;
+        Ok(Finished { manifest, verdict })
+    }
+
+    fn audit(&self, ledger: &Ledger) -> anyhow::Result<Verdict> {
+        let attempts = history::read(&self.folder)?.collect::<anyhow::Result<Vec<_>>>()?;
+        let prepared = prepare::keys(&self.key_prefix(), self.scenario.customers);
+        Ok(audit::judge(&attempts, ledger, &prepared))
+    }
+
+    fn manifest(&self, measured: &Measured, fsync: Fsync) -> Manifest {
+        let plan = self.plan();
+        let (schedule_hash, operations_hash, _) = plan.hashes();
+        let scenario = self.scenario;
+        Manifest {
+            format: FORMAT,
+            scenario: scenario.name.clone(),
+            scenario_about: scenario.about.clone(),
+            system: self.system.name.clone(),
+            system_about: self.system.about.clone(),
+            system_order: self.system_order,
+            trial: self.number,
+            seed: self.seed(),
+            revision: self.revision.to_owned(),
+            command: self.command.to_vec(),
+            key_prefix: self.key_prefix(),
+            prepared_orders: scenario.customers,
+            started_at_us: measured.started_at_us,
+            interval_s: 1,
+            warm_up_s: scenario.warm_up.whole_s().unwrap_or(0),
+            duration_s: scenario.duration_s().round() as u32,
+            phases: scenario.phases(),
+            offered: plan.profile.points(),
+            schedule_hash,
+            operations_hash,
+            requests: self.requests(&plan, &measured.loaded),
+            limits: Limits {
+                in_flight: scenario.limits.in_flight,
+                timeout_s: scenario.limits.timeout.as_s(),
+                drain_s: scenario.drain.as_s(),
+                objective_s: scenario.objective.as_s(),
+            },
+            generator: generator(measured, scenario.duration_s()),
+            fsync,
+            parity: self.parity(),
+            ..Manifest::default()
+        }
+    }
+
+    /// The ledger of requests: scheduled is counted from the plan, the rest by the recorder.
+    fn requests(&self, plan: &Plan, loaded: &Loaded) -> BTreeMap<String, RequestCounts> {
+        let counts = loaded.totals.counts.values();
+        let recorded: u64 =
+            counts.map(|c| c.ok + c.failed + c.unknown + c.dropped + c.unfinished).sum();
+        // What was due when it was interrupted; all, if it was not.
+        let due = if loaded.summary.interrupted { recorded } else { u64::MAX };
+        let mut requests: BTreeMap<String, RequestCounts> = BTreeMap::new();
+        for (operation, counts) in &loaded.totals.counts {
+            requests.insert(operation.as_str().to_owned(), *counts);
+        }
+        for (_, job) in plan.schedule().take(usize::try_from(due).unwrap_or(usize::MAX)) {
+            requests.entry(job.operation.as_str().to_owned()).or_default().scheduled += 1;
+        }
+        requests
+    }
+
+    fn parity(&self) -> BTreeMap<String, String> {
+        let scenario = self.scenario;
+        let mut parity = self.system.parity.clone();
+        let mut put = |key: &str, value: String| {
+            parity.insert(key.to_owned(), value);
+        };
+        put("generator cores", format!("{:?}", self.cores.generator));
+        put("system cores", format!("{:?}", self.cores.systems));
+        put("client time-out", scenario.limits.timeout.to_string());
+        put("requests in flight, at most", scenario.limits.in_flight.to_string());
+        let provider = serde_json::to_string(&scenario.provider).unwrap_or_default();
+        put("provider", provider);
+        let mix = serde_json::to_string(&scenario.mix).unwrap_or_default();
+        put("mix", mix);
+        parity
+    }
+
+    fn cost(&self, rows: &[ResourceRow], completed_orders: u64) -> Cost {
+        let outside = |name: &str| {
+            let process = self.system.processes.iter().find(|p| p.name == name);
+            process.is_some_and(|p| p.plays.iter().all(|role| role == "provider"))
+        };
+        let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
+        for row in rows.iter().filter(|r| r.t_s > 0.0) {
+            *cpu_s.entry(row.process.clone()).or_insert(0.0) += row.cpu_s;
+            let peak = peaks.entry(&row.process).or_default();
+            *peak = row.rss_bytes.max(*peak);
+        }
+        let system_cpu_s: f64 = cpu_s.iter().filter(|(n, _)| !outside(n)).map(|(_, s)| s).sum();
+        let per_order = (completed_orders > 0).then(|| system_cpu_s * 1e3 / completed_orders as f64);
+        Cost {
+            system_cpu_s,
+            completed_orders,
+            cpu_ms_per_completed_order: per_order,
+            rss_peak_bytes: peaks.iter().filter(|(n, _)| !outside(n)).map(|(_, b)| b).sum(),
+            cpu_s,
+        }
+    }
+}
+
+fn generator(measured: &Measured, duration_s: f64) -> Generator {
+    let Loaded { totals, thread, summary } = &measured.loaded;
+    let elapsed_s = (summary.ended_ns as f64 / 1e9).max(duration_s.min(1.0));
+    Generator {
+        lag_p50_us: totals.lag.value_at_quantile(0.5),
+        lag_p99_us: totals.lag.value_at_quantile(0.99),
+        lag_max_us: totals.lag.max(),
+        cpu_share: thread.run_s / elapsed_s,
+        run_queue_share: thread.wait_s / elapsed_s,
+        ..measured.generator
+    }
+}
+
+fn wall_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn write_csv<T: Serialize>(path: &std::path::Path, rows: &[T]) -> anyhow::Result<()> {
+    let mut table =
+        csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?;
+    for row in rows {
+        table.serialize(row)?;
+    }
+    table.flush()?;
+    Ok(())
+}
+
+pub(crate) fn write_json<T: Serialize>(path: &std::path::Path, value: &T) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

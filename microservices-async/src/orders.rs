@@ -1,0 +1,51 @@
+//! Wiring of the orders service: customers are a call away, money a message.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use brokers::Topic;
+use clap::Args;
+use shop::OrderService;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use web::client::{Base, Dependencies, Http, RemoteAuth};
+use web::{Routes, environment};
+
+use crate::queued::Queued;
+use crate::{Place, consume, relay, service};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// The auth service
+    #[arg(long, value_name = "http://HOST:PORT")]
+    auth: Base,
+    /// The broker
+    #[arg(long, value_name = "URL")]
+    broker: String,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { place, auth, broker } = arguments;
+    let stores = stores::open(&place.store).context("--store")?;
+    let broker = brokers::connect(&broker).await.context("--broker")?;
+    let http = Http::default();
+    let ready = Arc::new(Dependencies::new(http.clone(), &[&auth]));
+    let auth = Arc::new(RemoteAuth::new(http, &auth));
+    let wake = Arc::new(Notify::new());
+    let payments = Arc::new(Queued::new(Arc::clone(&wake)));
+    let operator = environment::operator_token();
+    let orders = Arc::new(OrderService::new(auth, stores.orders, payments, operator));
+
+    let stop = CancellationToken::new();
+    let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
+    let settlements = Topic::new(broker, consume::SETTLEMENTS);
+    let relay = tokio::spawn(relay::run(stores.outbox, charges, wake));
+    let settle =
+        tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
+    service::run("orders", place.listen, Routes::new().orders(orders), ready).await?;
+    stop.cancel();
+    relay.abort();
+    settle.await?.context("consuming settlements")
+}

@@ -1,0 +1,43 @@
+//! Wiring of the payments service: charges come by message, settlements go by message.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use brokers::Topic;
+use clap::Args;
+use shop::PaymentService;
+use tokio_util::sync::CancellationToken;
+use web::Routes;
+use web::client::{Base, Dependencies, Http, RemoteProvider};
+
+use crate::{Place, consume, service};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// The card network
+    #[arg(long, value_name = "http://HOST:PORT")]
+    provider: Base,
+    /// The broker
+    #[arg(long, value_name = "URL")]
+    broker: String,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { place, provider, broker } = arguments;
+    let stores = stores::open(&place.store).context("--store")?;
+    let broker = brokers::connect(&broker).await.context("--broker")?;
+    let http = Http::default();
+    let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
+    let network = Arc::new(RemoteProvider::new(http, &provider));
+    let payments = Arc::new(PaymentService::new(stores.payments, network));
+
+    let stop = CancellationToken::new();
+    let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
+    let settlements = Topic::new(broker, consume::SETTLEMENTS);
+    let work = tokio::spawn(consume::charges(payments, charges, settlements, stop.clone()));
+    service::run("payments", place.listen, Routes::new(), ready).await?;
+    stop.cancel();
+    work.await?.context("consuming charges")
+}

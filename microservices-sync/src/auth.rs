@@ -1,0 +1,27 @@
+//! Wiring of the auth service.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use http_server::Always;
+use shop::AuthService;
+use shop::auth::{Passwords, Tokens};
+use web::{Routes, environment};
+
+use crate::{Place, service};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(crate) async fn run(Arguments { place }: Arguments) -> anyhow::Result<()> {
+    let stores = stores::open(&place.store).context("--store")?;
+    let passwords = Passwords::new(environment::parallel_hashes())?;
+    let tokens = Tokens::new(&environment::token_secret()?)?;
+    let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
+    let routes = Routes::new().accounts(Arc::clone(&auth) as _).verify(auth);
+    service::run("auth", place.listen, routes, Arc::new(Always)).await
+}

@@ -1,0 +1,224 @@
+//! Takes charges: waits, decides, writes the journal, answers. What a client does meanwhile, such
+//! as leaving, changes nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use http_server::prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+use http_server::prometheus_client::metrics::counter::Counter;
+use http_server::prometheus_client::metrics::family::Family;
+use http_server::{Metrics, ReadyCheck};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::sleep;
+
+use crate::charge::{Charge, Decision};
+use crate::draw::Draws;
+use crate::journal::{Broken, Event, Journal, Line};
+use crate::settings::{Change, Mode, Settings};
+
+/// Charges under way; one more is refused.
+const CHARGES_MAX: usize = 16_384;
+
+/// Why a charge has no decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("this key was charged with another amount")]
+    AmountDiffers,
+    #[error("the network failed; nothing was captured")]
+    Failed,
+    #[error("too many charges are under way")]
+    Busy,
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+/// One key, for ever.
+struct Account {
+    amount_cents: i64,
+    attempts: AtomicU32,
+    /// The first decision; the others wait for it.
+    decision: OnceCell<Decision>,
+}
+
+/// The counter of the network.
+pub(crate) struct Desk {
+    journal: Journal,
+    draws: Draws,
+    settings: RwLock<Settings>,
+    accounts: Mutex<HashMap<String, Arc<Account>>>,
+    places: Arc<Semaphore>,
+    events: Family<Label, Counter>,
+}
+
+impl Desk {
+    /// A desk that remembers this history.
+    pub(crate) fn new(
+        journal: Journal,
+        history: Vec<Line>,
+        settings: Settings,
+        draws: Draws,
+        metrics: &mut Metrics,
+    ) -> Arc<Self> {
+        let events = Family::default();
+        metrics.registry().register("provider_events", "Lines of the journal", events.clone());
+        let (accounts, settings) = (Mutex::new(remembered(history)), RwLock::new(settings));
+        let places = Arc::new(Semaphore::new(CHARGES_MAX));
+        Arc::new(Self { journal, draws, settings, accounts, places, events })
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn change(&self, change: Change) -> Result<Settings, String> {
+        let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        *settings = change.on(*settings)?;
+        Ok(*settings)
+    }
+
+    /// Decides a charge, in a task of its own: a client that leaves does not undo it.
+    pub(crate) async fn charge(self: &Arc<Self>, charge: Charge) -> Result<Decision, Refusal> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let desk = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let _place = place;
+            desk.decide(charge).await
+        });
+        task.await.unwrap_or(Err(Refusal::Failed))
+    }
+
+    async fn decide(&self, charge: Charge) -> Result<Decision, Refusal> {
+        let Charge { key, amount_cents, .. } = &charge;
+        let settings = self.settings();
+        let account = self.account(key, *amount_cents);
+        if account.amount_cents != *amount_cents && settings.mode == Mode::Dedupe {
+            return Err(Refusal::AmountDiffers);
+        }
+        let attempt = account.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let latency = settings.latency.draw(&mut self.draws.latency(key, attempt));
+        if !latency.is_zero() {
+            sleep(latency).await;
+        }
+        if self.draws.fails(key, attempt, settings.error_rate) {
+            self.record(Event::Error, &charge, None).await?;
+            return Err(Refusal::Failed);
+        }
+        match settings.mode {
+            Mode::Raw => {
+                let decision = self.capture(&charge, attempt, settings.decline_rate).await?;
+                // Should the mode change, the first decision of the key stands.
+                let _ = account.decision.set(decision.clone());
+                Ok(decision)
+            }
+            Mode::Dedupe => self.once(&account, &charge, attempt, settings.decline_rate).await,
+        }
+    }
+
+    async fn once(
+        &self,
+        account: &Account,
+        charge: &Charge,
+        attempt: u32,
+        decline_rate: f64,
+    ) -> Result<Decision, Refusal> {
+        let mut first = false;
+        let deciding = || {
+            first = true;
+            self.capture(charge, attempt, decline_rate)
+        };
+        let decision = account.decision.get_or_try_init(deciding).await?.clone();
+        if !first {
+            let id = match &decision {
+                Decision::Captured { charge_id } => Some(charge_id.clone()),
+                Decision::Declined => None,
+            };
+            self.record(Event::Repeated, charge, id).await?;
+        }
+        Ok(decision)
+    }
+
+    async fn capture(
+        &self,
+        charge: &Charge,
+        attempt: u32,
+        decline_rate: f64,
+    ) -> Result<Decision, Broken> {
+        if self.draws.declines(&charge.key, decline_rate) {
+            self.record(Event::Declined, charge, None).await?;
+            return Ok(Decision::Declined);
+        }
+        let charge_id = self.draws.charge_id(&charge.key, attempt);
+        self.record(Event::Captured, charge, Some(charge_id.clone())).await?;
+        Ok(Decision::Captured { charge_id })
+    }
+
+    async fn record(
+        &self,
+        event: Event,
+        charge: &Charge,
+        charge_id: Option<String>,
+    ) -> Result<(), Broken> {
+        let line = Line::now(event, &charge.key, charge.amount_cents, charge_id);
+        self.journal.append(line).await?;
+        self.events.get_or_create(&Label(event)).inc();
+        Ok(())
+    }
+
+    fn account(&self, key: &str, amount_cents: i64) -> Arc<Account> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = accounts.get(key) {
+            return Arc::clone(account);
+        }
+        let account = Arc::new(Account::new(amount_cents));
+        accounts.insert(key.to_owned(), Arc::clone(&account));
+        account
+    }
+}
+
+impl Account {
+    fn new(amount_cents: i64) -> Self {
+        Self { amount_cents, attempts: AtomicU32::new(0), decision: OnceCell::new() }
+    }
+}
+
+/// The accounts as a journal left them.
+fn remembered(history: Vec<Line>) -> HashMap<String, Arc<Account>> {
+    let mut accounts = HashMap::new();
+    for Line { event, key, amount_cents, charge_id, .. } in history {
+        let account = accounts.entry(key).or_insert_with(|| Arc::new(Account::new(amount_cents)));
+        account.attempts.fetch_add(1, Ordering::Relaxed);
+        let decision = match (event, charge_id) {
+            (Event::Captured, Some(charge_id)) => Decision::Captured { charge_id },
+            (Event::Declined, _) => Decision::Declined,
+            (Event::Captured | Event::Repeated | Event::Error, _) => continue,
+        };
+        // A raw network decides again and again; the first stands.
+        let _ = account.decision.set(decision);
+    }
+    accounts
+}
+
+#[async_trait]
+impl ReadyCheck for Desk {
+    async fn ready(&self) -> Result<(), String> {
+        if self.journal.works() { Ok(()) } else { Err(Broken.to_string()) }
+    }
+}
+
+/// The label of an event's counter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Label(Event);
+
+impl EncodeLabelSet for Label {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let event = match self.0 {
+            Event::Captured => "captured",
+            Event::Declined => "declined",
+            Event::Repeated => "repeated",
+            Event::Error => "error",
+        };
+        EncodeLabel::encode(&("event", event), encoder.encode_label())
+    }
+}

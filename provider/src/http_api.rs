@@ -1,0 +1,103 @@
+//! The network over HTTP: `POST /charges` for shops, `/control` for the experiment.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_server::{Handler, json, problem};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::charge::{Charge, Decision};
+use crate::control::Control;
+use crate::desk::{Desk, Refusal};
+
+/// What clients reach.
+pub(crate) struct Api {
+    desk: Arc<Desk>,
+    control: Control,
+}
+
+/// The answer to a request that went well, or the one that refuses it.
+type Answered = Result<Response<Bytes>, Refused>;
+type Refused = Box<Response<Bytes>>;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    decision: Decision,
+}
+
+impl Api {
+    pub(crate) fn new(desk: Arc<Desk>, control: Control) -> Self {
+        Self { desk, control }
+    }
+
+    async fn charge(&self, request: &Request<Bytes>) -> Answered {
+        let charge: Charge = body(request)?;
+        charge.check().map_err(invalid)?;
+        let key = charge.key.clone();
+        let decision = self.desk.charge(charge).await.map_err(refused)?;
+        Ok(json(StatusCode::OK, &Answer { key: &key, decision }))
+    }
+
+    fn look(&self, request: &Request<Bytes>) -> Answered {
+        self.control.refusal(request).map_or(Ok(()), |refused| Err(Box::new(refused)))?;
+        Ok(json(StatusCode::OK, &self.desk.settings()))
+    }
+
+    fn change(&self, request: &Request<Bytes>) -> Answered {
+        self.control.refusal(request).map_or(Ok(()), |refused| Err(Box::new(refused)))?;
+        let settings = self.desk.change(body(request)?).map_err(|text| invalid(&text))?;
+        Ok(json(StatusCode::OK, &settings))
+    }
+}
+
+#[async_trait]
+impl Handler for Api {
+    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let answer = match (request.method(), request.uri().path()) {
+            (&Method::POST, "/charges") => self.charge(&request).await,
+            (&Method::GET, "/control") => self.look(&request),
+            (&Method::PATCH, "/control") => self.change(&request),
+            _ => Ok(problem(StatusCode::NOT_FOUND, "no-such-path", "try POST /charges")),
+        };
+        answer.unwrap_or_else(|refused| *refused)
+    }
+
+    fn route(&self, _: &Method, path: &str) -> &'static str {
+        match path {
+            "/charges" => "/charges",
+            "/control" => "/control",
+            _ => "other",
+        }
+    }
+}
+
+fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refused> {
+    serde_json::from_slice(request.body()).map_err(|error| {
+        // The place, not the text: the text may quote a card.
+        let place = format!("line {} column {}", error.line(), error.column());
+        if error.is_data() {
+            return invalid(&format!("a field is missing, unknown or of another type at {place}"));
+        }
+        let text = format!("the body is not JSON at {place}");
+        Box::new(problem(StatusCode::BAD_REQUEST, "malformed", &text))
+    })
+}
+
+fn invalid(rule: &str) -> Refused {
+    Box::new(problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid", rule))
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    let (status, kind) = match refusal {
+        Refusal::AmountDiffers => (StatusCode::CONFLICT, "amount-differs"),
+        Refusal::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        Refusal::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+        Refusal::Broken(_) => (StatusCode::INTERNAL_SERVER_ERROR, "journal-broken"),
+    };
+    Box::new(problem(status, kind, &refusal.to_string()))
+}

@@ -1,0 +1,200 @@
+//! The truth about money: JSON lines, on disk before anybody is told. One thread writes; all lines
+//! that are waiting share one `fdatasync`. It never holds a card.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+/// Lines that may wait; then the charges wait.
+const WAITING_MAX: usize = 16_384;
+/// Lines that may share one fdatasync.
+const BATCH_MAX: usize = 1_024;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Event {
+    Captured,
+    Declined,
+    /// A repetition of a key was answered with its first result.
+    Repeated,
+    /// An attempt was answered 500; no money moved.
+    Error,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Line {
+    /// Microseconds since the Unix epoch.
+    pub(crate) at_us: i64,
+    pub(crate) event: Event,
+    pub(crate) key: String,
+    pub(crate) amount_cents: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) charge_id: Option<String>,
+}
+
+impl Line {
+    /// A line of this moment.
+    pub(crate) fn now(
+        event: Event,
+        key: &str,
+        amount_cents: i64,
+        charge_id: Option<String>,
+    ) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        Self { at_us, event, key: key.to_owned(), amount_cents, charge_id }
+    }
+}
+
+/// The journal cannot be written. After the first failure it stays so: what the kernel dropped
+/// after a failed fsync, a second one does not bring back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal cannot be written")]
+pub(crate) struct Broken;
+
+struct Job {
+    line: Line,
+    durable: oneshot::Sender<()>,
+}
+
+/// An open journal.
+pub(crate) struct Journal {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Journal {
+    /// Opens or creates the file and returns what it holds. A last line without an end is cut off:
+    /// a crash tore it, so nobody was told of it.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<(Self, Vec<Line>)> {
+        let shown = path.display();
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).create(true).open(path);
+        let file = file.with_context(|| format!("cannot open the journal {shown}"))?;
+        if file.try_lock().is_err() {
+            bail!("the journal {shown} is in use by another provider; give this one its own");
+        }
+        let (lines, whole_bytes) = read(&file, path)?;
+        if file.metadata()?.len() > whole_bytes {
+            eprintln!("provider: {shown}: cut off a torn last line after byte {whole_bytes}");
+            file.set_len(whole_bytes)?;
+        }
+        file.sync_all()?;
+        sync_directory(path).with_context(|| format!("cannot sync the directory of {shown}"))?;
+        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+        thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || write_all(file, waiting))
+            .context("cannot start the journal's thread")?;
+        Ok((Self { jobs }, lines))
+    }
+
+    /// Returns when the line is on disk.
+    pub(crate) async fn append(&self, line: Line) -> Result<(), Broken> {
+        let (durable, done) = oneshot::channel();
+        self.jobs.send(Job { line, durable }).await.map_err(|_| Broken)?;
+        done.await.map_err(|_| Broken)
+    }
+
+    /// Whether lines can still be written.
+    pub(crate) fn works(&self) -> bool {
+        !self.jobs.is_closed()
+    }
+}
+
+/// The lines, and the length of the file up to the end of the last whole one.
+fn read(file: &File, path: &Path) -> anyhow::Result<(Vec<Line>, u64)> {
+    let mut reader = BufReader::new(file);
+    let (mut lines, mut whole_bytes, mut bytes) = (Vec::new(), 0, Vec::new());
+    while reader.read_until(b'\n', &mut bytes)? > 0 && bytes.ends_with(b"\n") {
+        let line = serde_json::from_slice(&bytes).with_context(|| {
+            let (shown, number) = (path.display(), lines.len() + 1);
+            format!("{shown}:{number}: not a line of a journal; move the file away")
+        })?;
+        lines.push(line);
+        whole_bytes += bytes.len() as u64;
+        bytes.clear();
+    }
+    Ok((lines, whole_bytes))
+}
+
+/// A new file survives a power loss only if its directory entry does.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn write_all(mut file: File, mut waiting: mpsc::Receiver<Job>) {
+    let (mut batch, mut bytes) = (Vec::with_capacity(BATCH_MAX), Vec::new());
+    while waiting.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+        bytes.clear();
+        if let Err(error) = write(&mut file, &batch, &mut bytes) {
+            // Dropping the jobs tells those who wait; leaving closes the channel for the rest.
+            eprintln!("provider: the journal cannot be written ({error}); no charge is taken");
+            return;
+        }
+        for job in batch.drain(..) {
+            // A caller that has gone away wants no answer.
+            let _ = job.durable.send(());
+        }
+    }
+}
+
+fn write(file: &mut File, batch: &[Job], bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    for job in batch {
+        serde_json::to_writer(&mut *bytes, &job.line)?;
+        bytes.push(b'\n');
+    }
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(key: &str) -> Line {
+        Line::now(Event::Captured, key, 900, Some("ch-1".to_owned()))
+    }
+
+    #[tokio::test]
+    async fn what_is_appended_is_read_back_and_a_torn_line_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("j");
+        let (journal, empty) = Journal::open(&path).unwrap();
+        assert!(empty.is_empty());
+        let lines = [line("a"), line("b")];
+        for line in &lines {
+            journal.append(line.clone()).await.unwrap();
+        }
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(whole.iter().filter(|b| **b == b'\n').count(), 2, "durable before told");
+        assert!(Journal::open(&path).is_err(), "two writers");
+        drop(journal);
+
+        let torn = [whole.as_slice(), br#"{"at_us":1,"event":"captu"#].concat();
+        let copy = dir.path().join("torn");
+        std::fs::write(&copy, torn).unwrap();
+        let (_journal, read) = Journal::open(&copy).unwrap();
+        assert_eq!(read, lines);
+        assert_eq!(std::fs::read(&copy).unwrap(), whole);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bad");
+        let good = serde_json::to_string(&line("a")).unwrap();
+        std::fs::write(&path, format!("{good}\nnonsense\n{good}\n")).unwrap();
+        let error = format!("{:#}", Journal::open(&path).err().unwrap());
+        assert!(error.contains("bad:2: not a line"), "{error}");
+    }
+}

@@ -1,0 +1,100 @@
+//! How the network behaves, and how that is changed: all of a change or none of it.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::latency::Latency;
+
+/// What a repeated key gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Its first result, like Stripe's idempotency keys.
+    Dedupe,
+    /// Another charge.
+    Raw,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) latency: Latency,
+    pub(crate) decline_rate: f64,
+    pub(crate) error_rate: f64,
+    pub(crate) mode: Mode,
+}
+
+/// The fields to change.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    latency: Option<Latency>,
+    decline_rate: Option<f64>,
+    error_rate: Option<f64>,
+    mode: Option<Mode>,
+}
+
+impl Change {
+    /// The settings with this change, or why there is no such setting.
+    pub(crate) fn on(self, old: Settings) -> Result<Settings, String> {
+        let new = Settings {
+            latency: self.latency.unwrap_or(old.latency),
+            decline_rate: self.decline_rate.unwrap_or(old.decline_rate),
+            error_rate: self.error_rate.unwrap_or(old.error_rate),
+            mode: self.mode.unwrap_or(old.mode),
+        };
+        new.latency.check()?;
+        is_rate(new.decline_rate).map_err(|e| format!("decline_rate: {e}"))?;
+        is_rate(new.error_rate).map_err(|e| format!("error_rate: {e}"))?;
+        Ok(new)
+    }
+}
+
+/// A share, from 0 to 1.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    let value = text.parse().map_err(|_| format!("expected a number from 0 to 1, found {text}"))?;
+    is_rate(value).map(|()| value)
+}
+
+fn is_rate(value: f64) -> Result<(), String> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(format!("expected a number from 0 to 1, found {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Settings = Settings {
+        latency: Latency::Constant { ms: 20.0 },
+        decline_rate: 0.02,
+        error_rate: 0.0,
+        mode: Mode::Dedupe,
+    };
+
+    #[track_caller]
+    fn check(change: &str, expected: Result<Settings, &str>) {
+        let change = serde_json::from_str::<Change>(change).map_err(|e| e.to_string());
+        match (change.and_then(|c| c.on(OLD)), expected) {
+            (Ok(new), Ok(wanted)) => assert_eq!(new, wanted),
+            (Err(text), Err(part)) => assert!(text.contains(part), "{text}"),
+            (result, expected) => panic!("{result:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_change_names_some_fields_and_only_legal_values() {
+        check("{}", Ok(OLD));
+        check(r#"{"mode":"raw"}"#, Ok(Settings { mode: Mode::Raw, ..OLD }));
+        check(r#"{"error_rate":1}"#, Ok(Settings { error_rate: 1.0, ..OLD }));
+        let latency = Latency::Lognormal { median_ms: 20.0, p99_ms: 80.0 };
+        let json = r#"{"latency":{"kind":"lognormal","median_ms":20,"p99_ms":80}}"#;
+        check(json, Ok(Settings { latency, ..OLD }));
+        check(r#"{"error_rate":1.1}"#, Err("error_rate: expected a number from 0 to 1"));
+        check(r#"{"decline_rate":-0.1}"#, Err("decline_rate"));
+        check(r#"{"latency":{"kind":"constant","ms":-1}}"#, Err("latency"));
+        check(r#"{"latency":{"kind":"constant","ms":1,"p99":2}}"#, Err("unknown field"));
+        check(r#"{"seed":2}"#, Err("unknown field"));
+    }
+}

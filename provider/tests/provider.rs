@@ -1,0 +1,339 @@
+//! The binary from outside: what it answers, what its journal holds, what survives its death.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const TOKEN: &str = "control-token-of-this-test";
+
+struct Provider {
+    child: Child,
+    address: String,
+    journal: PathBuf,
+}
+
+fn command(journal: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_provider"));
+    command.args(["--listen", "127.0.0.1:0", "--journal"]).arg(journal).args(arguments);
+    command.env("TRIPTYCH_CONTROL_TOKEN", TOKEN).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn start(journal: &Path, arguments: &[&str]) -> Provider {
+    let mut child = command(journal, arguments).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let listening = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some(address) = line.strip_prefix("provider: listening on ") {
+                return address.to_owned();
+            }
+        }
+        panic!("the provider does not listen");
+    };
+    let address = timeout(PATIENCE, listening).await.unwrap();
+    Provider { child, address, journal: journal.to_owned() }
+}
+
+/// A connection that is kept.
+struct Client(TcpStream);
+
+impl Client {
+    async fn ask(
+        &mut self,
+        line: &str,
+        headers: &str,
+        body: &str,
+    ) -> std::io::Result<(u16, Value)> {
+        let length = body.len();
+        let request = format!(
+            "{line} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        );
+        self.0.write_all(request.as_bytes()).await?;
+        let (mut text, mut bytes) = (String::new(), [0; 4096]);
+        loop {
+            let n = timeout(PATIENCE, self.0.read(&mut bytes)).await.unwrap()?;
+            if n == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            text.push_str(std::str::from_utf8(&bytes[..n]).unwrap());
+            if let Some((head, body)) = text.split_once("\r\n\r\n")
+                && body.len() == content_length(head)
+            {
+                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+                return Ok((status, serde_json::from_str(body).unwrap()));
+            }
+        }
+    }
+
+    async fn charge(&mut self, key: &str, amount_cents: i64) -> std::io::Result<(u16, Value)> {
+        let body = json!({"key": key, "amount_cents": amount_cents, "card": "4242424242424242"});
+        self.ask("POST /charges", "", &body.to_string()).await
+    }
+}
+
+fn content_length(head: &str) -> usize {
+    let line = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    line.unwrap().parse().unwrap()
+}
+
+impl Provider {
+    async fn client(&self) -> Client {
+        Client(TcpStream::connect(&self.address).await.unwrap())
+    }
+
+    async fn charge(&self, key: &str, amount_cents: i64) -> (u16, Value) {
+        self.client().await.charge(key, amount_cents).await.unwrap()
+    }
+
+    async fn control(&self, method: &str, change: &Value) -> (u16, Value) {
+        let headers =
+            format!("authorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n");
+        let line = format!("{method} /control");
+        self.client().await.ask(&line, &headers, &change.to_string()).await.unwrap()
+    }
+
+    /// How often each event was written for each key.
+    fn events(&self) -> HashMap<(String, String), usize> {
+        let mut events = HashMap::new();
+        for line in lines(&self.journal) {
+            let text = |field: &str| line[field].as_str().unwrap().to_owned();
+            *events.entry((text("key"), text("event"))).or_default() += 1;
+        }
+        events
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    async fn end(mut self, signal: Signal) -> std::process::ExitStatus {
+        self.signal(signal);
+        timeout(PATIENCE, self.child.wait()).await.expect("still running").unwrap()
+    }
+}
+
+fn lines(journal: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(journal).unwrap();
+    assert!(!text.contains("4242"), "a card in the journal");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn count(provider: &Provider, key: &str, event: &str) -> usize {
+    provider.events().get(&(key.to_owned(), event.to_owned())).copied().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_repeated_key_gets_its_first_result_also_at_once_and_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--latency", "constant:5ms", "--decline-rate", "0"];
+    let provider = Arc::new(start(&dir.path().join("j"), &flags).await);
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let provider = Arc::clone(&provider);
+            tokio::spawn(async move { provider.charge("k", 900).await })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    let (status, first) = answers[0].clone();
+    assert_eq!((status, &first["key"], &first["status"]), (200, &json!("k"), &json!("captured")));
+    assert!(answers.iter().all(|a| *a == answers[0]), "{answers:?}");
+    assert_eq!((count(&provider, "k", "captured"), count(&provider, "k", "repeated")), (1, 19));
+    assert_eq!(provider.charge("k", 901).await.0, 409);
+
+    let provider = Arc::into_inner(provider).unwrap();
+    let journal = provider.journal.clone();
+    assert!(provider.end(Signal::TERM).await.success(), "SIGTERM is a clean end");
+    let provider = start(&journal, &flags).await;
+    assert_eq!(provider.charge("k", 900).await, (200, first));
+    assert_eq!((count(&provider, "k", "captured"), count(&provider, "k", "repeated")), (1, 20));
+    assert_eq!(provider.charge("k", 901).await.0, 409);
+}
+
+#[tokio::test]
+async fn a_raw_network_charges_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--latency", "constant:0ms", "--decline-rate", "0", "--mode", "raw"];
+    let provider = start(&dir.path().join("j"), &flags).await;
+    let (_, first) = provider.charge("k", 900).await;
+    let (_, second) = provider.charge("k", 900).await;
+    assert_ne!(first["charge_id"], second["charge_id"]);
+    assert_eq!(count(&provider, "k", "captured"), 2);
+    let (status, settings) = provider.control("PATCH", &json!({"mode": "dedupe"})).await;
+    assert_eq!((status, &settings["mode"]), (200, &json!("dedupe")));
+    assert_eq!(provider.charge("k", 900).await.1, first, "the first decision stands");
+}
+
+#[tokio::test]
+async fn verdicts_follow_from_the_seed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut verdicts = Vec::new();
+    for (name, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
+        let flags = ["--latency", "constant:0ms", "--decline-rate", "0.5", "--seed", seed];
+        let provider = start(&dir.path().join(name), &flags).await;
+        let mut client = provider.client().await;
+        let mut statuses = Vec::new();
+        for n in 0..100 {
+            let (_, answer) = client.charge(&format!("k{n}"), 900).await.unwrap();
+            statuses.push(answer["status"].as_str().unwrap().to_owned());
+        }
+        verdicts.push(statuses);
+    }
+    assert_eq!(verdicts[0], verdicts[1]);
+    assert_ne!(verdicts[0], verdicts[2]);
+    let declined = verdicts[0].iter().filter(|s| *s == "declined").count();
+    assert!((30..70).contains(&declined), "{declined} of 100");
+}
+
+#[tokio::test]
+async fn an_error_captures_nothing_and_control_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--latency", "constant:0ms", "--decline-rate", "0", "--error-rate", "1"];
+    let provider = start(&dir.path().join("j"), &flags).await;
+    assert_eq!(provider.charge("k", 900).await.0, 500);
+    assert_eq!((count(&provider, "k", "error"), count(&provider, "k", "captured")), (1, 0));
+    let before = provider.control("GET", &json!(null)).await;
+    assert_eq!((before.0, &before.1["error_rate"]), (200, &json!(1.0)));
+    for wrong in [
+        json!({"error_rate": 0, "mode": "odd"}),
+        json!({"error_rate": 0, "x": 1}),
+        json!({"error_rate": 0, "decline_rate": 2}),
+    ] {
+        assert_eq!(provider.control("PATCH", &wrong).await.0, 422, "{wrong}");
+        assert_eq!(provider.control("GET", &json!(null)).await, before, "half a change");
+    }
+    assert_eq!(provider.control("PATCH", &json!({"error_rate": 0})).await.0, 200);
+    assert_eq!(provider.charge("k", 900).await.0, 200);
+    assert_eq!(count(&provider, "k", "captured"), 1);
+    let unguarded = provider.client().await.ask("GET /control", "", "").await.unwrap();
+    assert_eq!(unguarded.0, 401);
+}
+
+#[tokio::test]
+async fn without_a_token_control_is_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command(&dir.path().join("j"), &[]);
+    let mut child = command.env_remove("TRIPTYCH_CONTROL_TOKEN").spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().unwrap();
+    let address = line.strip_prefix("provider: listening on ").unwrap();
+    let mut client = Client(TcpStream::connect(address).await.unwrap());
+    let bearer = "authorization: Bearer \r\n";
+    assert_eq!(client.ask("GET /control", bearer, "").await.unwrap().0, 403);
+}
+
+#[tokio::test]
+async fn broken_charges_are_refused_without_showing_the_card() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = start(&dir.path().join("j"), &["--latency", "constant:0ms"]).await;
+    let mut client = provider.client().await;
+    for (body, status) in [
+        ("{", 400),
+        ("{}", 422),
+        (r#"{"key":"k","amount_cents":0,"card":"c"}"#, 422),
+        (r#"{"key":"","amount_cents":1,"card":"c"}"#, 422),
+        (r#"{"key":"k","amount_cents":1,"card":42424242}"#, 422),
+        (r#"{"key":"k","amount_cents":1,"card":"c","cvc":"1"}"#, 422),
+    ] {
+        let (found, answer) = client.ask("POST /charges", "", body).await.unwrap();
+        assert_eq!(found, status, "{body}");
+        assert!(!answer.to_string().contains("4242"), "{answer}");
+    }
+    assert!(lines(&provider.journal).is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_does_not_undo_its_charge() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--latency", "constant:100ms", "--decline-rate", "0"];
+    let provider = start(&dir.path().join("j"), &flags).await;
+    let mut client = provider.client().await;
+    let left = timeout(Duration::from_millis(20), client.charge("k", 900)).await;
+    assert!(left.is_err(), "it answered before its latency");
+    drop(client);
+    let written = async {
+        while count(&provider, "k", "captured") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, written).await.expect("the charge was undone");
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_the_journal_after_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--latency", "exponential:1ms", "--decline-rate", "0"];
+    let provider = start(&dir.path().join("j"), &flags).await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..16)
+        .map(|number| {
+            let (answered, address) = (Arc::clone(&answered), provider.address.clone());
+            tokio::spawn(async move {
+                let mut client = Client(TcpStream::connect(address).await.unwrap());
+                let mut told = Vec::new();
+                while let Ok((status, answer)) =
+                    client.charge(&format!("{number}-{}", told.len()), 900).await
+                {
+                    assert_eq!(status, 200);
+                    told.push((answer["key"].clone(), answer["charge_id"].clone()));
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                told
+            })
+        })
+        .collect();
+    let enough = async {
+        while answered.load(Ordering::Relaxed) < 500 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, enough).await.unwrap();
+    let journal = provider.journal.clone();
+    assert!(!provider.end(Signal::KILL).await.success());
+
+    // The restart cuts off a torn line and remembers the rest.
+    let provider = start(&journal, &flags).await;
+    let captured: HashMap<_, _> = lines(&journal)
+        .into_iter()
+        .map(|line| (line["key"].to_string(), line["charge_id"].clone()))
+        .collect();
+    let mut last = None;
+    for client in clients {
+        for (key, charge_id) in client.await.unwrap() {
+            assert_eq!(captured.get(&key.to_string()), Some(&charge_id), "{key} was lost");
+            last = Some((key, charge_id));
+        }
+    }
+    let (key, charge_id) = last.unwrap();
+    let (_, again) = provider.charge(key.as_str().unwrap(), 900).await;
+    assert_eq!(again["charge_id"], charge_id);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_says_why_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = dir.path().join("bad");
+    std::fs::write(&bad, "nonsense\n").unwrap();
+    let missing = dir.path().join("no/such/folder/j");
+    for (journal, part) in [(&bad, "bad:1: not a line of a journal"), (&missing, "cannot open")] {
+        let output = command(journal, &[]).output().await.unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(part) && text.trim_end().lines().count() == 1, "{text}");
+    }
+}

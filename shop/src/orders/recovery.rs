@@ -1,0 +1,224 @@
+//! Orders that a crash or an outage left pending are charged again, until they settle. It knows
+//! neither why they were left nor who else may be settling them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+
+use super::{OrderService, OrderStatus};
+use crate::{Error, Result, now_us};
+
+/// Pending orders that one pass takes up.
+const BATCH: u32 = 100;
+/// Charges that a pass has under way at once: few beside the traffic of customers.
+const CHARGES_AT_ONCE: usize = 8;
+
+impl OrderService {
+    /// Charges the oldest 100 orders that have been pending for longer than `age`, up to 8 at a
+    /// time, and returns how many settled. Repeating a charge is harmless: it carries the order's
+    /// key. One that fails does not keep the others from being tried, and its order is taken up
+    /// again by the next pass.
+    ///
+    /// # Errors
+    /// The store's, or the first error of a charge if no order at all settled.
+    pub async fn recover(&self, age: Duration) -> Result<usize> {
+        let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        let left = self.store.pending(now_us().saturating_sub(age_us), BATCH).await?;
+        let charges = stream::iter(left).map(|order| self.charge(order));
+        let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
+        settled(results.into_iter().map(|r| r.map(|order| order.status)))
+    }
+}
+
+/// Recovers orders older than `age` for as long as it is polled: a pass, a pause of `every`, and
+/// so on; without the pause after a pass that settled all it could take up. A pass that fails is
+/// followed by another, so errors are not reported: what they leave stays pending, in the ledger.
+pub async fn keep_recovering(service: Arc<OrderService>, age: Duration, every: Duration) {
+    loop {
+        let full = service.recover(age).await == Ok(BATCH as usize);
+        if !full {
+            tokio::time::sleep(every).await;
+        }
+    }
+}
+
+fn settled(charged: impl Iterator<Item = Result<OrderStatus>>) -> Result<usize> {
+    let mut count = 0;
+    let mut first: Option<Error> = None;
+    for result in charged {
+        match result {
+            Ok(status) => count += usize::from(status != OrderStatus::Pending),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    match first {
+        Some(error) if count == 0 => Err(error),
+        _ => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use async_trait::async_trait;
+    use tokio::time::{Instant, sleep};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        Auth, Charge, Charged, Credentials, Handover, Item, Micros, Order, OrderId, OrderStore,
+        Orders, Payments, PlaceOrder, Placed, Reader, Session, Settlement, UserId, Verdict,
+    };
+
+    struct Anybody;
+
+    #[async_trait]
+    impl Auth for Anybody {
+        async fn signup(&self, _: Credentials) -> Result<UserId> {
+            Err(Error::Internal("not used".to_owned()))
+        }
+        async fn login(&self, _: Credentials) -> Result<Session> {
+            Err(Error::Internal("not used".to_owned()))
+        }
+        async fn verify(&self, _: &str) -> Result<UserId> {
+            Ok(UserId(Uuid::nil()))
+        }
+    }
+
+    #[derive(Default)]
+    struct Kept(Mutex<BTreeMap<String, Order>>);
+
+    impl Kept {
+        fn count(&self, status: OrderStatus) -> usize {
+            self.0.lock().unwrap().values().filter(|o| o.status == status).count()
+        }
+    }
+
+    #[async_trait]
+    impl OrderStore for Kept {
+        async fn insert(&self, order: Order, _: Handover) -> Result<Placed> {
+            self.0.lock().unwrap().insert(order.key.clone(), order.clone());
+            Ok(Placed::New(order))
+        }
+        async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
+            let mut orders = self.0.lock().unwrap();
+            let order = orders.get_mut(&settlement.key).ok_or(Error::NotFound)?;
+            (order.status, order.settled_at) = (OrderStatus::Paid, Some(at));
+            let Verdict::Paid { charge_id } = settlement.verdict else {
+                return Err(Error::NotFound);
+            };
+            order.charge_id = Some(charge_id);
+            Ok(order.clone())
+        }
+        async fn get(&self, _: Reader, _: OrderId) -> Result<Option<Order>> {
+            Ok(None)
+        }
+        async fn list(&self, _: Reader, _: Option<OrderId>, _: u32) -> Result<Vec<Order>> {
+            Ok(Vec::new())
+        }
+        async fn pending(&self, before: Micros, limit: u32) -> Result<Vec<Order>> {
+            let orders = self.0.lock().unwrap();
+            let left = |o: &&Order| o.status == OrderStatus::Pending && o.created_at <= before;
+            Ok(orders.values().filter(left).take(limit as usize).cloned().collect())
+        }
+    }
+
+    /// Takes a second per charge; refuses the keys that begin with `bad`, and all until `up`.
+    struct Slow {
+        up: Instant,
+        running: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Payments for Slow {
+        async fn charge(&self, charge: Charge) -> Result<Charged> {
+            self.most.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
+            sleep(Duration::from_secs(1)).await;
+            self.running.fetch_sub(1, SeqCst);
+            if charge.key.starts_with("bad") || Instant::now() < self.up {
+                return Err(Error::Unavailable(charge.key));
+            }
+            let Charge { key, amount_cents, .. } = charge;
+            let verdict = Verdict::Paid { charge_id: format!("ch-{key}") };
+            Ok(Charged::Now(Settlement { key, amount_cents, verdict }))
+        }
+    }
+
+    struct Shop {
+        service: Arc<OrderService>,
+        kept: Arc<Kept>,
+        payments: Arc<Slow>,
+    }
+
+    fn shop(down_s: u64) -> Shop {
+        let kept = Arc::new(Kept::default());
+        let up = Instant::now() + Duration::from_secs(down_s);
+        let payments =
+            Arc::new(Slow { up, running: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+        let service = OrderService::new(
+            Arc::new(Anybody),
+            Arc::clone(&kept) as _,
+            Arc::clone(&payments) as _,
+            String::new(),
+        );
+        Shop { service: Arc::new(service), kept, payments }
+    }
+
+    async fn place(shop: &Shop, key: String) -> Result<Order> {
+        let items = vec![Item { sku: "tea".to_owned(), quantity: 1, price_cents: 450 }];
+        let request = PlaceOrder { key, items, card: "card".to_owned(), callback_url: None };
+        shop.service.place("token", request).await
+    }
+
+    /// Leaves orders pending, as an outage does.
+    async fn leave(shop: &Shop, prefix: &str, count: usize) {
+        for n in 0..count {
+            assert!(place(shop, format!("{prefix}-{n:03}")).await.is_err());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_left_by_a_failed_charge_settles_without_help() {
+        let shop = shop(60);
+        assert!(place(&shop, "k".to_owned()).await.is_err());
+        assert_eq!(shop.kept.count(OrderStatus::Pending), 1);
+        let every = Duration::from_secs(5);
+        let kept = Arc::clone(&shop.kept);
+        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
+        sleep(Duration::from_secs(50)).await;
+        assert_eq!(kept.count(OrderStatus::Paid), 0, "payments are still down");
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(kept.count(OrderStatus::Paid), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_charges_eight_at_a_time_and_goes_on_after_an_error() {
+        let shop = shop(100);
+        leave(&shop, "bad", 3).await;
+        leave(&shop, "good", 20).await;
+        sleep(Duration::from_secs(100)).await;
+        let begun = Instant::now();
+        assert_eq!(shop.service.recover(Duration::ZERO).await, Ok(20));
+        assert_eq!(begun.elapsed().as_secs(), 3, "23 charges of 1 s, 8 at a time");
+        assert_eq!(shop.payments.most.load(SeqCst), 8);
+        let left = shop.service.recover(Duration::ZERO).await;
+        assert!(matches!(left, Err(Error::Unavailable(_))), "nothing settled: {left:?}");
+        assert_eq!(shop.service.recover(Duration::from_secs(3600)).await, Ok(0), "none so old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_is_worked_off_without_pauses() {
+        let shop = shop(1_000);
+        leave(&shop, "k", 250).await;
+        sleep(Duration::from_secs(1_000)).await;
+        let every = Duration::from_secs(3600);
+        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(shop.kept.count(OrderStatus::Paid), 250);
+    }
+}

@@ -1,0 +1,132 @@
+//! A SQLite file with group commit. Rows are made and read here; the text of items is written and
+//! parsed by the callers' threads, not by the one that writes.
+
+mod orders;
+mod outbox;
+mod payments;
+mod users;
+
+use std::path::Path;
+
+use group_commit::{Commit, Database, Options, Stats};
+use rusqlite::ErrorCode;
+use rusqlite::types::Type;
+use shop::Error;
+
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_shop.sql")];
+/// One may be held up by a long page of the audit while another looks charges up.
+const READERS: usize = 2;
+
+pub(crate) struct Sqlite {
+    db: Database,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path) -> Result<Self, group_commit::Error> {
+        let options = Options { commit: Commit::Group, readers: READERS };
+        Ok(Self { db: Database::open(path, MIGRATIONS, options)? })
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.db.stats()
+    }
+}
+
+/// What an error means to the business. Even a busy database is `Unavailable`, not `Busy`: the
+/// commit's effect is not certain.
+fn meaning(error: group_commit::Error) -> Error {
+    let text = error.to_string();
+    let group_commit::Error::Sqlite(error) = error else { return Error::Internal(text) };
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked,
+        ) => Error::Unavailable(text),
+        _ => Error::Internal(text),
+    }
+}
+
+/// A value that no writer of ours makes.
+fn strange(column: usize, found: &str) -> rusqlite::Error {
+    let text = format!("{found:?} is not a known word");
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use shop::{User, UserId, UserStore};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(code: i32, expected: &Error) {
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let found = meaning(group_commit::Error::Sqlite(error));
+        assert_eq!(std::mem::discriminant(&found), std::mem::discriminant(expected), "{found}");
+    }
+
+    #[test]
+    fn errors_are_named_by_their_meaning() {
+        let unavailable = Error::Unavailable(String::new());
+        check(rusqlite::ffi::SQLITE_FULL, &unavailable);
+        check(rusqlite::ffi::SQLITE_IOERR_FSYNC, &unavailable);
+        check(rusqlite::ffi::SQLITE_BUSY, &unavailable);
+        check(rusqlite::ffi::SQLITE_LOCKED, &unavailable);
+        check(rusqlite::ffi::SQLITE_CORRUPT, &Error::Internal(String::new()));
+        check(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE, &Error::Internal(String::new()));
+    }
+
+    #[tokio::test]
+    async fn the_writing_connection_has_the_pragmas_of_durability() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&dir.path().join("shop.db")).unwrap();
+        let pragma = |name: &'static str| {
+            sqlite.db.write(move |c| {
+                c.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+            })
+        };
+        assert_eq!(pragma("journal_mode").await.unwrap(), "wal".to_owned().into());
+        assert_eq!(pragma("synchronous").await.unwrap(), 2.into(), "FULL");
+        assert_eq!(pragma("foreign_keys").await.unwrap(), 1.into());
+    }
+
+    #[tokio::test]
+    async fn a_full_database_is_unavailable_and_then_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&dir.path().join("shop.db")).unwrap();
+        let limit =
+            |pages: i64| sqlite.db.write(move |c| c.pragma_update(None, "max_page_count", pages));
+        let long = |n: u128| {
+            let email = format!("{n}@{}", "x".repeat(4_000));
+            User { id: UserId(Uuid::from_u128(n)), email, password_hash: String::new() }
+        };
+        limit(20).await.unwrap();
+        let mut number = 0;
+        let error = loop {
+            match UserStore::insert(&sqlite, long(number)).await {
+                Ok(()) => number += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(number < 20, "{number} accounts of a page each");
+        let Error::Unavailable(text) = error else { panic!("{error:?}") };
+        assert!(text.contains("full"), "{text}");
+        limit(1_000).await.unwrap();
+        assert_eq!(UserStore::insert(&sqlite, long(number)).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn every_table_is_strict() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&dir.path().join("shop.db")).unwrap();
+        let ask = "select count(*), sum(strict) from pragma_table_list
+                   where type = 'table' and schema = 'main' and name not like 'sqlite%'";
+        let job = move |c: &rusqlite::Connection| {
+            c.query_row(ask, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        };
+        assert_eq!(sqlite.db.read(job).await.unwrap(), (4, 4));
+    }
+}

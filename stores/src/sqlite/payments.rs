@@ -1,0 +1,50 @@
+//! Finished charges.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use shop::{OrderStatus, PaymentStore, Result, Settlement, Verdict};
+
+use super::{Sqlite, meaning, strange};
+
+const RECORD: &str = "insert into payments (key, amount_cents, status, charge_id)
+    values (?1, ?2, ?3, ?4) on conflict (key) do nothing";
+const FIND: &str = "select amount_cents, status, charge_id from payments where key = ?1";
+
+#[async_trait]
+impl PaymentStore for Sqlite {
+    async fn find(&self, key: &str) -> Result<Option<Settlement>> {
+        let key = key.to_owned();
+        self.db.read(move |c| find(c, key).optional()).await.map_err(meaning)
+    }
+
+    async fn record(&self, settlement: Settlement) -> Result<Settlement> {
+        let job = move |c: &Connection| {
+            let Settlement { key, amount_cents, verdict } = settlement;
+            let (status, charge_id) = columns(&verdict);
+            let row = params![key, amount_cents, status.as_str(), charge_id];
+            c.prepare_cached(RECORD)?.execute(row)?;
+            find(c, key)
+        };
+        self.db.write(job).await.map_err(meaning)
+    }
+}
+
+/// The state in which a verdict leaves an order, and the reference that goes with it.
+pub(super) fn columns(verdict: &Verdict) -> (OrderStatus, Option<&str>) {
+    match verdict {
+        Verdict::Paid { charge_id } => (OrderStatus::Paid, Some(charge_id)),
+        Verdict::Declined => (OrderStatus::Declined, None),
+    }
+}
+
+fn find(c: &Connection, key: String) -> rusqlite::Result<Settlement> {
+    let (amount_cents, verdict) = c.prepare_cached(FIND)?.query_row([&key], |row| {
+        let verdict = match row.get_ref(1)?.as_str()? {
+            "paid" => Verdict::Paid { charge_id: row.get(2)? },
+            "declined" => Verdict::Declined,
+            other => return Err(strange(1, other)),
+        };
+        Ok((row.get(0)?, verdict))
+    })?;
+    Ok(Settlement { key, amount_cents, verdict })
+}

@@ -1,0 +1,145 @@
+//! One pooled HTTP client for all the services that a process calls.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use http_server::{DEADLINE_HEADER, TRACEPARENT_HEADER};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use shop::{Error, Result};
+use tokio::time::timeout;
+
+use crate::timing::CONNECT;
+
+/// Shorter than the 75 s after which our servers close: a pooled connection is rarely stale.
+const IDLE: Duration = Duration::from_secs(60);
+/// Connections kept for later, for each service.
+const IDLE_MAX: usize = 256;
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// A pool of connections. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub struct Http(Client<HttpConnector, Full<Bytes>>);
+
+/// One request to another service.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) bearer: Option<HeaderValue>,
+    pub(crate) body: Bytes,
+    /// The longest that it may take; what remains of the request's deadline may be less.
+    pub(crate) within: Duration,
+    /// Whether doing it twice is as good as once.
+    pub(crate) repeatable: bool,
+}
+
+/// What another service answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .build(connector);
+        Self(client)
+    }
+}
+
+impl Http {
+    /// The answer, whatever its status. Errors: `Unavailable`, `TimedOut`.
+    ///
+    /// The server may close a pooled connection while a request is on its way to it. Then no answer
+    /// comes, and a repeatable call is made once more.
+    pub(crate) async fn call(&self, call: Call) -> Result<Answer> {
+        let granted = http_server::remaining().map_or(call.within, |left| left.min(call.within));
+        if granted.is_zero() {
+            return Err(Error::TimedOut(format!("no time was left to ask {}", call.uri)));
+        }
+        let uri = call.uri.clone();
+        let late = |_| Error::TimedOut(format!("{uri} did not answer within {granted:?}"));
+        timeout(granted, self.exchange(call, granted)).await.map_err(late)?
+    }
+
+    async fn exchange(&self, call: Call, granted: Duration) -> Result<Answer> {
+        if call.repeatable {
+            match self.0.request(request(call.clone(), granted)).await {
+                Err(error) if unanswered(&error) => {}
+                other => return answer(other, &call.uri).await,
+            }
+        }
+        let uri = call.uri.clone();
+        answer(self.0.request(request(call, granted)).await, &uri).await
+    }
+}
+
+fn request(call: Call, granted: Duration) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(call.body));
+    *request.method_mut() = call.method;
+    *request.uri_mut() = call.uri;
+    let headers = request.headers_mut();
+    let ms = u64::try_from(granted.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(DEADLINE_HEADER, HeaderValue::from(ms));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(bearer) = call.bearer {
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    if let Some(trace) = http_server::traceparent() {
+        headers.insert(TRACEPARENT_HEADER, trace);
+    }
+    request
+}
+
+type Sent = std::result::Result<http::Response<hyper::body::Incoming>, Failure>;
+type Failure = hyper_util::client::legacy::Error;
+
+async fn answer(sent: Sent, uri: &Uri) -> Result<Answer> {
+    let response = sent.map_err(|error| failed(&error, uri))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let broken = |error| Error::Unavailable(format!("{uri} broke off its answer: {error}"));
+    Ok(Answer { status, body: body.map_err(broken)?.to_bytes() })
+}
+
+fn failed(error: &Failure, uri: &Uri) -> Error {
+    let cause = innermost(error);
+    if io_kind(error) == Some(std::io::ErrorKind::TimedOut) {
+        return Error::TimedOut(format!("{uri} cannot be reached: {cause}"));
+    }
+    let what = if error.is_connect() { "cannot be reached" } else { "broke the connection" };
+    Error::Unavailable(format!("{uri} {what}: {cause}"))
+}
+
+/// Whether the connection ended after the request was sent and before an answer came.
+fn unanswered(error: &Failure) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    let ended = causes(error).any(|cause| {
+        cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
+    });
+    !error.is_connect() && (ended || matches!(io_kind(error), Some(BrokenPipe | ConnectionReset)))
+}
+
+fn io_kind(error: &Failure) -> Option<std::io::ErrorKind> {
+    causes(error).find_map(|cause| Some(cause.downcast_ref::<std::io::Error>()?.kind()))
+}
+
+fn innermost(error: &Failure) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn causes(error: &Failure) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}

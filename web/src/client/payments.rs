@@ -1,0 +1,43 @@
+//! The payments service as a port.
+
+use async_trait::async_trait;
+use http::{Method, StatusCode, Uri};
+use shop::{Charge, Charged, Payments, Result};
+
+use super::auth::{parsed, serialized};
+use super::http_client::Call;
+use super::{Base, Http};
+use crate::timing::SERVICE_CALL;
+
+/// Asks a payments service.
+pub struct RemotePayments {
+    http: Http,
+    charges: Uri,
+}
+
+impl RemotePayments {
+    /// The service at this address.
+    #[must_use]
+    pub fn new(http: Http, base: &Base) -> Self {
+        Self { http, charges: base.at("/charges") }
+    }
+}
+
+#[async_trait]
+impl Payments for RemotePayments {
+    async fn charge(&self, charge: Charge) -> Result<Charged> {
+        let call = Call {
+            method: Method::POST,
+            uri: self.charges.clone(),
+            bearer: None,
+            body: serialized(&charge)?,
+            within: SERVICE_CALL,
+            repeatable: true,
+        };
+        let answer = self.http.call(call).await?;
+        if answer.status == StatusCode::ACCEPTED {
+            return Ok(Charged::Later);
+        }
+        Ok(Charged::Now(parsed(&answer, StatusCode::OK)?))
+    }
+}

@@ -1,0 +1,64 @@
+//! The card network as a port. Its contract is its own, not ours.
+
+use async_trait::async_trait;
+use http::{Method, StatusCode, Uri};
+use serde::Deserialize;
+use shop::{CardNetwork, Charge, Error, Result, Verdict};
+
+use super::auth::{parsed, serialized};
+use super::http_client::Call;
+use super::{Base, Http};
+use crate::timing::PROVIDER_CALL;
+
+/// Asks the card network.
+pub struct RemoteProvider {
+    http: Http,
+    charges: Uri,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+enum Decision {
+    Captured { charge_id: String },
+    Declined,
+}
+
+impl RemoteProvider {
+    /// The network at this address.
+    #[must_use]
+    pub fn new(http: Http, base: &Base) -> Self {
+        Self { http, charges: base.at("/charges") }
+    }
+}
+
+#[async_trait]
+impl CardNetwork for RemoteProvider {
+    async fn capture(&self, charge: &Charge) -> Result<Verdict> {
+        let call = Call {
+            method: Method::POST,
+            uri: self.charges.clone(),
+            bearer: None,
+            body: serialized(charge)?,
+            within: PROVIDER_CALL,
+            repeatable: true,
+        };
+        let answer = self.http.call(call).await?;
+        match answer.status {
+            StatusCode::OK => Ok(match parsed(&answer, StatusCode::OK)? {
+                Decision::Captured { charge_id } => Verdict::Paid { charge_id },
+                Decision::Declined => Verdict::Declined,
+            }),
+            StatusCode::CONFLICT => Err(Error::KeyReused),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(Error::Busy("the card network refuses more charges for now".to_owned()))
+            }
+            StatusCode::GATEWAY_TIMEOUT => {
+                Err(Error::TimedOut("the card network ran out of time".to_owned()))
+            }
+            status if status.is_server_error() => {
+                Err(Error::Unavailable(format!("the card network answered {status}")))
+            }
+            status => Err(Error::Internal(format!("the card network answered {status}"))),
+        }
+    }
+}

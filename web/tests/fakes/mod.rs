@@ -1,0 +1,125 @@
+//! Ports that answer what they are told to, and a server for them.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test uses its part")]
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use http_server::{Handler, Limits, serve};
+use shop::{
+    Auth, Charge, Charged, Credentials, Error, Item, Order, OrderId, OrderStatus, Orders, Page,
+    Payments, PlaceOrder, Result, Session, Settlement, UserId, Verdict,
+};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+use web::client::Base;
+
+pub(crate) const TOKEN: &str = "good";
+
+/// All ports at once: works, unless told to fail.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) failure: Mutex<Option<Error>>,
+    pub(crate) status: Mutex<Option<OrderStatus>>,
+    pub(crate) asked: Mutex<Vec<String>>,
+    pub(crate) charge_later: bool,
+}
+
+impl Fake {
+    pub(crate) fn failing(error: Error) -> Arc<Self> {
+        Arc::new(Self { failure: Mutex::new(Some(error)), ..Self::default() })
+    }
+
+    fn note(&self, what: String) -> Result<()> {
+        self.asked.lock().unwrap().push(what);
+        self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+pub(crate) fn user() -> UserId {
+    UserId(Uuid::from_u128(7))
+}
+
+pub(crate) fn order(status: OrderStatus) -> Order {
+    Order {
+        id: OrderId(Uuid::from_u128(9)),
+        key: "k-1".to_owned(),
+        customer: user(),
+        fingerprint: "f".to_owned(),
+        items: vec![Item { sku: "tea".to_owned(), quantity: 2, price_cents: 450 }],
+        total_cents: 900,
+        card: Some("4242-secret".to_owned()),
+        status,
+        charge_id: (status == OrderStatus::Paid).then(|| "ch-1".to_owned()),
+        created_at: 1_000_001,
+        settled_at: (status != OrderStatus::Pending).then_some(1_000_002),
+    }
+}
+
+#[async_trait]
+impl Auth for Fake {
+    async fn signup(&self, credentials: Credentials) -> Result<UserId> {
+        self.note(format!("signup {} {}", credentials.email, credentials.password))?;
+        Ok(user())
+    }
+
+    async fn login(&self, credentials: Credentials) -> Result<Session> {
+        self.note(format!("login {} {}", credentials.email, credentials.password))?;
+        Ok(Session { token: TOKEN.to_owned(), expires_at: 5_000_000 })
+    }
+
+    async fn verify(&self, token: &str) -> Result<UserId> {
+        self.note(format!("verify {token}"))?;
+        if token == TOKEN { Ok(user()) } else { Err(Error::Unauthenticated("no".to_owned())) }
+    }
+}
+
+#[async_trait]
+impl Orders for Fake {
+    async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order> {
+        let PlaceOrder { key, items, card, callback_url } = request;
+        self.note(format!("place {token} {key} {} {card} {callback_url:?}", items.len()))?;
+        Ok(order(self.status.lock().unwrap().unwrap_or(OrderStatus::Paid)))
+    }
+
+    async fn settle(&self, _: Settlement) -> Result<Order> {
+        Err(Error::NotFound)
+    }
+
+    async fn get(&self, token: &str, id: OrderId) -> Result<Order> {
+        self.note(format!("get {token} {}", id.0))?;
+        Ok(order(OrderStatus::Declined))
+    }
+
+    async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page> {
+        let after = after.map(|id| id.0.as_u128());
+        self.note(format!("list {token} {after:?} {limit}"))?;
+        let order = order(OrderStatus::Pending);
+        Ok(Page { next: Some(order.id), orders: vec![order] })
+    }
+}
+
+#[async_trait]
+impl Payments for Fake {
+    async fn charge(&self, charge: Charge) -> Result<Charged> {
+        let Charge { key, amount_cents, card } = charge;
+        let trace = http_server::traceparent().map(|t| t.to_str().unwrap().to_owned());
+        let left_s = http_server::remaining().map_or(0, |left| left.as_millis().div_ceil(1_000));
+        self.note(format!("charge {key} {amount_cents} {card} {left_s} {trace:?}"))?;
+        if self.charge_later {
+            return Ok(Charged::Later);
+        }
+        let verdict = match card.as_str() {
+            "bad" => Verdict::Declined,
+            _ => Verdict::Paid { charge_id: "ch-1".to_owned() },
+        };
+        Ok(Charged::Now(Settlement { key, amount_cents, verdict }))
+    }
+}
+
+/// Serves a handler on a free port, until the test ends.
+pub(crate) async fn served(handler: Arc<dyn Handler>) -> Base {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(serve(listener, handler, Limits::default(), std::future::pending()));
+    base
+}

@@ -1,0 +1,202 @@
+//! What customers and other services are answered, for every status.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod fakes;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fakes::{Fake, served};
+use http::{Request, Response};
+use http_server::Handler;
+use serde_json::{Value, json};
+use shop::{Error, OrderStatus};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use web::Routes;
+
+const ORDER: &str = r#"{"items":[{"sku":"tea","quantity":2,"price_cents":450}],"card":"4242"}"#;
+const CREDENTIALS: &str = r#"{"email":"a@b","password":"long enough"}"#;
+const CHARGE: &str = r#"{"key":"k","amount_cents":900,"card":"4242"}"#;
+
+fn all(fake: &Arc<Fake>) -> Routes {
+    let fake = || Arc::clone(fake);
+    Routes::new().accounts(fake()).orders(fake()).verify(fake()).charges(fake())
+}
+
+async fn ask(routes: &Routes, line: &str, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
+    let (method, uri) = line.split_once(' ').unwrap();
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    routes.handle(request.body(Bytes::from(body.to_owned())).unwrap()).await
+}
+
+const BEARER: (&str, &str) = ("authorization", "Bearer good");
+const KEY: (&str, &str) = ("idempotency-key", "k-1");
+
+fn read(response: &Response<Bytes>) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+/// Asks a working shop and compares status and body.
+async fn check(line: &str, body: &str, status: u16, expected: Value) {
+    let response = ask(&all(&Arc::default()), line, &[BEARER, KEY], body).await;
+    assert_eq!((response.status().as_u16(), read(&response)), (status, expected), "{line}");
+}
+
+#[tokio::test]
+async fn what_goes_well() {
+    let user = "00000000-0000-0000-0000-000000000007";
+    let id = "00000000-0000-0000-0000-000000000009";
+    check("POST /signup", CREDENTIALS, 201, json!({"user_id": user})).await;
+    check("POST /login", CREDENTIALS, 200, json!({"token": "good", "expires_at": 5_000_000})).await;
+    check("GET /verify", "", 200, json!({"user_id": user})).await;
+    let order = |status: &str, settled: Value, charge: Value| {
+        json!({
+            "id": id, "key": "k-1", "status": status, "total_cents": 900,
+            "items": [{"sku": "tea", "quantity": 2, "price_cents": 450}],
+            "created_at": 1_000_001, "settled_at": settled, "charge_id": charge,
+        })
+    };
+    let paid = order("paid", json!(1_000_002), json!("ch-1"));
+    let declined = order("declined", json!(1_000_002), Value::Null);
+    let pending = order("pending", Value::Null, Value::Null);
+    check("POST /orders", ORDER, 201, paid).await;
+    check(&format!("GET /orders/{id}"), "", 200, declined).await;
+    check("GET /orders", "", 200, json!({"orders": [pending], "next": id})).await;
+    let settled = json!({"key": "k", "amount_cents": 900, "verdict": "paid", "charge_id": "ch-1"});
+    check("POST /charges", CHARGE, 200, settled).await;
+}
+
+#[tokio::test]
+async fn a_pending_order_is_202_and_says_where_to_look() {
+    let fake = Arc::new(Fake::default());
+    *fake.status.lock().unwrap() = Some(OrderStatus::Pending);
+    let response = ask(&all(&fake), "POST /orders", &[BEARER, KEY], ORDER).await;
+    assert_eq!(response.status(), 202);
+    assert_eq!(response.headers()["location"], "/orders/00000000-0000-0000-0000-000000000009");
+    assert_eq!(read(&response)["status"], "pending");
+    let text = String::from_utf8(response.body().to_vec()).unwrap();
+    assert!(!text.contains("secret") && !text.contains("card"), "{text}");
+}
+
+/// Sends a broken request and returns nothing of interest but the refusal.
+async fn refused(line: &str, headers: &[(&str, &str)], body: &str, status: u16, part: &str) {
+    let fake = Arc::new(Fake::default());
+    let response = ask(&all(&fake), line, headers, body).await;
+    let text = String::from_utf8(response.body().to_vec()).unwrap();
+    assert_eq!(response.status(), status, "{line}: {text}");
+    assert!(text.contains(part), "{part} is missing in {text}");
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(*fake.asked.lock().unwrap(), Vec::<String>::new(), "the shop was asked");
+}
+
+#[tokio::test]
+async fn what_never_reaches_the_shop() {
+    refused("POST /orders", &[KEY], ORDER, 401, "bearer token").await;
+    refused("POST /orders", &[("authorization", "Basic x"), KEY], ORDER, 401, "bearer").await;
+    refused("POST /orders", &[BEARER], ORDER, 422, "Idempotency-Key").await;
+    refused("POST /orders", &[BEARER, KEY], "{", 400, "malformed").await;
+    refused("POST /orders", &[BEARER, KEY], "", 400, "malformed").await;
+    refused("POST /orders", &[BEARER, KEY], "{}", 422, "missing field").await;
+    refused("POST /orders", &[BEARER, KEY], r#"{"cart":[]}"#, 422, "unknown field").await;
+    refused("GET /orders", &[], "", 401, "bearer").await;
+    refused("GET /orders?after=x", &[BEARER], "", 422, "after").await;
+    refused("GET /orders?limit=-1", &[BEARER], "", 422, "limit").await;
+    refused("GET /orders/17", &[BEARER], "", 404, "no such order").await;
+    refused("GET /verify", &[], "", 401, "bearer").await;
+    refused("POST /signup", &[], "[", 400, "malformed").await;
+    refused("POST /login", &[], r#"{"email":"a@b"}"#, 422, "password").await;
+    refused("POST /charges", &[], "{}", 422, "key").await;
+    refused("DELETE /orders", &[BEARER], "", 405, "GET, POST").await;
+    refused("GET /signup", &[], "", 405, "POST").await;
+    refused("GET /", &[], "", 404, "no-such-path").await;
+    refused("GET /orders/a/b", &[BEARER], "", 404, "no-such-path").await;
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_repeat_a_secret() {
+    let body = r#"{"items":[],"card":42424242}"#;
+    let response = ask(&all(&Arc::default()), "POST /orders", &[BEARER, KEY], body).await;
+    let text = String::from_utf8(response.body().to_vec()).unwrap();
+    assert_eq!(response.status(), 422, "{text}");
+    assert!(!text.contains("42424242"), "{text}");
+    assert!(text.contains("line 1"), "{text}");
+}
+
+#[tokio::test]
+async fn what_the_shop_refuses_has_its_status_on_every_route() {
+    let text = || "why".to_owned();
+    let errors = [
+        (Error::Unauthenticated(text()), 401),
+        (Error::EmailTaken, 409),
+        (Error::KeyReused, 409),
+        (Error::NotFound, 404),
+        (Error::Invalid(text()), 422),
+        (Error::Busy(text()), 503),
+        (Error::Unavailable(text()), 503),
+        (Error::TimedOut(text()), 504),
+        (Error::Internal(text()), 500),
+    ];
+    let requests = [
+        ("POST /signup", CREDENTIALS),
+        ("POST /login", CREDENTIALS),
+        ("POST /orders", ORDER),
+        ("GET /orders", ""),
+        ("GET /orders/00000000-0000-0000-0000-000000000009", ""),
+        ("GET /verify", ""),
+        ("POST /charges", CHARGE),
+    ];
+    for (error, status) in errors {
+        let routes = all(&Fake::failing(error.clone()));
+        for (line, body) in requests {
+            let response = ask(&routes, line, &[BEARER, KEY], body).await;
+            assert_eq!(response.status(), status, "{line}: {error:?}");
+            let none = response.headers().get("x-effect").is_some_and(|v| v == "none");
+            assert_eq!(none, matches!(error, Error::Busy(_)), "{line}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn arguments_arrive_as_they_were_sent() {
+    let fake = Arc::new(Fake::default());
+    let routes = all(&fake);
+    let with_callback = ORDER.replace("}]", "}],\"callback_url\":\"http://c\"");
+    ask(&routes, "POST /orders", &[BEARER, KEY], &with_callback).await;
+    let page = "GET /orders?after=00000000-0000-0000-0000-000000000003&limit=7";
+    ask(&routes, page, &[("authorization", "bearer other")], "").await;
+    ask(&routes, "GET /orders", &[BEARER], "").await;
+    let expected =
+        [r#"place good k-1 1 4242 Some("http://c")"#, "list other Some(3) 7", "list good None 100"];
+    assert_eq!(*fake.asked.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_process_serves_only_what_it_plays() {
+    let fake = Arc::new(Fake::default());
+    let routes = Routes::new().orders(Arc::clone(&fake) as _);
+    assert_eq!(ask(&routes, "POST /orders", &[BEARER, KEY], ORDER).await.status(), 201);
+    for line in ["POST /signup", "POST /login", "GET /verify", "POST /charges"] {
+        assert_eq!(ask(&routes, line, &[BEARER], CREDENTIALS).await.status(), 404, "{line}");
+    }
+    let get = &http::Method::GET;
+    assert_eq!(routes.route(get, "/orders/17"), "/orders/{id}");
+    assert_eq!(routes.route(get, "/charges"), "other");
+}
+
+#[tokio::test]
+async fn a_body_beyond_16_kib_is_413() {
+    let base = served(Arc::new(all(&Arc::default()))).await.to_string();
+    let mut stream = tokio::net::TcpStream::connect(&base["http://".len()..]).await.unwrap();
+    let body = format!("{{\"card\":\"{}\"}}", "4".repeat(16 * 1024));
+    let length = body.len();
+    let head = format!(
+        "POST /charges HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
