@@ -12,6 +12,6 @@ fn main() -> anyhow::Result<()> {
     let folder: PathBuf = std::env::args_os().nth(1).context("expected a folder")?.into();
     fixture::write(&folder)?;
     let paths = loadgen::report::write(&folder)?;
-    println!("{}", paths.charts.len());
+    println!("{}", paths.html.display());
     Ok(())
 }

@@ -62,9 +62,13 @@ impl Attack {
     ///
     /// # Errors
     /// If an option is out of range, the host cannot be resolved, or the record not written.
-    pub async fn run(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<(PathBuf, Manifest)> {
+    pub async fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<(PathBuf, Manifest)> {
         let scenario = self.scenario()?;
-        let url = reqwest::Url::parse(&self.url).with_context(|| format!("{:?} is not a URL", self.url))?;
+        let url = reqwest::Url::parse(&self.url)
+            .with_context(|| format!("{:?} is not a URL", self.url))?;
         if url.scheme() != "http" {
             bail!("{}: only http is supported; encryption would measure the cipher", self.url);
         }

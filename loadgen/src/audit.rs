@@ -261,7 +261,12 @@ mod tests {
         let one = std::slice::from_ref;
         check(one(&ok), &paid, &captured, &[]);
         check(one(&accepted), &paid, &captured, &[]);
-        check(one(&attempt("ok", "declined")), &[order("declined", 500)], &[charge("declined", 500)], &[]);
+        check(
+            one(&attempt("ok", "declined")),
+            &[order("declined", 500)],
+            &[charge("declined", 500)],
+            &[],
+        );
         check(one(&ok), &[], &[], &["lost"]);
         check(one(&accepted), &[], &[], &["lost"]);
         check(one(&ok), &[paid[0].clone(), paid[0].clone()], &captured, &["duplicated"]);

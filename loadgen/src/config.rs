@@ -42,7 +42,8 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 /// If the text does not fit `T`.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        let line =
+            error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         ConfigError { path: path.to_owned(), line, text: explain(error.message()) }
     })
 }
@@ -50,7 +51,8 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigEr
 /// Adds the nearest valid key to serde's "unknown field `x`, expected one of `a`, `b`".
 fn explain(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let about_a_name = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let about_a_name =
+        message.starts_with("unknown field") || message.starts_with("unknown variant");
     let Some((wrong, valid)) = quoted.split_first().filter(|_| about_a_name) else {
         return message.trim().to_owned();
     };
@@ -61,7 +63,9 @@ fn explain(message: &str) -> String {
         .filter(|(distance, key)| *distance <= key.len().max(wrong.len()) / 2);
     let what = if message.starts_with("unknown field") { "key" } else { "value" };
     match nearest {
-        Some((_, key)) => format!("unknown {what} `{wrong}`; did you mean `{key}`? Valid: {}", valid.join(", ")),
+        Some((_, key)) => {
+            format!("unknown {what} `{wrong}`; did you mean `{key}`? Valid: {}", valid.join(", "))
+        }
         None => format!("unknown {what} `{wrong}`. Valid: {}", valid.join(", ")),
     }
 }

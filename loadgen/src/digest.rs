@@ -12,7 +12,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriter, IntervalLogWriterBuilder, Tag as LogTag};
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogWriter, IntervalLogWriterBuilder, Tag as LogTag,
+};
 
 use crate::history::{self, Attempt};
 use crate::ledger::OrderRow;
@@ -41,7 +43,8 @@ pub fn write(folder: &Path, manifest: &Manifest, orders: &[OrderRow]) -> anyhow:
         .filter_map(|o| Some((o.key.as_str(), o.settled_at? - manifest.started_at_us)))
         .collect();
     let log_path = folder.join("latency.hlog");
-    let file = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
+    let file =
+        File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
     let mut out = BufWriter::new(file);
     let mut serializer = V2DeflateSerializer::new();
     let mut log = begin_log(manifest, &mut out, &mut serializer)?;
@@ -69,12 +72,16 @@ fn begin_log<'a>(
     let mut builder = IntervalLogWriterBuilder::new();
     builder
         .add_comment("[Histogram log format version 1.3]")
-        .add_comment("[values in microseconds; tags operation.outcome.metric; intervals by intended start]")
+        .add_comment(
+            "[values in microseconds; tags operation.outcome.metric; intervals by intended start]",
+        )
         .with_start_time(start)
         .with_base_time(start)
         .with_max_value_divisor(1_000.0);
     let mut log = builder.begin_log_with(out, serializer)?;
-    log.write_comment("\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"")?;
+    log.write_comment(
+        "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"",
+    )?;
     Ok(log)
 }
 
@@ -185,8 +192,7 @@ impl<'a> Series<'a> {
         }
         let times = self.open.entry(at).or_default();
         let mut put = |metric, from: u64, to: u64| {
-            let tag =
-                Tag { operation: a.operation.clone(), outcome: a.outcome.clone(), metric };
+            let tag = Tag { operation: a.operation.clone(), outcome: a.outcome.clone(), metric };
             times.entry(tag).or_default().push(to.saturating_sub(from) / 1_000);
         };
         put(Metric::Response, a.intended_ns, a.done_ns);
@@ -273,4 +279,3 @@ impl<'a> Series<'a> {
         }
     }
 }
-

@@ -17,7 +17,12 @@ const LISTEN: Duration = Duration::from_secs(1);
 const SERVERS: [&str; 6] =
     ["postgres", "rabbitmq-server", "nats-server", "redis-server", "haproxy", "nginx"];
 /// Debian keeps some servers out of the PATH.
-const FURTHER: [&str; 4] = ["/usr/sbin", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"];
+const FURTHER: [&str; 4] = [
+    "/usr/sbin",
+    "/usr/lib/postgresql/15/bin",
+    "/usr/lib/postgresql/16/bin",
+    "/usr/lib/postgresql/17/bin",
+];
 
 /// Lines of findings: (good, text).
 pub struct Findings(pub Vec<(bool, String)>);
@@ -44,11 +49,17 @@ pub async fn examine(folder: &Path) -> anyhow::Result<Findings> {
     let kind = environment::file_system(folder);
     let real = !kind.starts_with("tmpfs");
     let note = if real { "" } else { " — memory only: durability would cost nothing" };
-    found.add(real, format!("fsync in {}: p50 {p50} µs, p99 {p99} µs ({kind}){note}", folder.display()));
+    found.add(
+        real,
+        format!("fsync in {}: p50 {p50} µs, p99 {p99} µs ({kind}){note}", folder.display()),
+    );
     found.timers().await?;
     let load = environment::load_average();
     let quiet = load.split(' ').next().and_then(|l| l.parse::<f64>().ok()).is_some_and(|l| l < 0.7);
-    found.add(quiet, format!("load average: {load}{}", if quiet { "" } else { " — something else is running" }));
+    found.add(
+        quiet,
+        format!("load average: {load}{}", if quiet { "" } else { " — something else is running" }),
+    );
     found.servers();
     found.privileges();
     Ok(found)
@@ -84,15 +95,19 @@ impl Findings {
         let folders: Vec<_> =
             std::env::split_paths(&path).chain(FURTHER.iter().map(Into::into)).collect();
         let here = |name: &&&str| folders.iter().any(|f| f.join(name).is_file());
-        let (there, missing): (Vec<&str>, Vec<&str>) =
-            SERVERS.iter().partition(|name| here(&name));
-        let list = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let (there, missing): (Vec<&str>, Vec<&str>) = SERVERS.iter().partition(here);
+        let list =
+            |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         self.add(true, format!("servers found: {}; not found: {}", list(&there), list(&missing)));
     }
 
     fn privileges(&mut self) {
         let root = geteuid().is_root();
-        let text = if root { "root: all faults can be injected" } else { "not root: kill, pause and provider faults work; they need no privilege" };
+        let text = if root {
+            "root: all faults can be injected"
+        } else {
+            "not root: kill, pause and provider faults work; they need no privilege"
+        };
         self.add(true, format!("privileges: {text}"));
     }
 }

@@ -68,7 +68,9 @@ pub async fn walk(
         let (fault, row) = (&faults[index], &mut rows[index]);
         let injected = row.in_flight_at_onset != u64::MAX;
         match step {
-            Step::Inject if *ended.borrow() => row.effect_proof = "not injected: the load ended".to_owned(),
+            Step::Inject if *ended.borrow() => {
+                row.effect_proof = "not injected: the load ended".to_owned()
+            }
             Step::Inject => stage.inject(fault, row).await,
             Step::Heal if injected => stage.heal(fault, row).await,
             Step::Heal => {}

@@ -64,7 +64,11 @@ pub struct Totals {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write(folder: &Path, key_prefix: &str, samples: &Receiver<Vec<Sample>>) -> anyhow::Result<Totals> {
+pub fn write(
+    folder: &Path,
+    key_prefix: &str,
+    samples: &Receiver<Vec<Sample>>,
+) -> anyhow::Result<Totals> {
     let path = folder.join(FILE);
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;

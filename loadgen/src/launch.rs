@@ -155,7 +155,11 @@ impl Running {
                 return Ok(());
             }
             if let Some(status) = self.ended(index) {
-                bail!("the process {} ended by itself ({status}): {}", spec.name, self.last_words(index));
+                bail!(
+                    "the process {} ended by itself ({status}): {}",
+                    spec.name,
+                    self.last_words(index)
+                );
             }
             if Instant::now() > deadline {
                 bail!(
@@ -304,7 +308,8 @@ fn find_program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let beside = own.parent().map(|folder| folder.join(name));
     let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let candidates = beside.into_iter().chain(std::env::split_paths(&on_path).map(|f| f.join(name)));
+    let candidates =
+        beside.into_iter().chain(std::env::split_paths(&on_path).map(|f| f.join(name)));
     let found = candidates.into_iter().find(|path| path.is_file());
     found.with_context(|| {
         let folder = own.parent().unwrap_or(Path::new(".")).display();

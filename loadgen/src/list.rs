@@ -16,8 +16,8 @@ pub fn text() -> String {
     }
     out.push_str("\nSystems (./systems):\n");
     for name in names("systems") {
-        let about = SystemSpec::read(&name)
-            .map_or_else(|e| format!("cannot be read: {e}"), |s| s.about);
+        let about =
+            SystemSpec::read(&name).map_or_else(|e| format!("cannot be read: {e}"), |s| s.about);
         out.push_str(&format!("  {name:<22} {about}\n"));
     }
     out

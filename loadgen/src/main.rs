@@ -13,7 +13,8 @@ use loadgen::{doctor, list, report};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid, 4 an audit is false.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid, 4 an audit is false.";
 const INVALID: u8 = 3;
 const VIOLATED: u8 = 4;
 
@@ -28,7 +29,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run scenarios on systems, record, audit and report
-    #[command(after_help = "Examples:\n  loadgen run steady --system monolith\n  loadgen run spike payment-outage --system monolith --system microservices-async --trials 3\n  loadgen run ./my-scenario.toml --system ./my-system.toml --seed 7")]
+    #[command(
+        after_help = "Examples:\n  loadgen run steady --system monolith\n  loadgen run spike payment-outage --system monolith --system microservices-async --trials 3\n  loadgen run ./my-scenario.toml --system ./my-system.toml --seed 7"
+    )]
     Run(RunArgs),
     /// Write the report of a results folder again, from its records alone
     #[command(after_help = "Example:\n  loadgen report results/latest")]
@@ -45,10 +48,14 @@ enum Command {
         out: PathBuf,
     },
     /// Put open-loop load on any HTTP service
-    #[command(after_help = "Examples:\n  loadgen attack http://127.0.0.1:8080/ --rate 1000 --duration 30s\n  loadgen attack http://127.0.0.1:8080/items --method POST --body '{\"a\":1}' --header 'Content-Type: application/json' --rate 200")]
+    #[command(
+        after_help = "Examples:\n  loadgen attack http://127.0.0.1:8080/ --rate 1000 --duration 30s\n  loadgen attack http://127.0.0.1:8080/items --method POST --body '{\"a\":1}' --header 'Content-Type: application/json' --rate 200"
+    )]
     Attack(AttackArgs),
     /// Print completions for a shell
-    #[command(after_help = "Example:\n  loadgen completions bash > ~/.local/share/bash-completion/completions/loadgen")]
+    #[command(
+        after_help = "Example:\n  loadgen completions bash > ~/.local/share/bash-completion/completions/loadgen"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -207,7 +214,10 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
     for (operation, counts) in &manifest.requests {
         println!("{operation}: {counts:?}");
     }
-    println!("send lag: p50 {} µs, p99 {} µs", manifest.generator.lag_p50_us, manifest.generator.lag_p99_us);
+    println!(
+        "send lag: p50 {} µs, p99 {} µs",
+        manifest.generator.lag_p50_us, manifest.generator.lag_p99_us
+    );
     for reason in &manifest.validity.reasons {
         println!("INVALID: {reason}");
     }

@@ -49,7 +49,8 @@ pub async fn prepare(
         let password = format!("password of customer {n}");
         let account = json!({"email": email, "password": password});
         post(&http, &format!("{}/signup", entry.auth), None, &account.to_string()).await?;
-        let session = post(&http, &format!("{}/login", entry.auth), None, &account.to_string()).await?;
+        let session =
+            post(&http, &format!("{}/login", entry.auth), None, &account.to_string()).await?;
         let token = text(&session, "token")?;
         let body = order_body(&jobs.job(Operation::Place, n));
         let url = format!("{}/orders", entry.orders);
@@ -80,10 +81,8 @@ async fn post(
     order: Option<(&str, &str)>,
     body: &str,
 ) -> anyhow::Result<Value> {
-    let mut request = http
-        .post(url)
-        .header("content-type", "application/json")
-        .body(body.to_owned());
+    let mut request =
+        http.post(url).header("content-type", "application/json").body(body.to_owned());
     if let Some((token, key)) = order {
         request = request.bearer_auth(token).header("idempotency-key", key);
     }

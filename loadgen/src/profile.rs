@@ -131,8 +131,10 @@ mod tests {
         let toml = "about = 'x'\nstart = 1\nstages = []\nmix = { place = 1 }";
         let mut scenario: Scenario = toml::from_str(toml).unwrap();
         scenario.start = start;
-        scenario.stages =
-            stages.iter().map(|(s, rate)| Stage { duration: Span::secs(*s), rate: *rate }).collect();
+        scenario.stages = stages
+            .iter()
+            .map(|(s, rate)| Stage { duration: Span::secs(*s), rate: *rate })
+            .collect();
         Profile::new(&scenario)
     }
 
@@ -159,10 +161,17 @@ mod tests {
 
     #[test]
     fn a_jump_and_a_pause_are_exact() {
-        let spike = profile(10.0, &[(5, 10.0), (0, 80.0), (2, 80.0), (0, 0.0), (3, 0.0), (0, 10.0), (5, 10.0)]);
+        let spike = profile(
+            10.0,
+            &[(5, 10.0), (0, 80.0), (2, 80.0), (0, 0.0), (3, 0.0), (0, 10.0), (5, 10.0)],
+        );
         let instants = seconds(&spike, Arrivals::Constant);
-        let within = |from: f64, to: f64| instants.iter().filter(|t| (from..to).contains(*t)).count();
-        assert_eq!((within(0.0, 5.0), within(5.0, 7.0), within(7.0, 10.0), within(10.0, 15.0)), (50, 160, 0, 50));
+        let within =
+            |from: f64, to: f64| instants.iter().filter(|t| (from..to).contains(*t)).count();
+        assert_eq!(
+            (within(0.0, 5.0), within(5.0, 7.0), within(7.0, 10.0), within(10.0, 15.0)),
+            (50, 160, 0, 50)
+        );
         assert!((spike.total() - 260.0).abs() < 1e-9);
         assert_eq!(spike.points().len(), 8);
     }

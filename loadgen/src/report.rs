@@ -1,38 +1,66 @@
-//! The report: read from records alone.
+//! The report: read from records alone, so that it can be redrawn from an old one.
+//!
+//! It starts nothing, asks nobody and knows no system.
 
 mod canvas;
 mod charts;
 mod compare;
+mod differences;
 mod figures;
+mod files;
+mod findings;
 #[cfg(test)]
 mod fixture;
+mod page;
 mod palette;
 mod panels;
 mod plot;
+mod recovery;
 mod scale;
 mod series;
 mod sheet;
+mod summary;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::path::{Path, PathBuf};
 
 use crate::record::read::Run;
 use compare::Comparison;
+use page::Page;
 
 /// What a report consists of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
-    /// The pictures.
+    /// `summary.csv`.
+    pub summary: PathBuf,
+    /// `report.html`, which needs no other file.
+    pub html: PathBuf,
+    /// `README.md`.
+    pub readme: PathBuf,
+    /// `charts/*.png`.
     pub charts: Vec<PathBuf>,
 }
 
-/// Writes the report of the results folder `run` into it; an older report is replaced.
+/// Writes the report of the results folder `run` into it, each file at once; an older report is
+/// replaced.
 ///
 /// # Errors
 /// As [`Run::read`]; or a file cannot be written.
 pub fn write(run: &Path) -> anyhow::Result<Paths> {
     let record = Run::read(run)?;
     let comparison = Comparison::of(&record);
-    let charts = charts::draw_all(&comparison, "source", &run.join("charts"))?;
-    Ok(Paths { charts: charts.into_iter().map(|chart| chart.path).collect() })
+    let paths = Paths {
+        summary: run.join("summary.csv"),
+        html: run.join("report.html"),
+        readme: run.join("README.md"),
+        charts: Vec::new(),
+    };
+    summary::write(&record, &paths.summary)?;
+    let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
+    let page = Page::of(&record, &comparison, &charts)?;
+    files::write(&paths.html, page.html()?.as_bytes())?;
+    files::write(&paths.readme, page.readme()?.as_bytes())?;
+    Ok(Paths { charts: charts.into_iter().map(|chart| chart.path).collect(), ..paths })
 }

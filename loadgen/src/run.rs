@@ -69,7 +69,10 @@ impl Run {
     /// # Errors
     /// If the results cannot be written or a system cannot be started; trials that were finished
     /// before stay, with their report.
-    pub async fn run(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<(PathBuf, Outcome)> {
+    pub async fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<(PathBuf, Outcome)> {
         self.check()?;
         let folder = new_folder(&self.out)?;
         let cores = Cores::divide()?;

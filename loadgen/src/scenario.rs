@@ -103,7 +103,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 4_000, timeout: Span::secs(5), send_lag: Span(std::time::Duration::from_millis(1)) }
+        Self {
+            in_flight: 4_000,
+            timeout: Span::secs(5),
+            send_lag: Span(std::time::Duration::from_millis(1)),
+        }
     }
 }
 
@@ -174,7 +178,9 @@ impl<'de> Deserialize<'de> for Latency {
 
 fn parse_latency(text: &str) -> Result<Latency, String> {
     let wrong = || {
-        format!("the latency {text:?} is not of the form constant:20ms, exponential:20ms or lognormal:20ms,80ms")
+        format!(
+            "the latency {text:?} is not of the form constant:20ms, exponential:20ms or lognormal:20ms,80ms"
+        )
     };
     let (kind, values) = text.split_once(':').ok_or_else(wrong)?;
     let values: Vec<f64> = values
@@ -320,7 +326,9 @@ impl Scenario {
         }
         let seconds = self.duration_s();
         if seconds < 1.0 || seconds.fract() != 0.0 {
-            return Err(format!("the stages last {seconds} s together; expected whole seconds, at least 1"));
+            return Err(format!(
+                "the stages last {seconds} s together; expected whole seconds, at least 1"
+            ));
         }
         if self.warm_up.whole_s().is_none_or(|w| f64::from(w) >= seconds) {
             return Err(format!(
@@ -329,23 +337,32 @@ impl Scenario {
             ));
         }
         let weights = [self.mix.place, self.mix.get, self.mix.login, self.mix.signup];
-        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0 {
+        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0
+        {
             return Err("mix: weights are 0 or more, and one at least is more".to_owned());
         }
         if self.customers == 0 || self.customers > 10_000 {
             return Err(format!("customers is {}; expected 1 to 10000", self.customers));
         }
         if self.limits.in_flight == 0 || self.limits.in_flight > 20_000 {
-            return Err(format!("limits.in_flight is {}; expected 1 to 20000", self.limits.in_flight));
+            return Err(format!(
+                "limits.in_flight is {}; expected 1 to 20000",
+                self.limits.in_flight
+            ));
         }
         if self.limits.timeout.0.is_zero() {
-            return Err("limits.timeout is 0; expected a time in which an answer can come".to_owned());
+            return Err(
+                "limits.timeout is 0; expected a time in which an answer can come".to_owned()
+            );
         }
         Ok(())
     }
 
     fn check_provider(&self) -> Result<(), String> {
-        let shares = [("decline_rate", self.provider.decline_rate), ("error_rate", self.provider.error_rate)];
+        let shares = [
+            ("decline_rate", self.provider.decline_rate),
+            ("error_rate", self.provider.error_rate),
+        ];
         shares.iter().try_for_each(|(name, share)| check_share(name, *share))
     }
 
@@ -377,7 +394,8 @@ impl Scenario {
                 self.duration_s()
             ));
         }
-        let settings = fault.latency.is_some() || fault.error_rate.is_some() || fault.decline_rate.is_some();
+        let settings =
+            fault.latency.is_some() || fault.error_rate.is_some() || fault.decline_rate.is_some();
         match fault.kind {
             FaultKind::Provider if !settings => {
                 return Err(format!("{name}: give latency, error_rate or decline_rate"));
@@ -386,11 +404,15 @@ impl Scenario {
                 return Err(format!("{name}: this kind harms the role \"provider\" only"));
             }
             FaultKind::Kill | FaultKind::Pause if settings => {
-                return Err(format!("{name}: latency, error_rate and decline_rate belong to kind = \"provider\""));
+                return Err(format!(
+                    "{name}: latency, error_rate and decline_rate belong to kind = \"provider\""
+                ));
             }
             FaultKind::Kill | FaultKind::Pause | FaultKind::Provider => {}
         }
-        for (name, share) in [("error_rate", fault.error_rate), ("decline_rate", fault.decline_rate)] {
+        for (name, share) in
+            [("error_rate", fault.error_rate), ("decline_rate", fault.decline_rate)]
+        {
             share.map_or(Ok(()), |share| check_share(name, share))?;
         }
         Ok(())
@@ -417,7 +439,9 @@ pub(crate) fn locate(folder: &str, name: &str) -> Result<PathBuf, ConfigError> {
     let nearest = known.iter().min_by_key(|k| strsim::damerau_levenshtein(k, name));
     let hint = match nearest {
         Some(near) => format!("; did you mean {near}? There are: {}", known.join(", ")),
-        None => format!("; there are no .toml files in ./{folder} (run from the project's folder, or give a path)"),
+        None => format!(
+            "; there are no .toml files in ./{folder} (run from the project's folder, or give a path)"
+        ),
     };
     Err(ConfigError::new(&path, format!("no such file{hint}")))
 }
@@ -471,14 +495,23 @@ mix = { place = 1 }
         check("provider = { decline_rate = 1.5 }", Err("decline_rate is 1.5"));
         check("provider = { latency = \"lognormal:80ms,20ms\" }", Err("lognormal:80ms,20ms"));
         check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));
-        check("[[phase]]\nname = \"a\"\nfrom = \"6s\"\nto = \"31s\"", Err("within the load (30 s)"));
+        check(
+            "[[phase]]\nname = \"a\"\nfrom = \"6s\"\nto = \"31s\"",
+            Err("within the load (30 s)"),
+        );
         let fault = |rest: &str| format!("[[fault]]\nat = \"6s\"\nfor = \"5s\"\n{rest}");
         check(&fault("harm = \"payments\"\nkind = \"kill\""), Ok(()));
         check(&fault("harm = \"payments\"\nkind = \"kil\""), Err("did you mean `kill`?"));
         check(&fault("harm = \"provider\"\nkind = \"provider\""), Err("give latency"));
-        check(&fault("harm = \"orders\"\nkind = \"provider\"\nerror_rate = 0.5"), Err("\"provider\" only"));
+        check(
+            &fault("harm = \"orders\"\nkind = \"provider\"\nerror_rate = 0.5"),
+            Err("\"provider\" only"),
+        );
         check(&fault("harm = \"orders\"\nkind = \"kill\"\nerror_rate = 0.5"), Err("belong to"));
-        check("[[fault]]\nat = \"29s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"kill\"", Err("within the load"));
+        check(
+            "[[fault]]\nat = \"29s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"kill\"",
+            Err("within the load"),
+        );
     }
 
     #[test]

@@ -173,7 +173,8 @@ impl Trial<'_> {
             let _ = end.send(true);
             loaded
         };
-        let (loaded, faults) = tokio::join!(follow, fault::walk(stage, &self.scenario.faults, ended));
+        let (loaded, faults) =
+            tokio::join!(follow, fault::walk(stage, &self.scenario.faults, ended));
         let mut generator = Generator::default();
         hiccups.stop(&mut generator);
         let loaded = loaded?;
@@ -340,7 +341,8 @@ impl Trial<'_> {
             *peak = row.rss_bytes.max(*peak);
         }
         let system_cpu_s: f64 = cpu_s.iter().filter(|(n, _)| !outside(n)).map(|(_, s)| s).sum();
-        let per_order = (completed_orders > 0).then(|| system_cpu_s * 1e3 / completed_orders as f64);
+        let per_order =
+            (completed_orders > 0).then(|| system_cpu_s * 1e3 / completed_orders as f64);
         Cost {
             system_cpu_s,
             completed_orders,

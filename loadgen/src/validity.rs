@@ -47,11 +47,18 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     let g = &e.manifest.generator;
     doubt(
         g.lag_p99_us > e.send_lag_max_us,
-        format!("send lag p99 is {} µs; the scenario allows {} µs", g.lag_p99_us, e.send_lag_max_us),
+        format!(
+            "send lag p99 is {} µs; the scenario allows {} µs",
+            g.lag_p99_us, e.send_lag_max_us
+        ),
     );
     doubt(
         g.cpu_share > CPU_SHARE_MAX,
-        format!("the generator used {:.0} % of its core; at most {:.0} % is trusted", g.cpu_share * 100.0, CPU_SHARE_MAX * 100.0),
+        format!(
+            "the generator used {:.0} % of its core; at most {:.0} % is trusted",
+            g.cpu_share * 100.0,
+            CPU_SHARE_MAX * 100.0
+        ),
     );
     doubt(
         g.steal_share > STEAL_SHARE_MAX,
@@ -63,7 +70,10 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     );
     doubt(!e.apart, "generator and system share their only core".to_owned());
     let dropped: u64 = e.manifest.requests.values().map(|r| r.dropped).sum();
-    doubt(dropped > 0, format!("{dropped} requests were dropped: more than limits.in_flight were open"));
+    doubt(
+        dropped > 0,
+        format!("{dropped} requests were dropped: more than limits.in_flight were open"),
+    );
     for (operation, counts) in &e.manifest.requests {
         doubt(!counts.closes(), format!("the ledger of {operation} does not close: {counts:?}"));
     }
@@ -83,7 +93,10 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     for process in e.ended {
         doubt(true, format!("the process {process} ended by itself"));
     }
-    doubt(!e.drained && !interrupted, "orders were still pending at the end of the drain".to_owned());
+    doubt(
+        !e.drained && !interrupted,
+        "orders were still pending at the end of the drain".to_owned(),
+    );
     doubt(
         e.verdict.verdict == Answer::Unknown && !interrupted,
         format!("the audit could not judge: {}", e.verdict.reasons.join("; ")),
@@ -102,7 +115,8 @@ mod tests {
         let counts = RequestCounts { scheduled: 3, ok: 2, failed: 1, ..RequestCounts::default() };
         manifest.requests.insert("place".to_owned(), counts);
         let mut summary = Summary { in_flight_area_s: 2.0, ..Summary::default() };
-        let mut fault = FaultRow { effective_s: Some(1.0), healed_s: Some(2.0), ..FaultRow::default() };
+        let mut fault =
+            FaultRow { effective_s: Some(1.0), healed_s: Some(2.0), ..FaultRow::default() };
         change(&mut manifest, &mut summary, &mut fault);
         let verdict = Verdict { verdict: Answer::True, ..Verdict::default() };
         let validity = judge(&Evidence {

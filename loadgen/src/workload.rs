@@ -161,9 +161,12 @@ mod tests {
     #[test]
     fn shares_follow_the_weights() {
         let jobs: Vec<Job> = Workload::new(MIX, 7, 1).take(100_000).collect();
-        for (operation, share) in
-            [(Operation::Place, 0.70), (Operation::Get, 0.28), (Operation::Login, 0.015), (Operation::Signup, 0.005)]
-        {
+        for (operation, share) in [
+            (Operation::Place, 0.70),
+            (Operation::Get, 0.28),
+            (Operation::Login, 0.015),
+            (Operation::Signup, 0.005),
+        ] {
             let found = jobs.iter().filter(|j| j.operation == operation).count() as f64 / 1e5;
             // five standard deviations of a binomial share
             let bound = 5.0 * (share * (1.0 - share) / 1e5_f64).sqrt();

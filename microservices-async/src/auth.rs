@@ -7,9 +7,9 @@ use clap::Args;
 use http_server::Always;
 use shop::AuthService;
 use shop::auth::{Passwords, Tokens};
-use web::{Routes, environment};
+use web::{Routes, environment, service};
 
-use crate::{Place, service};
+use crate::Place;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -23,5 +23,5 @@ pub(crate) async fn run(Arguments { place }: Arguments) -> anyhow::Result<()> {
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
     let routes = Routes::new().accounts(Arc::clone(&auth) as _).verify(auth);
-    service::run("auth", place.listen, routes, Arc::new(Always)).await
+    Ok(service::run("auth", place.listen, routes, Arc::new(Always)).await?)
 }

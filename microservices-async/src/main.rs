@@ -7,7 +7,6 @@ mod orders;
 mod payments;
 mod queued;
 mod relay;
-mod service;
 
 use std::process::ExitCode;
 

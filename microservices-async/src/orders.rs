@@ -9,10 +9,10 @@ use shop::OrderService;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Dependencies, Http, RemoteAuth};
-use web::{Routes, environment};
+use web::{Routes, environment, service};
 
 use crate::queued::Queued;
-use crate::{Place, consume, relay, service};
+use crate::{Place, consume, relay};
 
 #[derive(Args)]
 pub(crate) struct Arguments {

@@ -7,10 +7,10 @@ use brokers::Topic;
 use clap::Args;
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
-use web::Routes;
 use web::client::{Base, Dependencies, Http, RemoteProvider};
+use web::{Routes, service};
 
-use crate::{Place, consume, service};
+use crate::{Place, consume};
 
 #[derive(Args)]
 pub(crate) struct Arguments {

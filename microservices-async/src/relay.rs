@@ -37,8 +37,7 @@ pub(crate) async fn run(outbox: Arc<dyn Outbox>, charges: Topic<Charge>, wake: A
 async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<usize, ()> {
     let batch = outbox.unsent(BATCH).await.map_err(drop)?;
     let published = join_all(batch.iter().map(|(row, charge)| async move {
-        let result: Result<(), Error> =
-            charges.publish(&charge.key, BTreeMap::new(), charge).await;
+        let result: Result<(), Error> = charges.publish(&charge.key, BTreeMap::new(), charge).await;
         result.ok().map(|()| *row)
     }))
     .await;

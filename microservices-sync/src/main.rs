@@ -3,7 +3,6 @@
 mod auth;
 mod orders;
 mod payments;
-mod service;
 
 use std::process::ExitCode;
 

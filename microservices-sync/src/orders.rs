@@ -6,9 +6,9 @@ use anyhow::Context;
 use clap::Args;
 use shop::{OrderService, keep_recovering};
 use web::client::{Base, Dependencies, Http, RemoteAuth, RemotePayments};
-use web::{Routes, environment, timing};
+use web::{Routes, environment, service, timing};
 
-use crate::{Place, service};
+use crate::Place;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -34,5 +34,5 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let recovery =
         keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     tokio::spawn(recovery);
-    service::run("orders", place.listen, Routes::new().orders(orders), ready).await
+    Ok(service::run("orders", place.listen, Routes::new().orders(orders), ready).await?)
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use shop::PaymentService;
-use web::Routes;
 use web::client::{Base, Dependencies, Http, RemoteProvider};
+use web::{Routes, service};
 
-use crate::{Place, service};
+use crate::Place;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -26,5 +26,5 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
     let network = Arc::new(RemoteProvider::new(http, &provider));
     let payments = Arc::new(PaymentService::new(stores.payments, network));
-    service::run("payments", place.listen, Routes::new().charges(payments), ready).await
+    Ok(service::run("payments", place.listen, Routes::new().charges(payments), ready).await?)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use http_server::{Listen, Observed, serve, shutdown_signal};
+use http_server::Listen;
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, environment, timing};
+use web::{Routes, environment, service, timing};
 
 /// The shop in one process.
 ///
@@ -40,7 +40,6 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let shutdown = shutdown_signal().context("cannot wait for signals")?;
     let stores = stores::open(&arguments.store).context("--store")?;
     let http = Http::default();
     let passwords = Passwords::new(environment::parallel_hashes())?;
@@ -53,13 +52,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Arc::new(OrderService::new(Arc::clone(&auth) as _, stores.orders, payments, operator));
     let recovery =
         keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
-    let routes = Arc::new(Routes::new().accounts(auth).orders(orders));
+    let routes = Routes::new().accounts(auth).orders(orders);
     let ready = Arc::new(Dependencies::new(http, &[&arguments.provider]));
-    let observed = Observed::new(routes, ready, Arc::default());
-
-    let listener = arguments.listen.bind()?;
-    eprintln!("monolith: listening on {}", listener.local_addr()?);
     tokio::spawn(recovery);
-    serve(listener, observed, timing::limits(), shutdown).await?;
+    service::run("monolith", arguments.listen, routes, ready).await?;
     Ok(())
 }

@@ -37,3 +37,31 @@ pub enum Error {
     #[error("internal error: {0}")]
     Internal(String),
 }
+
+impl Error {
+    /// The same trouble, met after something was done already: what was certain no longer is.
+    #[must_use]
+    pub fn after_the_fact(self) -> Self {
+        match self {
+            Self::Unavailable(_) | Self::TimedOut(_) | Self::Internal(_) => self,
+            certain => Self::Unavailable(certain.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_certain_after_the_fact() {
+        let busy = Error::Busy("64 wait".to_owned()).after_the_fact();
+        assert_eq!(busy, Error::Unavailable("too busy: 64 wait".to_owned()));
+        assert_eq!(
+            Error::KeyReused.after_the_fact(),
+            Error::Unavailable(Error::KeyReused.to_string())
+        );
+        let late = Error::TimedOut("x".to_owned());
+        assert_eq!(late.clone().after_the_fact(), late);
+    }
+}

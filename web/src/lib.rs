@@ -11,6 +11,7 @@ mod orders;
 pub mod problem;
 mod request;
 mod routes;
+pub mod service;
 pub mod timing;
 
 pub use routes::Routes;

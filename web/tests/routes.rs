@@ -200,3 +200,32 @@ async fn a_body_beyond_16_kib_is_413() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
+
+#[tokio::test]
+async fn the_published_contract_names_every_path_and_problem() {
+    let contract = include_str!("../../docs/openapi.yaml");
+    let routes = all(&Arc::default());
+    let get = &http::Method::GET;
+    for path in ["/signup", "/login", "/orders", "/orders/{id}"] {
+        assert_eq!(routes.route(get, path), path);
+        assert!(contract.contains(&format!("\n  {path}:\n")), "{path}");
+    }
+    let kinds = [
+        "unauthenticated",
+        "email-taken",
+        "key-reused",
+        "not-found",
+        "invalid",
+        "malformed",
+        "busy",
+        "unavailable",
+        "timed-out",
+        "internal",
+        "body-too-long",
+        "slow-body",
+        "broken-body",
+    ];
+    for kind in kinds {
+        assert!(contract.contains(&format!("`{kind}`")), "{kind}");
+    }
+}

@@ -59,6 +59,7 @@ const REPLAY: &str = "insert into messages
 const CLAIM: &str = "update messages set state = 2, attempt = attempt + 1, due_us = ?3 where id in
     (select id from messages where topic = ?1 and state = 0 order by id limit ?2)
     returning id, attempt, key, headers, payload, published_us";
+const MORE: &str = "select 1 from messages where topic = ?1 and state = 0 limit 1";
 const DUE: &str = "select id, attempt, state, topic from messages
     where state in (1, 2) and due_us <= ?1 order by due_us limit ?2";
 
@@ -106,8 +107,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The oldest ready messages of a topic, leased from now; in order.
-    pub(super) fn claim(&mut self, topic: &str, most: u32) -> Result<Vec<Delivery>> {
+    /// The oldest ready messages of a topic, leased from now, in order; and whether more are ready.
+    pub(super) fn claim(&mut self, topic: &str, most: u32) -> Result<(Vec<Delivery>, bool)> {
         let until = self.now_us + micros(self.settings.lease);
         let mut statement = self.connection.prepare_cached(CLAIM)?;
         let lease = self.settings.lease;
@@ -122,7 +123,9 @@ impl<'a> Batch<'a> {
         if !deliveries.is_empty() {
             self.due(until);
         }
-        Ok(deliveries)
+        let more = deliveries.len() == most as usize
+            && self.connection.prepare_cached(MORE)?.exists([topic])?;
+        Ok((deliveries, more))
     }
 
     /// Gives deliveries back at once; their attempts stay counted.

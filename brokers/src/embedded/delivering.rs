@@ -31,10 +31,11 @@ impl Delivering {
     /// Delivers until closed, then gives back what is not settled. Never cancelled from outside:
     /// a claim that nobody waits for would be lost for a lease.
     pub(super) async fn run(self) {
-        while let Some(room) = self.closed.run_until_cancelled(self.window.room()).await {
-            if !self.deliver(room.min(CLAIM_MAX)).await {
-                break;
-            }
+        // What was published before this one came woke nobody.
+        let mut more = true;
+        while let Some(room) = self.room(more).await {
+            let Some(left) = self.deliver(room.min(CLAIM_MAX)).await else { break };
+            more = left;
         }
         let held = self.window.take();
         if !held.is_empty()
@@ -46,24 +47,34 @@ impl Delivering {
         self.topic.ready.notify_one();
     }
 
-    /// Claims once and sends; waits for more if there is none. False when the connection is gone.
-    async fn deliver(&self, most: u32) -> bool {
-        let claimed = match self.queue.claim(&self.topic, most).await {
+    /// Waits until there is room and, unless more is known to be ready, until woken; in this order,
+    /// for who is woken must be able to claim. None when closed.
+    async fn room(&self, more: bool) -> Option<u32> {
+        let waiting = async {
+            let room = self.window.room().await;
+            if more {
+                return room;
+            }
+            self.topic.ready.notified().await;
+            self.window.room().await
+        };
+        self.closed.run_until_cancelled(waiting).await
+    }
+
+    /// Claims once and sends; tells whether more is ready. None when the connection is gone.
+    async fn deliver(&self, most: u32) -> Option<bool> {
+        let (claimed, more) = match self.queue.claim(&self.topic, most).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 eprintln!("broker: cannot claim from {}: {error}", self.topic.name);
-                return self.closed.run_until_cancelled(sleep(RETRY)).await.is_some();
+                return self.closed.run_until_cancelled(sleep(RETRY)).await.map(|()| true);
             }
         };
-        let short = claimed.len() < most as usize;
-        if !short {
-            // More may be there than this one has room for.
+        if more {
+            // For another one: this one may have no room for it.
             self.topic.ready.notify_one();
         }
-        if !self.send(claimed).await {
-            return false;
-        }
-        !short || self.closed.run_until_cancelled(self.topic.ready.notified()).await.is_some()
+        self.send(claimed).await.then_some(more)
     }
 
     async fn send(&self, claimed: Vec<Delivery>) -> bool {

@@ -160,12 +160,17 @@ impl Queue {
         .await
     }
 
-    /// Leases the oldest ready messages; they are delivered after their attempts are durable.
-    pub(crate) async fn claim(&self, topic: &Arc<Topic>, most: u32) -> Result<Vec<Delivery>> {
+    /// Leases the oldest ready messages, and tells whether more are ready. They may be delivered:
+    /// their attempts are durable.
+    pub(crate) async fn claim(
+        &self,
+        topic: &Arc<Topic>,
+        most: u32,
+    ) -> Result<(Vec<Delivery>, bool)> {
         let topic = Arc::clone(topic);
-        let deliveries = self.write(move |batch| batch.claim(&topic.name, most)).await?;
+        let (deliveries, more) = self.write(move |batch| batch.claim(&topic.name, most)).await?;
         count(&self.shared.counters.claims, deliveries.len());
-        Ok(deliveries)
+        Ok((deliveries, more))
     }
 
     pub(crate) async fn release(&self, receipts: Vec<Receipt>) -> Result<()> {

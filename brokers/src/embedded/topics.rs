@@ -15,8 +15,8 @@ const TOPICS_MAX: usize = 1_024;
 /// A topic by name.
 pub(crate) struct Topic {
     pub(crate) name: String,
-    /// One permit while ready messages may be there: who takes it claims, and passes it on unless
-    /// the claim came back short.
+    /// One permit while ready messages may be there: who takes it claims, and passes it on if the
+    /// claim left some.
     pub(crate) ready: Notify,
 }
 

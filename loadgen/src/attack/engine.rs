@@ -250,8 +250,7 @@ impl<T: Traffic> Engine<T> {
         {
             self.send(index);
         }
-        let ended =
-            epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        let ended = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
         let hung_up = flags.intersects(ended);
         if hung_up || flags.contains(epoll::EventFlags::IN) {
             self.receive(index, generation, hung_up);
@@ -390,7 +389,8 @@ impl<T: Traffic> Engine<T> {
         let left: Vec<Open> =
             self.connections.iter_mut().flatten().filter_map(|c| c.open.take()).collect();
         for open in left {
-            let judged = Judged { outcome: Outcome::Unfinished, receipt: Receipt::None, readable: true };
+            let judged =
+                Judged { outcome: Outcome::Unfinished, receipt: Receipt::None, readable: true };
             self.emit(open, now_ns, judged, 0, Trouble::None);
             self.count_open(now_ns, -1);
         }

@@ -81,7 +81,9 @@ impl Parser {
                 have == length
             }
             Body::Chunked => self.decode_chunks()?,
-            Body::UntilClose if self.bytes.len() - head.bytes > BODY_BYTES_MAX => return Err(Garbled),
+            Body::UntilClose if self.bytes.len() - head.bytes > BODY_BYTES_MAX => {
+                return Err(Garbled);
+            }
             Body::UntilClose => false,
         };
         Ok(self.complete)
@@ -116,7 +118,8 @@ impl Parser {
                 Ok(httparse::Status::Partial) => return Ok(false),
                 Err(_) => return Err(Garbled),
             };
-            let size = usize::try_from(size).ok().filter(|s| *s <= BODY_BYTES_MAX).ok_or(Garbled)?;
+            let size =
+                usize::try_from(size).ok().filter(|s| *s <= BODY_BYTES_MAX).ok_or(Garbled)?;
             if size == 0 {
                 return trailers_end(&rest[start..]);
             }
@@ -219,7 +222,10 @@ mod tests {
     fn bodies() {
         check(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Ok((200, "hello", true)));
         check(b"HTTP/1.1 204 No Content\r\n\r\n", Ok((204, "", true)));
-        check(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 C\r\ncontent-length: 1\r\n\r\nx", Ok((201, "x", true)));
+        check(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 C\r\ncontent-length: 1\r\n\r\nx",
+            Ok((201, "x", true)),
+        );
         check(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
             Ok((200, "abcde", true)),
@@ -228,7 +234,10 @@ mod tests {
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nT: 1\r\n\r\n",
             Ok((200, "a", true)),
         );
-        check(b"HTTP/1.1 500 E\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", Ok((500, "", false)));
+        check(
+            b"HTTP/1.1 500 E\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            Ok((500, "", false)),
+        );
         check(b"HTTP/1.0 200 OK\r\n\r\nto the end", Ok((200, "to the end", false)));
         check(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy", Err(Garbled));
         check(b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n", Err(Garbled));

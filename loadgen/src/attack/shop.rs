@@ -136,7 +136,8 @@ impl Traffic for ShopTraffic {
 impl ShopTraffic {
     /// An acknowledgement counts only if it names the order that was asked for.
     fn receipt(&mut self, job: &Job, response: &Response<'_>) -> Judged {
-        let unreadable = Judged { outcome: Outcome::Unknown, receipt: Receipt::None, readable: false };
+        let unreadable =
+            Judged { outcome: Outcome::Unknown, receipt: Receipt::None, readable: false };
         let Ok(order) = serde_json::from_slice::<OrderBody<'_>>(response.body) else {
             return unreadable;
         };
@@ -167,7 +168,11 @@ mod tests {
             orders: ["order-0".to_owned()].into(),
             ..Customer::default()
         };
-        ShopTraffic::new(vec![customer], ["auth:1".to_owned(), "orders:2".to_owned()], "1".to_owned())
+        ShopTraffic::new(
+            vec![customer],
+            ["auth:1".to_owned(), "orders:2".to_owned()],
+            "1".to_owned(),
+        )
     }
 
     fn job(operation: Operation) -> Job {
@@ -184,7 +189,9 @@ mod tests {
     #[test]
     fn answers() {
         let order = |status: &str| {
-            format!("{{\"id\":\"o\",\"key\":\"1-00000000\",\"status\":\"{status}\",\"total_cents\":5}}")
+            format!(
+                "{{\"id\":\"o\",\"key\":\"1-00000000\",\"status\":\"{status}\",\"total_cents\":5}}"
+            )
         };
         use Outcome::{Failed, Ok, Unknown};
         check(Operation::Place, 201, &order("paid"), (Ok, Receipt::Paid));
@@ -192,7 +199,12 @@ mod tests {
         check(Operation::Place, 202, &order("pending"), (Ok, Receipt::Pending));
         check(Operation::Place, 201, &order("pending"), (Unknown, Receipt::None));
         check(Operation::Place, 201, "{}", (Unknown, Receipt::None));
-        check(Operation::Place, 201, &order("paid").replace("1-0", "2-0"), (Unknown, Receipt::None));
+        check(
+            Operation::Place,
+            201,
+            &order("paid").replace("1-0", "2-0"),
+            (Unknown, Receipt::None),
+        );
         check(Operation::Place, 422, "", (Failed, Receipt::None));
         check(Operation::Place, 503, "", (Unknown, Receipt::None));
         check(Operation::Get, 200, "", (Ok, Receipt::None));
@@ -218,7 +230,9 @@ mod tests {
         traffic.render(&get, &mut out);
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len()).trim_end().to_owned()));
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len()).trim_end().to_owned())
+        );
         assert!(head.contains("Idempotency-Key: 1-00000000"));
         assert!(serde_json::from_str::<serde_json::Value>(body).is_ok(), "{body}");
     }

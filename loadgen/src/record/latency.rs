@@ -72,7 +72,9 @@ impl FromStr for Tag {
             "service" => Metric::Service,
             "lag" => Metric::Lag,
             "completed" => Metric::Completed,
-            other => anyhow::bail!("the metric is {other:?}, expected response, service, lag or completed"),
+            other => anyhow::bail!(
+                "the metric is {other:?}, expected response, service, lag or completed"
+            ),
         };
         Ok(Self { operation: operation.to_owned(), outcome: outcome.to_owned(), metric })
     }

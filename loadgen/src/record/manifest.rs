@@ -111,8 +111,7 @@ impl RequestCounts {
     /// Whether every scheduled request is in exactly one class.
     #[must_use]
     pub fn closes(&self) -> bool {
-        self.scheduled
-            == self.ok + self.failed + self.unknown + self.dropped + self.unfinished
+        self.scheduled == self.ok + self.failed + self.unknown + self.dropped + self.unfinished
     }
 }
 

@@ -102,6 +102,18 @@ impl Trial {
         }))
     }
 
+    /// The operation that the report is about: `place`, or the busiest of a load without orders.
+    #[must_use]
+    pub fn main_operation(&self) -> &str {
+        const PLACE: &str = "place";
+        let requests = &self.manifest.requests;
+        if requests.is_empty() || requests.contains_key(PLACE) {
+            return PLACE;
+        }
+        let busiest = requests.iter().max_by_key(|(_, counts)| counts.scheduled);
+        busiest.map_or(PLACE, |(operation, _)| operation)
+    }
+
     fn key(&self) -> (&str, u32, &str, u32) {
         let manifest = &self.manifest;
         (&manifest.scenario, manifest.system_order, &manifest.system, manifest.trial)

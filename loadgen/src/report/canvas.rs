@@ -11,8 +11,7 @@ use plotters::prelude::{
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
-    Color as _, FontStyle, FontTransform, IntoFont as _, RGBAColor, RGBColor, ShapeStyle,
-    TextStyle,
+    Color as _, FontStyle, FontTransform, IntoFont as _, RGBAColor, RGBColor, ShapeStyle, TextStyle,
 };
 
 use super::palette;
@@ -106,7 +105,12 @@ impl Canvas<'_> {
     }
 
     /// A filled polygon.
-    pub(super) fn fill(&self, points: &[Point], colour: RGBColor, opacity: f64) -> anyhow::Result<()> {
+    pub(super) fn fill(
+        &self,
+        points: &[Point],
+        colour: RGBColor,
+        opacity: f64,
+    ) -> anyhow::Result<()> {
         let points: Vec<_> = points.iter().copied().map(fine).collect();
         self.area.draw(&Polygon::new(points, shape(colour, opacity).filled()))?;
         Ok(())
@@ -260,8 +264,10 @@ fn average(fine: &[u8], size: (u32, u32)) -> Vec<u8> {
         for x in 0..size.0 as usize {
             for channel in 0..3 {
                 let at = y * 2 * row + x * 6 + channel;
-                let sum: u16 =
-                    [at, at + 3, at + row, at + row + 3].iter().map(|at| u16::from(fine[*at])).sum();
+                let sum: u16 = [at, at + 3, at + row, at + row + 3]
+                    .iter()
+                    .map(|at| u16::from(fine[*at]))
+                    .sum();
                 pixels.push((sum / 4) as u8);
             }
         }

@@ -53,8 +53,10 @@ pub(super) fn draw_all(
             charts.push(Chart { path, scenario: Some(scenario.name.to_owned()), alt, aid });
         }
     }
-    let path = folder.join("cost.png");
-    let alt = cost::draw(comparison, source, &path)?;
-    charts.push(Chart { path, scenario: None, alt, aid: cost::AID });
+    if cost::is_known(comparison) {
+        let path = folder.join("cost.png");
+        let alt = cost::draw(comparison, source, &path)?;
+        charts.push(Chart { path, scenario: None, alt, aid: cost::AID });
+    }
     Ok(charts)
 }

@@ -111,6 +111,25 @@ impl<'r> Scenario<'r> {
         trials.find(|trial| !trial.faults.is_empty()).map_or(&[], |trial| &trial.faults)
     }
 
+    /// What is done: "Placing an order".
+    pub(super) fn act(&self) -> &'static str {
+        if self.is_shop() { "Placing an order" } else { "A request" }
+    }
+
+    /// What is counted, in the plural: "orders".
+    pub(super) fn things(&self) -> &'static str {
+        if self.is_shop() { "orders" } else { "requests" }
+    }
+
+    /// The same, done: "orders placed".
+    pub(super) fn things_done(&self) -> &'static str {
+        if self.is_shop() { "orders placed" } else { "requests made" }
+    }
+
+    fn is_shop(&self) -> bool {
+        self.contestants[0].trials[0].main_operation() == "place"
+    }
+
     /// What the systems had to bear: "while the payments role is dead for 15 s".
     pub(super) fn circumstance(&self) -> String {
         words::circumstance(self.manifest(), self.faults())

@@ -4,21 +4,20 @@ use crate::record::latency::Metric;
 use crate::record::read::{Spectrum, Trial};
 use crate::record::{Phase, RequestCounts, TimelineRow};
 
-/// The operation whose completion is watched.
-pub(super) const PLACE: &str = "place";
-
-/// Times, some of which are known to be longer than recorded.
+/// Times, some of which are known to be longer than recorded or to have no end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Times {
     spectrum: Spectrum,
     /// The smallest time that is only a lower bound, µs.
     at_least_us: Option<u64>,
+    /// How many never ended.
+    endless: u64,
 }
 
 /// A time in ms, or the lower bound of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Time {
-    /// The value, ms.
+    /// The value, ms; infinite if it never ended.
     pub(super) ms: f64,
     /// Whether the true value may be higher: open requests lie at or below it.
     pub(super) at_least: bool,
@@ -37,12 +36,14 @@ pub(super) struct Figures {
     pub(super) felt: Times,
     /// Service times of ok answers.
     pub(super) service: Times,
-    /// Intended start to final state, of acknowledged orders; open ones as lower bounds.
+    /// Intended start to final state, of acknowledged orders.
     pub(super) completed: Times,
-    /// Orders that reached a final state.
+    /// Acknowledged orders that reached a final state.
     pub(super) completed_count: u64,
     /// Of these, within the objective.
     pub(super) in_time_count: u64,
+    /// Orders that reached a final state although their customer got no answer.
+    pub(super) recovered_count: u64,
 }
 
 impl Figures {
@@ -55,24 +56,26 @@ impl Figures {
         let ok = |outcome: &str| outcome == "ok";
         let open = |outcome: &str| outcome == "unfinished";
         let ended = |outcome: &str| outcome != "unfinished";
-        let completed = times(Metric::Completed, ended);
+        let accepted = times(Metric::Response, ok);
+        let completed = times(Metric::Completed, ok);
         let objective_us = (trial.manifest.limits.objective_s * 1e6) as u64;
         Some(Self {
             counts: counts(trial, &phase, operation),
-            accepted: Times::exact(times(Metric::Response, ok)),
             felt: Times::with_open(times(Metric::Response, ended), &times(Metric::Response, open)),
             service: Times::exact(times(Metric::Service, ok)),
             completed_count: completed.count(),
             in_time_count: completed.count_up_to(objective_us),
-            completed: Times::with_open(completed, &times(Metric::Completed, open)),
+            recovered_count: times(Metric::Completed, |outcome| outcome != "ok").count(),
+            completed: Times::of_which_ended(completed, accepted.count()),
+            accepted: Times::exact(accepted),
             phase,
         })
     }
 
-    /// As [`Figures::of`], by the phase's name, for the operation `place`.
+    /// As [`Figures::of`], by the phase's name, for the trial's main operation.
     pub(super) fn named(trial: &Trial, phase: &str) -> Option<Self> {
         let index = trial.manifest.phases.iter().position(|one| one.name == phase)?;
-        Self::of(trial, index, PLACE)
+        Self::of(trial, index, trial.main_operation())
     }
 
     /// Its length, seconds.
@@ -90,7 +93,12 @@ impl Figures {
         share(self.counts.scheduled.saturating_sub(self.counts.ok), self.counts.scheduled)
     }
 
-    /// Orders per second of arrival that were final within the objective.
+    /// Acknowledged orders that were final within the objective, as a share of the arrivals.
+    pub(super) fn in_time_share(&self) -> Option<f64> {
+        share(self.in_time_count, self.counts.scheduled)
+    }
+
+    /// Acknowledged orders per second of arrival that were final within the objective.
     pub(super) fn goodput_per_s(&self) -> f64 {
         self.in_time_count as f64 / self.seconds()
     }
@@ -98,32 +106,56 @@ impl Figures {
 
 impl Times {
     fn exact(spectrum: Spectrum) -> Self {
-        Self { spectrum, at_least_us: None }
+        Self { spectrum, ..Self::default() }
     }
 
     fn with_open(ended: Spectrum, open: &Spectrum) -> Self {
-        Self { at_least_us: open.min(), spectrum: ended.merged(open) }
+        Self { at_least_us: open.min(), spectrum: ended.merged(open), endless: 0 }
+    }
+
+    /// The ended ones of `all`; the others have no end. Without any end nobody watched for one.
+    fn of_which_ended(ended: Spectrum, all: u64) -> Self {
+        let endless = all.saturating_sub(ended.count());
+        if ended.count() == 0 {
+            return Self::default();
+        }
+        Self { spectrum: ended, endless, at_least_us: None }
     }
 
     /// The time at quantile `q`; `None` if the sample is too small for it.
     pub(super) fn quantile(&self, q: f64) -> Option<Time> {
-        self.spectrum.quantile(q).map(|us| self.time(us))
+        let all = self.count() + self.endless;
+        if all < Spectrum::least(q) {
+            return None;
+        }
+        let rank = ((q * all as f64).ceil() as u64).max(1);
+        self.spectrum.at_rank(rank).map_or(Some(ENDLESS), |us| Some(self.time(us)))
     }
 
     /// The longest.
     pub(super) fn max(&self) -> Option<Time> {
+        if self.endless > 0 {
+            return Some(ENDLESS);
+        }
         self.spectrum.max().map(|us| self.time(us))
     }
 
-    /// How many samples.
+    /// How many that ended.
     pub(super) fn count(&self) -> u64 {
         self.spectrum.count()
+    }
+
+    /// How many that never ended.
+    pub(super) fn endless(&self) -> u64 {
+        self.endless
     }
 
     fn time(&self, us: u64) -> Time {
         Time { ms: us as f64 / 1e3, at_least: self.at_least_us.is_some_and(|open| open <= us) }
     }
 }
+
+const ENDLESS: Time = Time { ms: f64::INFINITY, at_least: false };
 
 /// The requests whose intended start lies in `phase`.
 fn counts(trial: &Trial, phase: &Phase, operation: &str) -> RequestCounts {
@@ -142,4 +174,31 @@ fn counts(trial: &Trial, phase: &Phase, operation: &str) -> RequestCounts {
 
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::latency::histogram;
+
+    fn spectrum(values: impl Iterator<Item = u64>) -> Spectrum {
+        let mut all = histogram().unwrap();
+        values.for_each(|value| all.record(value).unwrap());
+        Spectrum::of(&all)
+    }
+
+    #[test]
+    fn orders_that_never_became_final_count_in_the_percentiles() {
+        let times = Times::of_which_ended(spectrum(1..=60), 100);
+        assert_eq!(times.quantile(0.5).map(|time| time.ms), Some(0.05));
+        assert_eq!(times.quantile(0.9).map(|time| time.ms), Some(f64::INFINITY));
+        assert_eq!(times.max().map(|time| time.ms), Some(f64::INFINITY));
+    }
+
+    #[test]
+    fn a_percentile_above_an_open_request_is_a_lower_bound() {
+        let times = Times::with_open(spectrum(1..=90), &spectrum(70..=79));
+        assert_eq!(times.quantile(0.5), Some(Time { ms: 0.05, at_least: false }));
+        assert_eq!(times.quantile(0.9).map(|time| time.at_least), Some(true));
+    }
 }

@@ -15,8 +15,8 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag as
 
 use crate::record::latency::{Metric, Tag, histogram};
 use crate::record::{
-    Answer, AuditCounts, Cost, FORMAT, FaultRow, Finding, Fsync, Generator, Limits, Manifest, Phase,
-    RatePoint, RequestCounts, ResourceRow, TimelineRow, Validity, Verdict,
+    Answer, AuditCounts, Cost, FORMAT, FaultRow, Finding, Fsync, Generator, Limits, Manifest,
+    Phase, RatePoint, RequestCounts, ResourceRow, TimelineRow, Validity, Verdict,
 };
 use shop::{Event, Shop};
 
@@ -79,7 +79,7 @@ const PLOTS: [Plot; 3] = [
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn write(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn write(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let environment = BTreeMap::from([
         ("cpu", "2 vCPU of an invented machine"),
@@ -239,7 +239,8 @@ impl Stage {
     fn validity(&self) -> Validity {
         let mut reasons = Vec::new();
         if self.is_invalid() {
-            reasons.push("send lag p99 is 4.1 ms, above 5 % of the measured p50 (3.2 ms)".to_owned());
+            reasons
+                .push("send lag p99 is 4.1 ms, above 5 % of the measured p50 (3.2 ms)".to_owned());
         }
         if self.is_stopped() {
             reasons.push("stopped by the user at 45 s of 60 s".to_owned());

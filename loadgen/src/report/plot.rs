@@ -50,13 +50,10 @@ impl Plot {
     }
 
     /// The lower edge with marks at the values of `marks`.
-    pub(super) fn floor(
-        &self,
-        canvas: &Canvas<'_>,
-        marks: &[(f64, String)],
-    ) -> anyhow::Result<()> {
+    pub(super) fn floor(&self, canvas: &Canvas<'_>, marks: &[(f64, String)]) -> anyhow::Result<()> {
         let y = self.area.bottom;
-        canvas.line(&[(self.area.left, y), (self.area.right, y)], Pen::solid(palette::SOFT, 1.0))?;
+        canvas
+            .line(&[(self.area.left, y), (self.area.right, y)], Pen::solid(palette::SOFT, 1.0))?;
         for (value, label) in marks {
             let x = self.at((*value, 0.0)).0;
             canvas.line(&[(x, y), (x, y + 6.0)], Pen::solid(palette::SOFT, 1.0))?;

@@ -13,12 +13,9 @@ pub(super) struct Series {
 }
 
 impl Series {
-    /// One value per row of `operation`.
-    pub(super) fn of(
-        trial: &Trial,
-        operation: &str,
-        value: impl Fn(&TimelineRow) -> Option<f64>,
-    ) -> Self {
+    /// One value per row of the trial's main operation.
+    pub(super) fn of(trial: &Trial, value: impl Fn(&TimelineRow) -> Option<f64>) -> Self {
+        let operation = trial.main_operation();
         let rows = trial.timeline.iter().filter(|row| row.operation == operation);
         let values = rows.filter_map(|row| Some((row.t_s, value(row)?))).collect();
         Self { interval_s: trial.manifest.interval_s.max(1), values }
@@ -78,13 +75,10 @@ impl Series {
         let middle = f64::from(self.interval_s) / 2.0;
         points
             .chunk_by(unbroken)
-            .map(|part| part.iter().map(|(at, value)| (f64::from(**at) + middle, **value)).collect())
+            .map(|part| {
+                part.iter().map(|(at, value)| (f64::from(**at) + middle, **value)).collect()
+            })
             .collect()
-    }
-
-    /// The value at an instant, if there is one.
-    pub(super) fn at(&self, at_s: u32) -> Option<f64> {
-        self.values.get(&at_s).copied()
     }
 
     /// Instants and values.

@@ -50,11 +50,6 @@ pub(super) fn digits(value: f64) -> String {
     text
 }
 
-/// Bytes in MiB.
-pub(super) fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", digits(bytes as f64 / f64::from(1 << 20)))
-}
-
 /// µs since the epoch as a date and time, UTC.
 pub(super) fn utc(at_us: i64) -> String {
     let seconds = at_us.div_euclid(1_000_000);
@@ -170,7 +165,11 @@ mod tests {
     #[test]
     fn the_rate_is_linear_between_corners_and_jumps_where_two_share_an_instant() {
         let corner = |at_s, rate_per_s| RatePoint { at_s, rate_per_s };
-        let curve = [corner(0.0, 0.0), corner(10.0, 100.0), corner(10.0, 500.0), corner(20.0, 500.0)];
-        assert_eq!([5.0, 10.0, 15.0, 30.0].map(|at| rate_at(&curve, at)), [50.0, 500.0, 500.0, 500.0]);
+        let curve =
+            [corner(0.0, 0.0), corner(10.0, 100.0), corner(10.0, 500.0), corner(20.0, 500.0)];
+        assert_eq!(
+            [5.0, 10.0, 15.0, 30.0].map(|at| rate_at(&curve, at)),
+            [50.0, 500.0, 500.0, 500.0]
+        );
     }
 }

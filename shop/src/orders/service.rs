@@ -33,7 +33,7 @@ impl OrderService {
 
     pub(super) async fn charge(&self, order: Order) -> Result<Order> {
         let Some(charge) = order.charge() else { return Ok(order) };
-        match self.payments.charge(charge).await? {
+        match self.payments.charge(charge).await.map_err(Error::after_the_fact)? {
             Charged::Now(settlement) => self.settle(settlement).await,
             Charged::Later => Ok(order),
         }

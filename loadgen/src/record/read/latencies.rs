@@ -24,7 +24,8 @@ impl Latencies {
     /// Reads the log and keeps what lies in `phases`; a partial one may end within a line or lack.
     pub(super) fn read(path: &Path, phases: &[Phase], partial: bool) -> Result<Self, Broken> {
         let Some(bytes) = table::bytes(path)? else { return table::absent(path, partial) };
-        let mut merge = Merge { phases, merged: BTreeMap::new(), deserializer: Deserializer::new() };
+        let mut merge =
+            Merge { phases, merged: BTreeMap::new(), deserializer: Deserializer::new() };
         let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').zip(1..).peekable();
         while let Some((line, number)) = lines.next() {
             match merge.line(line) {
@@ -81,7 +82,8 @@ impl Merge<'_> {
 
     fn interval(&mut self, interval: &IntervalLogHistogram<'_>) -> Result<(), String> {
         let at_s = interval.start_timestamp().as_secs_f64();
-        let inside = |phase: &Phase| f64::from(phase.from_s) <= at_s && at_s < f64::from(phase.to_s);
+        let inside =
+            |phase: &Phase| f64::from(phase.from_s) <= at_s && at_s < f64::from(phase.to_s);
         let Some(phase) = self.phases.iter().position(inside) else { return Ok(()) };
         let tag = interval.tag().ok_or("an interval without a tag")?;
         let tag: Tag = tag.as_str().parse().map_err(|error: anyhow::Error| error.to_string())?;
@@ -92,16 +94,13 @@ impl Merge<'_> {
             .map_err(|error| format!("a histogram that does not unpack ({error})"))?;
         let sum = match self.merged.entry((phase, tag)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                entry.insert(histogram().map_err(|error| error.to_string())?)
-            }
+            Entry::Vacant(entry) => entry.insert(histogram().map_err(|error| error.to_string())?),
         };
         sum.add(part).map_err(|error| format!("a value out of range ({error})"))
     }
 
     fn finish(self) -> Latencies {
-        let spectra =
-            self.merged.into_iter().map(|(key, sum)| (key, Spectrum::of(&sum))).collect();
+        let spectra = self.merged.into_iter().map(|(key, sum)| (key, Spectrum::of(&sum))).collect();
         Latencies { spectra }
     }
 }

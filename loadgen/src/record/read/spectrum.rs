@@ -55,7 +55,12 @@ impl Spectrum {
         if self.count < Self::least(q) {
             return None;
         }
-        let rank = ((q * self.count as f64).ceil() as u64).max(1);
+        self.at_rank(((q * self.count as f64).ceil() as u64).max(1))
+    }
+
+    /// The `rank`-th smallest sample, from 1, µs.
+    #[must_use]
+    pub fn at_rank(&self, rank: u64) -> Option<u64> {
         let mut seen = 0;
         let bin = self.bins.iter().find(|bin| {
             seen += bin.1;

@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::record::read::Trial;
 use crate::report::canvas::{Canvas, Pen};
 use crate::report::compare::{Contestant, Scenario};
-use crate::report::figures::PLACE;
 use crate::report::palette;
 use crate::report::panels::{self, Axis};
 use crate::report::plot::Plot;
@@ -51,7 +50,7 @@ fn waiting() -> Pen {
 
 /// Orders accepted and not final.
 pub(in crate::report) fn backlog(trial: &Trial) -> Series {
-    Series::of(trial, PLACE, |row| Some(row.backlog as f64))
+    Series::of(trial, |row| Some(row.backlog as f64))
 }
 
 fn in_flight(trial: &Trial) -> Series {

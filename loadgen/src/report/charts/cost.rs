@@ -34,14 +34,21 @@ pub(super) fn draw(
     legend.push((Sample::Dot(palette::INK), "one trial".to_owned()));
     let sheet = Sheet {
         title: title.clone(),
-        subtitle: "Bar: median of the trials. Cross: a trial that may not be believed, in no median."
-            .to_owned(),
+        subtitle:
+            "Bar: median of the trials. Cross: a trial that may not be believed, in no median."
+                .to_owned(),
         legend,
         source: source.to_owned(),
         height: 900,
     };
     sheet.save(path, |canvas, body| groups(canvas, body, comparison))?;
     Ok(title)
+}
+
+/// Whether any trial watched what its system spent.
+pub(super) fn is_known(comparison: &Comparison<'_>) -> bool {
+    let contestants = comparison.scenarios.iter().flat_map(|scenario| &scenario.contestants);
+    contestants.flat_map(|one| &one.trials).any(|trial| cost(trial).is_some())
 }
 
 fn cost(trial: &Trial) -> Option<f64> {
@@ -124,7 +131,8 @@ fn caption(
         let text = format!("{} (n = {n})", words::millis(median));
         return canvas.text((x, top - 22.0), Hold::Centre, 18.0, palette::INK, &text);
     }
-    let reason = contestant.trials.first().filter(|trial| !trusted(trial)).map(|trial| doubt(trial));
+    let reason =
+        contestant.trials.first().filter(|trial| !trusted(trial)).map(|trial| doubt(trial));
     let text = reason.unwrap_or_else(|| "no completed order".to_owned());
     for (line, text) in canvas.wrap(18.0, 190.0, &text)?.iter().rev().enumerate() {
         let at = (x, top - 24.0 - 22.0 * line as f64);

@@ -24,7 +24,7 @@ const HEADING_HEIGHT: f64 = 46.0;
 
 /// Draws `scenario` and returns the title.
 pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!("What became of the orders placed {}", scenario.circumstance());
+    let title = format!("What became of {} {}", scenario.things_done(), scenario.circumstance());
     let legend = palette::OUTCOMES.map(|(name, colour)| (Sample::Block(colour), name.to_owned()));
     let blocks = scenario.phases().len() as f64;
     let rows = HEADING_HEIGHT + ROW_HEIGHT * scenario.contestants.len() as f64;

@@ -42,12 +42,13 @@ struct Curve {
 
 /// Draws `scenario` and returns the title.
 pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!("Placing an order {}: accepted and completed", scenario.circumstance());
-    let curves: Vec<_> = scenario.contestants.iter().flat_map(|one| curves(scenario, one)).collect();
+    let title = format!("{} {}: accepted and completed", scenario.act(), scenario.circumstance());
+    let curves: Vec<_> =
+        scenario.contestants.iter().flat_map(|one| curves(scenario, one)).collect();
     let sheet = Sheet {
         title: title.clone(),
         subtitle: "Time from the intended start by percentile, by phase of arrival; both axes \
-                   logarithmic. A line ends where fewer than 3.7/(1−p) orders are left."
+                   logarithmic. A line ends at the last percentile p with 3.7/(1−p) orders or more."
             .to_owned(),
         legend: legend(scenario),
         source: source.to_owned(),
@@ -103,6 +104,7 @@ fn points(times: &Times) -> Vec<Point> {
         .map(|step| f64::from(step) * STEP)
         .take_while(|x| *x <= 7.0)
         .map_while(|x| Some((x, times.quantile(quantile(x))?.ms)))
+        .take_while(|(_, ms)| ms.is_finite())
         .collect()
 }
 

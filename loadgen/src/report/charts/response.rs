@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::record::TimelineRow;
+use crate::record::read::Trial;
 use crate::report::canvas::{Canvas, Pen};
 use crate::report::compare::{Contestant, Scenario};
-use crate::report::figures::PLACE;
 use crate::report::palette;
 use crate::report::panels::{self, Axis};
 use crate::report::plot::Plot;
@@ -22,7 +22,7 @@ refusals, not quick service. A gap is a second without an answer to measure.";
 
 /// Draws `scenario` and returns the title.
 pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!("Placing an order {}: response time per second", scenario.circumstance());
+    let title = format!("{} {}: response time per second", scenario.act(), scenario.circumstance());
     let mut legend = vec![
         (Sample::Line(Pen::solid(palette::SOFT, 3.5)), "p50".to_owned()),
         (Sample::Line(Pen::solid(palette::SOFT, 1.8)), "p99".to_owned()),
@@ -31,7 +31,10 @@ pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow
         let label = "single trials (faint), their median (full)".to_owned();
         legend.push((Sample::Line(Pen::solid(palette::SOFT, 1.4).faint(0.4)), label));
     }
-    legend.push((Sample::Block(palette::INVALID), "floor: not ok (paler: a part of them)".to_owned()));
+    legend.push((
+        Sample::Block(palette::INVALID),
+        "floor: not ok (paler: a part of them)".to_owned(),
+    ));
     legend.extend(panels::shading(scenario));
     let sheet = Sheet {
         title: title.clone(),
@@ -49,15 +52,15 @@ pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow
 
 /// How much a second's p99 is worth depends on how many arrivals it had.
 fn subtitle(scenario: &Scenario<'_>) -> String {
-    let rows = scenario.contestants.iter().flat_map(Contestant::shown);
-    let offered: Vec<_> =
-        rows.flat_map(|trial| &trial.timeline).filter(|row| row.operation == PLACE).collect();
+    let trials = scenario.contestants.iter().flat_map(Contestant::shown);
+    let offered: Vec<_> = trials.flat_map(main_rows).collect();
     let mean = offered.iter().map(|row| row.offered).sum::<u64>() as f64
         / offered.iter().filter(|row| row.offered > 0).count().max(1) as f64;
     format!(
         "From the intended start until the answer, all outcomes, log scale. A second holds about {} \
-         orders, so its p99 rests on the slowest {}.",
+         {}, so its p99 rests on the slowest {}.",
         words::digits(mean.round()),
+        scenario.things(),
         if mean < 200.0 { "one or two".to_owned() } else { words::digits((mean / 100.0).ceil()) }
     )
 }
@@ -66,9 +69,13 @@ fn scale(scenario: &Scenario<'_>) -> Scale {
     let trials = scenario.contestants.iter().flat_map(Contestant::shown);
     let values = trials.flat_map(|trial| {
         let times = |row: &TimelineRow| [row.p50_ms, row.p99_ms];
-        trial.timeline.iter().filter(|row| row.operation == PLACE).flat_map(times).flatten()
+        main_rows(trial).flat_map(times).flatten()
     });
     Scale::factors(values)
+}
+
+fn main_rows(trial: &Trial) -> impl Iterator<Item = &TimelineRow> {
+    trial.timeline.iter().filter(|row| row.operation == trial.main_operation())
 }
 
 fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyhow::Result<()> {
@@ -77,11 +84,8 @@ fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyho
     let pens = [Pen::solid(palette::tint(colour, 0.75), 1.8), Pen::solid(colour, 3.5)];
     let values: [fn(&TimelineRow) -> Option<f64>; 2] = [|row| row.p99_ms, |row| row.p50_ms];
     for (pen, value) in pens.into_iter().zip(values) {
-        let trials: Vec<_> = contestant
-            .shown()
-            .into_iter()
-            .map(|trial| Series::of(trial, PLACE, value))
-            .collect();
+        let trials: Vec<_> =
+            contestant.shown().into_iter().map(|trial| Series::of(trial, value)).collect();
         trials_and_median(canvas, plot, &trials, pen)?;
     }
     Ok(())
@@ -90,11 +94,10 @@ fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyho
 /// How much of each second was not ok, as red of that strength: a refusal is quick but no service.
 fn floor(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyhow::Result<()> {
     const HEIGHT: f64 = 10.0;
-    let share = |row: &TimelineRow| {
-        (row.offered > 0).then(|| 1.0 - row.ok as f64 / row.offered as f64)
-    };
+    let share =
+        |row: &TimelineRow| (row.offered > 0).then(|| 1.0 - row.ok as f64 / row.offered as f64);
     let trials = contestant.shown().into_iter();
-    let trials: Vec<_> = trials.map(|trial| Series::of(trial, PLACE, share)).collect();
+    let trials: Vec<_> = trials.map(|trial| Series::of(trial, share)).collect();
     let shares = Series::median(&trials);
     for (at_s, share) in shares.iter().filter(|(_, share)| *share > 0.0) {
         let (from, to) = (f64::from(at_s), f64::from(at_s + shares.interval_s()));

@@ -6,7 +6,6 @@ use crate::record::TimelineRow;
 use crate::record::read::Trial;
 use crate::report::canvas::{Canvas, Pen};
 use crate::report::compare::{Contestant, Scenario};
-use crate::report::figures::PLACE;
 use crate::report::palette;
 use crate::report::panels::{self, Axis};
 use crate::report::plot::Plot;
@@ -25,7 +24,11 @@ counted at their intended start and are in no throughput.";
 
 /// Draws `scenario` and returns the title.
 pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!("Orders per second {}", scenario.circumstance());
+    let title = format!(
+        "Offered, accepted and completed {} {}",
+        scenario.things(),
+        scenario.circumstance()
+    );
     let mut legend = vec![
         (Sample::Block(palette::OFFERED), "offered".to_owned()),
         (Sample::Line(Pen::solid(palette::SOFT, 3.0)), "accepted".to_owned()),
@@ -40,7 +43,7 @@ pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow
         source: source.to_owned(),
         height: panels::sheet_height(scenario),
     };
-    let axis = Axis { scale: scale(scenario), name: "orders per second", label: words::digits };
+    let axis = Axis { scale: scale(scenario), name: "per second", label: words::digits };
     sheet.save(path, |canvas, body| {
         panels::draw(canvas, body, scenario, &axis, |plot, one| lines(canvas, plot, one))
     })?;
@@ -53,9 +56,8 @@ fn trouble() -> Pen {
 
 fn scale(scenario: &Scenario<'_>) -> Scale {
     let trials = scenario.contestants.iter().flat_map(Contestant::shown);
-    let largest = trials.flat_map(|trial| {
-        KINDS.map(|kind| series(trial, kind).values().fold(0.0, f64::max))
-    });
+    let largest =
+        trials.flat_map(|trial| KINDS.map(|kind| series(trial, kind).values().fold(0.0, f64::max)));
     Scale::from_zero(largest.fold(0.0, f64::max))
 }
 
@@ -68,7 +70,7 @@ const TROUBLE: Kind = |row| row.failed + row.unknown;
 const KINDS: [Kind; 4] = [OFFERED, ACCEPTED, COMPLETED, TROUBLE];
 
 fn series(trial: &Trial, kind: Kind) -> Series {
-    Series::of(trial, PLACE, |row| Some(kind(row) as f64)).per_second()
+    Series::of(trial, |row| Some(kind(row) as f64)).per_second()
 }
 
 fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyhow::Result<()> {

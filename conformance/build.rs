@@ -1,0 +1,36 @@
+//! Writes a macro that makes a test of each file in `systems/`, so that a new system is tested
+//! without a line of code here.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs, io};
+
+const SYSTEMS: &str = "../systems";
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed={SYSTEMS}");
+    let mut names: Vec<String> = Vec::new();
+    for entry in fs::read_dir(SYSTEMS)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;
+    fs::write(Path::new(&out).join("each_system.rs"), each_system(&names))
+}
+
+fn each_system(names: &[String]) -> String {
+    let mut text = String::from("macro_rules! each_system { ($check:path) => {\n");
+    for name in names {
+        let function = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "#[test] fn {function}() -> anyhow::Result<()> {{ crate::run($check({name:?})) }}"
+        );
+    }
+    text.push_str("} }\n");
+    text
+}

@@ -1,0 +1,126 @@
+//! Processes die while orders are under way; afterwards nothing is lost, stuck or paid twice.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use loadgen::audit;
+use loadgen::history::Attempt;
+use loadgen::record::Answer as Verdict;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::shop::{Answer, Shop, answer};
+use crate::stand::Stand;
+
+/// In this order; a role that nobody plays is left out.
+const ROLES: [&str; 4] = ["payments", "orders", "broker", "provider"];
+/// Orders that are asked for at once before each death; half of them exist when it comes.
+const WAVE: u64 = 10;
+/// Orders that are asked for while the process is dead.
+const MEANWHILE: u64 = 3;
+/// Long enough that charges are under way when their process dies.
+const CHARGE_MS: f64 = 150.0;
+/// The longest repair is a lease (10 s), after a backoff, on two busy cores.
+const REPAIR: Duration = Duration::from_secs(40);
+const QUIET: Duration = Duration::from_secs(1);
+
+pub(crate) async fn survive(system: &str) -> anyhow::Result<()> {
+    let mut stand = Stand::start(system).await?;
+    let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
+    let (mut attempts, mut interrupted) = (Vec::new(), 0);
+    for role in ROLES {
+        let players = stand.running.spec.players(role);
+        if players.is_empty() {
+            continue;
+        }
+        stand.provider(CHARGE_MS, 0.1).await?;
+        let before = stand.operator.all(None).await?.len();
+        let first = attempts.len() as u64;
+        let mut wave = Wave { shop: stand.shop()?, token: token.clone(), asked: JoinSet::new() };
+        wave.ask(first..first + WAVE);
+        stand.orders_reach(before + WAVE as usize / 2).await?;
+        for index in &players {
+            stand.running.kill(*index).await?;
+        }
+        wave.ask(first + WAVE..first + WAVE + MEANWHILE);
+        for index in &players {
+            stand.running.launch(*index).await?;
+        }
+        let orders = stand.operator.all(None).await?;
+        interrupted += orders.iter().filter(|order| order.status == "pending").count();
+        attempts.extend(wave.asked.join_all().await);
+    }
+    ensure!(interrupted > 0, "no order was under way at any death: this proves nothing");
+    settles(&stand, &attempts).await?;
+    stand.stop().await;
+    Ok(())
+}
+
+/// Asks for nothing further, waits, and judges.
+async fn settles(stand: &Stand, attempts: &[Attempt]) -> anyhow::Result<()> {
+    stand.operator.drain(REPAIR, QUIET).await?;
+    let ledger = stand.ledger().await?;
+    let verdict = audit::judge(attempts, &ledger, &[]);
+    let found: Vec<_> = verdict.violations.iter().filter(|finding| finding.count > 0).collect();
+    let logs = stand.logs()?;
+    ensure!(verdict.verdict == Verdict::True, "{found:#?}\n{:?}\n{logs}", verdict.counts);
+    let counts = verdict.counts;
+    ensure!(counts.paid > 0 && counts.captures == counts.paid, "{counts:?}");
+    ensure!(counts.captured_cents == counts.paid_cents && counts.pending == 0, "{counts:?}");
+    Ok(())
+}
+
+/// Orders under way, each asked for once.
+struct Wave {
+    shop: Shop,
+    token: String,
+    asked: JoinSet<Attempt>,
+}
+
+impl Wave {
+    fn ask(&mut self, numbers: std::ops::Range<u64>) {
+        for seq in numbers {
+            let (shop, token) = (self.shop.clone(), self.token.clone());
+            self.asked.spawn(async move { place(&shop, &token, seq).await });
+        }
+    }
+}
+
+async fn place(shop: &Shop, token: &str, seq: u64) -> Attempt {
+    let (key, amount_cents) = (format!("order-{seq}"), 100 + seq.cast_signed());
+    let items = json!([{"sku": "tea", "quantity": 1, "price_cents": amount_cents}]);
+    let body = json!({"items": items, "card": "4242424242424242"});
+    let told = answer(shop.place(token, &key, &body)).await;
+    let (status, receipt) = match &told {
+        Ok(Answer { status, body, .. }) => (*status, body["status"].as_str().unwrap_or_default()),
+        Err(_) => (0, ""),
+    };
+    Attempt {
+        seq,
+        key,
+        operation: "place".to_owned(),
+        customer: 0,
+        amount_cents,
+        intended_ns: 0,
+        sent_ns: 0,
+        done_ns: 0,
+        outcome: outcome(&told).to_owned(),
+        status,
+        trouble: String::new(),
+        receipt: receipt.to_owned(),
+    }
+}
+
+/// What a customer may conclude.
+fn outcome(told: &anyhow::Result<Answer>) -> &'static str {
+    match told {
+        Ok(answer) if matches!(answer.status, 201 | 202) => "ok",
+        Ok(answer) if answer.status < 500 => "failed",
+        Ok(answer) if answer.headers.get("x-effect").is_some_and(|e| e == "none") => "failed",
+        Ok(_) => "unknown",
+        Err(error) => match error.downcast_ref::<reqwest::Error>() {
+            Some(error) if error.is_connect() => "failed",
+            _ => "unknown",
+        },
+    }
+}

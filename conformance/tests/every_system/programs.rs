@@ -1,0 +1,81 @@
+//! The programs of the systems, built from the present sources: a stale one would prove nothing.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, ensure};
+use loadgen::system::SystemSpec;
+use serde_json::Value;
+
+/// A system whose own programs are named by path; others are left to the PATH.
+pub(crate) fn system(name: &str) -> anyhow::Result<SystemSpec> {
+    let mut spec = read(name)?;
+    let folder = folder()?;
+    for process in &mut spec.processes {
+        let own = folder.join(&process.command[0]);
+        if own.is_file() {
+            process.command[0] = own.to_string_lossy().into_owned();
+        }
+    }
+    Ok(spec)
+}
+
+fn read(name: &str) -> anyhow::Result<SystemSpec> {
+    let path = root().join("systems").join(format!("{name}.toml"));
+    Ok(SystemSpec::read(&path.to_string_lossy())?)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Where the programs are, once they are up to date.
+fn folder() -> anyhow::Result<&'static Path> {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = FOLDER.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.as_deref().map_err(|text| anyhow::anyhow!("{text}"))
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("a test without a folder")?;
+    let profile = folder.file_name().context("a profile without a name")?.to_string_lossy();
+    let target = folder.parent().context("a profile without a target folder")?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["build", "--quiet", "--workspace"]);
+    cargo.args(["--profile", if profile == "debug" { "dev" } else { &profile }]);
+    cargo.arg("--target-dir").arg(target);
+    for program in needed()? {
+        cargo.args(["--bin", &program]);
+    }
+    let built = cargo.output()?;
+    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Ok(folder.to_owned())
+}
+
+/// What the systems start, as far as this workspace makes it.
+fn needed() -> anyhow::Result<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("systems"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let spec = SystemSpec::read(&path.to_string_lossy())?;
+            named.extend(spec.processes.into_iter().map(|process| process.command[0].clone()));
+        }
+    }
+    let own = own()?;
+    Ok(named.into_iter().filter(|name| own.contains(name)).collect())
+}
+
+/// The programs that this workspace makes.
+fn own() -> anyhow::Result<BTreeSet<String>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_slice(&cargo.output()?.stdout)?;
+    let packages = metadata["packages"].as_array().context("metadata without packages")?;
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array()).flatten();
+    let bins = targets.filter(|target| target["kind"][0] == "bin");
+    Ok(bins.filter_map(|bin| Some(bin["name"].as_str()?.to_owned())).collect())
+}

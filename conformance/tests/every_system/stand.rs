@@ -1,0 +1,137 @@
+//! One running system with what a test may know of it: addresses, processes, ledger, logs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use loadgen::cores::Cores;
+use loadgen::fault::set_provider;
+use loadgen::launch::{Running, Secrets};
+use loadgen::ledger::{ChargeRow, Ledger, OrdersReader, read_journal};
+use loadgen::scenario::{Latency, Provider, ProviderMode};
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use crate::programs;
+use crate::shop::Shop;
+
+const PATIENCE: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(5);
+const SECRET: &str = "TRIPTYCH_TOKEN_SECRET=";
+
+pub(crate) struct Stand {
+    pub(crate) running: Running,
+    pub(crate) operator: OrdersReader,
+    secrets: Secrets,
+    folder: TempDir,
+}
+
+impl Stand {
+    /// Starts a system on free ports, in a folder that goes away with it.
+    pub(crate) async fn start(name: &str) -> anyhow::Result<Self> {
+        let spec = programs::system(name)?;
+        let (folder, secrets) = (tempfile::tempdir()?, Secrets::new());
+        let Cores { generator, systems } = Cores::divide()?;
+        let all: BTreeSet<usize> = generator.into_iter().chain(systems).collect();
+        let all: Vec<usize> = all.into_iter().collect();
+        let cores = Cores { generator: all.clone(), systems: all };
+        let running = Running::start(&spec, folder.path(), &secrets, &cores).await?;
+        let operator = OrdersReader::new(&running.spec.audit.orders, &secrets.operator)?;
+        Ok(Self { running, operator, secrets, folder })
+    }
+
+    pub(crate) fn shop(&self) -> anyhow::Result<Shop> {
+        Shop::new(&self.running.spec.entry)
+    }
+
+    pub(crate) fn operator_token(&self) -> &str {
+        &self.secrets.operator
+    }
+
+    /// A card network of constant latency.
+    pub(crate) async fn provider(&self, ms: f64, decline_rate: f64) -> anyhow::Result<()> {
+        let latency = Latency::Constant { ms };
+        let settings =
+            Provider { latency, decline_rate, error_rate: 0.0, mode: ProviderMode::Dedupe };
+        let base = &self.running.spec.entry.provider;
+        set_provider(base, &self.secrets.control, &settings).await.map(drop)
+    }
+
+    /// Waits until this many orders exist, in whatever state.
+    pub(crate) async fn orders_reach(&self, count: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.operator.all(None).await?.len();
+            if found >= count {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{found} orders instead of {count}");
+            sleep(POLL).await;
+        }
+    }
+
+    pub(crate) fn journal(&self) -> anyhow::Result<Vec<ChargeRow>> {
+        read_journal(Path::new(&self.running.spec.audit.journal))
+    }
+
+    pub(crate) async fn ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(Ledger { orders: self.operator.all(None).await?, charges: self.journal()? })
+    }
+
+    /// Sends SIGTERM and does not wait.
+    pub(crate) fn terminate(&self, index: usize) -> anyhow::Result<()> {
+        self.running.signal(index, Signal::TERM).map(drop)
+    }
+
+    /// Waits for a process's end, which must be a good one.
+    pub(crate) async fn ends_well(&mut self, index: usize) -> anyhow::Result<()> {
+        let name = self.running.spec.processes[index].name.clone();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.running.ended(index) {
+                Some(status) if status == "exit status: 0" => return Ok(()),
+                Some(status) => bail!("{name}: {status}\n{}", self.logs()?),
+                None => ensure!(Instant::now() < deadline, "{name} does not end"),
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Everything that nobody may write down: the words that the processes were given.
+    pub(crate) fn secrets(&self) -> anyhow::Result<Vec<String>> {
+        let mut words = vec![self.secrets.operator.clone(), self.secrets.control.clone()];
+        let pids: Vec<u32> = self.running.pids.lock().unwrap().values().copied().collect();
+        for pid in pids {
+            let given = std::fs::read_to_string(format!("/proc/{pid}/environ"))?;
+            let token = given.split('\0').find_map(|entry| entry.strip_prefix(SECRET));
+            words.push(token.context("a process without a token secret")?.to_owned());
+        }
+        Ok(words)
+    }
+
+    /// All that the processes have printed.
+    pub(crate) fn logs(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(self.folder.path().join("logs"))? {
+            text.push_str(&std::fs::read_to_string(entry?.path())?);
+        }
+        Ok(text)
+    }
+
+    pub(crate) async fn stop(self) {
+        self.running.stop().await;
+    }
+}
+
+/// Waits until nobody listens there.
+pub(crate) async fn refuses(address: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).await.is_ok() {
+        ensure!(Instant::now() < deadline, "{address} still accepts connections");
+        sleep(POLL).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! The table of main findings and the sentences below it: text made from data, never fixed.
+
+use serde::Serialize;
+
+use crate::record::{Answer, Phase};
+
+use super::compare::{Comparison, Contestant, Scenario, Spread, doubt, trusted};
+use super::figures::{Figures, Time};
+use super::recovery::{self, Backlog};
+use super::summary::{verdict_word, violations};
+use super::words;
+
+/// What stands where nothing was measured.
+const NOTHING: &str = "–";
+
+/// One system under one scenario, ready to be printed.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Finding {
+    scenario: String,
+    system: String,
+    /// How many trials are used.
+    n: String,
+    /// Why no or not all trials are used; empty if all are.
+    doubts: Vec<String>,
+    /// Ok answers as a share of arrivals, before, during (or the only phase), after.
+    ok: [String; 3],
+    /// The phase that the times belong to.
+    phase: String,
+    accepted_p50: String,
+    accepted_p99: String,
+    completed_p50: String,
+    completed_p99: String,
+    lost: String,
+    double_charge: String,
+    stuck: String,
+    /// Violations of all other classes.
+    other: String,
+    verdict: String,
+    backlog: String,
+    cpu: String,
+}
+
+/// The table, in the order of the scenarios.
+pub(super) fn table(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let of = |scenario: &Scenario<'_>| -> Vec<_> {
+        scenario.contestants.iter().map(|one| finding(scenario, one)).collect()
+    };
+    comparison.scenarios.iter().flat_map(of).collect()
+}
+
+fn finding(scenario: &Scenario<'_>, one: &Contestant<'_>) -> Finding {
+    let phase = scenario.main_phase().map_or("", |phase| phase.name.as_str());
+    let ok = |name: &str| share(one, name, Figures::ok_share);
+    let time = |time: fn(&Figures) -> Option<Time>| time_of(one, phase, time);
+    let untrusted = one.trials.iter().filter(|trial| !trusted(trial));
+    Finding {
+        scenario: scenario.name.to_owned(),
+        system: one.name.to_owned(),
+        n: number(one),
+        doubts: untrusted
+            .map(|trial| format!("trial {} {}", trial.manifest.trial, doubt(trial)))
+            .collect(),
+        ok: [ok("before"), if phase == "during" { ok("during") } else { ok(phase) }, ok("after")],
+        phase: phase.to_owned(),
+        accepted_p50: time(|figures| figures.accepted.quantile(0.5)),
+        accepted_p99: time(|figures| figures.accepted.quantile(0.99)),
+        completed_p50: time(|figures| figures.completed.quantile(0.5)),
+        completed_p99: time(|figures| figures.completed.quantile(0.99)),
+        lost: found(one, "lost"),
+        double_charge: found(one, "double-charge"),
+        stuck: found(one, "stuck"),
+        other: other_violations(one),
+        verdict: verdict(one),
+        backlog: backlog(one),
+        cpu: shown(
+            one.spread(|trial| trial.manifest.cost.cpu_ms_per_completed_order),
+            words::millis,
+        ),
+    }
+}
+
+/// "3", or "2 of 3".
+fn number(one: &Contestant<'_>) -> String {
+    let (used, all) = (one.trusted().len(), one.trials.len());
+    if used == all { used.to_string() } else { format!("{used} of {all}") }
+}
+
+/// The median and, of several trials that differ, the range.
+pub(super) fn shown(spread: Option<Spread>, text: impl Fn(f64) -> String) -> String {
+    match spread {
+        None => NOTHING.to_owned(),
+        Some(Spread { median, n: 1, .. }) => text(median),
+        Some(Spread { median, lo, hi, .. }) => {
+            let [median, lo, hi] = [median, lo, hi].map(text);
+            if lo == hi { median } else { format!("{median} ({} to {hi})", without_unit(&lo, &hi)) }
+        }
+    }
+}
+
+/// `lo` without its unit if `hi` has the same.
+fn without_unit<'t>(lo: &'t str, hi: &str) -> &'t str {
+    match (lo.rsplit_once(' '), hi.rsplit_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => number,
+        _ => lo,
+    }
+}
+
+/// A share of the arrivals of a phase.
+pub(super) fn share(
+    one: &Contestant<'_>,
+    phase: &str,
+    share: impl Fn(&Figures) -> Option<f64>,
+) -> String {
+    let spread = one.spread(|trial| share(&Figures::named(trial, phase)?));
+    shown(spread, words::percent)
+}
+
+/// A time of a phase; "≥" if it is a lower bound in any trial.
+pub(super) fn time_of(
+    one: &Contestant<'_>,
+    phase: &str,
+    time: impl Fn(&Figures) -> Option<Time>,
+) -> String {
+    let times: Vec<_> = one
+        .trusted()
+        .into_iter()
+        .filter_map(|trial| time(&Figures::named(trial, phase)?))
+        .collect();
+    let bound = if times.iter().any(|time| time.at_least) { "≥ " } else { "" };
+    let spread = Spread::of(times.iter().map(|time| time.ms).collect());
+    shown(spread, |ms| {
+        if ms.is_finite() {
+            format!("{bound}{}", words::millis(ms))
+        } else {
+            "not final".to_owned()
+        }
+    })
+}
+
+/// The sum over all audited trials: a lost order is lost in an invalid trial too.
+fn found(one: &Contestant<'_>, class: &str) -> String {
+    let counts: Vec<_> = one.trials.iter().filter_map(|trial| violations(trial, class)).collect();
+    if counts.is_empty() { NOTHING.to_owned() } else { words::count(counts.iter().sum()) }
+}
+
+fn other_violations(one: &Contestant<'_>) -> String {
+    let audits: Vec<_> = one.trials.iter().filter_map(|trial| trial.audit.as_ref()).collect();
+    if audits.is_empty() {
+        return NOTHING.to_owned();
+    }
+    let named = ["lost", "double-charge", "stuck"];
+    let others = audits.iter().flat_map(|audit| &audit.violations);
+    let others = others.filter(|finding| !named.contains(&finding.class.as_str()));
+    words::count(others.map(|finding| finding.count).sum())
+}
+
+/// False beats unknown beats true; a missing audit is a doubt.
+fn verdict(one: &Contestant<'_>) -> String {
+    let answers = one.trials.iter().map(|trial| trial.audit.as_ref().map(|audit| audit.verdict));
+    let rank = |answer: &Option<Answer>| match answer {
+        Some(Answer::True) => 0,
+        None => 1,
+        Some(Answer::Unknown) => 2,
+        Some(Answer::False) => 3,
+    };
+    let worst = one.trials.iter().zip(answers).max_by_key(|(_, answer)| rank(answer));
+    worst.map_or(NOTHING, |(trial, _)| verdict_word(trial)).to_owned()
+}
+
+fn backlog(one: &Contestant<'_>) -> String {
+    let found: Vec<_> =
+        one.trusted().into_iter().filter_map(|trial| recovery::backlog(trial)).collect();
+    if found.is_empty() {
+        return NOTHING.to_owned();
+    }
+    if found.contains(&Backlog::Stayed) {
+        return "still there at the end".to_owned();
+    }
+    if found.iter().all(|backlog| *backlog == Backlog::NeverGrew) {
+        return "none grew".to_owned();
+    }
+    let seconds = found.iter().map(|backlog| match backlog {
+        Backlog::GoneAfter(seconds) => *seconds,
+        Backlog::NeverGrew | Backlog::Stayed => 0.0,
+    });
+    shown(Spread::of(seconds.collect()), |s| format!("{} s", words::digits(s)))
+}
+
+/// What happened, system by system, in words.
+pub(super) fn sentences(scenario: &Scenario<'_>) -> Vec<String> {
+    scenario.contestants.iter().map(|one| sentence(scenario, one)).collect()
+}
+
+fn sentence(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
+    let Some(phase) = scenario.main_phase() else {
+        return format!("{}: the record has no phase to report on.", one.name);
+    };
+    if let Some(mark) = one.mark() {
+        return format!("{}: no result. {mark}.", one.name);
+    }
+    let things = scenario.things();
+    let mut text = format!(
+        "{} (n = {}): of the {things} that arrived {}, {} were accepted",
+        one.name,
+        number(one),
+        when(phase),
+        share(one, &phase.name, Figures::ok_share)
+    );
+    if one.trusted().iter().any(|trial| trial.main_operation() == "place") {
+        text += &format!(
+            " and {} were paid or declined within {} s",
+            share(one, &phase.name, Figures::in_time_share),
+            words::digits(scenario.manifest().limits.objective_s)
+        );
+    }
+    if phase.name == "during" {
+        let after = share(one, "after", Figures::ok_share);
+        text += &format!("; of those after it, {after} were accepted");
+    }
+    text + ". " + &audit_sentence(one)
+}
+
+fn when(phase: &Phase) -> String {
+    match phase.name.as_str() {
+        name @ ("before" | "during" | "after") => format!("in the phase “{name}”"),
+        _ => "after the warm-up".to_owned(),
+    }
+}
+
+fn audit_sentence(one: &Contestant<'_>) -> String {
+    let audits: Vec<_> = one.trials.iter().filter_map(|trial| trial.audit.as_ref()).collect();
+    let violations = audits.iter().flat_map(|audit| &audit.violations);
+    let bad: Vec<_> = violations
+        .filter(|finding| finding.count > 0)
+        .map(|finding| format!("{} {}", words::count(finding.count), finding.class))
+        .collect();
+    let checked: u64 = audits.iter().map(|audit| audit.counts.asked).sum();
+    match (audits.is_empty(), bad.is_empty()) {
+        (true, _) => "Not audited.".to_owned(),
+        (false, true) => {
+            format!("Audit: {}, {} orders checked.", verdict(one), words::count(checked))
+        }
+        (false, false) => format!("Audit: {}: {}.", verdict(one), bad.join(", ")),
+    }
+}

@@ -1,0 +1,138 @@
+//! The report of an invented run, held against snapshots, and of broken records.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Paths, fixture, write};
+use crate::record::Manifest;
+use crate::record::read::Run;
+
+#[track_caller]
+fn invented() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fixture::write(&folder.path().join("run")).unwrap();
+    folder
+}
+
+/// The page's words: what is between tags, without styles and pictures.
+fn visible(html: &str) -> String {
+    let body = html.split_once("<body>").unwrap().1;
+    let pieces = body.split('<').filter_map(|piece| piece.split_once('>'));
+    let lines = pieces.map(|(tag, text)| {
+        let end = if matches!(tag, "/tr" | "/p" | "/li" | "/h1" | "/h2" | "/h3" | "/dd" | "/pre") {
+            "\n"
+        } else {
+            " "
+        };
+        format!("{text}{end}")
+    });
+    let text: String = lines.collect();
+    let tidy = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    tidy.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn listing(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_report_of_an_invented_run() {
+    let folder = invented();
+    let run = folder.path().join("run");
+    let Paths { summary, html, readme, charts } = write(&run).unwrap();
+    insta::assert_snapshot!("summary", fs::read_to_string(&summary).unwrap());
+    insta::assert_snapshot!("readme", fs::read_to_string(&readme).unwrap());
+    let page = fs::read_to_string(&html).unwrap();
+    insta::assert_snapshot!("html", visible(&page));
+    assert_eq!(page.matches("data:image/png;base64,").count(), charts.len());
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
+    assert!(charts.iter().all(|chart| fs::read(chart).unwrap().starts_with(b"\x89PNG")));
+    let unfinished = |name: &String| name.starts_with('.');
+    assert!(!listing(&run).iter().chain(&listing(&run.join("charts"))).any(unfinished));
+
+    let again = write(&run).unwrap();
+    assert_eq!(again.charts, charts);
+    assert_eq!(fs::read_to_string(&html).unwrap(), page);
+}
+
+#[test]
+fn a_trial_without_a_manifest_is_named() {
+    let folder = invented();
+    let run = folder.path().join("run");
+    fs::remove_file(run.join("spike/monolith/1/manifest.json")).unwrap();
+    let read = Run::read(&run).unwrap();
+    assert_eq!(read.without_manifest, [Path::new("spike/monolith/1")]);
+    assert_eq!(read.trials.len(), 14);
+}
+
+#[test]
+fn a_stopped_trial_may_end_anywhere() {
+    let folder = invented();
+    let trial = folder.path().join("run/spike/microservices-sync/1");
+    for name in ["latency.hlog", "timeline.csv"] {
+        let bytes = fs::read(trial.join(name)).unwrap();
+        fs::write(trial.join(name), &bytes[..bytes.len() - 9]).unwrap();
+    }
+    fs::remove_file(trial.join("resources.csv")).unwrap();
+    Run::read(&folder.path().join("run")).unwrap();
+}
+
+/// Breaks one file of a finished trial and returns what reading the run says about it.
+#[track_caller]
+fn complaint(name: &str, break_it: impl Fn(&str) -> String) -> String {
+    let folder = invented();
+    let run = folder.path().join("run");
+    let file = run.join("steady/monolith/1").join(name);
+    fs::write(&file, break_it(&fs::read_to_string(&file).unwrap())).unwrap();
+    let error = Run::read(&run).unwrap_err().to_string();
+    error.replace(&*run.to_string_lossy(), "RUN")
+}
+
+#[test]
+fn a_broken_file_is_named_with_line_expectation_and_remedy() {
+    let found = complaint("timeline.csv", |text| text.replacen("\n5,place,", "\n5,place,many", 1));
+    let begin = "RUN/steady/monolith/1/timeline.csv:13: expected a row of the record's table, found ";
+    assert!(found.starts_with(begin), "{found}");
+    assert!(found.contains("many"), "{found}");
+    assert!(found.ends_with("remove its trial's folder and run the report again"), "{found}");
+}
+
+#[test]
+fn a_broken_histogram_is_named_with_its_line() {
+    let spoil = |text: &str| text.replacen("Tag=place.ok.lag,3", "Tag=place.lag,3", 1);
+    let found = complaint("latency.hlog", spoil);
+    assert!(found.contains("latency.hlog:"), "{found}");
+    assert!(found.contains("the tag is \"place.lag\""), "{found}");
+}
+
+#[test]
+fn a_record_of_another_format_is_refused() {
+    let newer = |text: &str| {
+        let manifest: Manifest = serde_json::from_str(text).unwrap();
+        serde_json::to_string(&Manifest { format: 99, ..manifest }).unwrap()
+    };
+    assert_eq!(
+        complaint("manifest.json", newer),
+        "RUN/steady/monolith/1/manifest.json: expected a record of format 1, found format 99: use \
+         the revision of the report that belongs to the record"
+    );
+}
+
+#[test]
+fn a_finished_trial_lacks_no_table() {
+    let folder = invented();
+    let run = folder.path().join("run");
+    fs::remove_file(run.join("steady/monolith/1/latency.hlog")).unwrap();
+    let error = Run::read(&run).unwrap_err().to_string();
+    assert!(error.contains("latency.hlog: expected a file that every finished trial has"), "{error}");
+}
+
+#[test]
+fn an_empty_folder_is_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = write(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("expected trials as <scenario>/<system>/<trial>"), "{error}");
+}

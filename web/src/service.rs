@@ -1,0 +1,37 @@
+//! A process of the shop: routes behind a socket, until a signal.
+
+use std::io;
+use std::sync::Arc;
+
+use http_server::{Listen, ListenError, Observed, ReadyCheck, serve, shutdown_signal};
+
+use crate::{Routes, timing};
+
+/// Why a process does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system refuses.
+    #[error("cannot serve: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT; then finishes what is in flight.
+///
+/// # Errors
+/// If the address is not to be had.
+pub async fn run(
+    name: &str,
+    listen: Listen,
+    routes: Routes,
+    ready: Arc<dyn ReadyCheck>,
+) -> Result<(), ServeError> {
+    let shutdown = shutdown_signal()?;
+    let listener = listen.bind()?;
+    eprintln!("{name}: listening on {}", listener.local_addr()?);
+    let observed = Observed::new(Arc::new(routes), ready, Arc::default());
+    serve(listener, observed, timing::limits(), shutdown).await?;
+    Ok(())
+}
