@@ -22,7 +22,6 @@ use tokio::time::{Instant, timeout};
 
 const PAYLOAD_BYTES: usize = 256;
 const TOPIC: &str = "outstanding";
-const OUTSTANDING: [u32; 3] = [1, 16, 64];
 const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// Compares group commit with one commit each, over TCP.
@@ -34,6 +33,9 @@ struct Flags {
     /// Seconds of each measurement, after a quarter of it for warming up
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// How many messages are outstanding
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    outstanding: Vec<u32>,
     /// Where the broker keeps its file; a memory file system would measure nothing
     #[arg(long, default_value = ".")]
     dir: PathBuf,
@@ -75,15 +77,15 @@ async fn main() -> Result<()> {
     let mut samples = Vec::new();
     for round in 0..flags.rounds {
         let ways = if round % 2 == 0 { [Way::Group, Way::Each] } else { [Way::Each, Way::Group] };
-        for outstanding in OUTSTANDING {
+        for &outstanding in &flags.outstanding {
             for way in ways {
                 samples.push(measure(way, outstanding, &flags).await?);
             }
         }
     }
-    print_table(&samples);
+    print_table(&samples, &flags.outstanding);
     if flags.json {
-        print_json(&samples);
+        print_json(&samples, &flags.outstanding);
     }
     Ok(())
 }
@@ -228,8 +230,8 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// Group over each, within each round: both met the same machine.
-fn ratio(samples: &[Sample], outstanding: u32) -> f64 {
+/// Group over each, sorted, within each round: both met the same machine.
+fn ratios(samples: &[Sample], outstanding: u32) -> Vec<f64> {
     let of = |way| move |s: &&Sample| s.way == way && s.outstanding == outstanding;
     let group = samples.iter().filter(of(Way::Group));
     let mut ratios: Vec<f64> = group
@@ -237,21 +239,21 @@ fn ratio(samples: &[Sample], outstanding: u32) -> f64 {
         .map(|(group, each)| group.per_second / each.per_second)
         .collect();
     ratios.sort_by(f64::total_cmp);
-    median(&ratios)
+    ratios
 }
 
-fn print_table(samples: &[Sample]) {
+fn print_table(samples: &[Sample], levels: &[u32]) {
     println!(
         "| outstanding | commit | messages/s: median (lowest to highest) | messages per commit | group over each |"
     );
     println!("| ---: | --- | ---: | ---: | ---: |");
-    for outstanding in OUTSTANDING {
+    for &outstanding in levels {
         for way in [Way::Group, Way::Each] {
             let rates = rates(samples, way, outstanding);
             let (lowest, highest) = (rates[0], rates[rates.len() - 1]);
             let last = samples.iter().rfind(|s| s.way == way && s.outstanding == outstanding);
             let shared = last.map_or(0.0, |s| s.per_commit);
-            let over = ratio(samples, outstanding);
+            let over = median(&ratios(samples, outstanding));
             println!(
                 "| {outstanding} | {} | {:.0} ({lowest:.0} to {highest:.0}) | {shared:.2} | {over:.1} |",
                 way.name(),
@@ -261,15 +263,18 @@ fn print_table(samples: &[Sample]) {
     }
 }
 
-fn print_json(samples: &[Sample]) {
+fn print_json(samples: &[Sample], levels: &[u32]) {
     let mut figures = serde_json::Map::new();
-    for outstanding in OUTSTANDING {
+    for &outstanding in levels {
         for way in [Way::Group, Way::Each] {
             let median = median(&rates(samples, way, outstanding));
             figures.insert(format!("{}_{outstanding}_per_second", way.name()), median.into());
         }
         let name = format!("group_over_each_at_{outstanding}");
-        figures.insert(name, ratio(samples, outstanding).into());
+        let ratios = ratios(samples, outstanding);
+        figures.insert(format!("{name}_least"), ratios[0].into());
+        figures.insert(format!("{name}_most"), ratios[ratios.len() - 1].into());
+        figures.insert(name, median(&ratios).into());
     }
     println!("{}", serde_json::Value::Object(figures));
 }

@@ -10,7 +10,7 @@ mod response;
 mod shop;
 mod url;
 
-pub use engine::{Engine, Gauges, Pacing, Summary};
+pub use engine::{Engine, Flaw, Gauges, Pacing, Summary};
 pub use response::Response;
 pub(crate) use shop::order_body;
 pub use shop::{Customer, ShopTraffic};

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
-use crate::attack::{Gauges, Pacing, UrlTraffic};
+use crate::attack::{Flaw, Gauges, Pacing, UrlTraffic};
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::digest;
@@ -98,6 +98,7 @@ impl Attack {
             in_flight: self.in_flight,
             timeout: self.timeout.0,
             drain: self.timeout.0,
+            flaw: Flaw::None,
         };
         let gauges = Arc::new(Gauges::default());
         let hiccups = Hiccups::start()?;

@@ -33,3 +33,4 @@ pub mod doctor;
 pub mod environment;
 pub mod list;
 pub mod run;
+pub mod selftest;

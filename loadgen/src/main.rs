@@ -1,15 +1,17 @@
 //! The command line: wires what it is told to the library and turns results into exit codes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use loadgen::attack::Flaw;
 use loadgen::attack_url::Attack;
 use loadgen::config::Span;
 use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::system::SystemSpec;
-use loadgen::{doctor, list, report};
+use loadgen::{doctor, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -46,6 +48,15 @@ enum Command {
         /// Where results (and databases) will be written
         #[arg(long, default_value = "results")]
         out: PathBuf,
+    },
+    /// Test the generator itself: stalls of known truth, arrivals, pacing, its ceiling
+    Selftest {
+        /// Where temporary records are written
+        #[arg(long, default_value = "results")]
+        out: PathBuf,
+        /// Break the generator on purpose, to see that the test finds it
+        #[arg(long, value_enum, default_value_t = Broken::None, hide = true)]
+        flaw: Broken,
     },
     /// Put open-loop load on any HTTP service
     #[command(
@@ -121,6 +132,14 @@ struct AttackArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Broken {
+    None,
+    CoordinatedOmission,
+    DropUnfinished,
+    TokioTimer,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum Spacing {
     Poisson,
     Constant,
@@ -128,6 +147,7 @@ enum Spacing {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    raise_descriptor_limit();
     // One thread: the generator's core belongs to the pacer.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
@@ -141,6 +161,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Each open request holds a connection; the usual soft limit of 1024 would drop requests.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // A refusal shows itself when a connection cannot be made: that request counts as dropped.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 async fn execute(command: Command) -> anyhow::Result<ExitCode> {
@@ -161,6 +190,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Selftest { out, flaw } => examine(&out, flaw).await,
         Command::Attack(args) => attack(args).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();
@@ -168,6 +198,24 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn examine(out: &Path, flaw: Broken) -> anyhow::Result<ExitCode> {
+    let flaw = match flaw {
+        Broken::None => Flaw::None,
+        Broken::CoordinatedOmission => Flaw::CoordinatedOmission,
+        Broken::DropUnfinished => Flaw::DropUnfinished,
+        Broken::TokioTimer => Flaw::TokioTimer,
+    };
+    let folder = out.join(format!(".selftest-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let tell = |check: &selftest::Check| {
+        println!("{} {}", if check.passed { "ok  " } else { "FAIL" }, check.text);
+    };
+    let passed = selftest::examine(&folder, flaw, &tell).await;
+    let _ = std::fs::remove_dir_all(&folder);
+    Ok(if passed? { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
 }
 
 async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {

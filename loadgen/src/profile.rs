@@ -63,6 +63,12 @@ impl Profile {
         Self { pieces }
     }
 
+    /// A constant rate for a while.
+    #[must_use]
+    pub fn constant(rate: f64, length_s: f64) -> Self {
+        Self { pieces: vec![Piece { from_s: 0.0, length_s, rates: (rate, rate), before: 0.0 }] }
+    }
+
     /// The corners of the curve.
     #[must_use]
     pub fn points(&self) -> Vec<RatePoint> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
-use crate::attack::{Gauges, Pacing};
+use crate::attack::{Flaw, Gauges, Pacing};
 use crate::audit;
 use crate::cores::Cores;
 use crate::digest;
@@ -154,6 +154,7 @@ impl Trial<'_> {
             in_flight: self.scenario.limits.in_flight,
             timeout: self.scenario.limits.timeout.0,
             drain: self.scenario.drain.0,
+            flaw: Flaw::None,
         };
         let watch = Watch::start(Arc::clone(&running.pids), start)?;
         let hiccups = Hiccups::start()?;

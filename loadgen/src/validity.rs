@@ -72,7 +72,9 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     let dropped: u64 = e.manifest.requests.values().map(|r| r.dropped).sum();
     doubt(
         dropped > 0,
-        format!("{dropped} requests were dropped: more than limits.in_flight were open"),
+        format!(
+            "{dropped} requests were dropped: more than limits.in_flight were open, or no descriptor or port was left"
+        ),
     );
     for (operation, counts) in &e.manifest.requests {
         doubt(!counts.closes(), format!("the ledger of {operation} does not close: {counts:?}"));

@@ -48,7 +48,26 @@ pub struct Pacing {
     pub timeout: Duration,
     /// How long after the last arrival open requests are waited for.
     pub drain: Duration,
+    /// How the engine is broken; for the self-test alone.
+    pub flaw: Flaw,
 }
+
+/// A mistake that load generators make, to show that the self-test finds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flaw {
+    /// None: as it should be.
+    #[default]
+    None,
+    /// Sends only while few requests are open, and counts from the sending.
+    CoordinatedOmission,
+    /// Forgets what is open when the schedule ends.
+    DropUnfinished,
+    /// Waits by Tokio's timer.
+    TokioTimer,
+}
+
+/// The open requests of a coordinating generator: wrk2's connections in the experiments of others.
+const COORDINATED: u32 = 50;
 
 /// What the engine knows at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -129,7 +148,9 @@ impl<T: Traffic> Engine<T> {
         let mut handed_over_ns = 0;
         let interrupted = loop {
             let mut now = self.now_ns();
-            while let Some((intended_ns, job)) = schedule.next_if(|(at, _)| *at <= now) {
+            while !self.holds_back()
+                && let Some((intended_ns, job)) = schedule.next_if(|(at, _)| *at <= now)
+            {
                 last_ns = intended_ns;
                 self.dispatch(intended_ns, job);
                 now = self.now_ns();
@@ -140,7 +161,8 @@ impl<T: Traffic> Engine<T> {
             }
             let next_ns = schedule.peek().map(|(at, _)| *at);
             let drained_ns = last_ns + nanos(self.pacing.drain);
-            if next_ns.is_none() && (self.open == 0 || now >= drained_ns) {
+            let forgets = self.pacing.flaw == Flaw::DropUnfinished;
+            if next_ns.is_none() && (self.open == 0 || now >= drained_ns || forgets) {
                 break false;
             }
             if self.batch.len() >= BATCH || now > handed_over_ns + nanos(2 * NAP) {
@@ -160,7 +182,17 @@ impl<T: Traffic> Engine<T> {
         nanos(self.pacing.start.elapsed())
     }
 
-    fn wait(&self, wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+    fn holds_back(&self) -> bool {
+        self.pacing.flaw == Flaw::CoordinatedOmission && self.open >= COORDINATED
+    }
+
+    fn wait(&self, mut wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+        if self.pacing.flaw == Flaw::TokioTimer {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+            let wait = Duration::from_nanos(wait_ns).min(Duration::from_millis(1));
+            runtime.block_on(async { tokio::time::sleep(wait).await });
+            wait_ns = 0;
+        }
         let wait = Timespec {
             tv_sec: (wait_ns / 1_000_000_000).cast_signed(),
             tv_nsec: (wait_ns % 1_000_000_000).cast_signed(),
@@ -173,6 +205,8 @@ impl<T: Traffic> Engine<T> {
 
     fn dispatch(&mut self, intended_ns: u64, job: Job) {
         let sent_ns = self.now_ns();
+        let coordinated = self.pacing.flaw == Flaw::CoordinatedOmission;
+        let intended_ns = if coordinated { sent_ns } else { intended_ns };
         let open = Open { job, intended_ns, sent_ns };
         self.gauges.begun.fetch_add(1, Ordering::Relaxed);
         if self.open >= self.pacing.in_flight {
@@ -193,7 +227,9 @@ impl<T: Traffic> Engine<T> {
             None => match self.connect(target) {
                 Ok(index) => index,
                 Err(error) => {
-                    self.close_request(open, connect_trouble(&error), Outcome::Failed);
+                    let outcome =
+                        if is_own_limit(&error) { Outcome::Dropped } else { Outcome::Failed };
+                    self.close_request(open, connect_trouble(&error), outcome);
                     return;
                 }
             },
@@ -386,8 +422,11 @@ impl<T: Traffic> Engine<T> {
 
     fn finish(mut self, interrupted: bool) -> Summary {
         let now_ns = self.now_ns();
-        let left: Vec<Open> =
+        let mut left: Vec<Open> =
             self.connections.iter_mut().flatten().filter_map(|c| c.open.take()).collect();
+        if self.pacing.flaw == Flaw::DropUnfinished {
+            left.clear();
+        }
         for open in left {
             let judged =
                 Judged { outcome: Outcome::Unfinished, receipt: Receipt::None, readable: true };
@@ -397,6 +436,14 @@ impl<T: Traffic> Engine<T> {
         self.hand_over();
         Summary { in_flight_area_s: self.area.1, ended_ns: now_ns, interrupted }
     }
+}
+
+/// No descriptor or no local port left: the generator's fault, not the system's.
+fn is_own_limit(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 fn connect_trouble(error: &io::Error) -> Trouble {

@@ -264,11 +264,9 @@ fn average(fine: &[u8], size: (u32, u32)) -> Vec<u8> {
         for x in 0..size.0 as usize {
             for channel in 0..3 {
                 let at = y * 2 * row + x * 6 + channel;
-                let sum: u16 = [at, at + 3, at + row, at + row + 3]
-                    .iter()
-                    .map(|at| u16::from(fine[*at]))
-                    .sum();
-                pixels.push((sum / 4) as u8);
+                let upper = u16::from(fine[at]) + u16::from(fine[at + 3]);
+                let lower = u16::from(fine[at + row]) + u16::from(fine[at + row + 3]);
+                pixels.push(((upper + lower) / 4) as u8);
             }
         }
     }

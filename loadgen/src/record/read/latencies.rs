@@ -84,9 +84,9 @@ impl Merge<'_> {
         let at_s = interval.start_timestamp().as_secs_f64();
         let inside =
             |phase: &Phase| f64::from(phase.from_s) <= at_s && at_s < f64::from(phase.to_s);
-        let Some(phase) = self.phases.iter().position(inside) else { return Ok(()) };
         let tag = interval.tag().ok_or("an interval without a tag")?;
         let tag: Tag = tag.as_str().parse().map_err(|error: anyhow::Error| error.to_string())?;
+        let Some(phase) = self.phases.iter().position(inside) else { return Ok(()) };
         let compressed = base64(interval.encoded_histogram()).ok_or("a histogram not in base64")?;
         let part: Histogram<u64> = self
             .deserializer

@@ -237,9 +237,7 @@ fn cost_row(trial: &Trial) -> CostRow {
     CostRow {
         place: format!("{}/{}", trial.manifest.scenario, place(trial)),
         is_doubtful: !trusted(trial),
-        per_order: cost
-            .cpu_ms_per_completed_order
-            .map_or_else(|| "–".to_owned(), words::millis),
+        per_order: cost.cpu_ms_per_completed_order.map_or_else(|| "–".to_owned(), words::millis),
         orders: words::count(cost.completed_orders),
         system_cpu: seconds(cost.system_cpu_s),
         by_process: cost.cpu_s.iter().map(process).collect::<Vec<_>>().join(", "),

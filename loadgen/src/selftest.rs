@@ -1,0 +1,191 @@
+//! The generator tested against itself: stalls whose true percentiles are known, arrivals, pacing,
+//! and its own ceiling. A generator that fails here measures nothing.
+
+mod experiment;
+mod server;
+mod truth;
+
+use std::path::Path;
+
+use crate::attack::Flaw;
+use crate::config::Span;
+use crate::cores::Cores;
+use crate::scenario::Arrivals;
+
+use experiment::{Experiment, Observed};
+use truth::StallTruth;
+
+/// Percentiles may differ from the truth by this share, or by [`CLOSE_US`].
+const TOLERANCE: f64 = 0.05;
+/// What "at once" may take on a busy machine.
+const CLOSE_US: f64 = 5_000.0;
+/// The default bound of `limits.send_lag`.
+const LAG_P99_MAX_US: u64 = 1_000;
+/// Kolmogorov's distance that exponential gaps exceed once in a hundred times: this / √n.
+const KS_1_PERCENT: f64 = 1.63;
+/// Above this share of waiting for its core, something else is running on it.
+const RUN_QUEUE_MAX: f64 = 0.05;
+const CEILING_STEPS: [u32; 7] = [10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000];
+/// A scenario may ask for this share of the ceiling.
+pub const CEILING_SHARE: f64 = 0.6;
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Whether it is as it should be.
+    pub passed: bool,
+    /// What was examined, what was found.
+    pub text: String,
+}
+
+/// Examines the generator; `flaw` breaks it on purpose, to show that the examination can fail.
+/// Takes about half a minute; `folder` holds temporary records.
+///
+/// # Errors
+/// If an experiment cannot be run at all.
+pub async fn examine(folder: &Path, flaw: Flaw, tell: &dyn Fn(&Check)) -> anyhow::Result<bool> {
+    let cores = Cores::divide()?;
+    Cores::pin(&cores.generator)?;
+    let setting = Setting { folder, cores: &cores, flaw };
+    let mut passed = true;
+    let mut report = |checks: Vec<Check>| {
+        for check in &checks {
+            tell(check);
+            passed &= check.passed;
+        }
+    };
+    report(vec![apart(&cores)]);
+    report(setting.stall("2 s stall in mid-run", 10, (4.0, 2.0)).await?);
+    report(setting.stall("5 s stall from 1 s before the end", 5, (4.0, 5.0)).await?);
+    report(setting.poisson().await?);
+    for rate in [1_000, 5_000, 10_000] {
+        report(setting.pacing(rate).await?);
+    }
+    report(vec![setting.ceiling().await?]);
+    Ok(passed)
+}
+
+struct Setting<'a> {
+    folder: &'a Path,
+    cores: &'a Cores,
+    flaw: Flaw,
+}
+
+fn apart(cores: &Cores) -> Check {
+    let text = if cores.apart() {
+        format!("cores: generator {:?}, server {:?}", cores.generator, cores.systems)
+    } else {
+        "cores: generator and server share the only one".to_owned()
+    };
+    Check { passed: cores.apart(), text }
+}
+
+impl Setting<'_> {
+    async fn observe(&self, mut experiment: Experiment) -> anyhow::Result<Observed> {
+        experiment.flaw = self.flaw;
+        experiment.run(self.folder, self.cores).await
+    }
+
+    async fn stall(
+        &self,
+        name: &str,
+        seconds: u64,
+        stall: (f64, f64),
+    ) -> anyhow::Result<Vec<Check>> {
+        let experiment = Experiment {
+            rate: 500.0,
+            duration: Span::secs(seconds),
+            arrivals: Arrivals::Constant,
+            stall_s: Some(stall),
+            ..Experiment::default()
+        };
+        let observed = self.observe(experiment).await?;
+        let truth = StallTruth { duration_s: seconds as f64, from_s: stall.0, lasts_s: stall.1 };
+        let mut rows = Vec::new();
+        let mut right = true;
+        for (label, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
+            let (found, expected) = (observed.quantile_us(q), truth.quantile_us(q));
+            let off = (found - expected).abs();
+            right &= off <= (expected * TOLERANCE).max(CLOSE_US);
+            rows.push(format!("{label} {:.0} ({:.0})", found / 1e3, expected / 1e3));
+        }
+        let text = format!("{name}: {} ms (truth in brackets)", rows.join(", "));
+        Ok(vec![Check { passed: right, text }, ledger(name, &observed)])
+    }
+
+    async fn poisson(&self) -> anyhow::Result<Vec<Check>> {
+        let rate = 1_000.0;
+        let experiment = Experiment { rate, duration: Span::secs(5), ..Experiment::default() };
+        let observed = self.observe(experiment).await?;
+        let distance = truth::distance_from_exponential(&observed.sent_ns, rate);
+        let bound = KS_1_PERCENT / (observed.sent_ns.len().max(2) as f64 - 1.0).sqrt();
+        let text = format!(
+            "gaps between requests are exponential: Kolmogorov distance {distance:.4}, at most {bound:.4} (1 %)"
+        );
+        Ok(vec![Check { passed: distance <= bound, text }, ledger("Poisson", &observed)])
+    }
+
+    async fn pacing(&self, rate: u32) -> anyhow::Result<Vec<Check>> {
+        let experiment =
+            Experiment { rate: f64::from(rate), duration: Span::secs(3), ..Experiment::default() };
+        let observed = self.observe(experiment).await?;
+        let lag = &observed.lag_us;
+        let (p50, p99) = (lag.value_at_quantile(0.5), lag.value_at_quantile(0.99));
+        let seen = observed.arrival_lag_us();
+        let text = format!(
+            "pacing at {rate}/s: send lag p50 {p50} µs, p99 {p99} µs, max {} µs; as the server saw it p50 {:.0} µs, p99 {:.0} µs; {:.1} µs of CPU per request",
+            lag.max(),
+            truth::quantile(&seen, 0.5),
+            truth::quantile(&seen, 0.99),
+            observed.cpu_us_per_request(),
+        );
+        let mut checks = vec![
+            Check { passed: p99 <= LAG_P99_MAX_US, text },
+            ledger(&format!("{rate}/s"), &observed),
+        ];
+        if observed.run_queue_share > RUN_QUEUE_MAX {
+            checks.push(Check { passed: false, text: self.crowded(&observed) });
+        }
+        Ok(checks)
+    }
+
+    fn crowded(&self, observed: &Observed) -> String {
+        format!(
+            "cause: something else runs on core {:?}: the sending thread waited for it {:.0} % of the time",
+            self.cores.generator,
+            observed.run_queue_share * 100.0
+        )
+    }
+
+    /// The highest step that is kept with a closed ledger and a bounded lag.
+    async fn ceiling(&self) -> anyhow::Result<Check> {
+        let mut kept = 0;
+        for rate in CEILING_STEPS {
+            let experiment = Experiment {
+                rate: f64::from(rate),
+                duration: Span::secs(1),
+                ..Experiment::default()
+            };
+            let observed = self.observe(experiment).await?;
+            let late = observed.lag_us.value_at_quantile(0.99) > 10 * LAG_P99_MAX_US;
+            if late || !observed.closes() || observed.ok < observed.scheduled {
+                break;
+            }
+            kept = rate;
+        }
+        let text = format!(
+            "ceiling: {kept}/s against a null server; scenarios may ask for {:.0}/s",
+            f64::from(kept) * CEILING_SHARE
+        );
+        Ok(Check { passed: kept > 0, text })
+    }
+}
+
+fn ledger(name: &str, observed: &Observed) -> Check {
+    let passed = observed.closes() && observed.ok == observed.scheduled;
+    let text = format!(
+        "ledger ({name}): {} scheduled, {} recorded, {} ok",
+        observed.scheduled, observed.recorded, observed.ok
+    );
+    Check { passed, text }
+}

@@ -1,0 +1,142 @@
+//! A place for one test: a folder that goes away, the command's calls, and what they leave.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Far above any run of these tests, also on two cores that build something else.
+const PATIENCE: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(10);
+
+pub(crate) struct Bench {
+    folder: TempDir,
+}
+
+/// The folder of scenarios and systems, where the command is called.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn out(&self) -> PathBuf {
+        self.path("out")
+    }
+
+    /// The folder of the results that `latest` points to.
+    pub(crate) fn latest(&self) -> PathBuf {
+        self.out().join("latest")
+    }
+
+    /// Writes a file; returns its path as an argument.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A copy of the monolith's file with a change that must apply.
+    pub(crate) fn monolith(&self, from: &str, to: &str) -> String {
+        let text = std::fs::read_to_string(root().join("systems/monolith.toml")).unwrap();
+        assert!(text.contains(from), "{from} is not in the file");
+        self.file("changed.toml", &text.replace(from, to))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        build_programs();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        command.current_dir(root()).args(arguments).env("RUST_BACKTRACE", "1");
+        if matches!(arguments[0], "run" | "attack") && !arguments.contains(&"--out") {
+            command.arg("--out").arg(self.out());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true);
+        command
+    }
+
+    /// Starts the command.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// Calls the command and waits for its end.
+    pub(crate) async fn call(&self, arguments: &[&str]) -> Output {
+        end(self.start(arguments)).await
+    }
+
+    /// Nothing half-written is left, and nobody.
+    pub(crate) fn is_clean(&self) {
+        let left: Vec<_> = std::fs::read_dir(self.out()).into_iter().flatten().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+        self.is_deserted();
+    }
+
+    /// No process has this test's folder among its arguments.
+    pub(crate) fn is_deserted(&self) {
+        let mark = self.folder.path().to_str().unwrap();
+        let mut left = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            if line.contains(mark) {
+                left.push(line);
+            }
+        }
+        assert!(left.is_empty(), "still there: {left:#?}");
+    }
+}
+
+pub(crate) async fn end(child: Child) -> Output {
+    timeout(PATIENCE, child.wait_with_output()).await.expect("the command does not end").unwrap()
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        sleep(POLL).await;
+    }
+}
+
+/// It failed with this code and one line, which says all of this.
+#[track_caller]
+pub(crate) fn says(output: &Output, code: i32, parts: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // What a trial announces when there is no terminal for its progress bar.
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.ends_with(" s of load")).collect();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert_eq!(lines.len(), 1, "{stderr}");
+    assert!(lines[0].starts_with("error: "), "{stderr}");
+    for part in parts {
+        assert!(lines[0].contains(part), "{part:?} is not in: {stderr}");
+    }
+}
+
+/// The present programs beside the command: stale ones would prove nothing.
+fn build_programs() {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_loadgen")).parent().unwrap();
+        let profile = folder.file_name().unwrap().to_str().unwrap();
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["build", "--quiet", "--workspace", "--profile"]);
+        cargo.arg(if profile == "debug" { "dev" } else { profile });
+        cargo.arg("--target-dir").arg(folder.parent().unwrap());
+        cargo.args(["--bin", "provider", "--bin", "monolith", "--bin", "microservices-sync"]);
+        let built = cargo.output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    });
+}

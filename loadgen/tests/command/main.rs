@@ -1,0 +1,8 @@
+//! The command as its users meet it: what it prints, what it leaves, how it ends.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod attack;
+mod bad_input;
+mod bench;
+mod interrupted;
+mod run;

@@ -1,0 +1,130 @@
+//! A small run: a whole record, a ledger that closes, the same load for every system and seed.
+
+use std::path::{Path, PathBuf};
+
+use loadgen::history::{self, Attempt};
+use loadgen::ledger::Ledger;
+use loadgen::record::read::Run;
+use loadgen::record::{Answer, Manifest, Verdict};
+
+use crate::bench::Bench;
+
+const TINY: &str = r#"about = "A little of everything."
+start = 30
+stages = [{ duration = "3s", rate = 30 }]
+warm_up = "1s"
+drain = "20s"
+customers = 2
+mix = { place = 60, get = 36, login = 2, signup = 2 }
+provider = { latency = "constant:5ms" }
+"#;
+const FILES: [&str; 9] = [
+    "manifest.json",
+    "audit.json",
+    "history.csv.zst",
+    "orders.csv.zst",
+    "charges.csv.zst",
+    "latency.hlog",
+    "timeline.csv",
+    "resources.csv",
+    "faults.csv",
+];
+
+/// Runs the scenario with further arguments; the results are in `latest`.
+async fn run(bench: &Bench, arguments: &[&str]) {
+    let scenario = bench.file("tiny.toml", TINY);
+    let output = bench.call(&[&["run", &scenario][..], arguments].concat()).await;
+    // Two busy cores may make a trial invalid; nothing else may be wrong.
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    assert!(told.contains("report: ") && told.contains("audit true"), "{told}");
+    bench.is_deserted();
+}
+
+fn trial(bench: &Bench, system: &str) -> PathBuf {
+    bench.latest().join("tiny").join(system).join("1")
+}
+
+fn manifest(folder: &Path) -> Manifest {
+    serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).unwrap()).unwrap()
+}
+
+fn attempts(folder: &Path) -> Vec<Attempt> {
+    let mut attempts: Vec<_> = history::read(folder).unwrap().map(Result::unwrap).collect();
+    attempts.sort_by_key(|attempt| attempt.seq);
+    attempts
+}
+
+#[tokio::test]
+async fn the_record_is_whole_and_the_report_comes_from_it_alone() {
+    let bench = Bench::new();
+    run(&bench, &["-s", "monolith"]).await;
+    let folder = trial(&bench, "monolith");
+    for name in FILES {
+        assert!(folder.join(name).is_file(), "{name}");
+    }
+    assert!(!folder.join("data").exists(), "the databases are not kept");
+    let read = Run::read(&bench.latest()).unwrap();
+    assert_eq!((read.trials.len(), read.without_manifest.len()), (1, 0));
+    assert!(read.environment["command"].starts_with("loadgen run "), "{:?}", read.environment);
+
+    let report = |name: &str| std::fs::read(bench.latest().join(name)).unwrap();
+    let summary = report("summary.csv");
+    assert!(!summary.is_empty() && !report("report.html").is_empty());
+    std::fs::remove_file(bench.latest().join("summary.csv")).unwrap();
+    let again = bench.call(&["report", bench.latest().to_str().unwrap()]).await;
+    assert!(again.status.success(), "{again:?}");
+    assert_eq!(String::from_utf8(summary), String::from_utf8(report("summary.csv")));
+}
+
+#[tokio::test]
+async fn the_ledger_closes() {
+    let bench = Bench::new();
+    run(&bench, &["-s", "monolith"]).await;
+    let folder = trial(&bench, "monolith");
+    let (manifest, attempts) = (manifest(&folder), attempts(&folder));
+    let mut scheduled = 0;
+    for (operation, counts) in &manifest.requests {
+        assert!(counts.closes(), "{operation}: {counts:?}");
+        let of = attempts.iter().filter(|a| a.operation == *operation);
+        let ok = of.clone().filter(|a| a.outcome == "ok").count();
+        assert_eq!((of.count() as u64, ok as u64), (counts.scheduled, counts.ok), "{operation}");
+        scheduled += counts.scheduled;
+    }
+    assert_eq!(attempts.len() as u64, scheduled);
+    assert!(manifest.requests["place"].ok > 30, "{:?}", manifest.requests);
+
+    let verdict = std::fs::read(folder.join("audit.json")).unwrap();
+    let verdict: Verdict = serde_json::from_slice(&verdict).unwrap();
+    assert_eq!(verdict.verdict, Answer::True, "{verdict:?}");
+    let ledger = Ledger::read(&folder).unwrap();
+    let prepared = u64::from(manifest.prepared_orders);
+    assert_eq!(ledger.orders.len() as u64, manifest.requests["place"].ok + prepared);
+    assert_eq!(verdict.counts.captured_cents, verdict.counts.paid_cents);
+}
+
+/// What was asked of a system, and when.
+fn asked(bench: &Bench, system: &str) -> Vec<(u64, String, u32, i64, u64)> {
+    let attempts = attempts(&trial(bench, system)).into_iter();
+    attempts.map(|a| (a.seq, a.operation, a.customer, a.amount_cents, a.intended_ns)).collect()
+}
+
+#[tokio::test]
+async fn the_load_depends_on_the_seed_alone() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    run(&bench, &["-s", "monolith", "-s", "microservices-sync", "--seed", "5"]).await;
+    let first = manifest(&trial(&bench, "monolith"));
+    let hashes = |m: &Manifest| (m.schedule_hash.clone(), m.operations_hash.clone());
+    let second = manifest(&trial(&bench, "microservices-sync"));
+    assert_eq!(hashes(&first), hashes(&second));
+    assert_eq!(asked(&bench, "monolith"), asked(&bench, "microservices-sync"));
+
+    run(&other, &["-s", "monolith", "--seed", "5"]).await;
+    assert_eq!(hashes(&first), hashes(&manifest(&trial(&other, "monolith"))));
+    assert_eq!(asked(&bench, "monolith"), asked(&other, "monolith"));
+
+    run(&other, &["-s", "monolith", "--seed", "6"]).await;
+    let third = manifest(&trial(&other, "monolith"));
+    assert_ne!(first.schedule_hash, third.schedule_hash);
+    assert_ne!(first.operations_hash, third.operations_hash);
+}
