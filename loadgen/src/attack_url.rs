@@ -146,7 +146,8 @@ impl Attack {
         scenario.name = "attack".to_owned();
         scenario.about = format!("{} {} at {} per second", self.method, self.url, self.rate);
         scenario.start = self.rate;
-        scenario.stages = vec![Stage { duration: self.duration, rate: self.rate }];
+        scenario.stages =
+            vec![Stage { duration: self.duration, rate: self.rate, ..Stage::default() }];
         scenario.warm_up = Span::secs(0);
         scenario.mix = Mix::default();
         Ok(scenario)

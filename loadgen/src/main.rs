@@ -143,6 +143,7 @@ enum Broken {
 enum Spacing {
     Poisson,
     Constant,
+    Jitter,
 }
 
 fn main() -> ExitCode {
@@ -251,6 +252,7 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         arrivals: match args.arrivals {
             Spacing::Poisson => Arrivals::Poisson,
             Spacing::Constant => Arrivals::Constant,
+            Spacing::Jitter => Arrivals::Jitter,
         },
         seed: args.seed,
         timeout: args.timeout,

@@ -1,5 +1,7 @@
 //! A scenario: load, mix, outside world, faults and bounds; the same for every system.
 
+mod curve;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -23,9 +25,20 @@ pub struct Scenario {
     #[serde(default)]
     pub arrivals: Arrivals,
     /// Arrivals per second at the start.
+    #[serde(default)]
     pub start: f64,
     /// The rate is linear towards each stage's rate; a stage of 0 s is a jump.
+    #[serde(default)]
     pub stages: Vec<Stage>,
+    /// Instead of stages: a CSV file with the columns `second,rate`; linear between its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intensity: Option<PathBuf>,
+    /// Instead of stages: a CSV file with the column `second`, one row per arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<PathBuf>,
+    /// What the two files hold; read with the scenario.
+    #[serde(skip)]
+    pub curve: Curve,
     /// The first part, kept out of the statistics.
     #[serde(default = "default_warm_up")]
     pub warm_up: Span,
@@ -63,16 +76,36 @@ pub enum Arrivals {
     Poisson,
     /// Evenly spaced.
     Constant,
+    /// One in each even slot, at a uniformly drawn place in it.
+    Jitter,
+}
+
+/// Arrivals that come from a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Curve {
+    /// From the stages instead.
+    #[default]
+    Stages,
+    /// Corners: (second, arrivals per second).
+    Intensity(Vec<(f64, f64)>),
+    /// Instants, ns, ascending.
+    Trace(Vec<u64>),
 }
 
 /// A part of the rate curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
     /// How long; `0s` jumps.
     pub duration: Span,
-    /// Arrivals per second at its end.
+    /// Arrivals per second at its end; of a sine, its middle.
     pub rate: f64,
+    /// A sine around `rate` instead of a line towards it: how far it swings, per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amplitude: Option<f64>,
+    /// The sine's period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Span>,
 }
 
 /// The weights of the operations; only their ratios count.
@@ -285,6 +318,7 @@ impl Scenario {
         let path = locate("scenarios", name)?;
         let mut scenario: Self = config::read(&path)?;
         scenario.name = stem(&path);
+        scenario.curve = scenario.read_curve(&path)?;
         scenario.check().map_err(|text| ConfigError::new(&path, text))?;
         Ok(scenario)
     }
@@ -292,7 +326,31 @@ impl Scenario {
     /// The length of the schedule.
     #[must_use]
     pub fn duration_s(&self) -> f64 {
-        self.stages.iter().map(|s| s.duration.as_s()).sum()
+        match &self.curve {
+            Curve::Stages => self.stages.iter().map(|s| s.duration.as_s()).sum(),
+            Curve::Intensity(corners) => corners.last().map_or(0.0, |(second, _)| *second),
+            Curve::Trace(instants) => {
+                instants.last().map_or(0.0, |ns| (*ns as f64 / 1e9).floor() + 1.0)
+            }
+        }
+    }
+
+    /// Reads the file that replaces the stages; its path is relative to the scenario's.
+    fn read_curve(&self, scenario: &Path) -> Result<Curve, ConfigError> {
+        let beside = |file: &Path| scenario.parent().unwrap_or(Path::new(".")).join(file);
+        match (&self.intensity, &self.trace) {
+            (None, None) => Ok(Curve::Stages),
+            (Some(file), None) if self.stages.is_empty() => {
+                curve::intensity(&beside(file)).map(Curve::Intensity)
+            }
+            (None, Some(file)) if self.stages.is_empty() => {
+                curve::trace(&beside(file)).map(Curve::Trace)
+            }
+            _ => {
+                let text = "give one of stages, intensity and trace";
+                Err(ConfigError::new(scenario, text))
+            }
+        }
     }
 
     /// The parts that statistics are kept for.
@@ -319,11 +377,7 @@ impl Scenario {
     }
 
     fn check_load(&self) -> Result<(), String> {
-        for rate in std::iter::once(self.start).chain(self.stages.iter().map(|s| s.rate)) {
-            if !(0.0..=RATE_MAX).contains(&rate) {
-                return Err(format!("the rate {rate} is not between 0 and {RATE_MAX} per second"));
-            }
-        }
+        self.check_rates()?;
         let seconds = self.duration_s();
         if seconds < 1.0 || seconds.fract() != 0.0 {
             return Err(format!(
@@ -354,6 +408,35 @@ impl Scenario {
             return Err(
                 "limits.timeout is 0; expected a time in which an answer can come".to_owned()
             );
+        }
+        Ok(())
+    }
+
+    fn check_rates(&self) -> Result<(), String> {
+        let corners = match &self.curve {
+            Curve::Intensity(corners) => corners.as_slice(),
+            Curve::Stages | Curve::Trace(_) => &[],
+        };
+        let from_file = corners.iter().map(|(_, rate)| *rate);
+        let rates = std::iter::once(self.start).chain(self.stages.iter().map(|s| s.rate));
+        for rate in rates.chain(from_file) {
+            if !(0.0..=RATE_MAX).contains(&rate) {
+                return Err(format!("the rate {rate} is not between 0 and {RATE_MAX} per second"));
+            }
+        }
+        for stage in &self.stages {
+            match (stage.amplitude, stage.period) {
+                (None, None) => {}
+                (Some(amplitude), Some(period)) => {
+                    if !(0.0..=stage.rate).contains(&amplitude) || period.0.is_zero() {
+                        return Err(format!(
+                            "a sine around {} swings by 0 to {0} and has a period; found {amplitude} and {period}",
+                            stage.rate
+                        ));
+                    }
+                }
+                _ => return Err("a sine has both amplitude and period".to_owned()),
+            }
         }
         Ok(())
     }
@@ -494,6 +577,7 @@ mix = { place = 1 }
         check("customers = 0", Err("customers is 0"));
         check("provider = { decline_rate = 1.5 }", Err("decline_rate is 1.5"));
         check("provider = { latency = \"lognormal:80ms,20ms\" }", Err("lognormal:80ms,20ms"));
+        check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
         check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));
         check(
             "[[phase]]\nname = \"a\"\nfrom = \"6s\"\nto = \"31s\"",

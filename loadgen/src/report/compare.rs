@@ -162,15 +162,16 @@ impl<'r> Contestant<'r> {
         Some(doubt(first))
     }
 
+    /// How many of its trials are used: "3", or "2 of 3".
+    pub(super) fn number(&self) -> String {
+        let (used, all) = (self.trusted().len(), self.trials.len());
+        if used == all { used.to_string() } else { format!("{used} of {all}") }
+    }
+
     /// How many of its trials are used, and why the others are not.
     pub(super) fn sample(&self) -> String {
-        let trusted = self.trusted().len();
-        let mut text = if trusted == self.trials.len() {
-            format!("n = {trusted}")
-        } else {
-            format!("n = {trusted} of {}", self.trials.len())
-        };
-        for trial in self.trials.iter().filter(|trial| !self::trusted(trial)) {
+        let mut text = format!("n = {}", self.number());
+        for trial in self.trials.iter().filter(|trial| !trusted(trial)) {
             text += &format!("; trial {} {}", trial.manifest.trial, doubt(trial));
         }
         text

@@ -56,7 +56,7 @@ fn finding(scenario: &Scenario<'_>, one: &Contestant<'_>) -> Finding {
     Finding {
         scenario: scenario.name.to_owned(),
         system: one.name.to_owned(),
-        n: number(one),
+        n: one.number(),
         doubts: untrusted
             .map(|trial| format!("trial {} {}", trial.manifest.trial, doubt(trial)))
             .collect(),
@@ -77,12 +77,6 @@ fn finding(scenario: &Scenario<'_>, one: &Contestant<'_>) -> Finding {
             words::millis,
         ),
     }
-}
-
-/// "3", or "2 of 3".
-fn number(one: &Contestant<'_>) -> String {
-    let (used, all) = (one.trusted().len(), one.trials.len());
-    if used == all { used.to_string() } else { format!("{used} of {all}") }
 }
 
 /// The median and, of several trials that differ, the range.
@@ -168,8 +162,7 @@ fn verdict(one: &Contestant<'_>) -> String {
 }
 
 fn backlog(one: &Contestant<'_>) -> String {
-    let found: Vec<_> =
-        one.trusted().into_iter().filter_map(|trial| recovery::backlog(trial)).collect();
+    let found: Vec<_> = one.trusted().into_iter().filter_map(recovery::backlog).collect();
     if found.is_empty() {
         return NOTHING.to_owned();
     }
@@ -202,7 +195,7 @@ fn sentence(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
     let mut text = format!(
         "{} (n = {}): of the {things} that arrived {}, {} were accepted",
         one.name,
-        number(one),
+        one.number(),
         when(phase),
         share(one, &phase.name, Figures::ok_share)
     );

@@ -9,11 +9,11 @@ pub(super) const SOFT: RGBColor = RGBColor(0x5f, 0x65, 0x6d);
 /// Grid lines.
 pub(super) const GRID: RGBColor = RGBColor(0xe3, 0xe6, 0xe9);
 /// What was asked of a system, behind what it did.
-pub(super) const OFFERED: RGBColor = RGBColor(0xd9, 0xdc, 0xe0);
+pub(super) const OFFERED: RGBColor = RGBColor(0xc4, 0xcb, 0xd3);
 /// A fault or the phase named `during`.
 pub(super) const BAND: RGBColor = RGBColor(0xf3, 0xc9, 0xa5);
 /// Warm-up: outside all statistics.
-pub(super) const WARM_UP: RGBColor = RGBColor(0xec, 0xee, 0xf0);
+pub(super) const WARM_UP: RGBColor = RGBColor(0xf1, 0xf2, 0xf4);
 /// The mark of a trial that may not be believed.
 pub(super) const INVALID: RGBColor = RGBColor(0xa8, 0x00, 0x1c);
 /// The sheet.

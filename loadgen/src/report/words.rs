@@ -18,8 +18,8 @@ pub(super) fn percent(share: f64) -> String {
         p if p > 99.995 && p < 100.0 => "> 99.99 %".to_owned(),
         p if p < 0.005 && p > 0.0 => "< 0.01 %".to_owned(),
         p if p == 0.0 || p == 100.0 => format!("{p:.0} %"),
-        p if p < 1.0 || p > 99.0 => format!("{p:.2} %"),
-        p => format!("{p:.1} %"),
+        p if (1.0..=99.0).contains(&p) => format!("{p:.1} %"),
+        p => format!("{p:.2} %"),
     }
 }
 

@@ -10,7 +10,7 @@ mod client;
 mod parts;
 mod process;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -31,6 +31,9 @@ struct Flags {
     /// Seconds of each of the four measurements in a round
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Where the files are kept; a memory file system would measure nothing
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
     /// Print one line of JSON instead
     #[arg(long)]
     json: bool,
@@ -76,7 +79,7 @@ async fn main() -> Result<()> {
         Some(Part::Hop { provider }) => parts::hop(&provider).await,
         Some(Part::Rows { store }) => parts::rows(&store).await,
         None => {
-            let dir = tempfile::tempdir()?;
+            let dir = tempfile::tempdir_in(&flags.dir)?;
             let span = Duration::from_secs_f64(flags.seconds);
             let rounds = measure(dir.path(), flags.rounds, span).await?;
             if flags.json {

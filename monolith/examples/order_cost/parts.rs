@@ -15,7 +15,6 @@ use shop::{
     now_us,
 };
 use stores::Stores;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -54,7 +53,7 @@ pub(crate) async fn echo() -> Result<()> {
 
 pub(crate) async fn hop(provider: &Base) -> Result<()> {
     let network = Arc::new(RemoteProvider::new(Http::default(), provider));
-    on_command(|| {
+    on_command(move || {
         let network = Arc::clone(&network);
         async move {
             let key = Uuid::new_v4().to_string();
@@ -67,7 +66,7 @@ pub(crate) async fn hop(provider: &Base) -> Result<()> {
 
 pub(crate) async fn rows(store: &str) -> Result<()> {
     let stores = stores::open(store)?;
-    on_command(|| write(stores.clone())).await
+    on_command(move || write(stores.clone())).await
 }
 
 async fn write(stores: Stores) -> Result<()> {
@@ -104,9 +103,9 @@ where
     W: Fn() -> F + Clone + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    let mut commands = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(seconds) = commands.next_line().await? {
-        let until = Instant::now() + Duration::from_secs_f64(seconds.parse()?);
+    // It blocks the main thread, which is no worker: all work is in tasks.
+    for seconds in std::io::stdin().lines() {
+        let until = Instant::now() + Duration::from_secs_f64(seconds?.parse()?);
         let done = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         for _ in 0..OUTSTANDING {

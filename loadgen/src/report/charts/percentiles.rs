@@ -33,6 +33,9 @@ const MARKS: [(f64, &str); 7] = [
     (0.99999, "99.999 %"),
 ];
 
+/// Which times of a phase.
+type Kind = fn(&Figures) -> &Times;
+
 /// One line: a system's times in a phase, of the trials to draw.
 struct Curve {
     phase: String,
@@ -64,7 +67,7 @@ fn legend(scenario: &Scenario<'_>) -> Vec<(Sample, String)> {
         .iter()
         .map(|one| {
             let label = one.mark().map_or_else(
-                || format!("{} (n = {})", one.name, one.trusted().len()),
+                || format!("{} (n = {})", one.name, one.number()),
                 |mark| format!("{}: {mark}", one.name),
             );
             (Sample::Line(pen(one)), label)
@@ -87,9 +90,9 @@ fn pen(contestant: &Contestant<'_>) -> Pen {
 fn curves(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<Curve> {
     let solid = pen(contestant);
     let dashed = Pen { dash: solid.dash.or(Pen::dashed(solid.colour, 1.0).dash), ..solid };
-    let kinds: [(Pen, fn(&Figures) -> &Times); 2] =
+    let kinds: [(Pen, Kind); 2] =
         [(solid, |figures| &figures.accepted), (dashed, |figures| &figures.completed)];
-    let one = |phase: &str, (pen, times): (Pen, fn(&Figures) -> &Times)| {
+    let one = |phase: &str, (pen, times): (Pen, Kind)| {
         let points = |trial: &Trial| Some(points(times(&Figures::named(trial, phase)?)));
         let trials = contestant.shown().into_iter().filter_map(points).collect();
         Curve { phase: phase.to_owned(), pen, trials }

@@ -81,7 +81,10 @@ fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyho
     for part in Series::median(&of(OFFERED)).parts() {
         plot.under(canvas, &part, palette::OFFERED, 0.9)?;
     }
-    trials_and_median(canvas, plot, &of(TROUBLE), trouble())?;
+    let troubles = of(TROUBLE);
+    if troubles.iter().flat_map(Series::values).any(|value| value > 0.0) {
+        trials_and_median(canvas, plot, &troubles, trouble())?;
+    }
     trials_and_median(canvas, plot, &of(ACCEPTED), Pen::solid(colour, 3.0))?;
     trials_and_median(canvas, plot, &of(COMPLETED), Pen::dashed(palette::INK, 2.0))
 }
