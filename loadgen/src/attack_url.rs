@@ -1,7 +1,8 @@
 //! `loadgen attack URL`: open-loop load on any HTTP service, with the same engine and record.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -79,16 +80,32 @@ impl Attack {
             None => url.path().to_owned(),
         };
         let traffic = UrlTraffic::new(&self.method, &host, &path, &self.headers, &self.body);
+        let folder = new_folder(&self.out)?;
+        let attacked = self.fill(&folder, &scenario, traffic, target, interrupt).await;
+        if attacked.is_err() {
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        Ok((folder, attacked?))
+    }
+
+    async fn fill(
+        &self,
+        folder: &Path,
+        scenario: &Scenario,
+        traffic: UrlTraffic,
+        target: SocketAddr,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<Manifest> {
+        let host = crate::fault::address(&self.url)?;
         let plan = Plan {
-            profile: Profile::new(&scenario),
+            profile: Profile::new(scenario),
             arrivals: self.arrivals,
             jobs: Jobs::Same,
             seed: self.seed,
         };
         let cores = Cores::divide()?;
         Cores::pin(&cores.generator)?;
-        let folder = new_folder(&self.out)?;
-        environment::write(&folder, &environment::facts(&cores, &self.command, &folder))?;
+        environment::write(folder, &environment::facts(&cores, &self.command, folder))?;
         let trial = folder.join("attack").join(host.replace(':', "-")).join("1");
         std::fs::create_dir_all(&trial)?;
         let start = Instant::now() + LEAD;
@@ -109,7 +126,7 @@ impl Attack {
         let mut generator = Generator::default();
         hiccups.stop(&mut generator);
         let started_at_us = i64::try_from(since.as_micros())?;
-        let mut manifest = self.manifest(&scenario, &plan, &loaded, generator, started_at_us);
+        let mut manifest = self.manifest(scenario, &plan, &loaded, generator, started_at_us);
         digest::write(&trial, &manifest, &[])?;
         manifest.validity = validity::judge(&validity::Evidence {
             manifest: &manifest,
@@ -126,9 +143,9 @@ impl Attack {
             std::fs::write(trial.join(name), "")?;
         }
         write_json(&trial.join("manifest.json"), &manifest)?;
-        report::write(&folder)?;
-        point_latest(&self.out, &folder)?;
-        Ok((folder, manifest))
+        report::write(folder)?;
+        point_latest(&self.out, folder)?;
+        Ok(manifest)
     }
 
     fn scenario(&self) -> anyhow::Result<Scenario> {

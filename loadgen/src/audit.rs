@@ -33,6 +33,11 @@ const ODDITIES: [(&str, &str); 3] = [
     ("repeated", "asked of the provider again; answered with the first result"),
 ];
 
+/// The names of all classes.
+pub fn classes() -> impl Iterator<Item = &'static str> {
+    VIOLATIONS.iter().chain(&ODDITIES).map(|(class, _)| *class)
+}
+
 /// What the customer was told of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
@@ -54,18 +59,24 @@ struct Story<'a> {
 }
 
 /// Judges a record: attempts, ledger, and the keys that the preparation placed (acknowledged).
+/// `waited` says whether pending orders had all the time that the scenario grants them; if not, they
+/// are a doubt and no violation.
 #[must_use]
-pub fn judge(attempts: &[Attempt], ledger: &Ledger, prepared: &[String]) -> Verdict {
+pub fn judge(attempts: &[Attempt], ledger: &Ledger, prepared: &[String], waited: bool) -> Verdict {
     let stories = stories(attempts, ledger, prepared);
     let mut findings: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (key, story) in &stories {
-        story.judge(|class| findings.entry(class).or_default().push(key));
+        story.judge(waited, |class| findings.entry(class).or_default().push(key));
     }
     let violations = table(&VIOLATIONS, &findings);
     let counts = counts(&stories);
     let mut reasons = Vec::new();
     if counts.acknowledged == 0 {
         reasons.push("nothing was acknowledged: there is nothing to judge".to_owned());
+    }
+    if !waited && counts.pending > 0 {
+        reasons
+            .push(format!("{} orders were still pending and were not waited for", counts.pending));
     }
     let verdict = if violations.iter().any(|v| v.count > 0) {
         Answer::False
@@ -117,7 +128,8 @@ fn stories<'a>(
 }
 
 impl Story<'_> {
-    fn judge<'s>(&self, mut found: impl FnMut(&'s str)) {
+    fn judge<'s>(&self, waited: bool, mut found: impl FnMut(&'s str)) {
+        let pending = self.orders.iter().any(|o| !is_final(o));
         let paid = self.orders.iter().any(|o| o.status == "paid");
         let happened = !self.orders.is_empty() || !self.captures.is_empty();
         let mut when = |condition: bool, class| {
@@ -128,13 +140,13 @@ impl Story<'_> {
         when(self.told == Some(Told::Acknowledged) && self.orders.is_empty(), "lost");
         when(self.orders.len() > 1, "duplicated");
         when(self.captures.len() > 1, "double-charge");
-        when(!self.captures.is_empty() && !paid, "orphan-charge");
+        when(!self.captures.is_empty() && !paid && (waited || !pending), "orphan-charge");
         when(paid && self.captures.is_empty(), "paid-without-charge");
         when(self.told.is_none() && happened, "phantom");
         when(self.told == Some(Told::Failed) && happened, "failed-but-happened");
         when(self.amounts_differ(), "wrong-amount");
         when(self.receipt_differs(), "receipt-mismatch");
-        when(self.orders.iter().any(|o| !is_final(o)), "stuck");
+        when(pending && waited, "stuck");
         let unknown = self.told == Some(Told::Unknown);
         when(unknown && self.orders.iter().any(|o| is_final(o)), "recovered");
         when(unknown && !happened, "vanished");
@@ -244,7 +256,7 @@ mod tests {
     #[track_caller]
     fn check(attempts: &[Attempt], orders: &[OrderRow], charges: &[ChargeRow], expected: &[&str]) {
         let ledger = Ledger { orders: orders.to_vec(), charges: charges.to_vec() };
-        let verdict = judge(attempts, &ledger, &["p".to_owned()][..0]);
+        let verdict = judge(attempts, &ledger, &["p".to_owned()][..0], true);
         let all = verdict.violations.iter().chain(&verdict.oddities);
         let found: Vec<&str> = all.filter(|f| f.count > 0).map(|f| f.class.as_str()).collect();
         assert_eq!(found, expected);
@@ -291,11 +303,25 @@ mod tests {
 
     #[test]
     fn nothing_acknowledged_is_unknown_and_the_preparation_is_judged_too() {
-        let none = judge(&[attempt("failed", "")], &Ledger::default(), &[]);
+        let none = judge(&[attempt("failed", "")], &Ledger::default(), &[], true);
         assert_eq!(none.verdict, Answer::Unknown);
         let prepared = ["p".to_owned()];
-        let lost = judge(&[], &Ledger::default(), &prepared);
+        let lost = judge(&[], &Ledger::default(), &prepared, true);
         assert_eq!(lost.verdict, Answer::False);
         assert_eq!(lost.violations[0].examples, prepared);
+    }
+
+    #[test]
+    fn what_was_not_waited_for_is_a_doubt() {
+        let ledger = |status| Ledger {
+            orders: vec![order(status, 500)],
+            charges: vec![charge("captured", 500)],
+        };
+        let told = [attempt("ok", "pending")];
+        let doubt = judge(&told, &ledger("pending"), &[], false);
+        assert_eq!(doubt.verdict, Answer::Unknown);
+        assert!(doubt.reasons[0].contains("1 orders were still pending"), "{:?}", doubt.reasons);
+        assert_eq!(judge(&told, &ledger("paid"), &[], false).verdict, Answer::True);
+        assert_eq!(judge(&told, &ledger("declined"), &[], false).verdict, Answer::False);
     }
 }

@@ -14,14 +14,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cores::Cores;
+use crate::fault::address;
 use crate::system::{ProcessSpec, SystemSpec};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const READY_POLL: Duration = Duration::from_millis(10);
+/// A listener that does not accept leaves a connection unanswered.
+const FREE_WITHIN: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 /// A log's end, shown when a process ends by itself.
 const LOG_LINES: usize = 3;
@@ -112,6 +116,11 @@ impl Running {
     /// As [`Self::start`].
     pub async fn launch(&mut self, index: usize) -> anyhow::Result<()> {
         let spec = &self.spec.processes[index];
+        // A stranger's answers would be taken for the system's.
+        let address = address(&spec.ready)?;
+        if !is_free(&address).await {
+            bail!("the process {} cannot have {address}: the port is in use by another", spec.name);
+        }
         let child = self.spawn(spec)?;
         let pid = child.id().unwrap_or_default();
         lock(&self.pids).insert(spec.name.clone(), pid);
@@ -237,6 +246,11 @@ impl Running {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether nobody listens there.
+async fn is_free(address: &str) -> bool {
+    matches!(timeout(FREE_WITHIN, TcpStream::connect(address)).await, Ok(Err(_)))
 }
 
 /// Fills `{data}` and `{port:NAME}` in.

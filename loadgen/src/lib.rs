@@ -26,6 +26,7 @@ pub mod audit;
 pub mod digest;
 pub mod record;
 pub mod report;
+pub mod threshold;
 pub mod validity;
 // commands
 pub mod attack_url;

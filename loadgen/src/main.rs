@@ -237,7 +237,10 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         command: command_line(),
     };
     let (folder, outcome) = run.run(interruption()?).await?;
-    println!("report: {}", folder.join("report.html").display());
+    match folder {
+        Some(folder) => println!("report: {}", folder.join("report.html").display()),
+        None => eprintln!("stopped before any load; there is nothing to report"),
+    }
     Ok(exit_code(outcome))
 }
 

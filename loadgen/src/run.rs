@@ -17,7 +17,8 @@ use crate::record::{Answer, Manifest, Verdict};
 use crate::report;
 use crate::scenario::Scenario;
 use crate::system::SystemSpec;
-use crate::trial::{Finished, Trial};
+use crate::threshold::Met;
+use crate::trial::{Finished, NothingMeasured, Trial};
 
 /// What to run.
 pub struct Run {
@@ -40,7 +41,7 @@ pub struct Run {
 pub struct Outcome {
     /// A trial is not valid.
     pub invalid: bool,
-    /// An audit is false.
+    /// An audit is false, or a valid trial broke a threshold.
     pub violated: bool,
     /// It was stopped.
     pub interrupted: bool,
@@ -64,7 +65,8 @@ impl Run {
         Ok(())
     }
 
-    /// Runs everything; returns the results folder and the state of the trials.
+    /// Runs everything; returns the results folder, if there are results, and the state of the
+    /// trials.
     ///
     /// # Errors
     /// If the results cannot be written or a system cannot be started; trials that were finished
@@ -72,45 +74,54 @@ impl Run {
     pub async fn run(
         &self,
         interrupt: watch::Receiver<bool>,
-    ) -> anyhow::Result<(PathBuf, Outcome)> {
+    ) -> anyhow::Result<(Option<PathBuf>, Outcome)> {
         self.check()?;
         let folder = new_folder(&self.out)?;
-        let cores = Cores::divide()?;
-        Cores::pin(&cores.generator)?;
-        let mut facts = environment::facts(&cores, &self.command, &folder);
-        facts.insert("finished".to_owned(), "not finished".to_owned());
-        environment::write(&folder, &facts)?;
-        let result = self.trials(&folder, &cores, &facts["revision"], interrupt).await;
-        facts.insert("finished".to_owned(), environment::now());
-        facts.insert("load average at the end".to_owned(), environment::load_average());
-        environment::write(&folder, &facts)?;
-        match result {
-            Ok(outcome) => {
-                report::write(&folder)?;
-                point_latest(&self.out, &folder)?;
-                Ok((folder, outcome))
-            }
-            Err((error, 0)) => {
-                let _ = std::fs::remove_dir_all(&folder);
-                Err(error)
-            }
-            Err((error, _)) => {
-                report::write(&folder)?;
-                Err(error.context(format!("the trials before are in {}", folder.display())))
-            }
+        let mut done = 0;
+        let result = self.fill(&folder, interrupt, &mut done).await;
+        if done == 0 {
+            let _ = std::fs::remove_dir_all(&folder);
+            return Ok((None, result?));
         }
+        let kept = || format!("the finished trials are in {}", folder.display());
+        let outcome = result.with_context(kept)?;
+        Ok((Some(folder), outcome))
     }
 
-    /// On an error, how many trials were finished before.
+    /// Counts finished trials in `done`: on an error too, what is finished is reported.
+    async fn fill(
+        &self,
+        folder: &Path,
+        interrupt: watch::Receiver<bool>,
+        done: &mut usize,
+    ) -> anyhow::Result<Outcome> {
+        let cores = Cores::divide()?;
+        Cores::pin(&cores.generator)?;
+        let mut facts = environment::facts(&cores, &self.command, folder);
+        facts.insert("finished".to_owned(), "not finished".to_owned());
+        environment::write(folder, &facts)?;
+        let outcome = self.trials(folder, &cores, &facts["revision"], interrupt, done).await;
+        if *done == 0 {
+            return outcome;
+        }
+        facts.insert("finished".to_owned(), environment::now());
+        facts.insert("load average at the end".to_owned(), environment::load_average());
+        let reported = environment::write(folder, &facts).and_then(|()| report::write(folder));
+        let outcome = outcome?;
+        reported?;
+        point_latest(&self.out, folder)?;
+        Ok(outcome)
+    }
+
     async fn trials(
         &self,
         folder: &Path,
         cores: &Cores,
         revision: &str,
         interrupt: watch::Receiver<bool>,
-    ) -> Result<Outcome, (anyhow::Error, usize)> {
+        done: &mut usize,
+    ) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
-        let mut done = 0;
         for (scenario, order, number) in self.order() {
             if *interrupt.borrow() {
                 outcome.interrupted = true;
@@ -130,17 +141,26 @@ impl Run {
                 keep_data: self.keep_data,
             };
             match run_one(&trial, interrupt.clone()).await {
-                Ok(Finished { manifest, verdict }) => {
+                Ok(Finished { manifest, verdict, thresholds }) => {
                     println!("{}", line(&manifest, &verdict));
+                    for broken in thresholds.iter().filter(|t| !t.met) {
+                        println!("    BROKEN: {}", promise(broken));
+                    }
+                    let judged = manifest.validity.valid;
+                    outcome.violated |= judged && thresholds.iter().any(|t| !t.met);
                     outcome.invalid |= !manifest.validity.valid;
                     outcome.violated |= verdict.verdict == Answer::False;
                     outcome.interrupted |= manifest.validity.interrupted;
-                    done += 1;
+                    *done += 1;
                 }
                 Err(error) => {
                     let _ = std::fs::remove_dir_all(&path);
+                    if error.is::<NothingMeasured>() {
+                        outcome.interrupted = true;
+                        break;
+                    }
                     let name = format!("{} on {}, trial {number}", scenario.name, system.name);
-                    return Err((error.context(name), done));
+                    return Err(error.context(name));
                 }
             }
         }
@@ -203,6 +223,12 @@ fn line(manifest: &Manifest, verdict: &Verdict) -> String {
         manifest.cost.completed_orders,
         manifest.generator.lag_p99_us,
     )
+}
+
+fn promise(met: &Met) -> String {
+    let found = met.found.map_or("not known".to_owned(), |found| format!("{found}"));
+    let phase = if met.phase.is_empty() { "all" } else { &met.phase };
+    format!("{} ({}, {phase}): found {found}", met.expect, met.operation)
 }
 
 /// A new folder that no run has written to.

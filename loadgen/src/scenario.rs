@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError, Span};
 use crate::record::Phase;
+use crate::threshold::Threshold;
 
 /// A scenario file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,9 @@ pub struct Scenario {
     /// What is harmed, and when.
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultSpec>,
+    /// What is promised; a valid trial that breaks one makes the run exit with 4.
+    #[serde(default, rename = "threshold")]
+    pub thresholds: Vec<Threshold>,
 }
 
 /// How arrivals are spaced around the rate curve.
@@ -373,6 +377,7 @@ impl Scenario {
         self.check_load()?;
         self.check_provider()?;
         self.check_phases()?;
+        self.check_thresholds()?;
         self.faults.iter().try_for_each(|f| self.check_fault(f))
     }
 
@@ -463,6 +468,22 @@ impl Scenario {
                 ));
             }
             last = f64::from(to);
+        }
+        Ok(())
+    }
+
+    fn check_thresholds(&self) -> Result<(), String> {
+        let phases = self.phases();
+        for threshold in &self.thresholds {
+            let known = |name: &String| phases.iter().any(|p| p.name == *name);
+            if let Some(name) = threshold.phase.as_ref().filter(|name| !known(name)) {
+                let names: Vec<&str> = phases.iter().map(|p| p.name.as_str()).collect();
+                return Err(format!(
+                    "threshold {:?}: there is no phase {name:?}; there are {}",
+                    threshold.expect.to_string(),
+                    names.join(", ")
+                ));
+            }
         }
         Ok(())
     }

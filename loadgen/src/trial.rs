@@ -23,11 +23,13 @@ use crate::ledger::{Ledger, OrdersReader, read_journal};
 use crate::load::{Jobs, Load, Loaded, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
+use crate::record::read;
 use crate::record::{
     Cost, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts, ResourceRow, Verdict,
 };
 use crate::scenario::Scenario;
 use crate::system::SystemSpec;
+use crate::threshold::Met;
 use crate::validity;
 use crate::watch::{Hiccups, Watch};
 
@@ -65,7 +67,14 @@ pub struct Finished {
     pub manifest: Manifest,
     /// The audit.
     pub verdict: Verdict,
+    /// How the scenario's promises fared; none are judged of an interrupted trial.
+    pub thresholds: Vec<Met>,
 }
+
+/// Stopped before second 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the load began")]
+pub struct NothingMeasured;
 
 /// The measured part, before it is digested.
 struct Measured {
@@ -83,7 +92,8 @@ impl Trial<'_> {
     /// Runs it. `progress` is told the share of the schedule that has begun.
     ///
     /// # Errors
-    /// If the system cannot be started or prepared, or the record cannot be written.
+    /// If the system cannot be started or prepared, or the record cannot be written;
+    /// [`NothingMeasured`] if it was interrupted before the load.
     pub async fn run(
         &self,
         interrupt: watch::Receiver<bool>,
@@ -135,7 +145,7 @@ impl Trial<'_> {
         &self,
         running: &mut Running,
         secrets: &Secrets,
-        interrupt: watch::Receiver<bool>,
+        mut interrupt: watch::Receiver<bool>,
         progress: &dyn Fn(f64),
     ) -> anyhow::Result<Measured> {
         let entry = running.spec.entry.clone();
@@ -143,8 +153,10 @@ impl Trial<'_> {
         fault::set_provider(&entry.provider, &secrets.control, provider).await?;
         let orders = OrdersReader::new(&running.spec.audit.orders, &secrets.operator)?;
         let prefix = self.key_prefix();
-        let Prepared { traffic, targets } =
-            prepare::prepare(self.scenario, &entry, &prefix, self.seed(), &orders).await?;
+        let Prepared { traffic, targets } = tokio::select! {
+            prepared = prepare::prepare(self.scenario, &entry, &prefix, self.seed(), &orders) => prepared?,
+            Ok(_) = interrupt.wait_for(|stop| *stop) => return Err(NothingMeasured.into()),
+        };
 
         let start = Instant::now() + LEAD;
         let started_at_us = wall_us() + i64::try_from(LEAD.as_micros())?;
@@ -230,8 +242,9 @@ impl Trial<'_> {
         let digested = digest::write(folder, &manifest, orders)?;
         manifest.cost = self.cost(&measured.resources, digested.completed_orders);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
+        let waited = measured.drained || !measured.loaded.summary.interrupted;
         let verdict = match &measured.ledger {
-            Ok(ledger) => self.audit(ledger)?,
+            Ok(ledger) => self.audit(ledger, waited)?,
             Err(error) => audit::unreadable(format!("the ledger cannot be read: {error:#}")),
         };
         manifest.validity = validity::judge(&validity::Evidence {
@@ -248,13 +261,25 @@ impl Trial<'_> {
         write_json(&folder.join("audit.json"), &verdict)?;
         // Last: a folder without a manifest is no record.
         write_json(&folder.join("manifest.json"), &manifest)?;
-        Ok(Finished { manifest, verdict })
+        let thresholds = self.thresholds(&manifest)?;
+        Ok(Finished { manifest, verdict, thresholds })
     }
 
-    fn audit(&self, ledger: &Ledger) -> anyhow::Result<Verdict> {
+    fn thresholds(&self, manifest: &Manifest) -> anyhow::Result<Vec<Met>> {
+        if self.scenario.thresholds.is_empty() || manifest.validity.interrupted {
+            return Ok(Vec::new());
+        }
+        let record = read::Trial::read(&self.folder)?.context("the record was just written")?;
+        let met: Vec<Met> =
+            self.scenario.thresholds.iter().flat_map(|t| t.judge(&record)).collect();
+        write_json(&self.folder.join("thresholds.json"), &met)?;
+        Ok(met)
+    }
+
+    fn audit(&self, ledger: &Ledger, waited: bool) -> anyhow::Result<Verdict> {
         let attempts = history::read(&self.folder)?.collect::<anyhow::Result<Vec<_>>>()?;
         let prepared = prepare::keys(&self.key_prefix(), self.scenario.customers);
-        Ok(audit::judge(&attempts, ledger, &prepared))
+        Ok(audit::judge(&attempts, ledger, &prepared, waited))
     }
 
     fn manifest(&self, measured: &Measured, fsync: Fsync) -> Manifest {

@@ -60,7 +60,7 @@ pub(crate) async fn survive(system: &str) -> anyhow::Result<()> {
 async fn settles(stand: &Stand, attempts: &[Attempt]) -> anyhow::Result<()> {
     stand.operator.drain(REPAIR, QUIET).await?;
     let ledger = stand.ledger().await?;
-    let verdict = audit::judge(attempts, &ledger, &[]);
+    let verdict = audit::judge(attempts, &ledger, &[], true);
     let found: Vec<_> = verdict.violations.iter().filter(|finding| finding.count > 0).collect();
     let logs = stand.logs()?;
     ensure!(verdict.verdict == Verdict::True, "{found:#?}\n{:?}\n{logs}", verdict.counts);

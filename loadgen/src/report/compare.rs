@@ -126,7 +126,8 @@ impl<'r> Scenario<'r> {
         if self.is_shop() { "orders placed" } else { "requests made" }
     }
 
-    fn is_shop(&self) -> bool {
+    /// Whether orders were placed, rather than requests of any kind made.
+    pub(super) fn is_shop(&self) -> bool {
         self.contestants[0].trials[0].main_operation() == "place"
     }
 

@@ -45,7 +45,8 @@ struct Curve {
 
 /// Draws `scenario` and returns the title.
 pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!("{} {}: accepted and completed", scenario.act(), scenario.circumstance());
+    let what = if scenario.is_shop() { "accepted and completed" } else { "accepted" };
+    let title = format!("{} {}: {what}", scenario.act(), scenario.circumstance());
     let curves: Vec<_> =
         scenario.contestants.iter().flat_map(|one| curves(scenario, one)).collect();
     let sheet = Sheet {
@@ -73,8 +74,12 @@ fn legend(scenario: &Scenario<'_>) -> Vec<(Sample, String)> {
             (Sample::Line(pen(one)), label)
         })
         .collect();
-    legend.push((Sample::Line(Pen::solid(palette::SOFT, 3.0)), "accepted (ok answer)".to_owned()));
-    legend.push((Sample::Line(Pen::dashed(palette::SOFT, 3.0)), "completed (final)".to_owned()));
+    let kinds = [
+        (Pen::solid(palette::SOFT, 3.0), "accepted (ok answer)"),
+        (Pen::dashed(palette::SOFT, 3.0), "completed (final)"),
+    ];
+    let shown = if scenario.is_shop() { &kinds[..] } else { &kinds[..1] };
+    legend.extend(shown.iter().map(|(pen, label)| (Sample::Line(*pen), (*label).to_owned())));
     legend
 }
 
@@ -160,7 +165,7 @@ fn axes(canvas: &Canvas<'_>, plot: &Plot, is_first: bool) -> anyhow::Result<()> 
         canvas.line(&line, Pen::solid(palette::GRID, 1.0))?;
     }
     plot.floor(canvas, &marks)?;
-    plot.name_axes(canvas, "percentile of orders", if is_first { "time" } else { "" }, 98.0)
+    plot.name_axes(canvas, "percentile", if is_first { "time" } else { "" }, 98.0)
 }
 
 fn draw_curve(canvas: &Canvas<'_>, plot: &Plot, curve: &Curve) -> anyhow::Result<()> {

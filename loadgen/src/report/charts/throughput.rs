@@ -24,30 +24,45 @@ counted at their intended start and are in no throughput.";
 
 /// Draws `scenario` and returns the title.
 pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!(
-        "Offered, accepted and completed {} {}",
-        scenario.things(),
-        scenario.circumstance()
-    );
+    let title = format!("{} {}", title_head(scenario), scenario.circumstance());
     let mut legend = vec![
         (Sample::Block(palette::OFFERED), "offered".to_owned()),
         (Sample::Line(Pen::solid(palette::SOFT, 3.0)), "accepted".to_owned()),
-        (Sample::Line(Pen::dashed(palette::INK, 2.4)), "completed".to_owned()),
         (Sample::Line(trouble()), "failed or unknown".to_owned()),
     ];
+    if scenario.is_shop() {
+        let pen = Pen::dashed(palette::INK, 2.4);
+        legend.insert(2, (Sample::Line(pen), "completed".to_owned()));
+    }
     legend.extend(panels::shading(scenario));
     let sheet = Sheet {
         title: title.clone(),
-        subtitle: "Accepted: acknowledged with 201 or 202. Completed: paid or declined.".to_owned(),
+        subtitle: subtitle(scenario).to_owned(),
         legend,
         source: source.to_owned(),
         height: panels::sheet_height(scenario),
     };
     let axis = Axis { scale: scale(scenario), name: "per second", label: words::digits };
     sheet.save(path, |canvas, body| {
-        panels::draw(canvas, body, scenario, &axis, |plot, one| lines(canvas, plot, one))
+        panels::draw(canvas, body, scenario, &axis, |plot, one| lines(canvas, plot, scenario, one))
     })?;
     Ok(title)
+}
+
+fn title_head(scenario: &Scenario<'_>) -> &'static str {
+    if scenario.is_shop() {
+        "Offered, accepted and completed orders"
+    } else {
+        "Offered and accepted requests"
+    }
+}
+
+fn subtitle(scenario: &Scenario<'_>) -> &'static str {
+    if scenario.is_shop() {
+        "Accepted: acknowledged with 201 or 202. Completed: paid or declined."
+    } else {
+        "Accepted: answered as asked."
+    }
 }
 
 fn trouble() -> Pen {
@@ -73,7 +88,12 @@ fn series(trial: &Trial, kind: Kind) -> Series {
     Series::of(trial, |row| Some(kind(row) as f64)).per_second()
 }
 
-fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyhow::Result<()> {
+fn lines(
+    canvas: &Canvas<'_>,
+    plot: &Plot,
+    scenario: &Scenario<'_>,
+    contestant: &Contestant<'_>,
+) -> anyhow::Result<()> {
     let colour = palette::system(contestant.order);
     let of = |kind| -> Vec<_> {
         contestant.shown().into_iter().map(|trial| series(trial, kind)).collect()
@@ -86,5 +106,8 @@ fn lines(canvas: &Canvas<'_>, plot: &Plot, contestant: &Contestant<'_>) -> anyho
         trials_and_median(canvas, plot, &troubles, trouble())?;
     }
     trials_and_median(canvas, plot, &of(ACCEPTED), Pen::solid(colour, 3.0))?;
-    trials_and_median(canvas, plot, &of(COMPLETED), Pen::dashed(palette::INK, 2.0))
+    if scenario.is_shop() {
+        trials_and_median(canvas, plot, &of(COMPLETED), Pen::dashed(palette::INK, 2.0))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,326 @@
+//! Thresholds: what a scenario promises, held against a finished record.
+//!
+//! `p(99) < 200ms`, `completed p(99) < 5s`, `failed < 1%`, `goodput > 50`, `lost == 0`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::audit;
+use crate::config::Span;
+use crate::record::latency::Metric;
+use crate::record::read::{Spectrum, Trial};
+
+/// One promise of a scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// What must hold.
+    pub expect: Expectation,
+    /// Of which operation; without it, of `place` (or of the only one).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// In which phase; without it, in each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+}
+
+/// A quantity, a comparison, a bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    quantity: Quantity,
+    comparison: Comparison,
+    /// Seconds, a share, a rate or a count.
+    bound: f64,
+    text: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Quantity {
+    /// A quantile of a series of times; 1 is the maximum.
+    Time(Series, f64),
+    /// The share of arrivals that were not ok.
+    Failed,
+    /// Orders per second that were final within the objective.
+    Goodput,
+    /// How often the audit met a class.
+    Class(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Series {
+    Response,
+    Accepted,
+    Service,
+    Completed,
+    Lag,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+    Equal,
+}
+
+/// How one promise fared in one phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Met {
+    /// The promise.
+    pub expect: String,
+    /// The operation.
+    pub operation: String,
+    /// The phase; empty for the audit's classes, which belong to the whole trial.
+    pub phase: String,
+    /// What was found; `None` if it could not be known (too few samples, no audit).
+    pub found: Option<f64>,
+    /// Whether it held; what could not be known did not.
+    pub met: bool,
+}
+
+impl Comparison {
+    fn holds(self, found: f64, bound: f64) -> bool {
+        match self {
+            Self::Less => found < bound,
+            Self::AtMost => found <= bound,
+            Self::More => found > bound,
+            Self::AtLeast => found >= bound,
+            Self::Equal => (found - bound).abs() < f64::EPSILON,
+        }
+    }
+}
+
+impl FromStr for Expectation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORMS: &str =
+            "p(99) < 200ms, completed p(99) < 5s, max < 1s, failed < 1%, goodput > 50, lost == 0";
+        let wrong =
+            |why: &str| format!("the threshold {text:?}: {why}; it looks like one of {FORMS}");
+        let signs = [
+            ("<=", Comparison::AtMost),
+            (">=", Comparison::AtLeast),
+            ("==", Comparison::Equal),
+            ("<", Comparison::Less),
+            (">", Comparison::More),
+        ];
+        let found = signs.iter().find_map(|(sign, c)| Some((text.split_once(sign)?, *c)));
+        let ((left, right), comparison) = found.ok_or_else(|| wrong("it compares nothing"))?;
+        let quantity = quantity(left.trim()).ok_or_else(|| wrong("its quantity is not known"))?;
+        let right = right.trim();
+        let bound = match &quantity {
+            Quantity::Time(..) => right.parse::<Span>().map(Span::as_s).ok(),
+            Quantity::Failed => right.strip_suffix('%').map_or_else(
+                || right.parse().ok(),
+                |percent| percent.trim().parse::<f64>().ok().map(|p| p / 100.0),
+            ),
+            Quantity::Goodput | Quantity::Class(_) => right.parse().ok(),
+        };
+        let bound =
+            bound.filter(|b| b.is_finite()).ok_or_else(|| wrong("its bound is not known"))?;
+        Ok(Self { quantity, comparison, bound, text: text.trim().to_owned() })
+    }
+}
+
+fn quantity(text: &str) -> Option<Quantity> {
+    match text {
+        "failed" => return Some(Quantity::Failed),
+        "goodput" => return Some(Quantity::Goodput),
+        class if audit::classes().any(|c| c == class) => {
+            return Some(Quantity::Class(class.to_owned()));
+        }
+        _ => {}
+    }
+    let (series, stat) = text.rsplit_once(' ').unwrap_or(("response", text));
+    let series = match series.trim() {
+        "response" => Series::Response,
+        "accepted" => Series::Accepted,
+        "service" => Series::Service,
+        "completed" => Series::Completed,
+        "lag" => Series::Lag,
+        _ => return None,
+    };
+    if stat == "max" {
+        return Some(Quantity::Time(series, 1.0));
+    }
+    let percent: f64 = stat.strip_prefix("p(")?.strip_suffix(')')?.parse().ok()?;
+    (percent > 0.0 && percent < 100.0).then_some(Quantity::Time(series, percent / 100.0))
+}
+
+impl Threshold {
+    /// How this promise fared in a finished trial, phase by phase.
+    #[must_use]
+    pub fn judge(&self, trial: &Trial) -> Vec<Met> {
+        let operation = self.operation.clone().unwrap_or_else(|| trial.main_operation().to_owned());
+        if let Quantity::Class(class) = &self.expect.quantity {
+            return vec![self.met(operation, String::new(), counted(trial, class))];
+        }
+        let phases = trial.manifest.phases.iter().enumerate();
+        let wanted = phases.filter(|(_, p)| self.phase.as_ref().is_none_or(|name| *name == p.name));
+        wanted
+            .map(|(index, phase)| {
+                let found = self.expect.found(trial, index, &operation);
+                self.met(operation.clone(), phase.name.clone(), found)
+            })
+            .collect()
+    }
+
+    fn met(&self, operation: String, phase: String, found: Option<f64>) -> Met {
+        let Expectation { comparison, bound, text, .. } = &self.expect;
+        let met = found.is_some_and(|found| comparison.holds(found, *bound));
+        Met { expect: text.clone(), operation, phase, found, met }
+    }
+}
+
+fn counted(trial: &Trial, class: &str) -> Option<f64> {
+    let verdict = trial.audit.as_ref()?;
+    let all = verdict.violations.iter().chain(&verdict.oddities);
+    all.into_iter().find(|f| f.class == class).map(|f| f.count as f64)
+}
+
+impl Expectation {
+    fn found(&self, trial: &Trial, phase: usize, operation: &str) -> Option<f64> {
+        let times = |metric, wanted: fn(&str) -> bool| {
+            trial.latencies.times(phase, operation, metric, wanted)
+        };
+        let any: fn(&str) -> bool = |_| true;
+        let ok: fn(&str) -> bool = |outcome| outcome == "ok";
+        match &self.quantity {
+            Quantity::Time(series, q) => {
+                let spectrum = match series {
+                    Series::Response => times(Metric::Response, any),
+                    Series::Accepted => times(Metric::Response, ok),
+                    Series::Service => times(Metric::Service, any),
+                    Series::Completed => times(Metric::Completed, ok),
+                    Series::Lag => times(Metric::Lag, any),
+                };
+                quantile_s(&spectrum, *q)
+            }
+            Quantity::Failed => {
+                let (ok, all) = outcomes(trial, phase, operation)?;
+                (all > 0).then(|| all.saturating_sub(ok) as f64 / all as f64)
+            }
+            Quantity::Goodput => {
+                let within_us = (trial.manifest.limits.objective_s * 1e6) as u64;
+                let bounds = &trial.manifest.phases[phase];
+                let seconds = f64::from(bounds.to_s.saturating_sub(bounds.from_s).max(1));
+                Some(times(Metric::Completed, ok).count_up_to(within_us) as f64 / seconds)
+            }
+            Quantity::Class(_) => None,
+        }
+    }
+}
+
+fn quantile_s(spectrum: &Spectrum, q: f64) -> Option<f64> {
+    let us = if q >= 1.0 { spectrum.max() } else { spectrum.quantile(q) };
+    us.map(|us| us as f64 / 1e6)
+}
+
+/// Ok and all arrivals of an operation in a phase.
+fn outcomes(trial: &Trial, phase: usize, operation: &str) -> Option<(u64, u64)> {
+    let bounds = trial.manifest.phases.get(phase)?;
+    let within = |t_s: u32| (bounds.from_s..bounds.to_s).contains(&t_s);
+    let rows = trial.timeline.iter().filter(|r| r.operation == operation && within(r.t_s));
+    Some(rows.fold((0, 0), |(ok, all), row| (ok + row.ok, all + row.offered)))
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Expectation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Expectation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::{Finding, Manifest, Phase, TimelineRow, Verdict};
+
+    #[track_caller]
+    fn refused(text: &str, why: &str) {
+        let error = text.parse::<Expectation>().unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn texts() {
+        for text in [
+            "p(99) < 200ms",
+            "completed p(99.9) <= 5s",
+            "service max < 1s",
+            "failed < 1%",
+            "failed <= 0.01",
+            "goodput >= 50",
+            "lost == 0",
+            "double-charge == 0",
+        ] {
+            assert_eq!(text.parse::<Expectation>().unwrap().to_string(), text);
+        }
+        refused("p(99)", "compares nothing");
+        refused("p(100) < 1s", "quantity");
+        refused("speed < 1s", "quantity");
+        refused("p(99) < 200", "bound");
+        refused("lost == none", "bound");
+    }
+
+    fn trial() -> Trial {
+        let phase = Phase { name: "during".to_owned(), from_s: 1, to_s: 3 };
+        let row = |t_s, ok, offered| TimelineRow {
+            t_s,
+            operation: "place".to_owned(),
+            ok,
+            offered,
+            ..TimelineRow::default()
+        };
+        let lost = Finding { class: "lost".to_owned(), count: 2, ..Finding::default() };
+        Trial {
+            manifest: Manifest { phases: vec![phase], ..Manifest::default() },
+            timeline: vec![row(0, 0, 100), row(1, 10, 10), row(2, 9, 10)],
+            audit: Some(Verdict { violations: vec![lost], ..Verdict::default() }),
+            ..Trial::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, found: Option<f64>, met: bool) {
+        let expect = text.parse().unwrap();
+        let judged = Threshold { expect, operation: None, phase: None }.judge(&trial());
+        assert_eq!(judged.len(), 1);
+        assert_eq!(judged[0].met, met, "{judged:?}");
+        assert_eq!(judged[0].found.map(|f| (f * 1e6).round()), found.map(|f| (f * 1e6).round()));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_met() {
+        check("failed <= 5%", Some(0.05), true);
+        check("failed < 5%", Some(0.05), false);
+        check("lost == 0", Some(2.0), false);
+        check("lost == 2", Some(2.0), true);
+        check("duplicated == 0", None, false);
+        check("p(99) < 1h", None, false);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}") {
+            let _ = text.parse::<Expectation>();
+        }
+    }
+}
