@@ -14,6 +14,7 @@ mod control;
 mod delivering;
 mod exchange;
 mod link;
+mod offers;
 mod queue;
 mod reading;
 mod server;

@@ -100,6 +100,21 @@ impl Database {
         self.writer.run(job).await
     }
 
+    /// Runs a transaction that also returns what is to be done as soon as it is durable: the writing
+    /// thread does it, even if the caller has gone away, and drops it undone if the transaction is
+    /// rolled back. It must neither block nor panic.
+    ///
+    /// # Errors
+    /// The job's own error, or the shared commit's.
+    pub async fn write_then<T, F, A>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<(T, A)> + Send + 'static,
+        A: FnOnce() + Send + 'static,
+    {
+        self.writer.run_then(job).await
+    }
+
     /// Runs a query on a reading connection; it sees all that was durable before.
     ///
     /// # Errors

@@ -18,12 +18,19 @@ const BATCH_MAX: usize = 256;
 const WAITING_MAX: usize = 4_096;
 
 type Value = Box<dyn Any + Send>;
+type Then = Box<dyn FnOnce() + Send>;
 type Outcome = Result<Value, Error>;
-type Work = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Value> + Send>;
+type Work = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Done> + Send>;
 
 struct Job {
     work: Work,
     reply: oneshot::Sender<Outcome>,
+}
+
+/// What a job did, and what is to be done when that is durable.
+struct Done {
+    value: Value,
+    then: Option<Then>,
 }
 
 /// Counts since the start.
@@ -62,8 +69,22 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        let done = |value| Done { value: Box::new(value), then: None };
+        self.submit(Box::new(move |connection| job(connection).map(done))).await
+    }
+
+    pub(crate) async fn run_then<T, F, A>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<(T, A)> + Send + 'static,
+        A: FnOnce() + Send + 'static,
+    {
+        let done = |(value, then)| Done { value: Box::new(value), then: Some(Box::new(then)) };
+        self.submit(Box::new(move |connection| job(connection).map(done))).await
+    }
+
+    async fn submit<T: 'static>(&self, work: Work) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        let work: Work = Box::new(move |connection| job(connection).map(|v| Box::new(v) as Value));
         self.jobs.send(Job { work, reply }).await.map_err(|_| Error::Closed)?;
         let value = answer.await.map_err(|_| Error::Closed)??;
         value.downcast().map(|v| *v).map_err(|_| Error::Closed)
@@ -101,7 +122,7 @@ fn write_all(
 
 /// Runs a batch, counts it if it is committed, and only then answers its callers.
 fn write_batch(connection: &Connection, batch: &mut Vec<Job>, counters: &Counters) {
-    if let Err(error) = connection.execute_batch("begin immediate") {
+    if let Err(error) = execute(connection, "begin immediate") {
         refuse(batch.drain(..).map(|job| job.reply), &error);
         return;
     }
@@ -120,27 +141,38 @@ fn write_batch(connection: &Connection, batch: &mut Vec<Job>, counters: &Counter
             }
         }
     }
-    let ended = ended.and_then(|()| connection.execute_batch("commit"));
+    let ended = ended.and_then(|()| execute(connection, "commit"));
     if let Err(error) = ended {
         // What was not committed is undone, so that the next batch begins clean. SQLite may have
         // done that already.
-        let _ = connection.execute_batch("rollback");
+        let _ = execute(connection, "rollback");
         refuse(done.into_iter().map(|(_, reply)| reply).chain(jobs.map(|job| job.reply)), &error);
         return;
     }
     counters.commits.fetch_add(1, Ordering::Relaxed);
     counters.transactions.fetch_add(done.len() as u64, Ordering::Relaxed);
     for (outcome, reply) in done {
+        let outcome = outcome.map(|Done { value, then }| {
+            if let Some(then) = then {
+                then();
+            }
+            value
+        });
         // A caller that has gone away wants no answer.
         let _ = reply.send(outcome);
     }
 }
 
+/// Runs a statement without parameters, parsed once for the life of the connection.
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 /// The job's outcome; an outer error if the whole transaction cannot go on, because the job could
 /// not be undone alone. A full disk is such a case: SQLite then rolls back everything itself, and
 /// whatever ran next would commit on its own.
-fn in_savepoint(connection: &Connection, work: Work) -> rusqlite::Result<Outcome> {
-    connection.prepare_cached("savepoint job")?.execute([])?;
+fn in_savepoint(connection: &Connection, work: Work) -> rusqlite::Result<Result<Done, Error>> {
+    execute(connection, "savepoint job")?;
     let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)));
     if connection.is_autocommit() {
         let why = outcome.ok().and_then(Result::err);
@@ -149,9 +181,9 @@ fn in_savepoint(connection: &Connection, work: Work) -> rusqlite::Result<Outcome
         }));
     }
     if !matches!(outcome, Ok(Ok(_))) {
-        connection.prepare_cached("rollback to job")?.execute([])?;
+        execute(connection, "rollback to job")?;
     }
-    connection.prepare_cached("release job")?.execute([])?;
+    execute(connection, "release job")?;
     Ok(match outcome {
         Ok(result) => result.map_err(Error::Sqlite),
         Err(_panic) => Err(Error::Closed),

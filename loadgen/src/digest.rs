@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -21,6 +21,7 @@ use crate::ledger::OrderRow;
 use crate::record::latency::{self, Metric, Tag};
 use crate::record::{Manifest, TimelineRow};
 use crate::sample::Outcome;
+use crate::trial::write_csv;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -58,6 +59,8 @@ pub fn write(folder: &Path, manifest: &Manifest, orders: &[OrderRow]) -> anyhow:
     }
     series.write_until(u32::MAX, &mut log)?;
     drop(log);
+    // Dropped instead, it would keep to itself that the disk is full.
+    out.flush().with_context(|| format!("cannot write {}", log_path.display()))?;
     series.finish(folder)
 }
 
@@ -249,13 +252,8 @@ impl<'a> Series<'a> {
 
     fn finish(mut self, folder: &Path) -> anyhow::Result<Digested> {
         self.add_levels();
-        let path = folder.join("timeline.csv");
-        let mut table = csv::Writer::from_path(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        for row in self.rows.values() {
-            table.serialize(row)?;
-        }
-        table.flush()?;
+        let rows: Vec<_> = self.rows.values().collect();
+        write_csv(&folder.join("timeline.csv"), &rows)?;
         Ok(self.digested)
     }
 

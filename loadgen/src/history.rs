@@ -70,7 +70,15 @@ pub fn write(
     samples: &Receiver<Vec<Sample>>,
 ) -> anyhow::Result<Totals> {
     let path = folder.join(FILE);
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    record(&path, key_prefix, samples).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn record(
+    path: &Path,
+    key_prefix: &str,
+    samples: &Receiver<Vec<Sample>>,
+) -> anyhow::Result<Totals> {
+    let file = File::create(path)?;
     let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
     out.write_all(HEADER.as_bytes())?;
     let mut totals = Totals { counts: BTreeMap::new(), lag: latency::histogram()?, service_s: 0.0 };
@@ -81,7 +89,7 @@ pub fn write(
             totals.add(sample);
             write_line(&mut text, key_prefix, sample)?;
         }
-        out.write_all(&text).with_context(|| format!("cannot write {}", path.display()))?;
+        out.write_all(&text)?;
     }
     out.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
     Ok(totals)
@@ -150,12 +158,12 @@ pub(crate) fn read_table<T: serde::de::DeserializeOwned>(
 
 /// Writes a compressed CSV table.
 pub(crate) fn write_table<T: Serialize>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let cannot = || format!("cannot write {}", path.display());
+    let file = File::create(path).with_context(cannot)?;
     let mut table = csv::Writer::from_writer(zstd::Encoder::new(BufWriter::new(file), LEVEL)?);
     for row in rows {
-        table.serialize(row)?;
+        table.serialize(row).with_context(cannot)?;
     }
     let encoder = table.into_inner().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
-    encoder.finish()?.flush()?;
-    Ok(())
+    encoder.finish().and_then(|mut file| file.flush()).with_context(cannot)
 }

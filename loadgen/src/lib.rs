@@ -24,6 +24,7 @@ pub mod watch;
 // from the record
 pub mod audit;
 pub mod digest;
+pub mod export;
 pub mod record;
 pub mod report;
 pub mod threshold;

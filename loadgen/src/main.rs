@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use loadgen::attack::Flaw;
 use loadgen::attack_url::Attack;
 use loadgen::config::Span;
+use loadgen::export::{self, Exported, Format};
 use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::system::SystemSpec;
@@ -40,6 +41,17 @@ enum Command {
     Report {
         /// A folder that `run` or `attack` wrote
         folder: PathBuf,
+    },
+    /// Write a finished record in the formats of other tools
+    #[command(
+        after_help = "Examples:\n  loadgen export results/latest --format json | jq '.trials[].validity'\n  loadgen export results/latest --format openmetrics > triptych.prom\n  loadgen export results/latest --format hgrm"
+    )]
+    Export {
+        /// A folder that `run` or `attack` wrote
+        folder: PathBuf,
+        /// json and openmetrics go to the standard output; hgrm files beside each trial's record
+        #[arg(long, value_enum)]
+        format: Form,
     },
     /// List the scenarios and systems of this folder
     List,
@@ -93,6 +105,9 @@ struct RunArgs {
     /// Keep the systems' databases in the record
     #[arg(long)]
     keep_data: bool,
+    /// Print the summary as JSON (docs/summary.schema.json) and the rest on standard error
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -129,6 +144,13 @@ struct AttackArgs {
     /// The folder of all results
     #[arg(long, default_value = "results")]
     out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    Json,
+    Openmetrics,
+    Hgrm,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -181,6 +203,15 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             println!("{}", folder.join("report.html").display());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Export { folder, format } => {
+            let format = match format {
+                Form::Json => Format::Json,
+                Form::Openmetrics => Format::OpenMetrics,
+                Form::Hgrm => Format::Hgrm,
+            };
+            print_export(&folder, format)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::List => {
             print!("{}", list::text());
             Ok(ExitCode::SUCCESS)
@@ -219,6 +250,14 @@ async fn examine(out: &Path, flaw: Broken) -> anyhow::Result<ExitCode> {
     Ok(if passed? { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
 }
 
+fn print_export(folder: &Path, format: Format) -> anyhow::Result<()> {
+    match export::export(folder, format)? {
+        Exported::Text(text) => print!("{text}"),
+        Exported::Files(files) => files.iter().for_each(|file| println!("{}", file.display())),
+    }
+    Ok(())
+}
+
 async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let read = |name: &String| -> anyhow::Result<Scenario> {
         let mut scenario = Scenario::read(name)?;
@@ -234,10 +273,12 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         trials: args.trials,
         out: args.out,
         keep_data: args.keep_data,
+        quiet: args.json,
         command: command_line(),
     };
     let (folder, outcome) = run.run(interruption()?).await?;
     match folder {
+        Some(folder) if args.json => print_export(&folder, Format::Json)?,
         Some(folder) => println!("report: {}", folder.join("report.html").display()),
         None => eprintln!("stopped before any load; there is nothing to report"),
     }

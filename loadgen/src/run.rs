@@ -32,6 +32,8 @@ pub struct Run {
     pub out: PathBuf,
     /// Keep the databases.
     pub keep_data: bool,
+    /// Leaves the standard output to the JSON summary.
+    pub quiet: bool,
     /// The command line.
     pub command: Vec<String>,
 }
@@ -142,9 +144,9 @@ impl Run {
             };
             match run_one(&trial, interrupt.clone()).await {
                 Ok(Finished { manifest, verdict, thresholds }) => {
-                    println!("{}", line(&manifest, &verdict));
+                    self.tell(&line(&manifest, &verdict));
                     for broken in thresholds.iter().filter(|t| !t.met) {
-                        println!("    BROKEN: {}", promise(broken));
+                        self.tell(&format!("    BROKEN: {}", promise(broken)));
                     }
                     let judged = manifest.validity.valid;
                     outcome.violated |= judged && thresholds.iter().any(|t| !t.met);
@@ -165,6 +167,10 @@ impl Run {
             }
         }
         Ok(outcome)
+    }
+
+    fn tell(&self, line: &str) {
+        if self.quiet { eprintln!("{line}") } else { println!("{line}") }
     }
 
     /// Trials outermost, systems innermost and in a seeded random order, so that drift of the

@@ -398,13 +398,12 @@ fn wall_us() -> i64 {
 }
 
 pub(crate) fn write_csv<T: Serialize>(path: &std::path::Path, rows: &[T]) -> anyhow::Result<()> {
-    let mut table =
-        csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let cannot = || format!("cannot write {}", path.display());
+    let mut table = csv::Writer::from_path(path).with_context(cannot)?;
     for row in rows {
-        table.serialize(row)?;
+        table.serialize(row).with_context(cannot)?;
     }
-    table.flush()?;
-    Ok(())
+    table.flush().with_context(cannot)
 }
 
 pub(crate) fn write_json<T: Serialize>(path: &std::path::Path, value: &T) -> anyhow::Result<()> {

@@ -8,10 +8,12 @@ use brokers::{Backoff, Error, Topic};
 use futures_util::future::join_all;
 use shop::{Charge, Outbox};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Charges published together: they share the broker's commits.
 const BATCH: u32 = 256;
+/// How often the outbox is looked at when nobody wakes the relay.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETRY: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
 
 /// Runs for ever: publishes what the outbox holds, forgets what is durable, waits to be woken.
@@ -20,11 +22,12 @@ pub(crate) async fn run(outbox: Arc<dyn Outbox>, charges: Topic<Charge>, wake: A
     let mut failures = 0;
     loop {
         match hand_over(&*outbox, &charges).await {
-            Ok(0) => {
+            Ok(Left::Some) => failures = 0,
+            Ok(Left::Nothing) => {
                 failures = 0;
-                wake.notified().await;
+                // A request that was cut off after its order was durable has woken nobody.
+                let _ = timeout(LOOK_EVERY, wake.notified()).await;
             }
-            Ok(_) => failures = 0,
             Err(()) => {
                 failures += 1;
                 sleep(RETRY.delay(failures)).await;
@@ -33,8 +36,14 @@ pub(crate) async fn run(outbox: Arc<dyn Outbox>, charges: Topic<Charge>, wake: A
     }
 }
 
-/// How many were handed over; an error if none of a batch was.
-async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<usize, ()> {
+/// What a batch leaves in the outbox, as far as it saw. Whoever adds more wakes the relay.
+enum Left {
+    Nothing,
+    Some,
+}
+
+/// An error if none of a batch was handed over.
+async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<Left, ()> {
     let batch = outbox.unsent(BATCH).await.map_err(drop)?;
     let published = join_all(batch.iter().map(|(row, charge)| async move {
         let result: Result<(), Error> = charges.publish(&charge.key, BTreeMap::new(), charge).await;
@@ -45,9 +54,9 @@ async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<usize
     if sent.is_empty() && !batch.is_empty() {
         return Err(());
     }
-    let count = sent.len();
-    if count > 0 {
+    let all = sent.len() == batch.len() && batch.len() < BATCH as usize;
+    if !sent.is_empty() {
         outbox.sent(sent).await.map_err(drop)?;
     }
-    Ok(count)
+    Ok(if all { Left::Nothing } else { Left::Some })
 }

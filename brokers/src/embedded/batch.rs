@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Params, Result, params};
 
+use super::offers::Claimed;
 use super::reading;
 use super::topics::Topic;
 use crate::port::{error_text, micros, now_us};
@@ -108,7 +109,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The oldest ready messages of a topic, leased from now, in order; and whether more are ready.
-    pub(super) fn claim(&mut self, topic: &str, most: u32) -> Result<(Vec<Delivery>, bool)> {
+    pub(super) fn claim(&mut self, topic: &str, most: u32) -> Result<Claimed> {
         let until = self.now_us + micros(self.settings.lease);
         let mut statement = self.connection.prepare_cached(CLAIM)?;
         let lease = self.settings.lease;
@@ -126,6 +127,17 @@ impl<'a> Batch<'a> {
         let more = deliveries.len() == most as usize
             && self.connection.prepare_cached(MORE)?.exists([topic])?;
         Ok((deliveries, more))
+    }
+
+    /// Claims, undoing the claim alone if it fails: then none.
+    pub(super) fn claim_apart(&mut self, topic: &str, most: u32) -> Result<Option<Claimed>> {
+        self.execute("savepoint claim", [])?;
+        let claimed = self.claim(topic, most).ok();
+        if claimed.is_none() {
+            self.execute("rollback to claim", [])?;
+        }
+        self.execute("release claim", [])?;
+        Ok(claimed)
     }
 
     /// Gives deliveries back at once; their attempts stay counted.

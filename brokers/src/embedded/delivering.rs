@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::sync::oneshot::error::RecvError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::offers::Claimed;
 use super::queue::Queue;
 use super::topics::Topic;
 use super::window::Window;
@@ -33,8 +35,7 @@ impl Delivering {
     pub(super) async fn run(self) {
         // What was published before this one came woke nobody.
         let mut more = true;
-        while let Some(room) = self.room(more).await {
-            let Some(left) = self.deliver(room.min(CLAIM_MAX)).await else { break };
+        while let Some(left) = self.turn(more).await {
             more = left;
         }
         let held = self.window.take();
@@ -47,18 +48,35 @@ impl Delivering {
         self.topic.ready.notify_one();
     }
 
-    /// Waits until there is room and, unless more is known to be ready, until woken; in this order,
-    /// for who is woken must be able to claim. None when closed.
-    async fn room(&self, more: bool) -> Option<u32> {
-        let waiting = async {
-            let room = self.window.room().await;
-            if more {
-                return room;
-            }
-            self.topic.ready.notified().await;
-            self.window.room().await
+    /// Waits until there is room and then, unless more is known to be ready, until something is;
+    /// in this order, for who is woken must be able to claim. Sends it, and tells whether more may
+    /// be ready. None when closed.
+    async fn turn(&self, more: bool) -> Option<bool> {
+        let room = self.closed.run_until_cancelled(self.window.room()).await?.min(CLAIM_MAX);
+        if more { self.deliver(room).await } else { self.wait(room).await }
+    }
+
+    /// Offers to take what becomes ready, until it is claimed for this one or there is something
+    /// left to claim.
+    async fn wait(&self, room: u32) -> Option<bool> {
+        let (number, mut claimed) = self.topic.offers.make(room);
+        let woken = tokio::select! {
+            biased;
+            claimed = &mut claimed => return self.take(claimed).await,
+            () = self.topic.ready.notified() => Some(true),
+            () = self.closed.cancelled() => None,
         };
-        self.closed.run_until_cancelled(waiting).await
+        if !self.topic.offers.withdraw(number) {
+            // Somebody claims for this one right now. It must be held, even to be given back.
+            self.take(claimed.await).await?;
+        }
+        woken
+    }
+
+    /// Sends what was claimed for this one. If that claim failed, the next is its own.
+    async fn take(&self, claimed: Result<Claimed, RecvError>) -> Option<bool> {
+        let Ok((claimed, more)) = claimed else { return Some(true) };
+        self.send(claimed).await.then_some(more)
     }
 
     /// Claims once and sends; tells whether more is ready. None when the connection is gone.

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use group_commit::{Commit, Database};
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
 use super::batch::{Batch, MIGRATIONS, Operation, Outcome};
+use super::offers::{Claimed, Offer};
 use super::reading;
 use super::topics::{Counters, Counts, Topic, TopicDepth, Topics, count};
 use crate::port::now_us;
-use crate::{DeadLetter, Delivery, Depth, Error, Micros, Receipt, Result, Settings};
+use crate::{DeadLetter, Depth, Error, Micros, Receipt, Result, Settings};
 
 /// Changes that share one transaction, where transactions share commits too.
 const BATCH_MAX: usize = 256;
@@ -49,6 +51,8 @@ struct Shared {
     topics: Topics,
     alarm: Alarm,
     counters: Counters,
+    /// Whether a transaction that makes messages ready also claims them for who waits.
+    claims_at_once: bool,
 }
 
 impl Queue {
@@ -63,7 +67,8 @@ impl Queue {
         let batch_max = if commit == Commit::Each { 1 } else { BATCH_MAX };
         let (topics, alarm, counters) = (Topics::default(), Alarm::new(), Counters::default());
         alarm.arm(now_us());
-        let shared = Arc::new(Shared { settings, topics, alarm, counters });
+        let claims_at_once = commit == Commit::Group;
+        let shared = Arc::new(Shared { settings, topics, alarm, counters, claims_at_once });
         Ok(Self { database, batch_max, shared })
     }
 
@@ -162,11 +167,7 @@ impl Queue {
 
     /// Leases the oldest ready messages, and tells whether more are ready. They may be delivered:
     /// their attempts are durable.
-    pub(crate) async fn claim(
-        &self,
-        topic: &Arc<Topic>,
-        most: u32,
-    ) -> Result<(Vec<Delivery>, bool)> {
+    pub(crate) async fn claim(&self, topic: &Arc<Topic>, most: u32) -> Result<Claimed> {
         let topic = Arc::clone(topic);
         let (deliveries, more) = self.write(move |batch| batch.claim(&topic.name, most)).await?;
         count(&self.shared.counters.claims, deliveries.len());
@@ -177,7 +178,8 @@ impl Queue {
         self.write(move |batch| batch.release(&receipts)).await
     }
 
-    /// Runs a transaction. It wakes consumers and arms the alarm from inside the job: that happens
+    /// Runs a transaction. What it makes ready it claims for the consumers that wait; they get it
+    /// when it is durable. It wakes others and arms the alarm from inside the job: that happens
     /// even if the caller goes away, and a claim that it starts is queued behind the commit.
     async fn write<T, F>(&self, job: F) -> Result<T>
     where
@@ -188,14 +190,17 @@ impl Queue {
         let work = move |connection: &Connection| {
             let mut batch = Batch::new(connection, &shared.settings);
             let value = job(&mut batch)?;
+            let served = shared.serve(&mut batch)?;
             batch.finish()?;
-            batch.woken.iter().for_each(|topic| shared.topics.wake(topic));
             if let Some(due_us) = batch.due_us {
                 shared.alarm.arm(due_us);
             }
-            Ok(value)
+            // A taker waits until it is answered, so none is sent in vain.
+            let send =
+                move || served.into_iter().for_each(|(taker, claimed)| drop(taker.send(claimed)));
+            Ok((value, send))
         };
-        self.database.write(work).await.map_err(unavailable)
+        self.database.write_then(work).await.map_err(unavailable)
     }
 
     async fn read<T, F>(&self, job: F) -> Result<T>
@@ -204,6 +209,33 @@ impl Queue {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         self.database.read(job).await.map_err(unavailable)
+    }
+}
+
+type Served = Vec<(oneshot::Sender<Claimed>, Claimed)>;
+
+impl Shared {
+    /// Claims what became ready for those who wait, and wakes one more if that leaves some.
+    fn serve(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Served> {
+        let mut served = Vec::new();
+        let woken = std::mem::take(&mut batch.woken);
+        for topic in woken.iter().filter_map(|name| self.topics.met(name)) {
+            let mut left = true;
+            while left
+                && self.claims_at_once
+                && let Some(Offer { most, taker, .. }) = topic.offers.take()
+            {
+                // If it fails, the taker is told by being dropped, and meets the error itself.
+                let Some(claimed) = batch.claim_apart(&topic.name, most)? else { break };
+                count(&self.counters.claims, claimed.0.len());
+                left = claimed.1;
+                served.push((taker, claimed));
+            }
+            if left {
+                topic.ready.notify_one();
+            }
+        }
+        Ok(served)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::offers::Offers;
 use crate::port::check_topic;
 use crate::{Depth, Error, Result};
 
@@ -15,6 +16,8 @@ const TOPICS_MAX: usize = 1_024;
 /// A topic by name.
 pub(crate) struct Topic {
     pub(crate) name: String,
+    /// Who is claimed for at once.
+    pub(super) offers: Offers,
     /// One permit while ready messages may be there: who takes it claims, and passes it on if the
     /// claim left some.
     pub(crate) ready: Notify,
@@ -35,16 +38,15 @@ impl Topics {
         if known.len() >= TOPICS_MAX {
             return Err(Error::Invalid(format!("more than {TOPICS_MAX} topics")));
         }
-        let topic = Arc::new(Topic { name: name.to_owned(), ready: Notify::new() });
-        known.insert(name.to_owned(), Arc::clone(&topic));
+        let (name, offers, ready) = (name.to_owned(), Offers::default(), Notify::new());
+        let topic = Arc::new(Topic { name, offers, ready });
+        known.insert(topic.name.clone(), Arc::clone(&topic));
         Ok(topic)
     }
 
-    /// Says that messages became ready.
-    pub(crate) fn wake(&self, name: &str) {
-        if let Some(topic) = self.known().get(name) {
-            topic.ready.notify_one();
-        }
+    /// A topic that somebody has asked for before.
+    pub(super) fn met(&self, name: &str) -> Option<Arc<Topic>> {
+        self.known().get(name).cloned()
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Topic>>> {

@@ -415,8 +415,10 @@ impl<T: Traffic> Engine<T> {
     fn hand_over(&mut self) {
         if !self.batch.is_empty() {
             let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-            // A recorder that has gone away has said why.
-            let _ = self.samples.send(full);
+            // A recorder that has gone away has said why; nobody would see the rest of the load.
+            if self.samples.send(full).is_err() {
+                self.gauges.stop.store(true, Ordering::Relaxed);
+            }
         }
     }
 

@@ -158,7 +158,6 @@ async fn a_broken_record_is_named_and_its_report_stays() {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&whole[..whole.len() / 2], b"\xff{\x00"].concat()).unwrap();
         let output = attacked.bench.call(&["report", latest.to_str().unwrap()]).await;
-        println!("{name}: {output:?}");
         says(&output, 1, &[name]);
         assert!(before == (report("report.html"), report("summary.csv")), "half a report");
         std::fs::write(&path, whole).unwrap();

@@ -73,7 +73,6 @@ async fn sigterm_writes_what_was_measured() {
 
 #[tokio::test]
 async fn a_fault_that_is_under_way_is_healed() {
-    // The provider is paused long before there would be 50 charges a second time.
     let fault = "[[fault]]\nat = \"2s\"\nfor = \"200s\"\nharm = \"payments\"\nkind = \"pause\"\n";
     check(Signal::INT, &format!("{LONG}{fault}")).await;
 }

@@ -10,8 +10,8 @@ use loadgen::record::{Answer, Manifest, Verdict};
 use crate::bench::Bench;
 
 const TINY: &str = r#"about = "A little of everything."
-start = 30
-stages = [{ duration = "3s", rate = 30 }]
+start = 40
+stages = [{ duration = "2s", rate = 40 }]
 warm_up = "1s"
 drain = "20s"
 customers = 2

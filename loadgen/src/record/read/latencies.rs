@@ -24,6 +24,7 @@ impl Latencies {
     /// Reads the log and keeps what lies in `phases`; a partial one may end within a line or lack.
     pub(super) fn read(path: &Path, phases: &[Phase], partial: bool) -> Result<Self, Broken> {
         let Some(bytes) = table::bytes(path)? else { return table::absent(path, partial) };
+        table::ends(path, &bytes, partial)?;
         let mut merge =
             Merge { phases, merged: BTreeMap::new(), deserializer: Deserializer::new() };
         let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').zip(1..).peekable();

@@ -24,6 +24,12 @@ impl Spectrum {
         Self { count: bins.iter().map(|bin| bin.1).sum(), bins }
     }
 
+    /// Values in µs with their counts, ascending.
+    #[must_use]
+    pub fn bins(&self) -> &[(u64, u64)] {
+        &self.bins
+    }
+
     /// How many samples.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -20,6 +20,7 @@ pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Broken
 /// The rows of the CSV file; none if it does not exist and may be absent.
 pub(super) fn rows<T: DeserializeOwned>(path: &Path, may_lack: bool) -> Result<Vec<T>, Broken> {
     let Some(bytes) = bytes(path)? else { return absent(path, may_lack) };
+    ends(path, &bytes, may_lack)?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let mut rows = Vec::new();
     for row in reader.deserialize() {
@@ -43,6 +44,14 @@ pub(super) fn bytes(path: &Path) -> Result<Option<Vec<u8>>, Broken> {
             Err(broken.remedy("check the file's permissions"))
         }
     }
+}
+
+/// A file of lines that a full disk or a copy cut off is not whole: a cut header hides all rows.
+pub(super) fn ends(path: &Path, bytes: &[u8], may_lack: bool) -> Result<(), Broken> {
+    if may_lack || bytes.is_empty() || bytes.ends_with(b"\n") {
+        return Ok(());
+    }
+    Err(Broken::at(path).expected("a line end at its end").found("a file that was cut off"))
 }
 
 /// No contents for a file that may be absent, an error for one that may not.

@@ -1,0 +1,269 @@
+//! The JSON summary; docs/summary.schema.json describes it, and a test holds the two together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::latency::Metric;
+use crate::record::read::{Run, Spectrum, Trial};
+use crate::record::{Answer, RequestCounts, Validity};
+use crate::threshold::Met;
+
+/// The number that changes when a reader of the old form would misread the new one.
+const FORMAT: u32 = 1;
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// 1.
+    pub format: u32,
+    /// The results folder's name.
+    pub run: String,
+    /// The machine and the command.
+    pub environment: BTreeMap<String, String>,
+    /// Its trials.
+    pub trials: Vec<TrialSummary>,
+}
+
+/// One trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialSummary {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The system's name.
+    pub system: String,
+    /// The repetition, from 1.
+    pub trial: u32,
+    /// The seed.
+    pub seed: u64,
+    /// SHA-256 of the intended instants.
+    pub schedule_hash: String,
+    /// SHA-256 of the operations.
+    pub operations_hash: String,
+    /// Whether it may be believed, and why not.
+    pub validity: Validity,
+    /// true, false or unknown; `None` if there is no audit.
+    pub audit: Option<Answer>,
+    /// Violations by class.
+    pub violations: BTreeMap<String, u64>,
+    /// System CPU per completed order, ms.
+    pub cpu_ms_per_completed_order: Option<f64>,
+    /// Send lag, 99th percentile, µs.
+    pub send_lag_p99_us: u64,
+    /// The ledger of requests, by operation.
+    pub requests: BTreeMap<String, RequestCounts>,
+    /// Times by phase and operation.
+    pub phases: Vec<PhaseSummary>,
+    /// How the scenario's promises fared.
+    pub thresholds: Vec<Met>,
+}
+
+/// The times of one operation in one phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSummary {
+    /// before, during, after; or steady.
+    pub phase: String,
+    /// place, get, …
+    pub operation: String,
+    /// All outcomes: what customers felt.
+    pub response: Times,
+    /// Ok answers.
+    pub accepted: Times,
+    /// Done minus sent, all outcomes.
+    pub service: Times,
+    /// Final state, of acknowledged orders.
+    pub completed: Times,
+}
+
+/// Percentiles, ms; absent where the sample is too small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// How many.
+    pub count: u64,
+    /// Median.
+    pub p50_ms: Option<f64>,
+    /// 90th percentile.
+    pub p90_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+    /// 99.9th percentile.
+    pub p999_ms: Option<f64>,
+    /// The largest.
+    pub max_ms: Option<f64>,
+}
+
+/// Summarises a run that was read from `path`.
+///
+/// # Errors
+/// If a trial's thresholds do not parse.
+pub fn summarise(run: &Run, path: &Path) -> anyhow::Result<Summary> {
+    let trials = run.trials.iter().map(|trial| of_trial(trial, path)).collect::<Result<_, _>>()?;
+    Ok(Summary {
+        format: FORMAT,
+        run: run.name.clone(),
+        environment: run.environment.clone(),
+        trials,
+    })
+}
+
+fn of_trial(trial: &Trial, path: &Path) -> anyhow::Result<TrialSummary> {
+    let m = &trial.manifest;
+    let violations = trial.audit.iter().flat_map(|a| &a.violations);
+    let operations = m.requests.keys();
+    let phases = m.phases.iter().enumerate();
+    let cells = phases.flat_map(|(index, phase)| {
+        operations.clone().map(move |operation| (index, phase.name.clone(), operation.clone()))
+    });
+    Ok(TrialSummary {
+        scenario: m.scenario.clone(),
+        system: m.system.clone(),
+        trial: m.trial,
+        seed: m.seed,
+        schedule_hash: m.schedule_hash.clone(),
+        operations_hash: m.operations_hash.clone(),
+        validity: m.validity.clone(),
+        audit: trial.audit.as_ref().map(|a| a.verdict),
+        violations: violations.map(|f| (f.class.clone(), f.count)).collect(),
+        cpu_ms_per_completed_order: m.cost.cpu_ms_per_completed_order,
+        send_lag_p99_us: m.generator.lag_p99_us,
+        requests: m.requests.clone(),
+        phases: cells
+            .map(|(index, phase, operation)| cell(trial, index, phase, operation))
+            .collect(),
+        thresholds: thresholds(&path.join(&trial.folder))?,
+    })
+}
+
+fn cell(trial: &Trial, index: usize, phase: String, operation: String) -> PhaseSummary {
+    let times = |metric, wanted: fn(&str) -> bool| {
+        Times::of(&trial.latencies.times(index, &operation, metric, wanted))
+    };
+    PhaseSummary {
+        response: times(Metric::Response, |_| true),
+        accepted: times(Metric::Response, |outcome| outcome == "ok"),
+        service: times(Metric::Service, |_| true),
+        completed: times(Metric::Completed, |outcome| outcome == "ok"),
+        phase,
+        operation,
+    }
+}
+
+/// The promises that were judged when the trial ended; none if the scenario made none.
+fn thresholds(folder: &Path) -> anyhow::Result<Vec<Met>> {
+    match std::fs::read_to_string(folder.join("thresholds.json")) {
+        Ok(text) => Ok(serde_json::from_str(&text)?),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+impl Times {
+    fn of(spectrum: &Spectrum) -> Self {
+        let ms = |us: Option<u64>| us.map(|us| us as f64 / 1e3);
+        Self {
+            count: spectrum.count(),
+            p50_ms: ms(spectrum.quantile(0.5)),
+            p90_ms: ms(spectrum.quantile(0.9)),
+            p99_ms: ms(spectrum.quantile(0.99)),
+            p999_ms: ms(spectrum.quantile(0.999)),
+            max_ms: ms(spectrum.max()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const SCHEMA: &str = include_str!("../../../docs/summary.schema.json");
+
+    fn summary() -> Summary {
+        let times = Times { count: 1, p50_ms: Some(1.5), ..Times::default() };
+        let phase = PhaseSummary {
+            phase: "steady".to_owned(),
+            operation: "place".to_owned(),
+            response: times,
+            accepted: times,
+            service: times,
+            completed: times,
+        };
+        let met = Met {
+            expect: "lost == 0".to_owned(),
+            operation: "place".to_owned(),
+            phase: String::new(),
+            found: Some(0.0),
+            met: true,
+        };
+        let trial = TrialSummary {
+            scenario: "s".to_owned(),
+            system: "m".to_owned(),
+            trial: 1,
+            seed: 1,
+            schedule_hash: "a".to_owned(),
+            operations_hash: "b".to_owned(),
+            validity: Validity { valid: true, interrupted: false, reasons: Vec::new() },
+            audit: Some(Answer::True),
+            violations: [("lost".to_owned(), 0)].into(),
+            cpu_ms_per_completed_order: None,
+            send_lag_p99_us: 7,
+            requests: [("place".to_owned(), RequestCounts::default())].into(),
+            phases: vec![phase],
+            thresholds: vec![met],
+        };
+        let environment = [("host".to_owned(), "h".to_owned())].into();
+        Summary { format: FORMAT, run: "r".to_owned(), environment, trials: vec![trial] }
+    }
+
+    /// The part of JSON Schema that ours uses.
+    fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
+        let reference = schema["$ref"].as_str();
+        let schema = reference.map_or(schema, |r| &root["$defs"][r.rsplit('/').next().unwrap()]);
+        let named = |name: &str| match value {
+            Value::Object(_) => name == "object",
+            Value::Array(_) => name == "array",
+            Value::String(_) => name == "string",
+            Value::Bool(_) => name == "boolean",
+            Value::Null => name == "null",
+            Value::Number(n) => name == "number" || (name == "integer" && n.is_u64()),
+        };
+        match &schema["type"] {
+            Value::String(name) => assert!(named(name), "{at}: {value} is no {name}"),
+            Value::Array(names) => {
+                assert!(names.iter().any(|n| named(n.as_str().unwrap())), "{at}: {value}");
+            }
+            _ => {
+                let allowed = schema["enum"].as_array().cloned().unwrap_or_default();
+                assert!(schema["const"] == *value || allowed.contains(value), "{at}: {value}");
+            }
+        }
+        for (key, part) in value.as_object().into_iter().flatten() {
+            let inner = schema["properties"].get(key).unwrap_or(&schema["additionalProperties"]);
+            assert!(inner.is_object(), "{at}.{key} is not in the schema");
+            check(part, inner, root, &format!("{at}.{key}"));
+        }
+        for key in schema["required"].as_array().into_iter().flatten() {
+            assert!(value.get(key.as_str().unwrap()).is_some(), "{at}: {key} is missing");
+        }
+        for (n, part) in value.as_array().into_iter().flatten().enumerate() {
+            check(part, &schema["items"], root, &format!("{at}[{n}]"));
+        }
+    }
+
+    #[test]
+    fn the_published_schema_describes_it() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let value = serde_json::to_value(summary()).unwrap();
+        check(&value, &schema, &schema, "summary");
+    }
+
+    #[test]
+    #[should_panic(expected = "is not in the schema")]
+    fn a_key_that_the_schema_lacks_is_found() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let mut value = serde_json::to_value(summary()).unwrap();
+        value["trials"][0]["phases"][0]["surprise"] = 1.into();
+        check(&value, &schema, &schema, "summary");
+    }
+}
