@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::Error;
@@ -17,8 +18,7 @@ const STATEMENTS: usize = 64;
 pub(crate) fn writing(path: &Path, migrations: &[&str]) -> Result<Connection, Error> {
     version(path)?;
     let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    prepare_once(&connection)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     expect(path, "journal_mode", &mode, "wal")?;
@@ -33,9 +33,16 @@ pub(crate) fn writing(path: &Path, migrations: &[&str]) -> Result<Connection, Er
 pub(crate) fn reading(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    prepare_once(&connection)?;
+    Ok(connection)
+}
+
+/// Keeps statements once they are prepared. Without the planner's stability guarantee SQLite
+/// prepares a statement again whenever a `limit ?` is bound, to plan for its value.
+fn prepare_once(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
+    connection.set_db_config(SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 fn version(path: &Path) -> Result<(), Error> {

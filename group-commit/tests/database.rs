@@ -157,3 +157,34 @@ async fn reopening_runs_only_new_migrations() {
     assert_eq!(count(&db).await, 1);
     assert!(db.write(|c| c.execute("insert into u values (1)", [])).await.is_ok());
 }
+
+#[tokio::test]
+async fn what_follows_a_commit_happens_without_its_caller_and_never_after_a_rollback() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let insert_and_tell = |told: tokio::sync::mpsc::UnboundedSender<i64>, n: i64| {
+        db.write_then(move |c| {
+            c.execute("insert into t values (?1)", [n])?;
+            Ok(((), move || told.send(n).unwrap()))
+        })
+    };
+    // Polled once, so that it is under way, and then dropped.
+    let gone = insert_and_tell(told.clone(), 1);
+    tokio::select! {
+        biased;
+        done = gone => done.unwrap(),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(hears.recv().await, Some(1));
+    assert_eq!(count(&db).await, 1, "it was durable before");
+    let unheard = told.clone();
+    let refused = db.write_then(move |c| {
+        c.execute("insert into t values (2)", [])?;
+        c.execute("insert into t values (1)", [])?;
+        Ok(((), move || unheard.send(2).unwrap()))
+    });
+    assert!(refused.await.is_err());
+    insert_and_tell(told.clone(), 3).await.unwrap();
+    assert_eq!(hears.recv().await, Some(3), "not 2");
+}

@@ -1,19 +1,21 @@
-//! The open loop: a schedule and a traffic become samples.
+//! A source of requests and a traffic become samples.
 //!
 //! One thread owns the clock, the sockets and the schedule, so that nothing stands between the
-//! intended instant and the write: no queue, no lock, no other task's turn. It never waits for an
-//! answer before it sends the next request.
+//! intended instant and the write: no queue, no lock, no other task's turn. In the open loop it
+//! never waits for an answer before it sends the next request.
 
 mod connection;
 mod engine;
 mod response;
 mod shop;
+mod source;
 mod url;
 
 pub use engine::{Engine, Flaw, Gauges, Pacing, Summary};
 pub use response::Response;
 pub(crate) use shop::order_body;
 pub use shop::{Customer, ShopTraffic};
+pub use source::{Schedule, Sessions, Source, Think, Users};
 pub use url::UrlTraffic;
 
 use crate::sample::{Outcome, Receipt};

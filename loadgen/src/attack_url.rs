@@ -16,13 +16,13 @@ use crate::config::Span;
 use crate::cores::Cores;
 use crate::digest;
 use crate::environment;
-use crate::load::{Jobs, Load, Loaded, Plan};
+use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::resolve;
 use crate::profile::Profile;
 use crate::record::{Answer, Generator, Limits, Manifest, Phase, RequestCounts, Verdict};
 use crate::report;
 use crate::run::{new_folder, point_latest};
-use crate::scenario::{Arrivals, Mix, Scenario, Stage};
+use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
 use crate::trial::write_json;
 use crate::validity;
 use crate::watch::Hiccups;
@@ -44,6 +44,8 @@ pub struct Attack {
     pub rate: f64,
     /// For how long; whole seconds.
     pub duration: Span,
+    /// Closed loop instead: this many users who wait for their answers.
+    pub users: Option<u32>,
     /// How arrivals are spaced.
     pub arrivals: Arrivals,
     /// Seed of the arrivals.
@@ -101,6 +103,7 @@ impl Attack {
             profile: Profile::new(scenario),
             arrivals: self.arrivals,
             jobs: Jobs::Same,
+            form: scenario.form(),
             seed: self.seed,
         };
         let cores = Cores::divide()?;
@@ -161,12 +164,19 @@ impl Attack {
         let text = "about = \"\"\nstart = 1\nstages = []\nmix = { place = 1 }";
         let mut scenario: Scenario = toml::from_str(text)?;
         scenario.name = "attack".to_owned();
+        scenario.warm_up = Span::secs(0);
+        scenario.mix = Mix::default();
         scenario.about = format!("{} {} at {} per second", self.method, self.url, self.rate);
+        if let Some(users) = self.users {
+            let (think, duration) = (Span::default(), self.duration);
+            scenario.about =
+                format!("{} {} by {users} users in a closed loop", self.method, self.url);
+            scenario.closed = Some(Closed { users, think, duration });
+            return Ok(scenario);
+        }
         scenario.start = self.rate;
         scenario.stages =
             vec![Stage { duration: self.duration, rate: self.rate, ..Stage::default() }];
-        scenario.warm_up = Span::secs(0);
-        scenario.mix = Mix::default();
         Ok(scenario)
     }
 
@@ -180,8 +190,8 @@ impl Attack {
     ) -> Manifest {
         let (schedule_hash, operations_hash, scheduled) = plan.hashes();
         let counts = loaded.totals.counts.values().next().copied().unwrap_or_default();
-        let done = counts.ok + counts.failed + counts.unknown + counts.dropped + counts.unfinished;
-        let scheduled = if loaded.summary.interrupted { done } else { scheduled };
+        let open = plan.form == Loop::Open && !loaded.summary.interrupted;
+        let scheduled = if open { scheduled } else { counts.recorded() };
         let duration_s = self.duration.whole_s().unwrap_or(1);
         let elapsed_s = (loaded.summary.ended_ns as f64 / 1e9).max(1.0);
         generator.lag_p50_us = loaded.totals.lag.value_at_quantile(0.5);

@@ -10,9 +10,10 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use crate::attack::{Engine, Gauges, Pacing, Summary, Traffic};
+use crate::attack::{Engine, Gauges, Pacing, Schedule, Sessions, Summary, Think, Traffic, Users};
 use crate::history::{self, Totals};
 use crate::profile::Profile;
+use crate::sample::Sample;
 use crate::scenario::{Arrivals, Mix};
 use crate::watch::ThreadTime;
 use crate::workload::{Job, Operation, Workload};
@@ -26,8 +27,46 @@ pub struct Plan {
     pub arrivals: Arrivals,
     /// The operations: a mix among customers, or one request repeated.
     pub jobs: Jobs,
-    /// Seed of both.
+    /// Who waits for whom.
+    pub form: Loop,
+    /// Seed of all.
     pub seed: u64,
+}
+
+/// Who waits for whom (Schroeder et al., NSDI 2006).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Loop {
+    /// Arrivals wait for nobody.
+    #[default]
+    Open,
+    /// A fixed number of users, each of whom waits for the answer.
+    Closed {
+        /// How many.
+        users: u32,
+        /// Their mean thinking time.
+        think_ns: u64,
+        /// When they stop.
+        until_ns: u64,
+    },
+    /// Sessions arrive openly; their steps wait for each other.
+    PartlyOpen {
+        /// What a session does.
+        steps: Vec<Operation>,
+        /// The mean thinking time between steps.
+        think_ns: u64,
+    },
+}
+
+impl Loop {
+    /// The word in reports.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed { .. } => "closed",
+            Self::PartlyOpen { .. } => "partly open",
+        }
+    }
 }
 
 /// The operations of a plan.
@@ -47,18 +86,49 @@ pub enum Jobs {
 impl Plan {
     /// Pairs of intended instant (ns since second 0) and job, in order.
     pub fn schedule(&self) -> impl Iterator<Item = (u64, Job)> + '_ {
+        self.profile.instants(self.arrivals, self.seed).zip(self.jobs())
+    }
+
+    /// The operations without their instants.
+    fn jobs(&self) -> impl Iterator<Item = Job> + use<> {
         let (mix, customers) = match self.jobs {
             Jobs::Shop { mix, customers } => (mix, customers),
             Jobs::Same => (Mix { place: 1.0, ..Mix::default() }, 1),
         };
         let same = matches!(self.jobs, Jobs::Same);
-        let jobs = Workload::new(mix, customers, self.seed).map(move |mut job| {
+        Workload::new(mix, customers, self.seed).map(move |mut job| {
             if same {
                 job.operation = Operation::Request;
             }
             job
-        });
-        self.profile.instants(self.arrivals, self.seed).zip(jobs)
+        })
+    }
+
+    /// Runs the engine with the source that this plan's loop asks for.
+    fn attack<T: Traffic>(
+        &self,
+        traffic: T,
+        targets: Vec<SocketAddr>,
+        pacing: Pacing,
+        gauges: Arc<Gauges>,
+        samples: mpsc::Sender<Vec<Sample>>,
+    ) -> std::io::Result<Summary> {
+        let think = |mean_ns| Think::new(mean_ns, self.seed);
+        match &self.form {
+            Loop::Open => {
+                let source = Schedule::new(self.schedule());
+                Engine::new(traffic, source, targets, pacing, gauges, samples)?.run()
+            }
+            Loop::Closed { users, think_ns, until_ns } => {
+                let jobs = self.jobs();
+                let source = Users::new(*users, think(*think_ns), *until_ns, jobs);
+                Engine::new(traffic, source, targets, pacing, gauges, samples)?.run()
+            }
+            Loop::PartlyOpen { steps, think_ns } => {
+                let source = Sessions::new(self.schedule(), steps.clone(), think(*think_ns));
+                Engine::new(traffic, source, targets, pacing, gauges, samples)?.run()
+            }
+        }
     }
 
     /// SHA-256 over the intended instants, and over the operations; the number of arrivals.
@@ -112,10 +182,9 @@ impl Load {
     ) -> anyhow::Result<Self> {
         let (samples, recorded) = mpsc::channel();
         let (report, engine) = oneshot::channel();
-        let attack = Engine::new(traffic, targets, pacing, gauges, samples)?;
         thread::Builder::new().name("attack".to_owned()).spawn(move || {
             let before = ThreadTime::now();
-            let summary = attack.run(plan.schedule());
+            let summary = plan.attack(traffic, targets, pacing, gauges, samples);
             let after = ThreadTime::now();
             let spent = ThreadTime {
                 run_s: after.run_s - before.run_s,

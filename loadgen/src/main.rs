@@ -117,6 +117,9 @@ struct AttackArgs {
     /// Arrivals per second
     #[arg(long, default_value_t = 100.0)]
     rate: f64,
+    /// A closed loop instead: this many users, each of whom waits for the answer
+    #[arg(long, conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=4000))]
+    users: Option<u32>,
     /// For how long: 30s, 5m
     #[arg(long, default_value = "10s")]
     duration: Span,
@@ -292,6 +295,7 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         headers: args.header,
         body: args.body.into_bytes(),
         rate: args.rate,
+        users: args.users,
         duration: args.duration,
         arrivals: match args.arrivals {
             Spacing::Poisson => Arrivals::Poisson,

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError, Span};
+use crate::load::Loop;
 use crate::record::Phase;
 use crate::threshold::Threshold;
+use crate::workload::Operation;
 
 /// A scenario file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,12 @@ pub struct Scenario {
     /// Instead of stages: a CSV file with the column `second`, one row per arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<PathBuf>,
+    /// Instead of arrivals: a closed loop of users who wait for their answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+    /// Arrivals are sessions of these steps, each of which waits for the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
     /// What the two files hold; read with the scenario.
     #[serde(skip)]
     pub curve: Curve,
@@ -82,6 +90,50 @@ pub enum Arrivals {
     Constant,
     /// One in each even slot, at a uniformly drawn place in it.
     Jitter,
+}
+
+/// A closed loop. A stalled system slows it down, so it hides what customers would have felt: here
+/// because readers ask, and labelled in every report.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closed {
+    /// How many.
+    pub users: u32,
+    /// Their mean thinking time; exponential.
+    #[serde(default)]
+    pub think: Span,
+    /// For how long.
+    pub duration: Span,
+}
+
+/// What one visit does, step by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// place, get, login, signup.
+    pub steps: Vec<String>,
+    /// The mean thinking time between steps; exponential.
+    #[serde(default)]
+    pub think: Span,
+}
+
+impl Session {
+    /// The steps as operations.
+    ///
+    /// # Errors
+    /// If one is not known, or there is none.
+    pub fn operations(&self) -> Result<Vec<Operation>, String> {
+        let known = |step: &String| {
+            let found = Operation::parse(step).filter(|o| *o != Operation::Request);
+            found.ok_or_else(|| {
+                format!("session: the step {step:?} is not one of place, get, login, signup")
+            })
+        };
+        if self.steps.is_empty() {
+            return Err("session: there are no steps".to_owned());
+        }
+        self.steps.iter().map(known).collect()
+    }
 }
 
 /// Arrivals that come from a file.
@@ -330,6 +382,9 @@ impl Scenario {
     /// The length of the schedule.
     #[must_use]
     pub fn duration_s(&self) -> f64 {
+        if let Some(closed) = &self.closed {
+            return closed.duration.as_s();
+        }
         match &self.curve {
             Curve::Stages => self.stages.iter().map(|s| s.duration.as_s()).sum(),
             Curve::Intensity(corners) => corners.last().map_or(0.0, |(second, _)| *second),
@@ -337,6 +392,43 @@ impl Scenario {
                 instants.last().map_or(0.0, |ns| (*ns as f64 / 1e9).floor() + 1.0)
             }
         }
+    }
+
+    /// Who waits for whom.
+    #[must_use]
+    pub fn form(&self) -> Loop {
+        let nanos = |span: Span| u64::try_from(span.0.as_nanos()).unwrap_or(u64::MAX);
+        match (&self.closed, &self.session) {
+            (Some(closed), _) => Loop::Closed {
+                users: closed.users,
+                think_ns: nanos(closed.think),
+                until_ns: nanos(closed.duration),
+            },
+            (None, Some(session)) => Loop::PartlyOpen {
+                steps: session.operations().unwrap_or_default(),
+                think_ns: nanos(session.think),
+            },
+            (None, None) => Loop::Open,
+        }
+    }
+
+    fn check_form(&self) -> Result<(), String> {
+        if let Some(closed) = &self.closed {
+            let others = !self.stages.is_empty()
+                || self.intensity.is_some()
+                || self.trace.is_some()
+                || self.session.is_some();
+            if others {
+                return Err("closed goes without stages, intensity, trace and session".to_owned());
+            }
+            if closed.users == 0 || closed.users > self.limits.in_flight {
+                return Err(format!(
+                    "closed.users is {}; expected 1 to limits.in_flight ({})",
+                    closed.users, self.limits.in_flight
+                ));
+            }
+        }
+        self.session.as_ref().map_or(Ok(()), |session| session.operations().map(drop))
     }
 
     /// Reads the file that replaces the stages; its path is relative to the scenario's.
@@ -383,6 +475,7 @@ impl Scenario {
 
     fn check_load(&self) -> Result<(), String> {
         self.check_rates()?;
+        self.check_form()?;
         let seconds = self.duration_s();
         if seconds < 1.0 || seconds.fract() != 0.0 {
             return Err(format!(
@@ -598,6 +691,10 @@ mix = { place = 1 }
         check("customers = 0", Err("customers is 0"));
         check("provider = { decline_rate = 1.5 }", Err("decline_rate is 1.5"));
         check("provider = { latency = \"lognormal:80ms,20ms\" }", Err("lognormal:80ms,20ms"));
+        check("closed = { users = 5, duration = \"9s\" }", Err("closed goes without stages"));
+        check("session = { steps = [\"place\", \"pay\"] }", Err("the step \"pay\""));
+        check("session = { steps = [] }", Err("no steps"));
+        check("session = { steps = [\"login\", \"place\", \"get\"], think = \"1s\" }", Ok(()));
         check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
         check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));
         check(

@@ -20,7 +20,7 @@ use crate::fsync;
 use crate::history;
 use crate::launch::{Running, Secrets};
 use crate::ledger::{Ledger, OrdersReader, read_journal};
-use crate::load::{Jobs, Load, Loaded, Plan};
+use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
 use crate::record::read;
@@ -138,7 +138,8 @@ impl Trial<'_> {
     fn plan(&self) -> Plan {
         let Scenario { mix, customers, arrivals, .. } = *self.scenario;
         let jobs = Jobs::Shop { mix, customers };
-        Plan { profile: Profile::new(self.scenario), arrivals, jobs, seed: self.seed() }
+        let (profile, form) = (Profile::new(self.scenario), self.scenario.form());
+        Plan { profile, arrivals, jobs, form, seed: self.seed() }
     }
 
     async fn measure(
@@ -324,8 +325,13 @@ impl Trial<'_> {
     /// The ledger of requests: scheduled is counted from the plan, the rest by the recorder.
     fn requests(&self, plan: &Plan, loaded: &Loaded) -> BTreeMap<String, RequestCounts> {
         let counts = loaded.totals.counts.values();
-        let recorded: u64 =
-            counts.map(|c| c.ok + c.failed + c.unknown + c.dropped + c.unfinished).sum();
+        let recorded: u64 = counts.map(RequestCounts::recorded).sum();
+        if plan.form != Loop::Open {
+            // Nothing is scheduled beforehand: what was begun is what was asked.
+            let whole = |c: &RequestCounts| RequestCounts { scheduled: c.recorded(), ..*c };
+            let counts = loaded.totals.counts.iter();
+            return counts.map(|(o, c)| (o.as_str().to_owned(), whole(c))).collect();
+        }
         // What was due when it was interrupted; all, if it was not.
         let due = if loaded.summary.interrupted { recorded } else { u64::MAX };
         let mut requests: BTreeMap<String, RequestCounts> = BTreeMap::new();
@@ -346,6 +352,7 @@ impl Trial<'_> {
         };
         put("generator cores", format!("{:?}", self.cores.generator));
         put("system cores", format!("{:?}", self.cores.systems));
+        put("loop", scenario.form().as_str().to_owned());
         put("client time-out", scenario.limits.timeout.to_string());
         put("requests in flight, at most", scenario.limits.in_flight.to_string());
         let provider = serde_json::to_string(&scenario.provider).unwrap_or_default();

@@ -6,20 +6,23 @@ use anyhow::ensure;
 use loadgen::audit;
 use loadgen::history::Attempt;
 use loadgen::record::Answer as Verdict;
+use loadgen::scenario::Latency;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::shop::{Answer, Shop, answer};
 use crate::stand::Stand;
 
-/// In this order; a role that nobody plays is left out.
-const ROLES: [&str; 4] = ["payments", "orders", "broker", "provider"];
-/// Orders that are asked for at once before each death; half of them exist when it comes.
+/// Who dies, in this order, and when: so many orders of the wave exist, so many of their charges
+/// are decided. A role that nobody plays is left out.
+const DEATHS: [(&str, usize, usize); 4] =
+    [("payments", 5, 3), ("orders", 5, 0), ("broker", 5, 0), ("provider", 5, 3)];
+/// Orders that are asked for at once before each death.
 const WAVE: u64 = 10;
 /// Orders that are asked for while the process is dead.
 const MEANWHILE: u64 = 3;
-/// Long enough that charges are under way when their process dies.
-const CHARGE_MS: f64 = 150.0;
+/// So spread that at any death some charges are decided, some are under way.
+const SPREAD: Latency = Latency::Exponential { mean_ms: 150.0 };
 /// The longest repair is a lease (10 s), after a backoff, on two busy cores.
 const REPAIR: Duration = Duration::from_secs(40);
 const QUIET: Duration = Duration::from_secs(1);
@@ -28,17 +31,17 @@ pub(crate) async fn survive(system: &str) -> anyhow::Result<()> {
     let mut stand = Stand::start(system).await?;
     let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
     let (mut attempts, mut interrupted) = (Vec::new(), 0);
-    for role in ROLES {
+    for (role, orders, charges) in DEATHS {
         let players = stand.running.spec.players(role);
         if players.is_empty() {
             continue;
         }
-        stand.provider(CHARGE_MS, 0.1).await?;
-        let before = stand.operator.all(None).await?.len();
+        stand.provider(SPREAD, 0.1).await?;
+        let before = stand.ledger().await?;
         let first = attempts.len() as u64;
         let mut wave = Wave { shop: stand.shop()?, token: token.clone(), asked: JoinSet::new() };
         wave.ask(first..first + WAVE);
-        stand.orders_reach(before + WAVE as usize / 2).await?;
+        stand.reaches(before.orders.len() + orders, before.charges.len() + charges).await?;
         for index in &players {
             stand.running.kill(*index).await?;
         }

@@ -1,12 +1,14 @@
 //! The shopping script: what may be asked, what must be answered, and the ledger at the end.
 
 use loadgen::ledger::Ledger;
+use loadgen::scenario::Latency;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, answer};
 use crate::stand::Stand;
 
+const QUICK: Latency = Latency::Constant { ms: 5.0 };
 const CARD: &str = "4242424242424242";
 const PASSWORDS: [&str; 2] = ["correct horse battery", "staple for bob, long"];
 /// What every system must end with: key, state, cents.
@@ -36,7 +38,7 @@ struct Cast<'a> {
 
 pub(crate) async fn follow(system: &str) -> anyhow::Result<()> {
     let stand = Stand::start(system).await?;
-    stand.provider(5.0, 0.0).await?;
+    stand.provider(QUICK, 0.0).await?;
     let shop = stand.shop()?;
     let ann = shop.customer("ann@example.com", PASSWORDS[0]).await?;
     let bob = shop.customer("bob@example.com", PASSWORDS[1]).await?;
@@ -84,11 +86,11 @@ impl Cast<'_> {
         let again = self.shop.get(&self.ann, &path).await?.good(200)?;
         assert_eq!(again, first, "GET tells the same as POST");
 
-        self.stand.provider(5.0, 1.0).await?;
+        self.stand.provider(QUICK, 1.0).await?;
         let declined = self.shop.buy(&self.ann, "refused", &basket("car", 1, 999)).await?;
         assert_eq!(declined["status"], "declined");
         assert_eq!(declined["charge_id"], Value::Null);
-        self.stand.provider(5.0, 0.0).await?;
+        self.stand.provider(QUICK, 0.0).await?;
         let second = self.shop.buy(&self.ann, "second", &basket("tea", 1, 1_001)).await?;
         assert_eq!(second["status"], "paid", "the card network is well again");
         let bobs = self.shop.buy(&self.bob, "bob-1", &basket("tea", 1, 500)).await?;

@@ -51,24 +51,23 @@ impl Stand {
         &self.secrets.operator
     }
 
-    /// A card network of constant latency.
-    pub(crate) async fn provider(&self, ms: f64, decline_rate: f64) -> anyhow::Result<()> {
-        let latency = Latency::Constant { ms };
+    /// How the card network behaves from now on.
+    pub(crate) async fn provider(&self, latency: Latency, decline_rate: f64) -> anyhow::Result<()> {
         let settings =
             Provider { latency, decline_rate, error_rate: 0.0, mode: ProviderMode::Dedupe };
         let base = &self.running.spec.entry.provider;
         set_provider(base, &self.secrets.control, &settings).await.map(drop)
     }
 
-    /// Waits until this many orders exist, in whatever state.
-    pub(crate) async fn orders_reach(&self, count: usize) -> anyhow::Result<()> {
+    /// Waits until so many orders exist, in whatever state, and so many lines are in the journal.
+    pub(crate) async fn reaches(&self, orders: usize, charges: usize) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let found = self.operator.all(None).await?.len();
-            if found >= count {
+            let found = self.ledger().await?;
+            if found.orders.len() >= orders && found.charges.len() >= charges {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "{found} orders instead of {count}");
+            ensure!(Instant::now() < deadline, "{found:?} instead of {orders}, {charges}");
             sleep(POLL).await;
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use loadgen::scenario::Latency;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
 pub(crate) async fn finish(system: &str) -> anyhow::Result<()> {
     let mut stand = Stand::start(system).await?;
-    stand.provider(5.0, 0.0).await?;
+    stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;
     let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
     let base = stand.running.spec.entry.orders.clone();
     let address = base.strip_prefix("http://").context("not http")?;

@@ -14,7 +14,7 @@ use rustix::event::{Timespec, epoll};
 use tokio::time::Instant;
 
 use super::connection::{Connection, Incoming, Open};
-use super::{Judged, Traffic};
+use super::{Judged, Source, Traffic};
 use crate::sample::{Outcome, Receipt, Sample, Trouble};
 use crate::workload::Job;
 
@@ -80,9 +80,10 @@ pub struct Summary {
     pub interrupted: bool,
 }
 
-/// The open loop over targets.
-pub struct Engine<T> {
+/// The loop over targets.
+pub struct Engine<T, S> {
     traffic: T,
+    source: S,
     targets: Vec<SocketAddr>,
     pacing: Pacing,
     gauges: Arc<Gauges>,
@@ -102,13 +103,14 @@ pub struct Engine<T> {
     scratch: Vec<u8>,
 }
 
-impl<T: Traffic> Engine<T> {
+impl<T: Traffic, S: Source> Engine<T, S> {
     /// An engine that hands samples over in batches.
     ///
     /// # Errors
     /// If epoll is not to be had.
     pub fn new(
         traffic: T,
+        source: S,
         targets: Vec<SocketAddr>,
         pacing: Pacing,
         gauges: Arc<Gauges>,
@@ -117,6 +119,7 @@ impl<T: Traffic> Engine<T> {
         let idle = vec![Vec::new(); targets.len()];
         Ok(Self {
             traffic,
+            source,
             targets,
             pacing,
             gauges,
@@ -135,21 +138,21 @@ impl<T: Traffic> Engine<T> {
         })
     }
 
-    /// Sends the schedule: pairs of intended instant (ns, ascending) and job.
+    /// Sends what the source supplies until it is exhausted and nothing is open.
     ///
     /// # Errors
     /// If epoll fails; a request that fails is a sample.
-    pub fn run(mut self, schedule: impl Iterator<Item = (u64, Job)>) -> io::Result<Summary> {
+    pub fn run(mut self) -> io::Result<Summary> {
         // 1 ns instead of the default 50 µs; without it every wait is late by the slack.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        let mut schedule = schedule.peekable();
         let mut events = Vec::with_capacity(EVENTS_MAX);
         let mut last_ns = 0;
         let mut handed_over_ns = 0;
         let interrupted = loop {
             let mut now = self.now_ns();
             while !self.holds_back()
-                && let Some((intended_ns, job)) = schedule.next_if(|(at, _)| *at <= now)
+                && self.source.next_ns().is_some_and(|at_ns| at_ns <= now)
+                && let Some((intended_ns, job)) = self.source.take()
             {
                 last_ns = intended_ns;
                 self.dispatch(intended_ns, job);
@@ -159,7 +162,7 @@ impl<T: Traffic> Engine<T> {
             if self.gauges.stop.load(Ordering::Relaxed) {
                 break true;
             }
-            let next_ns = schedule.peek().map(|(at, _)| *at);
+            let next_ns = self.source.next_ns();
             let drained_ns = last_ns + nanos(self.pacing.drain);
             let forgets = self.pacing.flaw == Flaw::DropUnfinished;
             if next_ns.is_none() && (self.open == 0 || now >= drained_ns || forgets) {
@@ -397,6 +400,7 @@ impl<T: Traffic> Engine<T> {
     }
 
     fn emit(&mut self, open: Open, done_ns: u64, judged: Judged, status: u16, trouble: Trouble) {
+        self.source.ended(&open.job, done_ns);
         self.batch.push(Sample {
             seq: open.job.seq,
             operation: open.job.operation,

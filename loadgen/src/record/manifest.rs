@@ -111,7 +111,13 @@ impl RequestCounts {
     /// Whether every scheduled request is in exactly one class.
     #[must_use]
     pub fn closes(&self) -> bool {
-        self.scheduled == self.ok + self.failed + self.unknown + self.dropped + self.unfinished
+        self.scheduled == self.recorded()
+    }
+
+    /// How many are in a class.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        self.ok + self.failed + self.unknown + self.dropped + self.unfinished
     }
 }
 

@@ -47,9 +47,10 @@ pub(super) fn draw_all(
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut charts = Vec::new();
     for scenario in &comparison.scenarios {
+        let source = format!("{source} · seed {}", scenario.manifest().seed);
         for (kind, draw, aid) in KINDS {
             let path = folder.join(format!("{}-{kind}.png", scenario.name));
-            let alt = draw(scenario, source, &path)?;
+            let alt = draw(scenario, &source, &path)?;
             charts.push(Chart { path, scenario: Some(scenario.name.to_owned()), alt, aid });
         }
     }

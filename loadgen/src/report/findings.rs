@@ -206,11 +206,22 @@ fn sentence(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
             words::digits(scenario.manifest().limits.objective_s)
         );
     }
+    let recovered = recovered(one, &phase.name);
+    if recovered > 0 {
+        let number = words::count(recovered);
+        text += &format!("; {number} whose customers got no answer were completed later");
+    }
     if phase.name == "during" {
         let after = share(one, "after", Figures::ok_share);
         text += &format!("; of those after it, {after} were accepted");
     }
     text + ". " + &audit_sentence(one)
+}
+
+/// Over all trials that may be believed.
+fn recovered(one: &Contestant<'_>, phase: &str) -> u64 {
+    let figures = one.trusted().into_iter().filter_map(|trial| Figures::named(trial, phase));
+    figures.map(|figures| figures.recovered_count).sum()
 }
 
 fn when(phase: &Phase) -> String {

@@ -129,13 +129,7 @@ impl Section {
 /// Where the run's numbers come from, for the foot of each chart.
 pub(super) fn source(run: &Run) -> String {
     let first = run.trials.first().map(|trial| words::utc(trial.manifest.started_at_us));
-    format!(
-        "{} · revision {} · seed {} · {}",
-        run.name,
-        revision(run),
-        distinct(run, |manifest| manifest.seed.to_string()),
-        first.unwrap_or_default()
-    )
+    format!("{} · {} · revision {}", run.name, first.unwrap_or_default(), revision(run),)
 }
 
 /// The name's ending decides whether values are escaped.

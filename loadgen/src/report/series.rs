@@ -68,6 +68,11 @@ impl Series {
         self.values.values().copied()
     }
 
+    /// The largest value; 0 without values.
+    pub(super) fn max(&self) -> f64 {
+        self.values().fold(0.0, f64::max)
+    }
+
     /// The unbroken parts, each value at the middle of its interval.
     pub(super) fn parts(&self) -> Vec<Vec<(f64, f64)>> {
         let points: Vec<_> = self.values.iter().collect();

@@ -14,7 +14,7 @@ use crate::attack::{Flaw, Gauges, Pacing, UrlTraffic};
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::history;
-use crate::load::{Jobs, Load, Plan};
+use crate::load::{Jobs, Load, Loop, Plan};
 use crate::profile::Profile;
 use crate::scenario::Arrivals;
 
@@ -76,6 +76,7 @@ impl Experiment {
             profile: Profile::constant(self.rate, self.duration.as_s()),
             arrivals: self.arrivals,
             jobs: Jobs::Same,
+            form: Loop::Open,
             seed: 1,
         };
         let intended_ns: Vec<u64> = plan.schedule().map(|(at, _)| at).collect();

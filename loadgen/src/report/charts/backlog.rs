@@ -60,7 +60,7 @@ fn in_flight(trial: &Trial) -> Series {
 fn scale(scenario: &Scenario<'_>) -> Scale {
     let trials: Vec<_> = scenario.contestants.iter().flat_map(Contestant::shown).collect();
     let series = trials.iter().flat_map(|trial| [backlog(trial), in_flight(trial)]);
-    let largest = series.map(|series| series.values().fold(0.0, f64::max)).fold(0.0, f64::max);
+    let largest = series.map(|series| series.max()).fold(0.0, f64::max);
     Scale::from_zero(largest.max(5.0))
 }
 

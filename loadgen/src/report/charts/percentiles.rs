@@ -106,8 +106,11 @@ fn curves(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<Curve> {
     phases.flat_map(|phase| kinds.map(|kind| one(&phase.name, kind))).collect()
 }
 
-/// Positions are log10 of 1/(1−p).
+/// Positions are log10 of 1/(1−p). A sample too small for its median has no line at all.
 fn points(times: &Times) -> Vec<Point> {
+    if times.quantile(0.5).is_none() {
+        return Vec::new();
+    }
     (0..)
         .map(|step| f64::from(step) * STEP)
         .take_while(|x| *x <= 7.0)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::record::TimelineRow;
 use crate::record::read::Trial;
-use crate::report::canvas::{Canvas, Pen};
+use crate::report::canvas::{Canvas, Hold, Pen};
 use crate::report::compare::{Contestant, Scenario};
 use crate::report::palette;
 use crate::report::panels::{self, Axis};
@@ -19,7 +19,8 @@ use super::response::trials_and_median;
 /// How to read it.
 pub(super) const AID: &str = "The grey ground is what was asked for. Accepted orders (201 or 202) \
 and completed ones (paid or declined) are counted at the instant they happened; a completed line \
-above the ground is work that was put off and is being caught up with. Failed and unknown ones are \
+above the ground is work that was put off and is being caught up with, also for customers who got no \
+answer (unknown). Failed and unknown ones are \
 counted at their intended start and are in no throughput.";
 
 /// Draws `scenario` and returns the title.
@@ -69,11 +70,17 @@ fn trouble() -> Pen {
     Pen::solid(palette::INVALID, 1.8)
 }
 
+/// A burst of catching up may exceed this many times all else; then it is cut off and labelled.
+const BURST: f64 = 4.0;
+
 fn scale(scenario: &Scenario<'_>) -> Scale {
-    let trials = scenario.contestants.iter().flat_map(Contestant::shown);
-    let largest =
-        trials.flat_map(|trial| KINDS.map(|kind| series(trial, kind).values().fold(0.0, f64::max)));
-    Scale::from_zero(largest.fold(0.0, f64::max))
+    let trials: Vec<_> = scenario.contestants.iter().flat_map(Contestant::shown).collect();
+    let largest = |kinds: &[Kind]| {
+        let all = trials.iter().flat_map(|trial| kinds.iter().map(|kind| series(trial, *kind)));
+        all.map(|series| series.max()).fold(0.0, f64::max)
+    };
+    let usual = largest(&[OFFERED, ACCEPTED, TROUBLE]);
+    Scale::from_zero(largest(&[COMPLETED]).clamp(usual, usual * BURST))
 }
 
 type Kind = fn(&TimelineRow) -> u64;
@@ -82,7 +89,6 @@ const OFFERED: Kind = |row| row.offered;
 const ACCEPTED: Kind = |row| row.answered;
 const COMPLETED: Kind = |row| row.completed;
 const TROUBLE: Kind = |row| row.failed + row.unknown;
-const KINDS: [Kind; 4] = [OFFERED, ACCEPTED, COMPLETED, TROUBLE];
 
 fn series(trial: &Trial, kind: Kind) -> Series {
     Series::of(trial, |row| Some(kind(row) as f64)).per_second()
@@ -107,7 +113,19 @@ fn lines(
     }
     trials_and_median(canvas, plot, &of(ACCEPTED), Pen::solid(colour, 3.0))?;
     if scenario.is_shop() {
-        trials_and_median(canvas, plot, &of(COMPLETED), Pen::dashed(palette::INK, 2.0))?;
+        let completed = of(COMPLETED);
+        trials_and_median(canvas, plot, &completed, Pen::dashed(palette::INK, 2.0))?;
+        burst(canvas, plot, &Series::median(&completed))?;
     }
     Ok(())
+}
+
+/// Says how high a line goes that the axis cuts off.
+fn burst(canvas: &Canvas<'_>, plot: &Plot, completed: &Series) -> anyhow::Result<()> {
+    let Scale::Linear { hi, .. } = plot.y else { return Ok(()) };
+    let highest = completed.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((at_s, value)) = highest.filter(|(_, value)| *value > hi) else { return Ok(()) };
+    let (x, y) = plot.at((f64::from(at_s + completed.interval_s()), hi));
+    let text = format!("up to {} completed", words::count(value.round() as u64));
+    canvas.text((x + 10.0, y + 14.0), Hold::Left, 17.0, palette::INK, &text)
 }

@@ -1,0 +1,219 @@
+//! Where requests come from, and when: a schedule that is fixed beforehand (open loop), users who
+//! wait for their answers (closed loop), or sessions that arrive openly and proceed step by step
+//! (partly open). Only the first can measure what a stalled system does to its customers.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::iter::Peekable;
+
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution, Exp1};
+
+use crate::workload::{Job, Operation};
+
+/// A supply of requests.
+pub trait Source: Send {
+    /// The next request's intended instant, ns, if one is known.
+    fn next_ns(&mut self) -> Option<u64>;
+    /// Takes that request.
+    fn take(&mut self) -> Option<(u64, Job)>;
+    /// A request has ended; that may make a further one known.
+    fn ended(&mut self, _job: &Job, _now_ns: u64) {}
+}
+
+/// Open loop: intended instants and jobs, ascending, fixed beforehand.
+pub struct Schedule<I: Iterator<Item = (u64, Job)>>(Peekable<I>);
+
+impl<I: Iterator<Item = (u64, Job)>> Schedule<I> {
+    /// The requests of this iterator.
+    pub fn new(requests: I) -> Self {
+        Self(requests.peekable())
+    }
+}
+
+impl<I: Iterator<Item = (u64, Job)> + Send> Source for Schedule<I> {
+    fn next_ns(&mut self) -> Option<u64> {
+        self.0.peek().map(|(at_ns, _)| *at_ns)
+    }
+
+    fn take(&mut self) -> Option<(u64, Job)> {
+        self.0.next()
+    }
+}
+
+/// Closed loop: each user sends, waits for the end, thinks, and sends again, until the time is up.
+pub struct Users<J> {
+    jobs: J,
+    /// When users will send, earliest first.
+    ready: BinaryHeap<Reverse<u64>>,
+    think: Think,
+    until_ns: u64,
+}
+
+/// How long a user thinks: exponential with this mean, or not at all.
+pub struct Think {
+    mean_ns: f64,
+    rng: ChaCha8Rng,
+}
+
+impl Think {
+    /// Thinking times of this mean.
+    #[must_use]
+    pub fn new(mean_ns: u64, seed: u64) -> Self {
+        Self { mean_ns: mean_ns as f64, rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    fn draw_ns(&mut self) -> u64 {
+        if self.mean_ns == 0.0 {
+            return 0;
+        }
+        let unit: f64 = Exp1.sample(&mut self.rng);
+        (unit * self.mean_ns) as u64
+    }
+}
+
+impl<J: Iterator<Item = Job>> Users<J> {
+    /// As many users, each of whom begins after one thinking time.
+    pub fn new(count: u32, mut think: Think, until_ns: u64, jobs: J) -> Self {
+        let ready = (0..count).map(|_| Reverse(think.draw_ns())).collect();
+        Self { jobs, ready, think, until_ns }
+    }
+}
+
+impl<J: Iterator<Item = Job> + Send> Source for Users<J> {
+    fn next_ns(&mut self) -> Option<u64> {
+        self.ready.peek().map(|r| r.0).filter(|at_ns| *at_ns < self.until_ns)
+    }
+
+    fn take(&mut self) -> Option<(u64, Job)> {
+        let at_ns = self.next_ns()?;
+        self.ready.pop();
+        Some((at_ns, self.jobs.next()?))
+    }
+
+    fn ended(&mut self, _: &Job, now_ns: u64) {
+        self.ready.push(Reverse(now_ns + self.think.draw_ns()));
+    }
+}
+
+/// Partly open: sessions arrive by a schedule; within one, each step begins after the one before has
+/// ended and a thinking time has passed.
+pub struct Sessions<I: Iterator<Item = (u64, Job)>> {
+    arrivals: Peekable<I>,
+    steps: Vec<Operation>,
+    /// Further steps: when, which, of which session.
+    waiting: BinaryHeap<Reverse<(u64, usize, u64)>>,
+    /// The first job of each open session, by its number.
+    open: std::collections::HashMap<u64, (Job, usize)>,
+    think: Think,
+    next_seq: u64,
+}
+
+impl<I: Iterator<Item = (u64, Job)>> Sessions<I> {
+    /// Sessions of these steps; an arrival's job says which customer comes.
+    pub fn new(arrivals: I, steps: Vec<Operation>, think: Think) -> Self {
+        Self {
+            arrivals: arrivals.peekable(),
+            steps,
+            waiting: BinaryHeap::new(),
+            open: std::collections::HashMap::new(),
+            think,
+            next_seq: 0,
+        }
+    }
+
+    /// The step of this session as a request with a number of its own.
+    fn request(&mut self, mut job: Job, step: usize) -> Option<Job> {
+        job.operation = *self.steps.get(step)?;
+        job.seq = self.next_seq;
+        self.next_seq += 1;
+        self.open.insert(job.seq, (job, step));
+        Some(job)
+    }
+}
+
+impl<I: Iterator<Item = (u64, Job)> + Send> Source for Sessions<I> {
+    fn next_ns(&mut self) -> Option<u64> {
+        let arrival = self.arrivals.peek().map(|(at_ns, _)| *at_ns);
+        let step = self.waiting.peek().map(|Reverse((at_ns, ..))| *at_ns);
+        match (arrival, step) {
+            (Some(a), Some(s)) => Some(a.min(s)),
+            (a, s) => a.or(s),
+        }
+    }
+
+    fn take(&mut self) -> Option<(u64, Job)> {
+        let due = self.next_ns()?;
+        let step_due = self.waiting.peek().is_some_and(|Reverse((at_ns, ..))| *at_ns == due);
+        if step_due {
+            let Reverse((at_ns, step, seq)) = self.waiting.pop()?;
+            let (job, _) = self.open.remove(&seq)?;
+            return Some((at_ns, self.request(job, step)?));
+        }
+        let (at_ns, job) = self.arrivals.next()?;
+        Some((at_ns, self.request(job, 0)?))
+    }
+
+    fn ended(&mut self, job: &Job, now_ns: u64) {
+        let Some((_, step)) = self.open.get(&job.seq).copied() else { return };
+        if step + 1 < self.steps.len() {
+            self.waiting.push(Reverse((now_ns + self.think.draw_ns(), step + 1, job.seq)));
+        } else {
+            self.open.remove(&job.seq);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Mix;
+    use crate::workload::Workload;
+
+    fn jobs() -> Workload {
+        Workload::new(Mix { place: 1.0, ..Mix::default() }, 3, 1)
+    }
+
+    #[test]
+    fn a_user_waits_for_the_answer_and_thinks() {
+        let mut users = Users::new(2, Think::new(0, 1), 1_000, jobs());
+        let (first, job) = users.take().unwrap();
+        assert_eq!((first, users.take().unwrap().0), (0, 0));
+        assert_eq!(users.next_ns(), None, "both wait for their answers");
+        users.ended(&job, 400);
+        assert_eq!(users.take().unwrap().0, 400);
+        users.ended(&job, 1_000);
+        assert_eq!(users.next_ns(), None, "the time is up");
+    }
+
+    #[test]
+    fn thinking_has_its_mean() {
+        let mut think = Think::new(1_000_000, 3);
+        let mean = (0..20_000).map(|_| think.draw_ns() as f64).sum::<f64>() / 20_000.0;
+        assert!((mean / 1e6 - 1.0).abs() < 0.04, "{mean}");
+    }
+
+    #[test]
+    fn a_session_goes_step_by_step_and_arrivals_do_not_wait() {
+        let steps = vec![Operation::Login, Operation::Place, Operation::Get];
+        let mut sessions = Sessions::new([10, 20].into_iter().zip(jobs()), steps, Think::new(0, 1));
+        let (at, login) = sessions.take().unwrap();
+        assert_eq!((at, login.operation), (10, Operation::Login));
+        assert_eq!(sessions.next_ns(), Some(20), "the second arrives though the first waits");
+        sessions.ended(&login, 15);
+        let (at, place) = sessions.take().unwrap();
+        assert_eq!((at, place.operation, place.customer), (15, Operation::Place, login.customer));
+        let (at, second) = sessions.take().unwrap();
+        assert_eq!((at, second.operation), (20, Operation::Login));
+        sessions.ended(&place, 30);
+        let (at, get) = sessions.take().unwrap();
+        assert_eq!((at, get.operation), (30, Operation::Get));
+        sessions.ended(&get, 40);
+        assert_eq!(sessions.next_ns(), None);
+        let mut numbers = [login.seq, place.seq, second.seq, get.seq];
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1, 2, 3], "every request has a number of its own");
+        assert_eq!(sessions.open.len(), 1, "only the second session is open");
+    }
+}
