@@ -83,18 +83,29 @@ impl Bench {
         self.is_deserted();
     }
 
-    /// No process has this test's folder among its arguments.
+    /// No process works for this test any more.
     pub(crate) fn is_deserted(&self) {
+        let left = self.processes();
+        assert!(left.is_empty(), "still there: {left:#?}");
+    }
+
+    /// Whether a process that works for this test is stopped.
+    pub(crate) fn has_stopped(&self) -> bool {
+        let stat = |folder: &PathBuf| std::fs::read_to_string(folder.join("stat"));
+        self.processes().iter().any(|p| stat(p).is_ok_and(|text| text.contains(") T ")))
+    }
+
+    /// Folders in /proc of those who have this test's folder among their arguments.
+    fn processes(&self) -> Vec<PathBuf> {
         let mark = self.folder.path().to_str().unwrap();
-        let mut left = Vec::new();
+        let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            if line.contains(mark) {
-                left.push(line);
+            if String::from_utf8_lossy(&line).contains(mark) {
+                found.push(entry.path());
             }
         }
-        assert!(left.is_empty(), "still there: {left:#?}");
+        found
     }
 }
 

@@ -38,11 +38,12 @@ fn charges(bench: &Bench) -> usize {
     text.map_or(0, |text| text.lines().count())
 }
 
-async fn check(how: Signal, scenario: &str) -> Manifest {
+async fn check(how: Signal, scenario: &str, when: impl Fn(&Bench) -> bool) {
     let bench = Bench::new();
     let scenario = bench.file("long.toml", scenario);
     let child = bench.start(&["run", &scenario, "-s", "monolith"]);
     until("charges", || charges(&bench) >= CHARGES).await;
+    until("its moment", || when(&bench)).await;
     signal(&child, how);
     let output = end(child).await;
     let (out, err) =
@@ -58,23 +59,22 @@ async fn check(how: Signal, scenario: &str) -> Manifest {
     assert!(counts.closes() && counts.ok as usize >= CHARGES / 2, "{counts:?}");
     let again = bench.call(&["report", bench.latest().to_str().unwrap()]).await;
     assert!(again.status.success(), "{again:?}");
-    manifest
 }
 
 #[tokio::test]
 async fn ctrl_c_writes_what_was_measured() {
-    check(Signal::INT, LONG).await;
+    check(Signal::INT, LONG, |_| true).await;
 }
 
 #[tokio::test]
 async fn sigterm_writes_what_was_measured() {
-    check(Signal::TERM, LONG).await;
+    check(Signal::TERM, LONG, |_| true).await;
 }
 
 #[tokio::test]
 async fn a_fault_that_is_under_way_is_healed() {
     let fault = "[[fault]]\nat = \"2s\"\nfor = \"200s\"\nharm = \"payments\"\nkind = \"pause\"\n";
-    check(Signal::INT, &format!("{LONG}{fault}")).await;
+    check(Signal::INT, &format!("{LONG}{fault}"), Bench::has_stopped).await;
 }
 
 /// There is nothing to write yet.
