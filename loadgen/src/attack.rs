@@ -10,6 +10,7 @@ mod response;
 mod shop;
 mod source;
 mod url;
+mod wake;
 
 pub use engine::{Engine, Flaw, Gauges, Pacing, Summary};
 pub use response::Response;

@@ -19,11 +19,11 @@ use crate::environment;
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::resolve;
 use crate::profile::Profile;
+use crate::record::whole::write_json;
 use crate::record::{Answer, Generator, Limits, Manifest, Phase, RequestCounts, Verdict};
 use crate::report;
 use crate::run::{new_folder, point_latest};
 use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
-use crate::trial::write_json;
 use crate::validity;
 use crate::watch::Hiccups;
 
@@ -56,6 +56,8 @@ pub struct Attack {
     pub in_flight: u32,
     /// The folder of all results.
     pub out: PathBuf,
+    /// Write the record alone.
+    pub no_report: bool,
     /// The command line.
     pub command: Vec<String>,
 }
@@ -118,6 +120,7 @@ impl Attack {
             in_flight: self.in_flight,
             timeout: self.timeout.0,
             drain: self.timeout.0,
+            alone: cores.apart(),
             flaw: Flaw::None,
         };
         let gauges = Arc::new(Gauges::default());
@@ -146,7 +149,9 @@ impl Attack {
             std::fs::write(trial.join(name), "")?;
         }
         write_json(&trial.join("manifest.json"), &manifest)?;
-        report::write(folder)?;
+        if !self.no_report {
+            report::write(folder)?;
+        }
         point_latest(&self.out, folder)?;
         Ok(manifest)
     }
@@ -198,6 +203,7 @@ impl Attack {
         generator.lag_p99_us = loaded.totals.lag.value_at_quantile(0.99);
         generator.lag_max_us = loaded.totals.lag.max();
         generator.cpu_share = loaded.thread.run_s / elapsed_s;
+        generator.cpu_s = loaded.cpu_s;
         generator.run_queue_share = loaded.thread.wait_s / elapsed_s;
         Manifest {
             format: crate::record::FORMAT,

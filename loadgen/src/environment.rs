@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use crate::cores::Cores;
-use crate::trial::write_json;
+use crate::record::whole::write_json;
 
 /// Facts by name.
 pub type Facts = BTreeMap<String, String>;

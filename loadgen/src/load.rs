@@ -15,7 +15,7 @@ use crate::history::{self, Totals};
 use crate::profile::Profile;
 use crate::sample::Sample;
 use crate::scenario::{Arrivals, Mix};
-use crate::watch::ThreadTime;
+use crate::watch::{ThreadTime, own_cpu_s};
 use crate::workload::{Job, Operation, Workload};
 
 /// What is asked, and when: everything that is fixed before the run.
@@ -159,11 +159,14 @@ pub struct Loaded {
     pub totals: Totals,
     /// The engine thread's time on and off its core.
     pub thread: ThreadTime,
+    /// CPU seconds of all threads while the load ran.
+    pub cpu_s: f64,
 }
 
 /// A load that runs on threads of its own.
 pub struct Load {
     engine: oneshot::Receiver<std::io::Result<(Summary, ThreadTime)>>,
+    cpu_before_s: f64,
     recorder: thread::JoinHandle<anyhow::Result<Totals>>,
 }
 
@@ -182,6 +185,7 @@ impl Load {
     ) -> anyhow::Result<Self> {
         let (samples, recorded) = mpsc::channel();
         let (report, engine) = oneshot::channel();
+        let cpu_before_s = own_cpu_s();
         thread::Builder::new().name("attack".to_owned()).spawn(move || {
             let before = ThreadTime::now();
             let summary = plan.attack(traffic, targets, pacing, gauges, samples);
@@ -197,7 +201,7 @@ impl Load {
         let recorder = thread::Builder::new()
             .name("record".to_owned())
             .spawn(move || history::write(&folder, &prefix, &recorded))?;
-        Ok(Self { engine, recorder })
+        Ok(Self { engine, cpu_before_s, recorder })
     }
 
     /// Waits for the end of the load and of its recording.
@@ -208,6 +212,7 @@ impl Load {
         let (summary, thread) = self.engine.await.context("the sending thread ended early")??;
         let joined = tokio::task::spawn_blocking(move || self.recorder.join()).await?;
         let totals = joined.map_err(|_| anyhow::anyhow!("the recording thread ended early"))??;
-        Ok(Loaded { summary, totals, thread })
+        let cpu_s = own_cpu_s() - self.cpu_before_s;
+        Ok(Loaded { summary, totals, thread, cpu_s })
     }
 }

@@ -8,9 +8,12 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use loadgen::attack::Flaw;
 use loadgen::attack_url::Attack;
 use loadgen::config::Span;
+use loadgen::cores::Cores;
 use loadgen::export::{self, Exported, Format};
+use loadgen::record::Manifest;
 use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
+use loadgen::selftest::server::{From, Server, Stall};
 use loadgen::system::SystemSpec;
 use loadgen::{doctor, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
@@ -69,6 +72,19 @@ enum Command {
         /// Break the generator on purpose, to see that the test finds it
         #[arg(long, value_enum, default_value_t = Broken::None, hide = true)]
         flaw: Broken,
+    },
+    /// A server that answers at once, for comparing generators; tells what it saw when it is stopped
+    #[command(hide = true)]
+    NullServer {
+        /// Where it listens
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: std::net::SocketAddr,
+        /// Stop answering this long after the first request …
+        #[arg(long, requires = "stall_for")]
+        stall_at: Option<Span>,
+        /// … for this long
+        #[arg(long, requires = "stall_at")]
+        stall_for: Option<Span>,
     },
     /// Put open-loop load on any HTTP service
     #[command(
@@ -147,6 +163,9 @@ struct AttackArgs {
     /// The folder of all results
     #[arg(long, default_value = "results")]
     out: PathBuf,
+    /// Write the record alone; `loadgen report` makes the report of it later
+    #[arg(long)]
+    no_report: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -226,6 +245,12 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Selftest { out, flaw } => examine(&out, flaw).await,
+        Command::NullServer { listen, stall_at, stall_for } => {
+            let stall = stall_at
+                .zip(stall_for)
+                .map(|(at, lasts)| Stall { from: From::First(at.0), lasts: lasts.0 });
+            serve_nothing(listen, stall).await
+        }
         Command::Attack(args) => attack(args).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();
@@ -251,6 +276,18 @@ async fn examine(out: &Path, flaw: Broken) -> anyhow::Result<ExitCode> {
     let passed = selftest::examine(&folder, flaw, &tell).await;
     let _ = std::fs::remove_dir_all(&folder);
     Ok(if passed? { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
+}
+
+async fn serve_nothing(
+    listen: std::net::SocketAddr,
+    stall: Option<Stall>,
+) -> anyhow::Result<ExitCode> {
+    let server = Server::start(listen, &Cores::divide()?, stall)?;
+    eprintln!("null-server: listening on {}", server.address);
+    let mut stop = interruption()?;
+    stop.wait_for(|stop| *stop).await?;
+    println!("{}", selftest::seen(&server.stop()?));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_export(folder: &Path, format: Format) -> anyhow::Result<()> {
@@ -306,6 +343,7 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         timeout: args.timeout,
         in_flight: args.in_flight,
         out: args.out,
+        no_report: args.no_report,
         command: command_line(),
     };
     let (folder, manifest) = attack.run(interruption()?).await?;
@@ -319,13 +357,21 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
     for reason in &manifest.validity.reasons {
         println!("INVALID: {reason}");
     }
-    println!("report: {}", folder.join("report.html").display());
+    println!("CPU while the load ran: {:.1} µs per request", cpu_us_per_request(&manifest));
+    let shown = if attack.no_report { folder } else { folder.join("report.html") };
+    println!("report: {}", shown.display());
     let validity = manifest.validity;
     Ok(exit_code(Outcome {
         invalid: !validity.valid,
         violated: false,
         interrupted: validity.interrupted,
     }))
+}
+
+/// All threads of the generator, from the start of the load to its end.
+fn cpu_us_per_request(manifest: &Manifest) -> f64 {
+    let requests: u64 = manifest.requests.values().map(|c| c.recorded()).sum();
+    manifest.generator.cpu_s * 1e6 / requests.max(1) as f64
 }
 
 fn exit_code(outcome: Outcome) -> ExitCode {

@@ -5,6 +5,7 @@ mod manifest;
 pub mod read;
 mod tables;
 mod verdict;
+pub(crate) mod whole;
 
 pub use manifest::{
     Cost, FORMAT, Fsync, Generator, Limits, Manifest, Phase, RatePoint, RequestCounts, Validity,

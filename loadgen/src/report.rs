@@ -6,8 +6,8 @@ mod canvas;
 mod charts;
 mod compare;
 mod differences;
+mod embed;
 mod figures;
-mod files;
 mod findings;
 #[cfg(test)]
 mod fixture;
@@ -27,6 +27,7 @@ mod words;
 use std::path::{Path, PathBuf};
 
 use crate::record::read::Run;
+use crate::record::whole;
 use compare::Comparison;
 use page::Page;
 
@@ -60,7 +61,7 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
     summary::write(&record, &paths.summary)?;
     let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
     let page = Page::of(&record, &comparison, &charts)?;
-    files::write(&paths.html, page.html()?.as_bytes())?;
-    files::write(&paths.readme, page.readme()?.as_bytes())?;
+    whole::write(&paths.html, page.html()?.as_bytes())?;
+    whole::write(&paths.readme, page.readme()?.as_bytes())?;
     Ok(Paths { charts: charts.into_iter().map(|chart| chart.path).collect(), ..paths })
 }

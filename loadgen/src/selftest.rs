@@ -2,10 +2,12 @@
 //! and its own ceiling. A generator that fails here measures nothing.
 
 mod experiment;
-mod server;
+pub mod server;
 mod truth;
 
 use std::path::Path;
+
+use tokio::time::Instant;
 
 use crate::attack::Flaw;
 use crate::config::Span;
@@ -26,6 +28,8 @@ const KS_1_PERCENT: f64 = 1.63;
 /// Above this share of waiting for its core, something else is running on it.
 const RUN_QUEUE_MAX: f64 = 0.05;
 const CEILING_STEPS: [u32; 7] = [10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000];
+/// A null server that cannot follow must not exhaust the descriptors of both sides.
+const CEILING_IN_FLIGHT: u32 = 1_000;
 /// A scenario may ask for this share of the ceiling.
 pub const CEILING_SHARE: f64 = 0.6;
 
@@ -63,6 +67,21 @@ pub async fn examine(folder: &Path, flaw: Flaw, tell: &dyn Fn(&Check)) -> anyhow
     }
     report(vec![setting.ceiling().await?]);
     Ok(passed)
+}
+
+/// What a server saw: how many requests, over how long, how evenly.
+#[must_use]
+pub fn seen(arrivals: &[Instant]) -> String {
+    let gaps: Vec<f64> = arrivals.windows(2).map(|w| (w[1] - w[0]).as_secs_f64()).collect();
+    let n = gaps.len().max(1) as f64;
+    let mean = gaps.iter().sum::<f64>() / n;
+    let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / n;
+    serde_json::json!({
+        "requests": arrivals.len(),
+        "seconds": gaps.iter().sum::<f64>(),
+        "gap_coefficient_of_variation": if mean > 0.0 { variance.sqrt() / mean } else { 0.0 },
+    })
+    .to_string()
 }
 
 struct Setting<'a> {
@@ -164,6 +183,7 @@ impl Setting<'_> {
             let experiment = Experiment {
                 rate: f64::from(rate),
                 duration: Span::secs(1),
+                in_flight: CEILING_IN_FLIGHT,
                 ..Experiment::default()
             };
             let observed = self.observe(experiment).await?;

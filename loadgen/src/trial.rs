@@ -24,6 +24,7 @@ use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
 use crate::record::read;
+use crate::record::whole::write_json;
 use crate::record::{
     Cost, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts, ResourceRow, Verdict,
 };
@@ -167,6 +168,7 @@ impl Trial<'_> {
             in_flight: self.scenario.limits.in_flight,
             timeout: self.scenario.limits.timeout.0,
             drain: self.scenario.drain.0,
+            alone: self.cores.apart(),
             flaw: Flaw::None,
         };
         let watch = Watch::start(Arc::clone(&running.pids), start)?;
@@ -387,13 +389,14 @@ impl Trial<'_> {
 }
 
 fn generator(measured: &Measured, duration_s: f64) -> Generator {
-    let Loaded { totals, thread, summary } = &measured.loaded;
+    let Loaded { totals, thread, summary, cpu_s } = &measured.loaded;
     let elapsed_s = (summary.ended_ns as f64 / 1e9).max(duration_s.min(1.0));
     Generator {
         lag_p50_us: totals.lag.value_at_quantile(0.5),
         lag_p99_us: totals.lag.value_at_quantile(0.99),
         lag_max_us: totals.lag.max(),
         cpu_share: thread.run_s / elapsed_s,
+        cpu_s: *cpu_s,
         run_queue_share: thread.wait_s / elapsed_s,
         ..measured.generator
     }
@@ -411,10 +414,4 @@ pub(crate) fn write_csv<T: Serialize>(path: &std::path::Path, rows: &[T]) -> any
         table.serialize(row).with_context(cannot)?;
     }
     table.flush().with_context(cannot)
-}
-
-pub(crate) fn write_json<T: Serialize>(path: &std::path::Path, value: &T) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

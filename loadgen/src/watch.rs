@@ -124,6 +124,11 @@ fn read_process(pid: u32) -> Option<Used> {
     })
 }
 
+/// CPU seconds of this process so far, in ticks of 10 ms.
+pub(crate) fn own_cpu_s() -> f64 {
+    read_process(std::process::id()).map_or(0.0, |used| used.cpu_s)
+}
+
 /// The state letter of a process: R, S, D, T, Z.
 pub(crate) fn process_state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

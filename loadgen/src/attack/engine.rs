@@ -14,6 +14,7 @@ use rustix::event::{Timespec, epoll};
 use tokio::time::Instant;
 
 use super::connection::{Connection, Incoming, Open};
+use super::wake::WakeUp;
 use super::{Judged, Source, Traffic};
 use crate::sample::{Outcome, Receipt, Sample, Trouble};
 use crate::workload::Job;
@@ -48,6 +49,9 @@ pub struct Pacing {
     pub timeout: Duration,
     /// How long after the last arrival open requests are waited for.
     pub drain: Duration,
+    /// Whether nothing else runs on this core: then the last microseconds before an instant may be
+    /// asked away instead of slept.
+    pub alone: bool,
     /// How the engine is broken; for the self-test alone.
     pub flaw: Flaw,
 }
@@ -101,6 +105,7 @@ pub struct Engine<T, S> {
     buffer: Vec<u8>,
     /// A request's memory, used again.
     scratch: Vec<u8>,
+    wake_up: WakeUp,
 }
 
 impl<T: Traffic, S: Source> Engine<T, S> {
@@ -135,6 +140,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             batch: Vec::with_capacity(BATCH),
             buffer: vec![0; READ_BYTES],
             scratch: Vec::with_capacity(1_024),
+            wake_up: WakeUp::new(pacing.alone),
         })
     }
 
@@ -173,7 +179,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
                 handed_over_ns = now;
             }
             let until = next_ns.unwrap_or(drained_ns).min(now + nanos(NAP));
-            self.wait(until.saturating_sub(self.now_ns()), &mut events)?;
+            self.wait_until(until, &mut events)?;
             for event in events.drain(..) {
                 self.handle(event);
             }
@@ -187,6 +193,18 @@ impl<T: Traffic, S: Source> Engine<T, S> {
 
     fn holds_back(&self) -> bool {
         self.pacing.flaw == Flaw::CoordinatedOmission && self.open >= COORDINATED
+    }
+
+    /// Waits for events until an instant. A thread that sleeps until then is late by its wake-up, so
+    /// it sleeps until a little earlier, by as much as wake-ups took lately, and asks the rest away.
+    fn wait_until(&mut self, until_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+        let wake_ns = until_ns.saturating_sub(self.wake_up.typical_ns());
+        let now_ns = self.now_ns();
+        self.wait(wake_ns.saturating_sub(now_ns), events)?;
+        if wake_ns > now_ns && events.is_empty() {
+            self.wake_up.took(self.now_ns().saturating_sub(wake_ns));
+        }
+        Ok(())
     }
 
     fn wait(&self, mut wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {

@@ -145,6 +145,9 @@ pub struct Generator {
     pub lag_max_us: u64,
     /// CPU of the sending thread as a share of one core.
     pub cpu_share: f64,
+    /// CPU seconds of all the generator's threads while the load ran (10 ms ticks).
+    #[serde(default)]
+    pub cpu_s: f64,
     /// Time that the sending thread was runnable but not running, as a share of the load's time.
     pub run_queue_share: f64,
     /// Time that the hypervisor took from the machine, as a share.

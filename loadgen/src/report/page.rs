@@ -16,7 +16,7 @@ use crate::record::read::Run;
 use super::charts::Chart;
 use super::compare::{Comparison, Scenario};
 use super::findings::{self, Finding};
-use super::{differences, files, words};
+use super::{differences, embed, words};
 
 const HTML: &str = include_str!("page/report.html");
 const README: &str = include_str!("page/readme.md");
@@ -213,7 +213,7 @@ fn pictures(charts: &[Chart], scenario: Option<&str>) -> anyhow::Result<Vec<Pict
     let picture = |chart: &Chart| {
         let bytes = fs::read(&chart.path)
             .with_context(|| format!("cannot read {}", chart.path.display()))?;
-        Ok(Picture { src: files::embedded_png(&bytes), alt: chart.alt.clone(), aid: chart.aid })
+        Ok(Picture { src: embed::png(&bytes), alt: chart.alt.clone(), aid: chart.aid })
     };
     wanted.map(picture).collect()
 }

@@ -8,7 +8,7 @@ use crate::record::Answer;
 use crate::record::read::{Run, Trial};
 
 use super::figures::{Figures, Time, Times};
-use super::files;
+use crate::record::whole;
 
 /// One row; units last in the names. Empty: not measured, too few samples, or no such thing.
 #[derive(Serialize)]
@@ -71,7 +71,7 @@ pub(super) fn write(run: &Run, path: &Path) -> anyhow::Result<()> {
             }
         }
     }
-    files::write(path, &writer.into_inner()?)
+    whole::write(path, &writer.into_inner()?)
 }
 
 fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r> {

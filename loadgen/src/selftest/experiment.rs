@@ -1,5 +1,6 @@
 //! One load on the self-test's server, and what came of it.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
-use super::server::{Server, Stall};
+use super::server::{From, Server, Stall};
 use super::truth;
 use crate::attack::{Flaw, Gauges, Pacing, UrlTraffic};
 use crate::config::Span;
@@ -18,10 +19,12 @@ use crate::load::{Jobs, Load, Loop, Plan};
 use crate::profile::Profile;
 use crate::scenario::Arrivals;
 
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LEAD: Duration = Duration::from_millis(100);
 /// Longer than any stall.
 const TIMEOUT: Duration = Duration::from_secs(20);
-const IN_FLIGHT: u32 = 10_000;
+/// Five seconds of stall at 500/s, twice over.
+const IN_FLIGHT: u32 = 5_000;
 
 /// A load at a constant rate.
 #[derive(Clone, Debug)]
@@ -31,6 +34,7 @@ pub(super) struct Experiment {
     pub(super) arrivals: Arrivals,
     /// From, for: seconds.
     pub(super) stall_s: Option<(f64, f64)>,
+    pub(super) in_flight: u32,
     pub(super) flaw: Flaw,
 }
 
@@ -41,6 +45,7 @@ impl Default for Experiment {
             duration: Span::secs(1),
             arrivals: Arrivals::Poisson,
             stall_s: None,
+            in_flight: IN_FLIGHT,
             flaw: Flaw::None,
         }
     }
@@ -68,10 +73,10 @@ impl Experiment {
     pub(super) async fn run(&self, folder: &Path, cores: &Cores) -> anyhow::Result<Observed> {
         let start = Instant::now() + LEAD;
         let stall = self.stall_s.map(|(from, lasts)| Stall {
-            from: start + Duration::from_secs_f64(from),
+            from: From::Instant(start + Duration::from_secs_f64(from)),
             lasts: Duration::from_secs_f64(lasts),
         });
-        let server = Server::start(cores, stall)?;
+        let server = Server::start(ANY_PORT, cores, stall)?;
         let plan = Plan {
             profile: Profile::constant(self.rate, self.duration.as_s()),
             arrivals: self.arrivals,
@@ -82,9 +87,10 @@ impl Experiment {
         let intended_ns: Vec<u64> = plan.schedule().map(|(at, _)| at).collect();
         let pacing = Pacing {
             start,
-            in_flight: IN_FLIGHT,
+            in_flight: self.in_flight,
             timeout: TIMEOUT,
             drain: TIMEOUT,
+            alone: cores.apart(),
             flaw: self.flaw,
         };
         let traffic = UrlTraffic::new("GET", &server.address.to_string(), "/", &[], b"");

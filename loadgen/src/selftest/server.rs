@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use anyhow::Context;
 use rustix::event::{Timespec, epoll};
 use tokio::time::Instant;
 
@@ -20,24 +21,41 @@ const EVENTS: usize = 256;
 const LISTENER: u64 = u64::MAX;
 const BACKLOG: i32 = 4_096;
 
-/// From an instant, for a duration: nothing is answered.
+/// For a duration nothing is answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stall {
-    pub(super) from: Instant,
-    pub(super) lasts: Duration,
+pub struct Stall {
+    /// When it begins.
+    pub from: From,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+/// When a stall begins.
+#[derive(Clone, Copy, Debug)]
+pub enum From {
+    /// At an instant.
+    Instant(Instant),
+    /// So long after the first request.
+    First(Duration),
 }
 
 /// A server on a thread of its own, on the systems' cores.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<std::io::Result<Vec<Instant>>>,
 }
 
 impl Server {
-    pub(super) fn start(cores: &Cores, stall: Option<Stall>) -> anyhow::Result<Self> {
+    /// Starts it; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// If it cannot listen.
+    pub fn start(listen: SocketAddr, cores: &Cores, stall: Option<Stall>) -> anyhow::Result<Self> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&listen.into()).with_context(|| format!("cannot listen on {listen}"))?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         let listener: TcpListener = socket.into();
@@ -53,7 +71,10 @@ impl Server {
     }
 
     /// Ends, and tells when each request arrived.
-    pub(super) fn stop(self) -> anyhow::Result<Vec<Instant>> {
+    ///
+    /// # Errors
+    /// If it had failed.
+    pub fn stop(self) -> anyhow::Result<Vec<Instant>> {
         self.stop.store(true, Ordering::Relaxed);
         let joined = self.thread.join();
         Ok(joined.map_err(|_| anyhow::anyhow!("the self-test's server ended early"))??)
@@ -93,8 +114,9 @@ impl Serving {
                 Err(error) => return Err(error.into()),
             }
             let now = Instant::now();
-            if let Some(stall) = self.stall.filter(|s| now >= s.from) {
-                thread::sleep((stall.from + stall.lasts).saturating_duration_since(now));
+            if let Some(from) = self.stall_from().filter(|from| now >= *from) {
+                let lasts = self.stall.map_or(Duration::ZERO, |s| s.lasts);
+                thread::sleep((from + lasts).saturating_duration_since(now));
             }
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -104,6 +126,13 @@ impl Serving {
             }
         }
         Ok(self.arrivals)
+    }
+
+    fn stall_from(&self) -> Option<Instant> {
+        match self.stall?.from {
+            From::Instant(at) => Some(at),
+            From::First(after) => self.arrivals.first().map(|first| *first + after),
+        }
     }
 
     fn accept(&mut self) -> std::io::Result<()> {

@@ -1,0 +1,255 @@
+//! The rules that a scenario must keep, each with what was found and what is expected.
+
+use super::{Curve, FaultKind, FaultSpec, Scenario};
+
+/// More would be no load test but a mistake in the file.
+const RATE_MAX: f64 = 200_000.0;
+
+impl Scenario {
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.check_load()?;
+        self.check_provider()?;
+        self.check_phases()?;
+        self.check_thresholds()?;
+        self.faults.iter().try_for_each(|f| self.check_fault(f))
+    }
+
+    fn check_load(&self) -> Result<(), String> {
+        self.check_rates()?;
+        self.check_form()?;
+        let seconds = self.duration_s();
+        if seconds < 1.0 || seconds.fract() != 0.0 {
+            return Err(format!(
+                "the stages last {seconds} s together; expected whole seconds, at least 1"
+            ));
+        }
+        if self.warm_up.whole_s().is_none_or(|w| f64::from(w) >= seconds) {
+            return Err(format!(
+                "warm_up is {}; expected whole seconds, fewer than the load's {seconds}",
+                self.warm_up
+            ));
+        }
+        let weights = [self.mix.place, self.mix.get, self.mix.login, self.mix.signup];
+        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0
+        {
+            return Err("mix: weights are 0 or more, and one at least is more".to_owned());
+        }
+        if self.customers == 0 || self.customers > 10_000 {
+            return Err(format!("customers is {}; expected 1 to 10000", self.customers));
+        }
+        if self.limits.in_flight == 0 || self.limits.in_flight > 20_000 {
+            return Err(format!(
+                "limits.in_flight is {}; expected 1 to 20000",
+                self.limits.in_flight
+            ));
+        }
+        if self.limits.timeout.0.is_zero() {
+            return Err(
+                "limits.timeout is 0; expected a time in which an answer can come".to_owned()
+            );
+        }
+        Ok(())
+    }
+
+    fn check_rates(&self) -> Result<(), String> {
+        let corners = match &self.curve {
+            Curve::Intensity(corners) => corners.as_slice(),
+            Curve::Stages | Curve::Trace(_) => &[],
+        };
+        let from_file = corners.iter().map(|(_, rate)| *rate);
+        let rates = std::iter::once(self.start).chain(self.stages.iter().map(|s| s.rate));
+        for rate in rates.chain(from_file) {
+            if !(0.0..=RATE_MAX).contains(&rate) {
+                return Err(format!("the rate {rate} is not between 0 and {RATE_MAX} per second"));
+            }
+        }
+        for stage in &self.stages {
+            match (stage.amplitude, stage.period) {
+                (None, None) => {}
+                (Some(amplitude), Some(period)) => {
+                    if !(0.0..=stage.rate).contains(&amplitude) || period.0.is_zero() {
+                        return Err(format!(
+                            "a sine around {} swings by 0 to {0} and has a period; found {amplitude} and {period}",
+                            stage.rate
+                        ));
+                    }
+                }
+                _ => return Err("a sine has both amplitude and period".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_provider(&self) -> Result<(), String> {
+        let shares = [
+            ("decline_rate", self.provider.decline_rate),
+            ("error_rate", self.provider.error_rate),
+        ];
+        shares.iter().try_for_each(|(name, share)| check_share(name, *share))
+    }
+
+    fn check_phases(&self) -> Result<(), String> {
+        let end = self.duration_s();
+        let mut last = self.warm_up.as_s();
+        for phase in &self.phases {
+            let (Some(from), Some(to)) = (phase.from.whole_s(), phase.to.whole_s()) else {
+                return Err(format!("phase {:?}: from and to are whole seconds", phase.name));
+            };
+            if f64::from(from) < last || to <= from || f64::from(to) > end {
+                return Err(format!(
+                    "phase {:?} is {from} s to {to} s; expected after the warm-up and the phase before it ({last} s), and within the load ({end} s)",
+                    phase.name
+                ));
+            }
+            last = f64::from(to);
+        }
+        Ok(())
+    }
+
+    fn check_thresholds(&self) -> Result<(), String> {
+        let phases = self.phases();
+        for threshold in &self.thresholds {
+            let known = |name: &String| phases.iter().any(|p| p.name == *name);
+            if let Some(name) = threshold.phase.as_ref().filter(|name| !known(name)) {
+                let names: Vec<&str> = phases.iter().map(|p| p.name.as_str()).collect();
+                return Err(format!(
+                    "threshold {:?}: there is no phase {name:?}; there are {}",
+                    threshold.expect.to_string(),
+                    names.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_fault(&self, fault: &FaultSpec) -> Result<(), String> {
+        let name = format!("fault {} on {:?}", fault.kind.as_str(), fault.harm);
+        if fault.lasts.0.is_zero() || fault.at.as_s() + fault.lasts.as_s() > self.duration_s() {
+            return Err(format!(
+                "{name}: at {} for {} does not lie within the load ({} s)",
+                fault.at,
+                fault.lasts,
+                self.duration_s()
+            ));
+        }
+        let settings =
+            fault.latency.is_some() || fault.error_rate.is_some() || fault.decline_rate.is_some();
+        match fault.kind {
+            FaultKind::Provider if !settings => {
+                return Err(format!("{name}: give latency, error_rate or decline_rate"));
+            }
+            FaultKind::Provider if fault.harm != "provider" => {
+                return Err(format!("{name}: this kind harms the role \"provider\" only"));
+            }
+            FaultKind::Kill | FaultKind::Pause if settings => {
+                return Err(format!(
+                    "{name}: latency, error_rate and decline_rate belong to kind = \"provider\""
+                ));
+            }
+            FaultKind::Kill | FaultKind::Pause | FaultKind::Provider => {}
+        }
+        for (name, share) in
+            [("error_rate", fault.error_rate), ("decline_rate", fault.decline_rate)]
+        {
+            share.map_or(Ok(()), |share| check_share(name, share))?;
+        }
+        Ok(())
+    }
+
+    fn check_form(&self) -> Result<(), String> {
+        if let Some(closed) = &self.closed {
+            let others = !self.stages.is_empty()
+                || self.intensity.is_some()
+                || self.trace.is_some()
+                || self.session.is_some();
+            if others {
+                return Err("closed goes without stages, intensity, trace and session".to_owned());
+            }
+            if closed.users == 0 || closed.users > self.limits.in_flight {
+                return Err(format!(
+                    "closed.users is {}; expected 1 to limits.in_flight ({})",
+                    closed.users, self.limits.in_flight
+                ));
+            }
+        }
+        self.session.as_ref().map_or(Ok(()), |session| session.operations().map(drop))
+    }
+}
+
+fn check_share(name: &str, share: f64) -> Result<(), String> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(format!("{name} is {share}; expected 0 to 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    const GOOD: &str = r#"
+about = "x"
+start = 10
+stages = [{ duration = "30s", rate = 10 }]
+mix = { place = 1 }
+"#;
+
+    #[track_caller]
+    fn check(extra: &str, expected: Result<(), &str>) {
+        let path = Path::new("s.toml");
+        let result = config::parse::<Scenario>(path, &format!("{GOOD}{extra}"))
+            .map_err(|e| e.to_string())
+            .and_then(|s| s.check());
+        match (&result, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(text), Err(part)) if text.contains(part) => {}
+            _ => panic!("{result:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn rules() {
+        check("", Ok(()));
+        check("startt = 3", Err("s.toml:6: unknown key `startt`; did you mean `start`?"));
+        check("limits = { timeout = \"0s\" }", Err("limits.timeout is 0"));
+        check("limits = { in_flight = 0 }", Err("limits.in_flight is 0"));
+        check("warm_up = \"30s\"", Err("warm_up is 30s"));
+        check("warm_up = \"1500ms\"", Err("warm_up is 1500ms"));
+        check("customers = 0", Err("customers is 0"));
+        check("provider = { decline_rate = 1.5 }", Err("decline_rate is 1.5"));
+        check("provider = { latency = \"lognormal:80ms,20ms\" }", Err("lognormal:80ms,20ms"));
+        check("closed = { users = 5, duration = \"9s\" }", Err("closed goes without stages"));
+        check("session = { steps = [\"place\", \"pay\"] }", Err("the step \"pay\""));
+        check("session = { steps = [] }", Err("no steps"));
+        check("session = { steps = [\"login\", \"place\", \"get\"], think = \"1s\" }", Ok(()));
+        check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
+        check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));
+        check(
+            "[[phase]]\nname = \"a\"\nfrom = \"6s\"\nto = \"31s\"",
+            Err("within the load (30 s)"),
+        );
+        let fault = |rest: &str| format!("[[fault]]\nat = \"6s\"\nfor = \"5s\"\n{rest}");
+        check(&fault("harm = \"payments\"\nkind = \"kill\""), Ok(()));
+        check(&fault("harm = \"payments\"\nkind = \"kil\""), Err("did you mean `kill`?"));
+        check(&fault("harm = \"provider\"\nkind = \"provider\""), Err("give latency"));
+        check(
+            &fault("harm = \"orders\"\nkind = \"provider\"\nerror_rate = 0.5"),
+            Err("\"provider\" only"),
+        );
+        check(&fault("harm = \"orders\"\nkind = \"kill\"\nerror_rate = 0.5"), Err("belong to"));
+        check(
+            "[[fault]]\nat = \"29s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"kill\"",
+            Err("within the load"),
+        );
+    }
+
+    #[test]
+    fn a_negative_rate_is_refused() {
+        let text = GOOD.replace("rate = 10", "rate = -1");
+        let scenario: Scenario = config::parse(Path::new("s.toml"), &text).unwrap();
+        assert!(scenario.check().unwrap_err().contains("the rate -1 is not between"));
+    }
+}
