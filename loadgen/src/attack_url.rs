@@ -27,6 +27,8 @@ use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
 use crate::validity;
 use crate::watch::Hiccups;
 
+/// The last request's time-out is seen before the load ends.
+const AFTER_TIMEOUT: Duration = Duration::from_secs(1);
 const LEAD: Duration = Duration::from_millis(100);
 
 /// What to send where.
@@ -119,7 +121,7 @@ impl Attack {
             start,
             in_flight: self.in_flight,
             timeout: self.timeout.0,
-            drain: self.timeout.0,
+            drain: self.timeout.0 + AFTER_TIMEOUT,
             alone: cores.apart(),
             flaw: Flaw::None,
         };
@@ -143,7 +145,7 @@ impl Attack {
             verdict: &Verdict { verdict: Answer::True, ..Verdict::default() },
             drained: true,
             ended: &[],
-            apart: true,
+            apart: cores.apart(),
         });
         for name in ["resources.csv", "faults.csv"] {
             std::fs::write(trial.join(name), "")?;
@@ -173,6 +175,9 @@ impl Attack {
         scenario.mix = Mix::default();
         scenario.about = format!("{} {} at {} per second", self.method, self.url, self.rate);
         if let Some(users) = self.users {
+            if users > self.in_flight {
+                bail!("{users} users need --in-flight {users} or more; found {}", self.in_flight);
+            }
             let (think, duration) = (Span::default(), self.duration);
             scenario.about =
                 format!("{} {} by {users} users in a closed loop", self.method, self.url);
@@ -202,7 +207,7 @@ impl Attack {
         generator.lag_p50_us = loaded.totals.lag.value_at_quantile(0.5);
         generator.lag_p99_us = loaded.totals.lag.value_at_quantile(0.99);
         generator.lag_max_us = loaded.totals.lag.max();
-        generator.cpu_share = loaded.thread.run_s / elapsed_s;
+        generator.cpu_share = (loaded.thread.run_s - loaded.summary.polled_s) / elapsed_s;
         generator.cpu_s = loaded.cpu_s;
         generator.run_queue_share = loaded.thread.wait_s / elapsed_s;
         Manifest {

@@ -156,28 +156,52 @@ impl Stage<'_> {
     }
 
     async fn restart(&mut self, role: &str) -> anyhow::Result<String> {
+        let players = self.running.spec.players(role);
         let mut proofs = Vec::new();
-        for index in self.running.spec.players(role) {
-            self.running.launch(index).await?;
-            proofs.push(format!("{}: ready", self.running.spec.processes[index].name));
+        let mut failure = None;
+        for index in players {
+            let name = self.running.spec.processes[index].name.clone();
+            match self.running.launch(index).await {
+                Ok(()) => proofs.push(format!("{name}: ready")),
+                // The others are healed all the same.
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
-        Ok(proofs.join("; "))
+        if role == "provider" {
+            // Its settings were in its memory.
+            proofs.push(self.set_provider(self.provider).await?);
+        }
+        failure.map_or_else(|| Ok(proofs.join("; ")), Err)
     }
 
     async fn pause(&mut self, role: &str, signal: Signal, stopped: bool) -> anyhow::Result<String> {
+        let players = self.running.spec.players(role);
+        // All of them before any proof: one may need another to be ready.
+        let sent: Vec<anyhow::Result<u32>> =
+            players.iter().map(|index| self.running.signal(*index, signal)).collect();
         let mut proofs = Vec::new();
-        for index in self.running.spec.players(role) {
-            let pid = self.running.signal(index, signal)?;
-            let name = &self.running.spec.processes[index].name;
-            let state = timeout(PROOF_WITHIN, await_state(pid, stopped))
+        for (index, pid) in players.into_iter().zip(sent) {
+            let name = self.running.spec.processes[index].name.clone();
+            let state = timeout(PROOF_WITHIN, await_state(pid?, stopped))
                 .await
                 .with_context(|| format!("{name} did not change its state"))?;
-            if !stopped && !self.running.is_ready(index).await {
-                bail!("{name} runs again, but is not ready");
+            if !stopped {
+                self.await_ready(index)
+                    .await
+                    .with_context(|| format!("{name} runs again, but is not ready"))?;
             }
             proofs.push(format!("{name}: state {state}"));
         }
         Ok(proofs.join("; "))
+    }
+
+    async fn await_ready(&self, index: usize) -> anyhow::Result<()> {
+        let ready = async {
+            while !self.running.is_ready(index).await {
+                sleep(PROOF_POLL).await;
+            }
+        };
+        Ok(timeout(PROOF_WITHIN, ready).await?)
     }
 
     fn harmed(&self, fault: &FaultSpec) -> Provider {

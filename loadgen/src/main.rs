@@ -1,5 +1,6 @@
 //! The command line: wires what it is told to the library and turns results into exit codes.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use loadgen::export::{self, Exported, Format};
 use loadgen::record::Manifest;
 use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
-use loadgen::selftest::server::{From, Server, Stall};
+use loadgen::selftest::server::{Awake, From, Server, Stall};
 use loadgen::system::SystemSpec;
 use loadgen::{doctor, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
@@ -235,7 +236,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::List => {
-            print!("{}", list::text());
+            show(&list::text())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor { out } => {
@@ -282,7 +283,7 @@ async fn serve_nothing(
     listen: std::net::SocketAddr,
     stall: Option<Stall>,
 ) -> anyhow::Result<ExitCode> {
-    let server = Server::start(listen, &Cores::divide()?, stall)?;
+    let server = Server::start(listen, &Cores::divide()?, stall, Awake::WhenNeeded)?;
     eprintln!("null-server: listening on {}", server.address);
     let mut stop = interruption()?;
     stop.wait_for(|stop| *stop).await?;
@@ -292,10 +293,20 @@ async fn serve_nothing(
 
 fn print_export(folder: &Path, format: Format) -> anyhow::Result<()> {
     match export::export(folder, format)? {
-        Exported::Text(text) => print!("{text}"),
-        Exported::Files(files) => files.iter().for_each(|file| println!("{}", file.display())),
+        Exported::Text(text) => show(&text),
+        Exported::Files(files) => {
+            let lines: Vec<String> = files.iter().map(|f| format!("{}\n", f.display())).collect();
+            show(&lines.concat())
+        }
     }
-    Ok(())
+}
+
+/// Prints; a reader that has seen enough (`| head`) is no error.
+fn show(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -357,7 +368,11 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
     for reason in &manifest.validity.reasons {
         println!("INVALID: {reason}");
     }
-    println!("CPU while the load ran: {:.1} µs per request", cpu_us_per_request(&manifest));
+    println!(
+        "CPU while the load ran: {:.1} µs per request; the sending thread worked {:.1} % of the time",
+        cpu_us_per_request(&manifest),
+        manifest.generator.cpu_share * 100.0
+    );
     let shown = if attack.no_report { folder } else { folder.join("report.html") };
     println!("report: {}", shown.display());
     let validity = manifest.validity;
@@ -389,16 +404,23 @@ fn command_line() -> Vec<String> {
     std::iter::once("loadgen".to_owned()).chain(std::env::args().skip(1)).collect()
 }
 
-/// Becomes true on Ctrl-C or SIGTERM: everything is stopped, and what was measured is written.
+/// Becomes true on Ctrl-C, SIGTERM, or when the terminal is closed: everything is stopped, and what
+/// was measured is written.
 fn interruption() -> anyhow::Result<watch::Receiver<bool>> {
-    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut term = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
     let (tell, told) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {
             _ = int.recv() => {}
             _ = term.recv() => {}
+            _ = hangup.recv() => {}
+            _ = quit.recv() => {}
         }
-        eprintln!("stopping; what was measured will be written");
+        // The terminal may be gone.
+        let _ = writeln!(std::io::stderr(), "stopping; what was measured will be written");
         let _ = tell.send(true);
         // Kept alive: a closed channel would read as the last value for ever, which is right.
         std::future::pending::<()>().await;

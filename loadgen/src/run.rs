@@ -13,9 +13,11 @@ use tokio::sync::watch;
 use crate::cores::Cores;
 use crate::environment;
 use crate::launch;
+use crate::profile::Profile;
 use crate::record::{Answer, Manifest, Verdict};
 use crate::report;
 use crate::scenario::Scenario;
+use crate::selftest;
 use crate::system::SystemSpec;
 use crate::threshold::Met;
 use crate::trial::{Finished, NothingMeasured, Trial};
@@ -90,6 +92,12 @@ impl Run {
         Ok((Some(folder), outcome))
     }
 
+    /// Refuses a load that this generator could not be trusted with.
+    async fn allow(&self, folder: &Path, cores: &Cores) -> anyhow::Result<()> {
+        let peaks = self.scenarios.iter().map(|s| Profile::new(s).peak_per_s());
+        selftest::allow(peaks.fold(0.0, f64::max), folder, cores).await
+    }
+
     /// Counts finished trials in `done`: on an error too, what is finished is reported.
     async fn fill(
         &self,
@@ -99,6 +107,7 @@ impl Run {
     ) -> anyhow::Result<Outcome> {
         let cores = Cores::divide()?;
         Cores::pin(&cores.generator)?;
+        self.allow(folder, &cores).await?;
         let mut facts = environment::facts(&cores, &self.command, folder);
         facts.insert("finished".to_owned(), "not finished".to_owned());
         environment::write(folder, &facts)?;

@@ -7,6 +7,7 @@ mod truth;
 
 use std::path::Path;
 
+use anyhow::Context;
 use tokio::time::Instant;
 
 use crate::attack::Flaw;
@@ -15,6 +16,7 @@ use crate::cores::Cores;
 use crate::scenario::Arrivals;
 
 use experiment::{Experiment, Observed};
+use server::Awake;
 use truth::StallTruth;
 
 /// Percentiles may differ from the truth by this share, or by [`CLOSE_US`].
@@ -30,6 +32,8 @@ const RUN_QUEUE_MAX: f64 = 0.05;
 const CEILING_STEPS: [u32; 7] = [10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000];
 /// A null server that cannot follow must not exhaust the descriptors of both sides.
 const CEILING_IN_FLIGHT: u32 = 1_000;
+/// Rates that need no ceiling to be found.
+const ALWAYS_PER_S: f64 = 5_000.0;
 /// A scenario may ask for this share of the ceiling.
 pub const CEILING_SHARE: f64 = 0.6;
 
@@ -145,8 +149,9 @@ impl Setting<'_> {
     }
 
     async fn pacing(&self, rate: u32) -> anyhow::Result<Vec<Check>> {
-        let experiment =
-            Experiment { rate: f64::from(rate), duration: Span::secs(3), ..Experiment::default() };
+        let awake = if self.cores.apart() { Awake::Always } else { Awake::WhenNeeded };
+        let (rate_per_s, duration) = (f64::from(rate), Span::secs(3));
+        let experiment = Experiment { rate: rate_per_s, duration, awake, ..Experiment::default() };
         let observed = self.observe(experiment).await?;
         let lag = &observed.lag_us;
         let (p50, p99) = (lag.value_at_quantile(0.5), lag.value_at_quantile(0.99));
@@ -176,8 +181,17 @@ impl Setting<'_> {
         )
     }
 
-    /// The highest step that is kept with a closed ledger and a bounded lag.
     async fn ceiling(&self) -> anyhow::Result<Check> {
+        let kept = self.ceiling_per_s().await?;
+        let text = format!(
+            "ceiling: {kept}/s against a null server; scenarios may ask for {:.0}/s",
+            f64::from(kept) * CEILING_SHARE
+        );
+        Ok(Check { passed: kept > 0, text })
+    }
+
+    /// The highest step that is kept with a closed ledger and a bounded lag.
+    async fn ceiling_per_s(&self) -> anyhow::Result<u32> {
         let mut kept = 0;
         for rate in CEILING_STEPS {
             let experiment = Experiment {
@@ -186,19 +200,44 @@ impl Setting<'_> {
                 in_flight: CEILING_IN_FLIGHT,
                 ..Experiment::default()
             };
-            let observed = self.observe(experiment).await?;
-            let late = observed.lag_us.value_at_quantile(0.99) > 10 * LAG_P99_MAX_US;
-            if late || !observed.closes() || observed.ok < observed.scheduled {
+            // A single pause of the machine is no ceiling.
+            if !self.keeps(&experiment).await? && !self.keeps(&experiment).await? {
                 break;
             }
             kept = rate;
         }
-        let text = format!(
-            "ceiling: {kept}/s against a null server; scenarios may ask for {:.0}/s",
-            f64::from(kept) * CEILING_SHARE
-        );
-        Ok(Check { passed: kept > 0, text })
+        Ok(kept)
     }
+
+    async fn keeps(&self, experiment: &Experiment) -> anyhow::Result<bool> {
+        let observed = self.observe(experiment.clone()).await?;
+        let late = observed.lag_us.value_at_quantile(0.99) > 10 * LAG_P99_MAX_US;
+        Ok(!late && observed.closes() && observed.ok == observed.scheduled)
+    }
+}
+
+/// Refuses a peak rate above 60 % of this generator's ceiling here, which it finds first (seconds).
+/// Up to 5,000/s nothing is asked: every machine that can run the systems can do that.
+///
+/// # Errors
+/// If the peak is too high, or the ceiling cannot be found.
+pub async fn allow(peak_per_s: f64, folder: &Path, cores: &Cores) -> anyhow::Result<()> {
+    if peak_per_s <= ALWAYS_PER_S {
+        return Ok(());
+    }
+    let probe = folder.join(".ceiling");
+    std::fs::create_dir_all(&probe)
+        .with_context(|| format!("cannot make the folder {}", probe.display()))?;
+    let setting = Setting { folder: &probe, cores, flaw: Flaw::None };
+    let ceiling = f64::from(setting.ceiling_per_s().await?);
+    std::fs::remove_dir_all(&probe)?;
+    let allowed = ceiling * CEILING_SHARE;
+    anyhow::ensure!(
+        peak_per_s <= allowed,
+        "the load asks for {peak_per_s:.0}/s at its peak; this generator reaches {ceiling:.0}/s here and measures up to {:.0} % of that, {allowed:.0}/s",
+        CEILING_SHARE * 100.0
+    );
+    Ok(())
 }
 
 fn ledger(name: &str, observed: &Observed) -> Check {

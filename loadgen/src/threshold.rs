@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::audit;
 use crate::config::Span;
 use crate::record::latency::Metric;
-use crate::record::read::{Spectrum, Trial};
+use crate::record::read::Trial;
 
 /// One promise of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,6 +190,17 @@ impl Expectation {
         let any: fn(&str) -> bool = |_| true;
         let ok: fn(&str) -> bool = |outcome| outcome == "ok";
         match &self.quantity {
+            Quantity::Time(Series::Completed, q) => {
+                // Accepted orders that never became final are longer than any.
+                let completed = times(Metric::Completed, ok);
+                let accepted = times(Metric::Response, ok).count();
+                let endless = accepted.saturating_sub(completed.count());
+                if *q >= 1.0 && endless > 0 {
+                    return None;
+                }
+                let us = completed.quantile_with_endless(*q, endless);
+                if *q >= 1.0 { seconds(completed.max()) } else { seconds(us) }
+            }
             Quantity::Time(series, q) => {
                 let spectrum = match series {
                     Series::Response => times(Metric::Response, any),
@@ -198,7 +209,10 @@ impl Expectation {
                     Series::Completed => times(Metric::Completed, ok),
                     Series::Lag => times(Metric::Lag, any),
                 };
-                quantile_s(&spectrum, *q)
+                // An open request's time is "at least": nothing above it is known.
+                let open = times(Metric::Response, |outcome| outcome == "unfinished").min();
+                let found = if *q >= 1.0 { spectrum.max() } else { spectrum.quantile(*q) };
+                seconds(found.filter(|us| open.is_none_or(|open| *us < open)))
             }
             Quantity::Failed => {
                 let (ok, all) = outcomes(trial, phase, operation)?;
@@ -215,8 +229,7 @@ impl Expectation {
     }
 }
 
-fn quantile_s(spectrum: &Spectrum, q: f64) -> Option<f64> {
-    let us = if q >= 1.0 { spectrum.max() } else { spectrum.quantile(q) };
+fn seconds(us: Option<u64>) -> Option<f64> {
     us.map(|us| us as f64 / 1e6)
 }
 

@@ -367,7 +367,7 @@ impl Trial<'_> {
     fn cost(&self, rows: &[ResourceRow], completed_orders: u64) -> Cost {
         let outside = |name: &str| {
             let process = self.system.processes.iter().find(|p| p.name == name);
-            process.is_some_and(|p| p.plays.iter().all(|role| role == "provider"))
+            process.is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
         };
         let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
         for row in rows.iter().filter(|r| r.t_s > 0.0) {
@@ -395,7 +395,7 @@ fn generator(measured: &Measured, duration_s: f64) -> Generator {
         lag_p50_us: totals.lag.value_at_quantile(0.5),
         lag_p99_us: totals.lag.value_at_quantile(0.99),
         lag_max_us: totals.lag.max(),
-        cpu_share: thread.run_s / elapsed_s,
+        cpu_share: (thread.run_s - summary.polled_s) / elapsed_s,
         cpu_s: *cpu_s,
         run_queue_share: thread.wait_s / elapsed_s,
         ..measured.generator

@@ -25,6 +25,10 @@ const EVENTS_MAX: usize = 64;
 const BATCH: usize = 512;
 /// The longest sleep: stop flags and batches are looked at this often.
 const NAP: Duration = Duration::from_millis(50);
+/// Connections that are made at once, to one target.
+const CONNECTING_MAX: usize = 64;
+/// Connections that are made before the first request, to each target.
+const WARM: usize = 8;
 const READ_BYTES: usize = 32 * 1024;
 
 /// What the engine shows to others while it runs.
@@ -80,6 +84,8 @@ pub struct Summary {
     pub in_flight_area_s: f64,
     /// When the last request was done, ns.
     pub ended_ns: u64,
+    /// Time that the thread spent asking in vain whether an instant had come, s.
+    pub polled_s: f64,
     /// Whether it was stopped before the schedule ended.
     pub interrupted: bool,
 }
@@ -95,7 +101,12 @@ pub struct Engine<T, S> {
     epoll: OwnedFd,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
+    /// By target: connections without a request, the latest used last.
     idle: Vec<Vec<usize>>,
+    /// By target: requests without a connection, oldest first.
+    waiting: Vec<VecDeque<(Open, Vec<u8>)>>,
+    /// By target: how many connections are being made.
+    connecting: Vec<usize>,
     /// In order: all requests have the same time-out.
     deadlines: VecDeque<(u64, usize, u32)>,
     generation: u32,
@@ -106,6 +117,8 @@ pub struct Engine<T, S> {
     /// A request's memory, used again.
     scratch: Vec<u8>,
     wake_up: WakeUp,
+    /// Time spent asking in vain.
+    polled_ns: u64,
 }
 
 impl<T: Traffic, S: Source> Engine<T, S> {
@@ -122,6 +135,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         samples: Sender<Vec<Sample>>,
     ) -> io::Result<Self> {
         let idle = vec![Vec::new(); targets.len()];
+        let waiting = targets.iter().map(|_| VecDeque::new()).collect();
+        let connecting = vec![0; targets.len()];
         Ok(Self {
             traffic,
             source,
@@ -133,6 +148,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             connections: Vec::new(),
             free: Vec::new(),
             idle,
+            waiting,
+            connecting,
             deadlines: VecDeque::new(),
             generation: 0,
             open: 0,
@@ -141,6 +158,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             buffer: vec![0; READ_BYTES],
             scratch: Vec::with_capacity(1_024),
             wake_up: WakeUp::new(pacing.alone),
+            polled_ns: 0,
         })
     }
 
@@ -152,17 +170,21 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         // 1 ns instead of the default 50 µs; without it every wait is late by the slack.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let mut events = Vec::with_capacity(EVENTS_MAX);
+        self.warm_up(&mut events)?;
         let mut last_ns = 0;
         let mut handed_over_ns = 0;
         let interrupted = loop {
             let mut now = self.now_ns();
-            while !self.holds_back()
+            let mut sent = 0;
+            while sent < EVENTS_MAX
+                && !self.holds_back()
                 && self.source.next_ns().is_some_and(|at_ns| at_ns <= now)
                 && let Some((intended_ns, job)) = self.source.take()
             {
                 last_ns = intended_ns;
                 self.dispatch(intended_ns, job);
                 now = self.now_ns();
+                sent += 1;
             }
             self.expire(now);
             if self.gauges.stop.load(Ordering::Relaxed) {
@@ -187,6 +209,29 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         Ok(self.finish(interrupted))
     }
 
+    /// Makes a few connections before second 0, as a service's clients have them.
+    fn warm_up(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+        for target in 0..self.targets.len() {
+            for _ in 0..WARM {
+                // One that is refused now is refused again when it is needed, and counted then.
+                if self.connect(target).is_err() {
+                    break;
+                }
+            }
+        }
+        // The clock stands at 0 until second 0: what was sent before would seem to take no time.
+        loop {
+            let left = self.pacing.start.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.gauges.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            self.wait(nanos(left.min(NAP)), events)?;
+            for event in events.drain(..) {
+                self.handle(event);
+            }
+        }
+    }
+
     fn now_ns(&self) -> u64 {
         nanos(self.pacing.start.elapsed())
     }
@@ -201,8 +246,13 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let wake_ns = until_ns.saturating_sub(self.wake_up.typical_ns());
         let now_ns = self.now_ns();
         self.wait(wake_ns.saturating_sub(now_ns), events)?;
-        if wake_ns > now_ns && events.is_empty() {
-            self.wake_up.took(self.now_ns().saturating_sub(wake_ns));
+        if events.is_empty() {
+            let after_ns = self.now_ns();
+            if wake_ns > now_ns {
+                self.wake_up.took(after_ns.saturating_sub(wake_ns));
+            } else {
+                self.polled_ns += after_ns.saturating_sub(now_ns);
+            }
         }
         Ok(())
     }
@@ -241,20 +291,19 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.begin(open, target, request);
     }
 
-    /// Puts a request on an idle connection or a new one.
+    /// Puts a request on an idle connection, or lets it wait for the next one that is free: one that
+    /// ends its request, or one of those that are being made for those who wait.
     fn begin(&mut self, open: Open, target: usize, request: Vec<u8>) {
-        let index = match self.idle[target].pop() {
-            Some(index) => index,
-            None => match self.connect(target) {
-                Ok(index) => index,
-                Err(error) => {
-                    let outcome =
-                        if is_own_limit(&error) { Outcome::Dropped } else { Outcome::Failed };
-                    self.close_request(open, connect_trouble(&error), outcome);
-                    return;
-                }
-            },
-        };
+        match self.idle[target].pop() {
+            Some(index) => self.assign(index, open, request),
+            None => {
+                self.waiting[target].push_back((open, request));
+                self.connect_for_waiting(target);
+            }
+        }
+    }
+
+    fn assign(&mut self, index: usize, open: Open, request: Vec<u8>) {
         let Some(connection) = &mut self.connections[index] else { return };
         connection.open = Some(open);
         self.scratch = std::mem::replace(&mut connection.request, request);
@@ -262,12 +311,47 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         connection.parser.reset();
         let deadline = open.sent_ns + nanos(self.pacing.timeout);
         self.deadlines.push_back((deadline, index, connection.generation));
-        if connection.connected {
-            self.send(index);
+        self.send(index);
+    }
+
+    /// A connection that can carry a request.
+    fn free(&mut self, index: usize) {
+        let Some(connection) = &self.connections[index] else { return };
+        let target = connection.target;
+        match self.waiting[target].pop_front() {
+            Some((open, request)) => self.assign(index, open, request),
+            None => self.idle[target].push(index),
         }
     }
 
-    fn connect(&mut self, target: usize) -> io::Result<usize> {
+    /// As many connections are being made as requests wait for one, up to a bound: in a surge a
+    /// connection costs more than a request, and one each would feed the surge.
+    fn connect_for_waiting(&mut self, target: usize) {
+        while self.connecting[target] < self.waiting[target].len().min(CONNECTING_MAX) {
+            if let Err(error) = self.connect(target) {
+                let own = is_own_limit(&error);
+                let outcome = if own { Outcome::Dropped } else { Outcome::Failed };
+                self.fail_waiting(target, connect_trouble(&error), outcome);
+            }
+        }
+    }
+
+    fn fail_waiting(&mut self, target: usize, trouble: Trouble, outcome: Outcome) {
+        if let Some((open, _)) = self.waiting[target].pop_front() {
+            self.close_request(open, trouble, outcome);
+        }
+    }
+
+    /// A connection that could not be made: the request that has waited longest learns of it.
+    fn not_connected(&mut self, index: usize, trouble: Trouble) {
+        let Some(target) = self.connections[index].as_ref().map(|c| c.target) else { return };
+        self.connecting[target] -= 1;
+        self.close(index);
+        self.fail_waiting(target, trouble, Outcome::Failed);
+        self.connect_for_waiting(target);
+    }
+
+    fn connect(&mut self, target: usize) -> io::Result<()> {
         self.generation = self.generation.wrapping_add(1);
         let connection = Connection::begin(self.targets[target], target, self.generation)?;
         let index = self.free.pop().unwrap_or(self.connections.len());
@@ -282,7 +366,10 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         } else {
             self.connections[index] = Some(connection);
         }
-        Ok(index)
+        self.connecting[target] += 1;
+        let deadline = self.now_ns() + nanos(self.pacing.timeout);
+        self.deadlines.push_back((deadline, index, self.generation));
+        Ok(())
     }
 
     fn handle(&mut self, event: epoll::Event) {
@@ -297,11 +384,14 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             match connection.stream.take_error() {
                 Ok(None) => connection.connected = true,
                 Ok(Some(error)) | Err(error) => {
-                    self.give_up(index, connect_trouble(&error), Outcome::Failed);
+                    self.not_connected(index, connect_trouble(&error));
                     return;
                 }
             }
-            self.send(index);
+            let target = connection.target;
+            self.connecting[target] -= 1;
+            self.free(index);
+            self.connect_for_waiting(target);
         } else if flags.contains(epoll::EventFlags::OUT)
             && connection.written < connection.request.len()
         {
@@ -340,19 +430,14 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         }
         match connection.receive(&mut self.buffer, hung_up) {
             Incoming::Nothing => {}
-            Incoming::Complete => {
-                self.answered(index);
-                let idle = self.connections[index].as_ref().is_some_and(|c| c.open.is_none());
-                if hung_up && idle {
-                    self.close(index);
-                }
-            }
+            Incoming::Complete if connection.open.is_none() => self.close(index),
+            Incoming::Complete => self.answered(index, hung_up),
             Incoming::Garbled => self.give_up(index, Trouble::Garbled, Outcome::Unknown),
             Incoming::Ended => self.give_up(index, Trouble::Reset, Outcome::Unknown),
         }
     }
 
-    fn answered(&mut self, index: usize) {
+    fn answered(&mut self, index: usize, hung_up: bool) {
         let done_ns = self.now_ns();
         let Some(connection) = &mut self.connections[index] else { return };
         let (Some(response), Some(open)) = (connection.parser.response(), connection.open) else {
@@ -363,19 +448,27 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let status = response.status;
         connection.open = None;
         let whole = connection.written == connection.request.len();
-        if connection.parser.keep_alive() && whole {
-            self.idle[connection.target].push(index);
-        } else {
-            self.close(index);
-        }
+        let again = connection.parser.keep_alive() && whole && !hung_up;
         self.emit(open, done_ns, judged, status, trouble);
         self.count_open(done_ns, -1);
+        if again {
+            self.free(index);
+        } else {
+            self.replace(index);
+        }
+    }
+
+    /// Ends a connection; those who wait get another.
+    fn replace(&mut self, index: usize) {
+        let Some(target) = self.connections[index].as_ref().map(|c| c.target) else { return };
+        self.close(index);
+        self.connect_for_waiting(target);
     }
 
     /// Ends the connection, and its request if it has one.
     fn give_up(&mut self, index: usize, trouble: Trouble, outcome: Outcome) {
         let open = self.connections[index].as_mut().and_then(|c| c.open.take());
-        self.close(index);
+        self.replace(index);
         if let Some(open) = open {
             self.close_request(open, trouble, outcome);
         }
@@ -397,17 +490,27 @@ impl<T: Traffic, S: Source> Engine<T, S> {
     fn expire(&mut self, now_ns: u64) {
         while let Some((deadline, index, generation)) = self.deadlines.front().copied() {
             let waiting = self.connections[index].as_ref().filter(|c| {
-                c.generation == generation
-                    && c.open.is_some_and(|o| o.sent_ns + nanos(self.pacing.timeout) <= deadline)
+                let due = |o: Open| o.sent_ns + nanos(self.pacing.timeout) <= deadline;
+                c.generation == generation && (!c.connected || c.open.is_some_and(due))
             });
             match waiting.map(|c| c.connected) {
-                Some(_) if deadline > now_ns => return,
+                Some(_) if deadline > now_ns => break,
                 Some(true) => self.give_up(index, Trouble::Timeout, Outcome::Unknown),
-                Some(false) => self.give_up(index, Trouble::ConnectTimeout, Outcome::Failed),
+                Some(false) => self.not_connected(index, Trouble::ConnectTimeout),
                 None => {}
             }
             self.deadlines.pop_front();
         }
+        for target in 0..self.targets.len() {
+            while self.waits_too_long(target, now_ns) {
+                self.fail_waiting(target, Trouble::ConnectTimeout, Outcome::Failed);
+            }
+        }
+    }
+
+    fn waits_too_long(&self, target: usize, now_ns: u64) -> bool {
+        let longest = self.waiting[target].front();
+        longest.is_some_and(|(open, _)| open.sent_ns + nanos(self.pacing.timeout) <= now_ns)
     }
 
     fn count_open(&mut self, now_ns: u64, change: i32) {
@@ -448,6 +551,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let now_ns = self.now_ns();
         let mut left: Vec<Open> =
             self.connections.iter_mut().flatten().filter_map(|c| c.open.take()).collect();
+        left.extend(self.waiting.iter_mut().flat_map(|w| w.drain(..)).map(|(open, _)| open));
         if self.pacing.flaw == Flaw::DropUnfinished {
             left.clear();
         }
@@ -458,14 +562,15 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             self.count_open(now_ns, -1);
         }
         self.hand_over();
-        Summary { in_flight_area_s: self.area.1, ended_ns: now_ns, interrupted }
+        let polled_s = self.polled_ns as f64 / 1e9;
+        Summary { in_flight_area_s: self.area.1, ended_ns: now_ns, polled_s, interrupted }
     }
 }
 
 /// No descriptor or no local port left: the generator's fault, not the system's.
 fn is_own_limit(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM]
+    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -15,7 +15,9 @@ pub(super) fn spectra(trial: &Trial) -> Vec<(String, String)> {
     for (index, phase) in manifest.phases.iter().enumerate() {
         for operation in manifest.requests.keys() {
             for metric in [Metric::Response, Metric::Service, Metric::Completed] {
-                let spectrum = trial.latencies.times(index, operation, metric, |_| true);
+                // Orders finished after their customer got no answer are no completed time.
+                let wanted = |outcome: &str| metric != Metric::Completed || outcome == "ok";
+                let spectrum = trial.latencies.times(index, operation, metric, wanted);
                 if spectrum.count() > 0 {
                     let name = format!("{}-{operation}-{metric}.hgrm", phase.name);
                     files.push((name, text(&spectrum)));

@@ -76,7 +76,8 @@ pub struct PhaseSummary {
     pub completed: Times,
 }
 
-/// Percentiles, ms; absent where the sample is too small.
+/// Percentiles, ms; absent where the sample is too small, or where the value has no end (an accepted
+/// order that never became final).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// How many.
@@ -136,14 +137,20 @@ fn of_trial(trial: &Trial, path: &Path) -> anyhow::Result<TrialSummary> {
 }
 
 fn cell(trial: &Trial, index: usize, phase: String, operation: String) -> PhaseSummary {
-    let times = |metric, wanted: fn(&str) -> bool| {
-        Times::of(&trial.latencies.times(index, &operation, metric, wanted))
+    let times =
+        |metric, wanted: fn(&str) -> bool| trial.latencies.times(index, &operation, metric, wanted);
+    let ok: fn(&str) -> bool = |outcome| outcome == "ok";
+    let (accepted, completed) = (times(Metric::Response, ok), times(Metric::Completed, ok));
+    // Accepted orders that never became final are longer than any, if completion was watched at all.
+    let endless = match completed.count() {
+        0 => 0,
+        ended => accepted.count().saturating_sub(ended),
     };
     PhaseSummary {
-        response: times(Metric::Response, |_| true),
-        accepted: times(Metric::Response, |outcome| outcome == "ok"),
-        service: times(Metric::Service, |_| true),
-        completed: times(Metric::Completed, |outcome| outcome == "ok"),
+        response: Times::of(&times(Metric::Response, |_| true), 0),
+        service: Times::of(&times(Metric::Service, |_| true), 0),
+        completed: Times::of(&completed, endless),
+        accepted: Times::of(&accepted, 0),
         phase,
         operation,
     }
@@ -158,15 +165,16 @@ fn thresholds(folder: &Path) -> anyhow::Result<Vec<Met>> {
 }
 
 impl Times {
-    fn of(spectrum: &Spectrum) -> Self {
+    fn of(spectrum: &Spectrum, endless: u64) -> Self {
         let ms = |us: Option<u64>| us.map(|us| us as f64 / 1e3);
+        let quantile = |q| ms(spectrum.quantile_with_endless(q, endless));
         Self {
-            count: spectrum.count(),
-            p50_ms: ms(spectrum.quantile(0.5)),
-            p90_ms: ms(spectrum.quantile(0.9)),
-            p99_ms: ms(spectrum.quantile(0.99)),
-            p999_ms: ms(spectrum.quantile(0.999)),
-            max_ms: ms(spectrum.max()),
+            count: spectrum.count() + endless,
+            p50_ms: quantile(0.5),
+            p90_ms: quantile(0.9),
+            p99_ms: quantile(0.99),
+            p999_ms: quantile(0.999),
+            max_ms: if endless > 0 { None } else { ms(spectrum.max()) },
         }
     }
 }

@@ -143,7 +143,8 @@ pub struct Generator {
     pub lag_p99_us: u64,
     /// Sent minus intended, largest, µs.
     pub lag_max_us: u64,
-    /// CPU of the sending thread as a share of one core.
+    /// CPU of the sending thread as a share of one core, without the time it spent asking whether an
+    /// instant had come.
     pub cpu_share: f64,
     /// CPU seconds of all the generator's threads while the load ran (10 ms ticks).
     #[serde(default)]

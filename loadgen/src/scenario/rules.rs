@@ -172,6 +172,13 @@ impl Scenario {
                 ));
             }
         }
+        let waits = self.closed.is_some() || self.session.is_some();
+        if waits && self.drain < self.limits.timeout {
+            return Err(format!(
+                "drain is {}; where requests wait for each other it is limits.timeout ({}) or more",
+                self.drain, self.limits.timeout
+            ));
+        }
         self.session.as_ref().map_or(Ok(()), |session| session.operations().map(drop))
     }
 }
@@ -224,6 +231,7 @@ mix = { place = 1 }
         check("closed = { users = 5, duration = \"9s\" }", Err("closed goes without stages"));
         check("session = { steps = [\"place\", \"pay\"] }", Err("the step \"pay\""));
         check("session = { steps = [] }", Err("no steps"));
+        check("session = { steps = [\"place\"] }\ndrain = \"1s\"", Err("drain is 1s"));
         check("session = { steps = [\"login\", \"place\", \"get\"], think = \"1s\" }", Ok(()));
         check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
         check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));

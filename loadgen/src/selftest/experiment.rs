@@ -9,7 +9,7 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
-use super::server::{From, Server, Stall};
+use super::server::{Awake, From, Server, Stall};
 use super::truth;
 use crate::attack::{Flaw, Gauges, Pacing, UrlTraffic};
 use crate::config::Span;
@@ -35,6 +35,7 @@ pub(super) struct Experiment {
     /// From, for: seconds.
     pub(super) stall_s: Option<(f64, f64)>,
     pub(super) in_flight: u32,
+    pub(super) awake: Awake,
     pub(super) flaw: Flaw,
 }
 
@@ -46,6 +47,7 @@ impl Default for Experiment {
             arrivals: Arrivals::Poisson,
             stall_s: None,
             in_flight: IN_FLIGHT,
+            awake: Awake::WhenNeeded,
             flaw: Flaw::None,
         }
     }
@@ -76,7 +78,7 @@ impl Experiment {
             from: From::Instant(start + Duration::from_secs_f64(from)),
             lasts: Duration::from_secs_f64(lasts),
         });
-        let server = Server::start(ANY_PORT, cores, stall)?;
+        let server = Server::start(ANY_PORT, cores, stall, self.awake)?;
         let plan = Plan {
             profile: Profile::constant(self.rate, self.duration.as_s()),
             arrivals: self.arrivals,

@@ -30,6 +30,15 @@ pub struct Stall {
     pub lasts: Duration,
 }
 
+/// Whether the server sleeps while nothing comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awake {
+    /// As servers do.
+    WhenNeeded,
+    /// It asks all the time, so that its own waking is not taken for the generator's lateness.
+    Always,
+}
+
 /// When a stall begins.
 #[derive(Clone, Copy, Debug)]
 pub enum From {
@@ -52,7 +61,12 @@ impl Server {
     ///
     /// # Errors
     /// If it cannot listen.
-    pub fn start(listen: SocketAddr, cores: &Cores, stall: Option<Stall>) -> anyhow::Result<Self> {
+    pub fn start(
+        listen: SocketAddr,
+        cores: &Cores,
+        stall: Option<Stall>,
+        awake: Awake,
+    ) -> anyhow::Result<Self> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.bind(&listen.into()).with_context(|| format!("cannot listen on {listen}"))?;
@@ -65,7 +79,7 @@ impl Server {
         let thread =
             thread::Builder::new().name("selftest-server".to_owned()).spawn(move || {
                 Cores::pin(&cores)?;
-                Serving::new(listener, stall)?.run(&stopped)
+                Serving::new(listener, stall)?.run(&stopped, awake)
             })?;
         Ok(Self { address, stop, thread })
     }
@@ -105,11 +119,12 @@ impl Serving {
         })
     }
 
-    fn run(mut self, stop: &AtomicBool) -> std::io::Result<Vec<Instant>> {
+    fn run(mut self, stop: &AtomicBool, awake: Awake) -> std::io::Result<Vec<Instant>> {
+        let wait = if awake == Awake::Always { Timespec::default() } else { NAP };
         let mut events = Vec::with_capacity(EVENTS);
         while !stop.load(Ordering::Relaxed) {
             let spare = rustix::buffer::spare_capacity(&mut events);
-            match epoll::wait(&self.epoll, spare, Some(&NAP)) {
+            match epoll::wait(&self.epoll, spare, Some(&wait)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -64,6 +64,17 @@ impl Spectrum {
         self.at_rank(((q * self.count as f64).ceil() as u64).max(1))
     }
 
+    /// The value at quantile `q` of these samples and `endless` more that are longer than any, µs:
+    /// `None` if it is one of those, or if there are too few of both.
+    #[must_use]
+    pub fn quantile_with_endless(&self, q: f64, endless: u64) -> Option<u64> {
+        let all = self.count + endless;
+        if all < Self::least(q) {
+            return None;
+        }
+        self.at_rank(((q * all as f64).ceil() as u64).max(1))
+    }
+
     /// The `rank`-th smallest sample, from 1, µs.
     #[must_use]
     pub fn at_rank(&self, rank: u64) -> Option<u64> {
