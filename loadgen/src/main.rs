@@ -20,8 +20,8 @@ use loadgen::{doctor, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid, 4 an audit is false.";
+const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid,
+4 an audit is false or a threshold is broken.";
 const INVALID: u8 = 3;
 const VIOLATED: u8 = 4;
 
