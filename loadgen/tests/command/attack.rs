@@ -165,3 +165,21 @@ async fn a_broken_record_is_named_and_its_report_stays() {
     let again = attacked.bench.call(&["report", latest.to_str().unwrap()]).await;
     assert!(again.status.success(), "{again:?}");
 }
+
+/// The schedule's clock stands at 0 until it starts: what was sent before would take no time.
+#[tokio::test]
+async fn users_of_a_closed_loop_begin_at_second_0() {
+    const WORK: Duration = Duration::from_millis(10);
+    let url = serve(|stream| {
+        thread::sleep(WORK);
+        stream.write_all(OK)
+    });
+    let bench = Bench::new();
+    let load = ["--users", "4", "--duration", "1s", "--no-report"];
+    let output = bench.call(&[&["attack", &url][..], &load].concat()).await;
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    let attempts: Vec<_> = history::read(&trial(&bench)).unwrap().map(Result::unwrap).collect();
+    let took = |a: &Attempt| Duration::from_nanos(a.done_ns - a.intended_ns);
+    assert!(attempts.len() > 4, "{} attempts", attempts.len());
+    assert!(attempts.iter().all(|a| took(a) >= WORK), "{:?}", attempts.first());
+}
