@@ -9,6 +9,7 @@ mod engine;
 mod response;
 mod shop;
 mod source;
+mod stamp;
 mod url;
 mod wake;
 

@@ -1,11 +1,13 @@
 //! One keep-alive connection with at most one open request (no pipelining).
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::SystemTime;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::response::Parser;
+use super::stamp;
 use crate::workload::Job;
 
 /// A request that waits for its answer.
@@ -26,6 +28,8 @@ pub(super) struct Connection {
     pub(super) request: Vec<u8>,
     pub(super) written: usize,
     pub(super) parser: Parser,
+    /// When the kernel got what was read last.
+    pub(super) arrived: Option<SystemTime>,
     /// Tells events and time-outs of an earlier use from those of this one.
     pub(super) generation: u32,
 }
@@ -34,6 +38,8 @@ pub(super) struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
     Nothing,
+    /// Some of an answer, but not all.
+    Part,
     Complete,
     /// The peer closed, or reset, or sent what is not HTTP.
     Ended,
@@ -51,14 +57,17 @@ impl Connection {
             Err(e) if e.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
             Err(e) => return Err(e),
         }
+        let stream = socket.into();
+        stamp::enable(&stream);
         Ok(Self {
-            stream: socket.into(),
+            stream,
             target,
             connected: false,
             open: None,
             request: Vec::with_capacity(1_024),
             written: 0,
             parser: Parser::default(),
+            arrived: None,
             generation,
         })
     }
@@ -79,18 +88,22 @@ impl Connection {
 
     /// Reads what is there; to the end if the peer has hung up.
     pub(super) fn receive(&mut self, buffer: &mut [u8], hung_up: bool) -> Incoming {
+        let mut found = Incoming::Nothing;
         loop {
-            match self.stream.read(buffer) {
-                Ok(0) if self.parser.close() => return Incoming::Complete,
-                Ok(0) => return Incoming::Ended,
+            match stamp::read(&self.stream, buffer) {
+                Ok((0, _)) if self.parser.close() => return Incoming::Complete,
+                Ok((0, _)) => return Incoming::Ended,
                 Ok(_) if self.open.is_none() => return Incoming::Garbled,
-                Ok(count) => match self.parser.feed(&buffer[..count]) {
-                    Ok(true) => return Incoming::Complete,
-                    Ok(false) if count < buffer.len() && !hung_up => return Incoming::Nothing,
-                    Ok(false) => {}
-                    Err(_) => return Incoming::Garbled,
-                },
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Incoming::Nothing,
+                Ok((count, arrived)) => {
+                    self.arrived = arrived;
+                    match self.parser.feed(&buffer[..count]) {
+                        Ok(true) => return Incoming::Complete,
+                        Ok(false) if count < buffer.len() && !hung_up => return Incoming::Part,
+                        Ok(false) => found = Incoming::Part,
+                        Err(_) => return Incoming::Garbled,
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return found,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Incoming::Ended,
             }

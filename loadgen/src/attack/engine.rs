@@ -1,4 +1,10 @@
 //! The thread that sends: one epoll, one clock, no waiting for answers.
+//!
+//! In an open loop nothing that is sent depends on an answer, and the kernel stamps what arrives: the
+//! thread sleeps from one instant to the next and reads answers when it is awake anyway. Half of the
+//! wake-ups are saved, and no answer is later for it.
+
+mod keeping;
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,9 +17,10 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
+use rustix::thread::{ClockId, clock_nanosleep_relative};
 use tokio::time::Instant;
 
-use super::connection::{Connection, Incoming, Open};
+use super::connection::{Connection, Open};
 use super::wake::WakeUp;
 use super::{Judged, Source, Traffic};
 use crate::sample::{Outcome, Receipt, Sample, Trouble};
@@ -30,6 +37,9 @@ const CONNECTING_MAX: usize = 64;
 /// Connections that are made before the first request, to each target.
 const WARM: usize = 8;
 const READ_BYTES: usize = 32 * 1024;
+/// Answers may lie in the kernel this long before they are read. Where arrivals are further apart than
+/// that, wake-ups cost little and answers are read as they come.
+const LIE_MAX: Duration = Duration::from_millis(2);
 
 /// What the engine shows to others while it runs.
 #[derive(Debug, Default)]
@@ -111,7 +121,7 @@ pub struct Engine<T, S> {
     deadlines: VecDeque<(u64, usize, u32)>,
     generation: u32,
     open: u32,
-    area: (u64, f64),
+    area_s: f64,
     batch: Vec<Sample>,
     buffer: Vec<u8>,
     /// A request's memory, used again.
@@ -119,6 +129,10 @@ pub struct Engine<T, S> {
     wake_up: WakeUp,
     /// Time spent asking in vain.
     polled_ns: u64,
+    /// Answers are to be read as they come: one was longer than what a single reading found.
+    prompt: bool,
+    /// Whether the latest answer had the kernel's stamp; the first ones may have none.
+    stamped: bool,
 }
 
 impl<T: Traffic, S: Source> Engine<T, S> {
@@ -153,12 +167,14 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             deadlines: VecDeque::new(),
             generation: 0,
             open: 0,
-            area: (0, 0.0),
+            area_s: 0.0,
             batch: Vec::with_capacity(BATCH),
             buffer: vec![0; READ_BYTES],
             scratch: Vec::with_capacity(1_024),
             wake_up: WakeUp::new(pacing.alone),
             polled_ns: 0,
+            prompt: pacing.flaw == Flaw::TokioTimer,
+            stamped: false,
         })
     }
 
@@ -181,6 +197,9 @@ impl<T: Traffic, S: Source> Engine<T, S> {
                 && self.source.next_ns().is_some_and(|at_ns| at_ns <= now)
                 && let Some((intended_ns, job)) = self.source.take()
             {
+                if self.idle.iter().any(Vec::is_empty) {
+                    self.look(&mut events)?;
+                }
                 last_ns = intended_ns;
                 self.dispatch(intended_ns, job);
                 now = self.now_ns();
@@ -202,9 +221,6 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             }
             let until = next_ns.unwrap_or(drained_ns).min(now + nanos(NAP));
             self.wait_until(until, &mut events)?;
-            for event in events.drain(..) {
-                self.handle(event);
-            }
         };
         Ok(self.finish(interrupted))
     }
@@ -226,9 +242,6 @@ impl<T: Traffic, S: Source> Engine<T, S> {
                 return Ok(());
             }
             self.wait(nanos(left.min(NAP)), events)?;
-            for event in events.drain(..) {
-                self.handle(event);
-            }
         }
     }
 
@@ -240,34 +253,74 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.pacing.flaw == Flaw::CoordinatedOmission && self.open >= COORDINATED
     }
 
-    /// Waits for events until an instant. A thread that sleeps until then is late by its wake-up, so
+    /// Waits until an instant or an event. A thread that sleeps until then is late by its wake-up, so
     /// it sleeps until a little earlier, by as much as wake-ups took lately, and asks the rest away.
     fn wait_until(&mut self, until_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {
         let wake_ns = until_ns.saturating_sub(self.wake_up.typical_ns());
-        let now_ns = self.now_ns();
-        self.wait(wake_ns.saturating_sub(now_ns), events)?;
-        if events.is_empty() {
-            let after_ns = self.now_ns();
-            if wake_ns > now_ns {
-                self.wake_up.took(after_ns.saturating_sub(wake_ns));
-            } else {
-                self.polled_ns += after_ns.saturating_sub(now_ns);
-            }
+        let left_ns = wake_ns.saturating_sub(self.now_ns());
+        if self.may_lie(left_ns) {
+            self.look(events)?;
+            self.sleep_until(wake_ns);
+        } else if self.wait(left_ns, events)? {
+            return Ok(());
         }
+        if left_ns > 0 {
+            self.wake_up.took(self.now_ns().saturating_sub(wake_ns));
+        }
+        self.ask_until(until_ns);
         Ok(())
     }
 
-    fn wait(&self, mut wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+    /// Whether answers may lie in the kernel for so long: nobody waits for them, and they bear stamps.
+    fn may_lie(&self, ns: u64) -> bool {
+        let wanted = self.prompt || self.source.heeds_answers();
+        self.stamped && !wanted && ns <= nanos(LIE_MAX)
+    }
+
+    fn sleep_until(&self, wake_ns: u64) {
+        let left_ns = wake_ns.saturating_sub(self.now_ns());
+        if left_ns > 0 {
+            // Woken early by a signal, it is only early: the caller looks at the clock.
+            let _ = clock_nanosleep_relative(ClockId::Monotonic, &timespec(left_ns));
+        }
+    }
+
+    /// Asks the last microseconds away, where this core is the generator's own.
+    fn ask_until(&mut self, until_ns: u64) {
+        let before_ns = self.now_ns();
+        let mut now_ns = before_ns;
+        if until_ns.saturating_sub(before_ns) <= self.wake_up.typical_ns() {
+            while now_ns < until_ns {
+                std::hint::spin_loop();
+                now_ns = self.now_ns();
+            }
+        }
+        self.polled_ns += now_ns - before_ns;
+    }
+
+    /// Handles what has happened, without waiting.
+    fn look(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
+        self.wait(0, events)
+    }
+
+    /// Waits for events, and handles them; whether there were any.
+    fn wait(&mut self, wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
+        self.poll(wait_ns, events)?;
+        let some = !events.is_empty();
+        for event in events.drain(..) {
+            self.handle(event);
+        }
+        Ok(some)
+    }
+
+    fn poll(&self, mut wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<()> {
         if self.pacing.flaw == Flaw::TokioTimer {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
             let wait = Duration::from_nanos(wait_ns).min(Duration::from_millis(1));
             runtime.block_on(async { tokio::time::sleep(wait).await });
             wait_ns = 0;
         }
-        let wait = Timespec {
-            tv_sec: (wait_ns / 1_000_000_000).cast_signed(),
-            tv_nsec: (wait_ns % 1_000_000_000).cast_signed(),
-        };
+        let wait = timespec(wait_ns);
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(e) => Err(e.into()),
@@ -291,231 +344,9 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.begin(open, target, request);
     }
 
-    /// Puts a request on an idle connection, or lets it wait for the next one that is free: one that
-    /// ends its request, or one of those that are being made for those who wait.
-    fn begin(&mut self, open: Open, target: usize, request: Vec<u8>) {
-        match self.idle[target].pop() {
-            Some(index) => self.assign(index, open, request),
-            None => {
-                self.waiting[target].push_back((open, request));
-                self.connect_for_waiting(target);
-            }
-        }
-    }
-
-    fn assign(&mut self, index: usize, open: Open, request: Vec<u8>) {
-        let Some(connection) = &mut self.connections[index] else { return };
-        connection.open = Some(open);
-        self.scratch = std::mem::replace(&mut connection.request, request);
-        connection.written = 0;
-        connection.parser.reset();
-        let deadline = open.sent_ns + nanos(self.pacing.timeout);
-        self.deadlines.push_back((deadline, index, connection.generation));
-        self.send(index);
-    }
-
-    /// A connection that can carry a request.
-    fn free(&mut self, index: usize) {
-        let Some(connection) = &self.connections[index] else { return };
-        let target = connection.target;
-        match self.waiting[target].pop_front() {
-            Some((open, request)) => self.assign(index, open, request),
-            None => self.idle[target].push(index),
-        }
-    }
-
-    /// As many connections are being made as requests wait for one, up to a bound: in a surge a
-    /// connection costs more than a request, and one each would feed the surge.
-    fn connect_for_waiting(&mut self, target: usize) {
-        while self.connecting[target] < self.waiting[target].len().min(CONNECTING_MAX) {
-            if let Err(error) = self.connect(target) {
-                let own = is_own_limit(&error);
-                let outcome = if own { Outcome::Dropped } else { Outcome::Failed };
-                self.fail_waiting(target, connect_trouble(&error), outcome);
-            }
-        }
-    }
-
-    fn fail_waiting(&mut self, target: usize, trouble: Trouble, outcome: Outcome) {
-        if let Some((open, _)) = self.waiting[target].pop_front() {
-            self.close_request(open, trouble, outcome);
-        }
-    }
-
-    /// A connection that could not be made: the request that has waited longest learns of it.
-    fn not_connected(&mut self, index: usize, trouble: Trouble) {
-        let Some(target) = self.connections[index].as_ref().map(|c| c.target) else { return };
-        self.connecting[target] -= 1;
-        self.close(index);
-        self.fail_waiting(target, trouble, Outcome::Failed);
-        self.connect_for_waiting(target);
-    }
-
-    fn connect(&mut self, target: usize) -> io::Result<()> {
-        self.generation = self.generation.wrapping_add(1);
-        let connection = Connection::begin(self.targets[target], target, self.generation)?;
-        let index = self.free.pop().unwrap_or(self.connections.len());
-        let data = epoll::EventData::new_u64(u64::from(self.generation) << 32 | index as u64);
-        let flags = epoll::EventFlags::IN
-            | epoll::EventFlags::OUT
-            | epoll::EventFlags::RDHUP
-            | epoll::EventFlags::ET;
-        epoll::add(&self.epoll, &connection.stream, data, flags)?;
-        if index == self.connections.len() {
-            self.connections.push(Some(connection));
-        } else {
-            self.connections[index] = Some(connection);
-        }
-        self.connecting[target] += 1;
-        let deadline = self.now_ns() + nanos(self.pacing.timeout);
-        self.deadlines.push_back((deadline, index, self.generation));
-        Ok(())
-    }
-
-    fn handle(&mut self, event: epoll::Event) {
-        let (data, flags) = (event.data.u64(), event.flags);
-        let index = (data & u64::from(u32::MAX)) as usize;
-        let generation = (data >> 32) as u32;
-        let Some(connection) = &mut self.connections[index] else { return };
-        if connection.generation != generation {
-            return;
-        }
-        if !connection.connected {
-            match connection.stream.take_error() {
-                Ok(None) => connection.connected = true,
-                Ok(Some(error)) | Err(error) => {
-                    self.not_connected(index, connect_trouble(&error));
-                    return;
-                }
-            }
-            let target = connection.target;
-            self.connecting[target] -= 1;
-            self.free(index);
-            self.connect_for_waiting(target);
-        } else if flags.contains(epoll::EventFlags::OUT)
-            && connection.written < connection.request.len()
-        {
-            self.send(index);
-        }
-        let ended = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
-        let hung_up = flags.intersects(ended);
-        if hung_up || flags.contains(epoll::EventFlags::IN) {
-            self.receive(index, generation, hung_up);
-        }
-    }
-
-    fn send(&mut self, index: usize) {
-        let Some(connection) = &mut self.connections[index] else { return };
-        if connection.send().is_ok() {
-            return;
-        }
-        let untouched = connection.written == 0;
-        let retry = connection.open.take_if(|_| untouched);
-        let (target, request) = (connection.target, std::mem::take(&mut connection.request));
-        match retry {
-            // A stale idle connection: not a byte was taken, so this is no second attempt.
-            Some(open) => {
-                self.close(index);
-                self.begin(open, target, request);
-            }
-            None => self.give_up(index, Trouble::Reset, Outcome::Unknown),
-        }
-    }
-
-    /// Edge-triggered: an end that was reported with the data is not reported again.
-    fn receive(&mut self, index: usize, generation: u32, hung_up: bool) {
-        let Some(connection) = &mut self.connections[index] else { return };
-        if connection.generation != generation {
-            return;
-        }
-        match connection.receive(&mut self.buffer, hung_up) {
-            Incoming::Nothing => {}
-            Incoming::Complete if connection.open.is_none() => self.close(index),
-            Incoming::Complete => self.answered(index, hung_up),
-            Incoming::Garbled => self.give_up(index, Trouble::Garbled, Outcome::Unknown),
-            Incoming::Ended => self.give_up(index, Trouble::Reset, Outcome::Unknown),
-        }
-    }
-
-    fn answered(&mut self, index: usize, hung_up: bool) {
-        let done_ns = self.now_ns();
-        let Some(connection) = &mut self.connections[index] else { return };
-        let (Some(response), Some(open)) = (connection.parser.response(), connection.open) else {
-            return;
-        };
-        let judged = self.traffic.judge(&open.job, &response);
-        let trouble = if judged.readable { Trouble::None } else { Trouble::Garbled };
-        let status = response.status;
-        connection.open = None;
-        let whole = connection.written == connection.request.len();
-        let again = connection.parser.keep_alive() && whole && !hung_up;
-        self.emit(open, done_ns, judged, status, trouble);
-        self.count_open(done_ns, -1);
-        if again {
-            self.free(index);
-        } else {
-            self.replace(index);
-        }
-    }
-
-    /// Ends a connection; those who wait get another.
-    fn replace(&mut self, index: usize) {
-        let Some(target) = self.connections[index].as_ref().map(|c| c.target) else { return };
-        self.close(index);
-        self.connect_for_waiting(target);
-    }
-
-    /// Ends the connection, and its request if it has one.
-    fn give_up(&mut self, index: usize, trouble: Trouble, outcome: Outcome) {
-        let open = self.connections[index].as_mut().and_then(|c| c.open.take());
-        self.replace(index);
-        if let Some(open) = open {
-            self.close_request(open, trouble, outcome);
-        }
-    }
-
-    fn close_request(&mut self, open: Open, trouble: Trouble, outcome: Outcome) {
-        let done_ns = self.now_ns();
-        self.emit(open, done_ns, Judged::plain(outcome), 0, trouble);
-        self.count_open(done_ns, -1);
-    }
-
-    fn close(&mut self, index: usize) {
-        if let Some(connection) = self.connections[index].take() {
-            self.idle[connection.target].retain(|i| *i != index);
-            self.free.push(index);
-        }
-    }
-
-    fn expire(&mut self, now_ns: u64) {
-        while let Some((deadline, index, generation)) = self.deadlines.front().copied() {
-            let waiting = self.connections[index].as_ref().filter(|c| {
-                let due = |o: Open| o.sent_ns + nanos(self.pacing.timeout) <= deadline;
-                c.generation == generation && (!c.connected || c.open.is_some_and(due))
-            });
-            match waiting.map(|c| c.connected) {
-                Some(_) if deadline > now_ns => break,
-                Some(true) => self.give_up(index, Trouble::Timeout, Outcome::Unknown),
-                Some(false) => self.not_connected(index, Trouble::ConnectTimeout),
-                None => {}
-            }
-            self.deadlines.pop_front();
-        }
-        for target in 0..self.targets.len() {
-            while self.waits_too_long(target, now_ns) {
-                self.fail_waiting(target, Trouble::ConnectTimeout, Outcome::Failed);
-            }
-        }
-    }
-
-    fn waits_too_long(&self, target: usize, now_ns: u64) -> bool {
-        let longest = self.waiting[target].front();
-        longest.is_some_and(|(open, _)| open.sent_ns + nanos(self.pacing.timeout) <= now_ns)
-    }
-
-    fn count_open(&mut self, now_ns: u64, change: i32) {
-        self.area.1 += now_ns.saturating_sub(self.area.0) as f64 / 1e9 * f64::from(self.open);
-        self.area.0 = now_ns;
+    /// The area under the number of open requests grows by `done − sent` of each.
+    fn count_open(&mut self, at_ns: u64, change: i32) {
+        self.area_s -= at_ns as f64 / 1e9 * f64::from(change);
         self.open = self.open.saturating_add_signed(change);
         self.gauges.in_flight.store(u64::from(self.open), Ordering::Relaxed);
     }
@@ -563,22 +394,14 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         }
         self.hand_over();
         let polled_s = self.polled_ns as f64 / 1e9;
-        Summary { in_flight_area_s: self.area.1, ended_ns: now_ns, polled_s, interrupted }
+        Summary { in_flight_area_s: self.area_s, ended_ns: now_ns, polled_s, interrupted }
     }
 }
 
-/// No descriptor or no local port left: the generator's fault, not the system's.
-fn is_own_limit(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-fn connect_trouble(error: &io::Error) -> Trouble {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Trouble::Refused,
-        _ => Trouble::Connect,
+fn timespec(ns: u64) -> Timespec {
+    Timespec {
+        tv_sec: (ns / 1_000_000_000).cast_signed(),
+        tv_nsec: (ns % 1_000_000_000).cast_signed(),
     }
 }
 

@@ -18,6 +18,10 @@ pub trait Source: Send {
     fn next_ns(&mut self) -> Option<u64>;
     /// Takes that request.
     fn take(&mut self) -> Option<(u64, Job)>;
+    /// Whether what is sent depends on answers.
+    fn heeds_answers(&self) -> bool {
+        true
+    }
     /// A request has ended; that may make a further one known.
     fn ended(&mut self, _job: &Job, _now_ns: u64) {}
 }
@@ -33,6 +37,10 @@ impl<I: Iterator<Item = (u64, Job)>> Schedule<I> {
 }
 
 impl<I: Iterator<Item = (u64, Job)> + Send> Source for Schedule<I> {
+    fn heeds_answers(&self) -> bool {
+        false
+    }
+
     fn next_ns(&mut self) -> Option<u64> {
         self.0.peek().map(|(at_ns, _)| *at_ns)
     }

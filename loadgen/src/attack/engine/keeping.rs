@@ -1,0 +1,253 @@
+//! The engine's connections: who carries which request, who waits for one, and what their ends mean.
+
+use std::io;
+
+use rustix::event::epoll;
+
+use super::super::connection::{Connection, Incoming, Open};
+use super::super::{Judged, Source, Traffic, stamp};
+use super::{CONNECTING_MAX, Engine, nanos};
+use crate::sample::{Outcome, Trouble};
+
+impl<T: Traffic, S: Source> Engine<T, S> {
+    /// Puts a request on an idle connection, or lets it wait for the next one that is free: one that
+    /// ends its request, or one of those that are being made for those who wait.
+    pub(super) fn begin(&mut self, open: Open, target: usize, request: Vec<u8>) {
+        match self.idle[target].pop() {
+            Some(index) => self.assign(index, open, request),
+            None => {
+                self.waiting[target].push_back((open, request));
+                self.connect_for_waiting(target);
+            }
+        }
+    }
+
+    fn assign(&mut self, index: usize, open: Open, request: Vec<u8>) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        connection.open = Some(open);
+        self.scratch = std::mem::replace(&mut connection.request, request);
+        connection.written = 0;
+        connection.parser.reset();
+        let deadline = open.sent_ns + nanos(self.pacing.timeout);
+        self.deadlines.push_back((deadline, index, connection.generation));
+        self.send(index);
+    }
+
+    /// A connection that can carry a request.
+    fn free(&mut self, index: usize) {
+        let Some(connection) = &self.connections[index] else { return };
+        let target = connection.target;
+        match self.waiting[target].pop_front() {
+            Some((open, request)) => self.assign(index, open, request),
+            None => self.idle[target].push(index),
+        }
+    }
+
+    /// As many connections are being made as requests wait for one, up to a bound: in a surge a
+    /// connection costs more than a request, and one each would feed the surge.
+    fn connect_for_waiting(&mut self, target: usize) {
+        while self.connecting[target] < self.waiting[target].len().min(CONNECTING_MAX) {
+            if let Err(error) = self.connect(target) {
+                let own = is_own_limit(&error);
+                let outcome = if own { Outcome::Dropped } else { Outcome::Failed };
+                self.fail_waiting(target, connect_trouble(&error), outcome);
+            }
+        }
+    }
+
+    fn fail_waiting(&mut self, target: usize, trouble: Trouble, outcome: Outcome) {
+        if let Some((open, _)) = self.waiting[target].pop_front() {
+            self.close_request(open, trouble, outcome);
+        }
+    }
+
+    /// A connection that could not be made: the request that has waited longest learns of it.
+    fn not_connected(&mut self, index: usize, trouble: Trouble) {
+        let Some(target) = self.connections[index].as_ref().map(|c| c.target) else { return };
+        self.connecting[target] -= 1;
+        self.close(index);
+        self.fail_waiting(target, trouble, Outcome::Failed);
+        self.connect_for_waiting(target);
+    }
+
+    pub(super) fn connect(&mut self, target: usize) -> io::Result<()> {
+        self.generation = self.generation.wrapping_add(1);
+        let connection = Connection::begin(self.targets[target], target, self.generation)?;
+        let index = self.free.pop().unwrap_or(self.connections.len());
+        let data = epoll::EventData::new_u64(u64::from(self.generation) << 32 | index as u64);
+        let flags = epoll::EventFlags::IN
+            | epoll::EventFlags::OUT
+            | epoll::EventFlags::RDHUP
+            | epoll::EventFlags::ET;
+        epoll::add(&self.epoll, &connection.stream, data, flags)?;
+        if index == self.connections.len() {
+            self.connections.push(Some(connection));
+        } else {
+            self.connections[index] = Some(connection);
+        }
+        self.connecting[target] += 1;
+        let deadline = self.now_ns() + nanos(self.pacing.timeout);
+        self.deadlines.push_back((deadline, index, self.generation));
+        Ok(())
+    }
+
+    pub(super) fn handle(&mut self, event: epoll::Event) {
+        let (data, flags) = (event.data.u64(), event.flags);
+        let index = (data & u64::from(u32::MAX)) as usize;
+        let generation = (data >> 32) as u32;
+        let Some(connection) = &mut self.connections[index] else { return };
+        if connection.generation != generation {
+            return;
+        }
+        if !connection.connected {
+            match connection.stream.take_error() {
+                Ok(None) => connection.connected = true,
+                Ok(Some(error)) | Err(error) => {
+                    self.not_connected(index, connect_trouble(&error));
+                    return;
+                }
+            }
+            let target = connection.target;
+            self.connecting[target] -= 1;
+            self.free(index);
+            self.connect_for_waiting(target);
+        } else if flags.contains(epoll::EventFlags::OUT)
+            && connection.written < connection.request.len()
+        {
+            self.send(index);
+        }
+        let ended = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        let hung_up = flags.intersects(ended);
+        if hung_up || flags.contains(epoll::EventFlags::IN) {
+            self.receive(index, generation, hung_up);
+        }
+    }
+
+    fn send(&mut self, index: usize) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        if connection.send().is_ok() {
+            return;
+        }
+        let untouched = connection.written == 0;
+        let retry = connection.open.take_if(|_| untouched);
+        let (target, request) = (connection.target, std::mem::take(&mut connection.request));
+        match retry {
+            // A stale idle connection: not a byte was taken, so this is no second attempt.
+            Some(open) => {
+                self.close(index);
+                self.begin(open, target, request);
+            }
+            None => self.give_up(index, Trouble::Reset, Outcome::Unknown),
+        }
+    }
+
+    /// Edge-triggered: an end that was reported with the data is not reported again.
+    fn receive(&mut self, index: usize, generation: u32, hung_up: bool) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        if connection.generation != generation {
+            return;
+        }
+        match connection.receive(&mut self.buffer, hung_up) {
+            Incoming::Nothing => {}
+            Incoming::Part => self.prompt = true,
+            Incoming::Complete if connection.open.is_none() => self.close(index),
+            Incoming::Complete => self.answered(index, hung_up),
+            Incoming::Garbled => self.give_up(index, Trouble::Garbled, Outcome::Unknown),
+            Incoming::Ended => self.give_up(index, Trouble::Reset, Outcome::Unknown),
+        }
+    }
+
+    fn answered(&mut self, index: usize, hung_up: bool) {
+        let now_ns = self.now_ns();
+        let Some(connection) = &mut self.connections[index] else { return };
+        let (Some(response), Some(open)) = (connection.parser.response(), connection.open) else {
+            return;
+        };
+        let age = connection.arrived.take().and_then(stamp::age);
+        self.stamped = age.is_some();
+        let done_ns = now_ns.saturating_sub(nanos(age.unwrap_or_default())).max(open.sent_ns);
+        let judged = self.traffic.judge(&open.job, &response);
+        let trouble = if judged.readable { Trouble::None } else { Trouble::Garbled };
+        let status = response.status;
+        connection.open = None;
+        let whole = connection.written == connection.request.len();
+        let again = connection.parser.keep_alive() && whole && !hung_up;
+        self.emit(open, done_ns, judged, status, trouble);
+        self.count_open(done_ns, -1);
+        if again {
+            self.free(index);
+        } else {
+            self.replace(index);
+        }
+    }
+
+    /// Ends a connection; those who wait get another.
+    fn replace(&mut self, index: usize) {
+        let Some(target) = self.connections[index].as_ref().map(|c| c.target) else { return };
+        self.close(index);
+        self.connect_for_waiting(target);
+    }
+
+    /// Ends the connection, and its request if it has one.
+    fn give_up(&mut self, index: usize, trouble: Trouble, outcome: Outcome) {
+        let open = self.connections[index].as_mut().and_then(|c| c.open.take());
+        self.replace(index);
+        if let Some(open) = open {
+            self.close_request(open, trouble, outcome);
+        }
+    }
+
+    fn close_request(&mut self, open: Open, trouble: Trouble, outcome: Outcome) {
+        let done_ns = self.now_ns();
+        self.emit(open, done_ns, Judged::plain(outcome), 0, trouble);
+        self.count_open(done_ns, -1);
+    }
+
+    fn close(&mut self, index: usize) {
+        if let Some(connection) = self.connections[index].take() {
+            self.idle[connection.target].retain(|i| *i != index);
+            self.free.push(index);
+        }
+    }
+
+    pub(super) fn expire(&mut self, now_ns: u64) {
+        while let Some((deadline, index, generation)) = self.deadlines.front().copied() {
+            let waiting = self.connections[index].as_ref().filter(|c| {
+                let due = |o: Open| o.sent_ns + nanos(self.pacing.timeout) <= deadline;
+                c.generation == generation && (!c.connected || c.open.is_some_and(due))
+            });
+            match waiting.map(|c| c.connected) {
+                Some(_) if deadline > now_ns => break,
+                Some(true) => self.give_up(index, Trouble::Timeout, Outcome::Unknown),
+                Some(false) => self.not_connected(index, Trouble::ConnectTimeout),
+                None => {}
+            }
+            self.deadlines.pop_front();
+        }
+        for target in 0..self.targets.len() {
+            while self.waits_too_long(target, now_ns) {
+                self.fail_waiting(target, Trouble::ConnectTimeout, Outcome::Failed);
+            }
+        }
+    }
+
+    fn waits_too_long(&self, target: usize, now_ns: u64) -> bool {
+        let longest = self.waiting[target].front();
+        longest.is_some_and(|(open, _)| open.sent_ns + nanos(self.pacing.timeout) <= now_ns)
+    }
+}
+
+/// No descriptor or no local port left: the generator's fault, not the system's.
+fn is_own_limit(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn connect_trouble(error: &io::Error) -> Trouble {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Trouble::Refused,
+        _ => Trouble::Connect,
+    }
+}
