@@ -145,6 +145,7 @@ impl Attack {
             verdict: &Verdict { verdict: Answer::True, ..Verdict::default() },
             drained: true,
             ended: &[],
+            left: &[],
             apart: cores.apart(),
         });
         for name in ["resources.csv", "faults.csv"] {

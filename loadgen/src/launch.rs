@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +16,12 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cores::Cores;
 use crate::fault::address;
+use crate::fault::undo::{Entry, MARK, UndoLog};
 use crate::system::{ProcessSpec, SystemSpec};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -64,24 +66,40 @@ pub struct Running {
     pub spec: SystemSpec,
     /// The process ids in force.
     pub pids: Pids,
-    children: Vec<Option<Child>>,
+    /// How to take back what is done.
+    pub undo: UndoLog,
+    children: Vec<Option<Started>>,
+    versions: Vec<u32>,
     secrets: Secrets,
     cores: Cores,
     logs: PathBuf,
     http: reqwest::Client,
 }
 
+/// A process that was started and not yet reaped.
+struct Started {
+    child: Child,
+    /// In the undo journal.
+    entry: Entry,
+}
+
+/// Stopped while the system was being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the system was ready")]
+pub struct Interrupted;
+
 impl Running {
     /// Starts all processes in order, each when the one before is ready.
     ///
     /// # Errors
-    /// If a program is missing, ends by itself, or is not ready in time; what was started is
-    /// stopped.
+    /// If a program is missing, ends by itself, or is not ready in time, and [`Interrupted`] when
+    /// `interrupt` becomes true; what was started is stopped.
     pub async fn start(
         spec: &SystemSpec,
         folder: &Path,
         secrets: &Secrets,
         cores: &Cores,
+        mut interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let data = folder.join("data");
         let logs = folder.join("logs");
@@ -91,18 +109,27 @@ impl Running {
         }
         let spec = fill(spec, &data)?;
         let children = spec.processes.iter().map(|_| None).collect();
+        let versions = vec![1; spec.processes.len()];
+        let undo = UndoLog::begin(folder)
+            .with_context(|| format!("cannot write the undo journal in {}", folder.display()))?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
         let mut running = Self {
             spec,
             pids: Pids::default(),
+            undo,
             children,
+            versions,
             secrets: secrets.clone(),
             cores: cores.clone(),
             logs,
             http,
         };
         for index in 0..running.children.len() {
-            if let Err(error) = running.launch(index).await {
+            let launched = tokio::select! {
+                launched = running.launch(index) => launched,
+                Ok(_) = interrupt.wait_for(|stop| *stop) => Err(Interrupted.into()),
+            };
+            if let Err(error) = launched {
                 running.stop().await;
                 return Err(error);
             }
@@ -115,20 +142,40 @@ impl Running {
     /// # Errors
     /// As [`Self::start`].
     pub async fn launch(&mut self, index: usize) -> anyhow::Result<()> {
+        if self.is_up(index) {
+            bail!("the process {} runs already", self.spec.processes[index].name);
+        }
         let spec = &self.spec.processes[index];
         // A stranger's answers would be taken for the system's.
         let address = address(&spec.ready)?;
         if !is_free(&address).await {
             bail!("the process {} cannot have {address}: the port is in use by another", spec.name);
         }
-        let child = self.spawn(spec)?;
+        let mut child = self.spawn(index)?;
         let pid = child.id().unwrap_or_default();
+        // Until this is written the process is known by its mark.
+        let entry = match self.undo.process(pid, &spec.name) {
+            Ok(entry) => entry,
+            Err(error) => {
+                child.kill().await?;
+                return Err(error).context("cannot write the undo journal");
+            }
+        };
         lock(&self.pids).insert(spec.name.clone(), pid);
-        self.children[index] = Some(child);
+        if let Some(ended) = self.children[index].replace(Started { child, entry }) {
+            self.undo.done(ended.entry)?;
+        }
         self.await_ready(index).await
     }
 
-    fn spawn(&self, spec: &ProcessSpec) -> anyhow::Result<Child> {
+    /// The process is a newer version from its next start on; returns which.
+    pub fn next_version(&mut self, index: usize) -> u32 {
+        self.versions[index] += 1;
+        self.versions[index]
+    }
+
+    fn spawn(&self, index: usize) -> anyhow::Result<Child> {
+        let spec: &ProcessSpec = &self.spec.processes[index];
         let program = find_program(&spec.command[0])
             .with_context(|| format!("system {}, process {}", self.spec.name, spec.name))?;
         let path = self.logs.join(format!("{}.log", spec.name));
@@ -144,6 +191,8 @@ impl Running {
             .env("TRIPTYCH_TOKEN_SECRET", &self.secrets.token)
             .env("TRIPTYCH_OPERATOR_TOKEN", &self.secrets.operator)
             .env("TRIPTYCH_CONTROL_TOKEN", &self.secrets.control)
+            .env("TRIPTYCH_VERSION", self.versions[index].to_string())
+            .env(MARK, self.undo.mark())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -191,22 +240,51 @@ impl Running {
 
     /// How a process ended, if it has.
     pub fn ended(&mut self, index: usize) -> Option<String> {
-        let child = self.children[index].as_mut()?;
-        child.try_wait().ok().flatten().map(|status| status.to_string())
+        let started = self.children[index].as_mut()?;
+        started.child.try_wait().ok().flatten().map(|status| status.to_string())
+    }
+
+    /// Whether a process was started and has not ended.
+    pub fn is_up(&mut self, index: usize) -> bool {
+        self.children[index].is_some() && self.ended(index).is_none()
+    }
+
+    /// The id of a process that was started and not yet reaped.
+    #[must_use]
+    pub fn pid(&self, index: usize) -> Option<u32> {
+        self.children[index].as_ref().and_then(|started| started.child.id())
     }
 
     /// Kills a process and waits for its end, which is returned.
     ///
     /// # Errors
     /// If it does not run.
-    pub async fn kill(&mut self, index: usize) -> anyhow::Result<std::process::ExitStatus> {
+    pub async fn kill(&mut self, index: usize) -> anyhow::Result<ExitStatus> {
+        let name = &self.spec.processes[index].name;
+        let started = self.children[index].as_mut();
+        started.with_context(|| format!("{name} does not run"))?.child.start_kill()?;
+        self.await_end(index).await
+    }
+
+    /// Waits for the end of a process that was told to end; returns how it did.
+    ///
+    /// # Errors
+    /// If it was not started, or has not ended in time.
+    pub async fn await_end(&mut self, index: usize) -> anyhow::Result<ExitStatus> {
         let name = self.spec.processes[index].name.clone();
-        let mut child =
-            self.children[index].take().with_context(|| format!("{name} does not run"))?;
-        child.start_kill()?;
-        let status = child.wait().await?;
-        lock(&self.pids).remove(&name);
+        let started = self.children[index].as_mut();
+        let child = &mut started.with_context(|| format!("{name} does not run"))?.child;
+        let late = || format!("{name} has not ended within {} s", STOP_WITHIN.as_secs());
+        let status = timeout(STOP_WITHIN, child.wait()).await.with_context(late)??;
+        self.forget(index)?;
         Ok(status)
+    }
+
+    /// Of a process that has been reaped.
+    fn forget(&mut self, index: usize) -> anyhow::Result<()> {
+        lock(&self.pids).remove(&self.spec.processes[index].name);
+        let Some(started) = self.children[index].take() else { return Ok(()) };
+        self.undo.done(started.entry).context("cannot write the undo journal")
     }
 
     /// Sends a signal to a process that this harness started and has not reaped.
@@ -215,24 +293,24 @@ impl Running {
     /// If it does not run.
     pub fn signal(&self, index: usize, signal: Signal) -> anyhow::Result<u32> {
         let name = &self.spec.processes[index].name;
-        let id = self.children[index].as_ref().and_then(Child::id);
-        let id = id.with_context(|| format!("{name} does not run"))?;
+        let id = self.pid(index).with_context(|| format!("{name} does not run"))?;
         let pid = Pid::from_raw(id.cast_signed()).context("a process id of 0")?;
         kill_process(pid, signal)?;
         Ok(id)
     }
 
-    /// Stops everything: SIGTERM in reverse order, SIGKILL to what does not end.
-    pub async fn stop(mut self) {
+    /// Stops everything: SIGTERM in reverse order, SIGKILL to what does not end; then takes back
+    /// what else is open in the undo journal, and says what that was.
+    pub async fn stop(mut self) -> Vec<String> {
         for index in (0..self.children.len()).rev() {
             // A stopped process would not hear SIGTERM.
             let _ = self.signal(index, Signal::CONT);
             let _ = self.signal(index, Signal::TERM);
-            let Some(mut child) = self.children[index].take() else { continue };
-            if timeout(STOP_WITHIN, child.wait()).await.is_err() {
-                let _ = child.kill().await;
+            if self.children[index].is_some() && self.await_end(index).await.is_err() {
+                let _ = self.kill(index).await;
             }
         }
+        self.undo.sweep()
     }
 
     fn last_words(&self, index: usize) -> String {

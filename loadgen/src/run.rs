@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::cores::Cores;
 use crate::environment;
-use crate::launch;
+use crate::launch::{self, Interrupted};
 use crate::profile::Profile;
 use crate::record::{Answer, Manifest, Verdict};
 use crate::report;
@@ -166,7 +166,7 @@ impl Run {
                 }
                 Err(error) => {
                     let _ = std::fs::remove_dir_all(&path);
-                    if error.is::<NothingMeasured>() {
+                    if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                         outcome.interrupted = true;
                         break;
                     }

@@ -1,6 +1,7 @@
 //! A scenario: load, mix, outside world, faults and bounds; the same for every system.
 
 mod curve;
+mod fault;
 mod files;
 mod provider;
 mod rules;
@@ -15,6 +16,7 @@ use crate::record::Phase;
 use crate::threshold::Threshold;
 use crate::workload::Operation;
 
+pub use fault::{FaultKind, FaultSpec, Lasts, Takes};
 pub(crate) use files::{locate, names, stem};
 pub use provider::{Latency, Provider, ProviderMode};
 
@@ -216,54 +218,6 @@ pub struct PhaseSpec {
     pub from: Span,
     /// Its end.
     pub to: Span,
-}
-
-/// One fault.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FaultSpec {
-    /// When it begins.
-    pub at: Span,
-    /// How long it lasts.
-    #[serde(rename = "for")]
-    pub lasts: Span,
-    /// The role that is harmed; every process that plays it.
-    pub harm: String,
-    /// What is done to it.
-    pub kind: FaultKind,
-    /// kind = "provider": its latency meanwhile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<Latency>,
-    /// kind = "provider": its share of errors meanwhile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error_rate: Option<f64>,
-    /// kind = "provider": its share of refused cards meanwhile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decline_rate: Option<f64>,
-}
-
-/// What is done to a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FaultKind {
-    /// SIGKILL; restarted at the end.
-    Kill,
-    /// SIGSTOP; SIGCONT at the end.
-    Pause,
-    /// Other settings for the provider; the scenario's own at the end.
-    Provider,
-}
-
-impl FaultKind {
-    /// The word in the scenario file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Pause => "pause",
-            Self::Provider => "provider",
-        }
-    }
 }
 
 fn default_seed() -> u64 {

@@ -87,6 +87,8 @@ struct Measured {
     drained: bool,
     ledger: anyhow::Result<Ledger>,
     ended: Vec<String>,
+    /// What only the final sweep took back.
+    left: Vec<String>,
 }
 
 impl Trial<'_> {
@@ -102,11 +104,13 @@ impl Trial<'_> {
     ) -> anyhow::Result<Finished> {
         let before = fsync::probe(&self.folder)?;
         let secrets = Secrets::new();
-        let mut running = Running::start(self.system, &self.folder, &secrets, self.cores).await?;
+        let (stop, cores) = (interrupt.clone(), self.cores);
+        let mut running = Running::start(self.system, &self.folder, &secrets, cores, stop).await?;
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
-        running.stop().await;
+        let left = running.stop().await;
         let mut measured = measured?;
+        measured.left = left;
         if let Ok(ledger) = &mut measured.ledger {
             match read_journal(&journal) {
                 Ok(charges) => ledger.charges = charges,
@@ -205,7 +209,18 @@ impl Trial<'_> {
             .filter_map(|i| running.ended(i).map(|status| format!("{} ({status})", names[i])))
             .collect();
         let drained = drained.unwrap_or(false);
-        Ok(Measured { loaded, faults, resources, generator, started_at_us, drained, ledger, ended })
+        let left = Vec::new();
+        Ok(Measured {
+            loaded,
+            faults,
+            resources,
+            generator,
+            started_at_us,
+            drained,
+            ledger,
+            ended,
+            left,
+        })
     }
 
     async fn follow(
@@ -259,6 +274,7 @@ impl Trial<'_> {
             verdict: &verdict,
             drained: measured.drained,
             ended: &measured.ended,
+            left: &measured.left,
             apart: self.cores.apart(),
         });
         write_json(&folder.join("audit.json"), &verdict)?;

@@ -29,6 +29,8 @@ pub struct Evidence<'a> {
     pub drained: bool,
     /// Processes that ended by themselves.
     pub ended: &'a [String],
+    /// What only the final sweep took back.
+    pub left: &'a [String],
     /// Whether generator and systems had different cores.
     pub apart: bool,
 }
@@ -84,16 +86,8 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
         e.service_s > 0.0 && off > LITTLE_MAX,
         format!("Little's law is off by {:.0} %: recorder and sender disagree", off * 100.0),
     );
-    for fault in e.faults {
-        let name = format!("fault {} on {}", fault.kind, fault.harm);
-        doubt(fault.effective_s.is_none(), format!("{name}: {}", fault.effect_proof));
-        doubt(
-            fault.effective_s.is_some() && fault.healed_s.is_none(),
-            format!("{name}: {}", fault.heal_proof),
-        );
-    }
-    for process in e.ended {
-        doubt(true, format!("the process {process} ended by itself"));
+    for reason in harm(e) {
+        doubt(true, reason);
     }
     doubt(
         !e.drained && !interrupted,
@@ -104,6 +98,24 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
         format!("the audit could not judge: {}", e.verdict.reasons.join("; ")),
     );
     Validity { valid: reasons.is_empty(), interrupted, reasons }
+}
+
+/// What went wrong with the faults, or without any.
+fn harm(e: &Evidence<'_>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for fault in e.faults {
+        let name = format!("fault {} on {}", fault.kind, fault.harm);
+        if fault.effective_s.is_none() {
+            reasons.push(format!("{name}: {}", fault.effect_proof));
+        } else if fault.healed_s.is_none() {
+            reasons.push(format!("{name}: {}", fault.heal_proof));
+        }
+    }
+    reasons.extend(e.ended.iter().map(|process| format!("the process {process} ended by itself")));
+    let left = e.left.iter();
+    reasons
+        .extend(left.map(|text| format!("something was left after the faults' healing: {text}")));
+    reasons
 }
 
 #[cfg(test)]
@@ -130,6 +142,7 @@ mod tests {
             verdict: &verdict,
             drained: true,
             ended: &[],
+            left: &[],
             apart: true,
         });
         assert_eq!(validity.valid, expected.is_empty(), "{validity:?}");

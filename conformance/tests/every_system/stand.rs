@@ -13,6 +13,7 @@ use loadgen::scenario::{Latency, Provider, ProviderMode};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::programs;
@@ -38,7 +39,8 @@ impl Stand {
         let all: BTreeSet<usize> = generator.into_iter().chain(systems).collect();
         let all: Vec<usize> = all.into_iter().collect();
         let cores = Cores { generator: all.clone(), systems: all };
-        let running = Running::start(&spec, folder.path(), &secrets, &cores).await?;
+        let (_stop, never) = watch::channel(false);
+        let running = Running::start(&spec, folder.path(), &secrets, &cores, never).await?;
         let operator = OrdersReader::new(&running.spec.audit.orders, &secrets.operator)?;
         Ok(Self { running, operator, secrets, folder })
     }
@@ -121,7 +123,8 @@ impl Stand {
     }
 
     pub(crate) async fn stop(self) {
-        self.running.stop().await;
+        let left = self.running.stop().await;
+        assert!(left.is_empty(), "{left:?}");
     }
 }
 

@@ -64,12 +64,15 @@ pub struct ResourceRow {
 /// `faults.csv`: one fault, on the schedule's clock. An empty instant has not been seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultRow {
-    /// kill, pause, provider.
+    /// kill, pause, provider, ….
     pub kind: String,
     /// The role that it harms.
     pub harm: String,
     /// The processes that play it, separated by spaces.
     pub processes: String,
+    /// The parameters of its kind, JSON; empty without any.
+    #[serde(default)]
+    pub parameters: String,
     /// When the injection was ordered, seconds.
     pub commanded_s: f64,
     /// When its effect was seen, seconds.

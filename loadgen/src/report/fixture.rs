@@ -274,6 +274,7 @@ impl Stage {
             kind: "kill".to_owned(),
             harm: "payments".to_owned(),
             processes: process.to_owned(),
+            parameters: String::new(),
             commanded_s: f64::from(from),
             effective_s: Some(f64::from(from) + 0.012),
             effect_proof: "the process is gone".to_owned(),

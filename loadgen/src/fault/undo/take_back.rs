@@ -1,0 +1,189 @@
+//! Taking harm back: processes first, then what they may have held, the newest first. Whatever an
+//! entry names must still be what it was: a process by its start, the rest by the trial's folder or
+//! the journal's mark.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::time::Instant;
+
+use super::{Author, Entry, MARK, Undo, boot, started};
+use crate::watch::process_state;
+
+/// How long a killed process, or a control group that it leaves, may take to go.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
+
+/// Takes everything back; says what was done, and which entries are closed by that.
+pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (Vec<String>, Vec<Entry>) {
+    let (mut told, mut done) = (Vec::new(), Vec::new());
+    // Processes, mounts, devices and groups end with the machine; files do not.
+    let rebooted = !boot().is_ok_and(|boot| boot == author.boot);
+    let mut take = |(entry, undo): &(Entry, Undo)| {
+        let moot = rebooted && !matches!(undo, Undo::RemoveFile { .. });
+        match if moot { Ok(None) } else { author.take_back(undo) } {
+            Ok(text) => {
+                told.extend(text);
+                done.push(*entry);
+            }
+            Err(error) => told.push(format!("NOT taken back: {undo:?}: {error:#}")),
+        }
+    };
+    let is_process = |entry: &&(Entry, Undo)| {
+        matches!(entry.1, Undo::Process { .. } | Undo::Resume { .. } | Undo::Detach { .. })
+    };
+    open.iter().rev().filter(is_process).for_each(&mut take);
+    if !rebooted {
+        for (pid, started) in marked(&author.mark) {
+            let name = format!("process {pid}, started but not yet written down");
+            take(&(Entry(0), Undo::Process { pid, started, name }));
+        }
+    }
+    open.iter().rev().filter(|entry| !is_process(entry)).for_each(&mut take);
+    done.retain(|entry| *entry != Entry(0));
+    (told, done)
+}
+
+/// The processes (id, start) that carry a journal's mark in their environment.
+pub(super) fn marked(mark: &str) -> Vec<(u32, u64)> {
+    let wanted = format!("{MARK}={mark}");
+    let carries = |pid: u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let found = environment.split(|byte| *byte == 0).any(|word| word == wanted.as_bytes());
+        if found && process_state(pid) != Some('Z') { Some((pid, started(pid)?)) } else { None }
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(carries).collect()
+}
+
+impl Author {
+    /// Nothing if there was nothing to do.
+    fn take_back(&self, undo: &Undo) -> anyhow::Result<Option<String>> {
+        match undo {
+            Undo::Process { pid, started, name } => {
+                let killed = end(*pid, *started, Signal::KILL)?;
+                Ok(killed.then(|| format!("killed {name} (process {pid})")))
+            }
+            Undo::Resume { pid, started } => {
+                let stopped = process_state(*pid) == Some('T');
+                let resumed = signal(*pid, *started, Signal::CONT)?;
+                Ok((stopped && resumed).then(|| format!("continued process {pid}")))
+            }
+            Undo::Detach { pid, started } => {
+                let ended = end(*pid, *started, Signal::TERM)?;
+                Ok(ended.then(|| format!("detached the tracer (process {pid})")))
+            }
+            Undo::Unmount { path } => self.unmount(path),
+            Undo::DetachLoop { device } => self.detach_loop(device),
+            Undo::RemoveCgroup { path } => self.remove_cgroup(path),
+            Undo::RemoveFile { path } => self.remove_file(path),
+        }
+    }
+
+    fn own(&self, path: &Path) -> anyhow::Result<()> {
+        ensure!(
+            path.starts_with(&self.folder),
+            "{} does not lie in the trial's folder {}",
+            path.display(),
+            self.folder.display()
+        );
+        Ok(())
+    }
+
+    fn unmount(&self, path: &Path) -> anyhow::Result<Option<String>> {
+        self.own(path)?;
+        // More than one may lie over each other.
+        let mut times = 0;
+        while is_mounted(path)? {
+            run("umount", path)?;
+            times += 1;
+        }
+        Ok((times > 0).then(|| format!("unmounted {}", path.display())))
+    }
+
+    fn detach_loop(&self, device: &Path) -> anyhow::Result<Option<String>> {
+        let name = device.file_name().context("a device without a name")?;
+        let backing = Path::new("/sys/block").join(name).join("loop/backing_file");
+        let Ok(file) = std::fs::read_to_string(backing) else { return Ok(None) };
+        // The device may be somebody else's by now.
+        if !Path::new(file.trim_end()).starts_with(&self.folder) {
+            return Ok(None);
+        }
+        let mut losetup = Command::new("losetup");
+        let output = losetup.arg("-d").arg(device).output().context("cannot start losetup")?;
+        let why = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "losetup -d: {}", why.trim());
+        Ok(Some(format!("detached {}", device.display())))
+    }
+
+    fn remove_cgroup(&self, path: &Path) -> anyhow::Result<Option<String>> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let ours = path.starts_with("/sys/fs/cgroup") && name.contains(&self.mark);
+        ensure!(ours, "{} does not carry the journal's mark {}", path.display(), self.mark);
+        let deadline = Instant::now() + GONE_WITHIN;
+        loop {
+            match std::fs::remove_dir(path) {
+                Ok(()) => return Ok(Some(format!("removed the control group {}", path.display()))),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                // The kernel takes its time with the last process.
+                Err(_) if Instant::now() < deadline => thread::sleep(POLL),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn remove_file(&self, path: &Path) -> anyhow::Result<Option<String>> {
+        self.own(path)?;
+        match std::fs::remove_file(path) {
+            Ok(()) => Ok(Some(format!("removed {}", path.display()))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Signals a process if it is still the one that was started then; false if it is not there.
+fn signal(pid: u32, begun: u64, signal: Signal) -> anyhow::Result<bool> {
+    let Some(id) = Pid::from_raw(pid.cast_signed()) else { return Ok(false) };
+    let Ok(handle) = pidfd_open(id, PidfdFlags::empty()) else { return Ok(false) };
+    // Behind the handle: what is looked at is what is signalled.
+    if started(pid) != Some(begun) || process_state(pid) == Some('Z') {
+        return Ok(false);
+    }
+    pidfd_send_signal(&handle, signal).with_context(|| format!("signal to process {pid}"))?;
+    Ok(true)
+}
+
+/// Ends a process and waits for that; false if it was not there.
+fn end(pid: u32, begun: u64, how: Signal) -> anyhow::Result<bool> {
+    if !signal(pid, begun, how)? {
+        return Ok(false);
+    }
+    let deadline = Instant::now() + GONE_WITHIN;
+    while started(pid) == Some(begun) && process_state(pid) != Some('Z') {
+        if Instant::now() > deadline {
+            bail!("process {pid} has not ended within {} s", GONE_WITHIN.as_secs());
+        }
+        thread::sleep(POLL);
+    }
+    Ok(true)
+}
+
+/// proc(5), mountinfo: field 5 is the mount point, with spaces as \040.
+fn is_mounted(path: &Path) -> anyhow::Result<bool> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let wanted = path.to_string_lossy().replace('\\', "\\134").replace(' ', "\\040");
+    Ok(mounts.lines().any(|line| line.split(' ').nth(4) == Some(&wanted)))
+}
+
+fn run(program: &str, path: &Path) -> anyhow::Result<()> {
+    let output = Command::new(program).arg(path).output();
+    let output = output.with_context(|| format!("cannot start {program}"))?;
+    let why = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {}: {}", path.display(), why.trim());
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The journal on its own: what it says is done, no more, and only once.
+
+use std::process::{Child, Command};
+
+use super::*;
+use crate::watch::process_state;
+
+/// A journal whose author has ended, as a later call finds it.
+fn abandoned(folder: &Path) -> UndoLog {
+    let log = UndoLog::begin(folder).unwrap();
+    let path = folder.join(JOURNAL);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let own = format!("\"started\":{}", started(std::process::id()).unwrap());
+    assert!(text.contains(&own), "{text}");
+    std::fs::write(&path, text.replace(&own, "\"started\":1")).unwrap();
+    log
+}
+
+/// A process that does nothing for longer than any test.
+fn sleeper(mark: &str) -> Child {
+    Command::new("sleep").arg("600").env(MARK, mark).spawn().unwrap()
+}
+
+fn is_gone(child: &mut Child) -> bool {
+    let gone = process_state(child.id()) == Some('Z');
+    let _ = child.kill();
+    child.wait().unwrap();
+    gone
+}
+
+#[test]
+fn what_is_open_is_taken_back_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = abandoned(folder.path());
+    let mut child = sleeper("none");
+    let pid = child.id();
+    log.process(pid, "a").unwrap();
+    let file = folder.path().join("armed");
+    std::fs::write(&file, "").unwrap();
+    log.before(Undo::RemoveFile { path: file.clone() }).unwrap();
+    let closed = log.before(Undo::RemoveFile { path: folder.path().join("kept") }).unwrap();
+    std::fs::write(folder.path().join("kept"), "").unwrap();
+    log.done(closed).unwrap();
+
+    let told = heal(folder.path()).unwrap();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains(&format!("killed a (process {pid})")), "{told:?}");
+    assert!(is_gone(&mut child) && !file.exists() && folder.path().join("kept").exists());
+    assert_eq!(heal(folder.path()).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_process_with_another_start_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = abandoned(folder.path());
+    let mut child = sleeper("none");
+    let later = started(child.id()).unwrap() + 1;
+    let name = "a".to_owned();
+    log.before(Undo::Process { pid: child.id(), started: later, name }).unwrap();
+    log.before(Undo::Detach { pid: child.id(), started: later }).unwrap();
+    assert!(heal(folder.path()).unwrap().is_empty());
+    assert!(!is_gone(&mut child));
+}
+
+#[test]
+fn a_process_that_was_never_written_down_is_known_by_its_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = abandoned(folder.path());
+    let (mut ours, mut stranger) = (sleeper(log.mark()), sleeper("another"));
+    let told = heal(folder.path()).unwrap();
+    assert!(told.len() == 1 && told[0].contains("not yet written down"), "{told:?}");
+    assert!(is_gone(&mut ours) && !is_gone(&mut stranger));
+}
+
+#[test]
+fn a_harness_that_runs_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = UndoLog::begin(folder.path()).unwrap();
+    let mut child = sleeper(log.mark());
+    log.process(child.id(), "a").unwrap();
+    assert!(heal(folder.path()).unwrap().is_empty());
+    assert!(!is_gone(&mut child));
+}
+
+#[test]
+fn nothing_outside_the_trial_is_removed() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let log = abandoned(folder.path());
+    let file = other.path().join("precious");
+    std::fs::write(&file, "").unwrap();
+    log.before(Undo::RemoveFile { path: file.clone() }).unwrap();
+    log.before(Undo::RemoveCgroup { path: other.path().to_owned() }).unwrap();
+    log.before(Undo::Unmount { path: "/proc".into() }).unwrap();
+    let told = heal(folder.path()).unwrap();
+    assert!(told.len() == 3 && told.iter().all(|text| text.contains("NOT taken back")), "{told:?}");
+    assert!(file.exists());
+}
+
+#[test]
+fn a_torn_last_line_is_no_error_and_a_foreign_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = abandoned(folder.path());
+    log.before(Undo::RemoveFile { path: folder.path().join("x") }).unwrap();
+    let path = folder.path().join(JOURNAL);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{whole}{{\"entry\":7,\"un")).unwrap();
+    assert!(heal(folder.path()).unwrap().is_empty());
+    assert!(left(folder.path()).unwrap().is_empty());
+    std::fs::write(&path, format!("{whole}hello\n")).unwrap();
+    let error = heal(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("undo.jsonl:3"), "{error}");
+}

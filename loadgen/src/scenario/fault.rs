@@ -1,0 +1,293 @@
+//! One fault as a scenario says it: when, for how long, whom, what, and the parameters of its kind.
+//!
+//! A kind is a row of [`FaultKind::takes`], which the rules read: a new parameter is a field here
+//! and a word there.
+
+use serde::{Deserialize, Serialize};
+
+use super::Latency;
+use crate::config::Span;
+
+/// One fault. Everything after `kind` is a parameter, and belongs to some kinds only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultSpec {
+    /// When it begins.
+    pub at: Span,
+    /// How long it lasts; absent where nothing is healed by time.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Span>,
+    /// The role that is harmed; every process that plays it.
+    pub harm: String,
+    /// What is done to it.
+    pub kind: FaultKind,
+    /// crash: where the process aborts, as the system file names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<String>,
+    /// cpu: how much of one core each process may use; 0.01 or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<f64>,
+    /// memory: how much more than now each process may map, MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare_mib: Option<u64>,
+    /// files: how many more descriptors than now each process may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare_files: Option<u64>,
+    /// provider: its latency meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// provider: its share of errors meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_rate: Option<f64>,
+    /// provider: its share of refused cards meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline_rate: Option<f64>,
+}
+
+/// What is done to a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FaultKind {
+    /// SIGKILL; restarted at the end.
+    Kill,
+    /// SIGSTOP; SIGCONT at the end.
+    Pause,
+    /// SIGTERM and a graceful end; restarted at the end.
+    Terminate,
+    /// SIGTERM, and started again as soon as it has ended.
+    Restart,
+    /// As restart, one process after the other, each when the one before is ready.
+    Deploy,
+    /// Aborts at a named point of its work; restarted at the end, or at once.
+    Crash,
+    /// A CPU quota; lifted at the end.
+    Cpu,
+    /// A limit on its address space; lifted at the end.
+    Memory,
+    /// A limit on its file descriptors; lifted at the end.
+    Files,
+    /// Other settings for the provider; the scenario's own at the end.
+    Provider,
+}
+
+/// Whether a fault of a kind has a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// It is healed by time.
+    Must,
+    /// Without one it is healed as soon as it had its effect.
+    May,
+    /// It is over when it is done.
+    Never,
+}
+
+/// What a fault of a kind is given, by the keys of a scenario file.
+#[derive(Clone, Copy, Debug)]
+pub struct Takes {
+    /// Whether `for` is given.
+    pub lasts: Lasts,
+    /// All of these must be given.
+    pub all: &'static [&'static str],
+    /// One of these at least must be given, if there are any.
+    pub some: &'static [&'static str],
+    /// These may be given; any other parameter is an error.
+    pub may: &'static [&'static str],
+}
+
+impl FaultKind {
+    /// What it is given.
+    #[must_use]
+    pub fn takes(self) -> Takes {
+        let plain = |lasts| Takes { lasts, all: &[], some: &[], may: &[] };
+        let must = plain(Lasts::Must);
+        match self {
+            Self::Kill | Self::Pause | Self::Terminate => must,
+            Self::Restart | Self::Deploy => plain(Lasts::Never),
+            Self::Crash => Takes { all: &["point"], ..plain(Lasts::May) },
+            Self::Cpu => Takes { all: &["cores"], ..must },
+            Self::Memory => Takes { all: &["spare_mib"], ..must },
+            Self::Files => Takes { all: &["spare_files"], ..must },
+            Self::Provider => Takes { some: &["latency", "error_rate", "decline_rate"], ..must },
+        }
+    }
+
+    /// The word in the scenario file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Pause => "pause",
+            Self::Terminate => "terminate",
+            Self::Restart => "restart",
+            Self::Deploy => "deploy",
+            Self::Crash => "crash",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Files => "files",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+impl FaultSpec {
+    /// When it is healed; at once where it does not last.
+    #[must_use]
+    pub fn until(&self) -> Span {
+        Span(self.at.0 + self.lasts.unwrap_or_default().0)
+    }
+
+    /// The parameters that are given, by their keys.
+    #[must_use]
+    pub fn parameters(&self) -> serde_json::Map<String, serde_json::Value> {
+        let Ok(serde_json::Value::Object(mut all)) = serde_json::to_value(self) else {
+            return serde_json::Map::new();
+        };
+        for key in ["at", "for", "harm", "kind"] {
+            all.remove(key);
+        }
+        all
+    }
+
+    /// Whether it keeps the rules of its kind, within a load of `load_s` seconds.
+    pub(super) fn check(&self, load_s: f64) -> Result<(), String> {
+        let name = format!("fault {} on {:?}", self.kind.as_str(), self.harm);
+        self.check_time(load_s)
+            .and_then(|()| self.check_parameters())
+            .and_then(|()| self.check_values())
+            .map_err(|text| format!("{name}: {text}"))
+    }
+
+    fn check_time(&self, load_s: f64) -> Result<(), String> {
+        let (kind, lasts) = (self.kind.as_str(), self.kind.takes().lasts);
+        match (lasts, self.lasts) {
+            (Lasts::Must, None) => {
+                return Err(format!("kind = {kind:?} needs the key `for`: how long it lasts"));
+            }
+            (Lasts::Never, Some(_)) => {
+                return Err(format!(
+                    "the key `for` does not belong to kind = {kind:?}, which is over when it is done"
+                ));
+            }
+            _ => {}
+        }
+        let nothing = self.lasts.is_some_and(|lasts| lasts.0.is_zero());
+        if nothing || self.at.as_s() >= load_s || self.until().as_s() > load_s {
+            let lasts = self.lasts.map_or(String::new(), |lasts| format!(" for {lasts}"));
+            return Err(format!("at {}{lasts} does not lie within the load ({load_s} s)", self.at));
+        }
+        Ok(())
+    }
+
+    fn check_parameters(&self) -> Result<(), String> {
+        let (kind, takes, given) = (self.kind.as_str(), self.kind.takes(), self.parameters());
+        if let Some(key) = takes.all.iter().find(|key| !given.contains_key(**key)) {
+            return Err(format!("kind = {kind:?} needs the key `{key}`"));
+        }
+        let has = |key: &&&str| given.contains_key(**key);
+        if !takes.some.is_empty() && !takes.some.iter().any(|key| has(&key)) {
+            return Err(format!("kind = {kind:?} needs one of {}", takes.some.join(", ")));
+        }
+        let valid = [takes.all, takes.some, takes.may].concat();
+        if let Some(key) = given.keys().find(|key| !valid.contains(&key.as_str())) {
+            let valid = if valid.is_empty() { "none".to_owned() } else { valid.join(", ") };
+            return Err(format!(
+                "the key `{key}` does not belong to kind = {kind:?}; its parameters: {valid}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_values(&self) -> Result<(), String> {
+        if self.kind == FaultKind::Provider && self.harm != "provider" {
+            return Err("this kind harms the role \"provider\" only".to_owned());
+        }
+        for (key, share) in [("error_rate", self.error_rate), ("decline_rate", self.decline_rate)] {
+            if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+                return Err(format!("{key} is {share}; expected 0 to 1"));
+            }
+        }
+        if let Some(cores) = self.cores.filter(|cores| !(0.01..=64.0).contains(cores)) {
+            return Err(format!("cores is {cores}; expected 0.01 to 64"));
+        }
+        if let Some(spare) = self.spare_mib.filter(|spare| *spare > 1 << 20) {
+            return Err(format!("spare_mib is {spare}; expected at most {}", 1 << 20));
+        }
+        if let Some(spare) = self.spare_files.filter(|spare| *spare > 1 << 20) {
+            return Err(format!("spare_files is {spare}; expected at most {}", 1 << 20));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    /// A fault with these keys, in a load of 30 s.
+    #[track_caller]
+    fn check(keys: &str, expected: Result<(), &str>) {
+        let result = config::parse::<FaultSpec>(Path::new("s.toml"), keys)
+            .map_err(|e| e.to_string())
+            .and_then(|fault| fault.check(30.0));
+        match (&result, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(text), Err(part)) if text.contains(part) => {}
+            _ => panic!("{result:?} instead of {expected:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn lasting(harm: &str, kind: &str, rest: &str, expected: Result<(), &str>) {
+        let keys = format!("at = \"6s\"\nfor = \"5s\"\nharm = {harm:?}\nkind = {kind:?}\n{rest}");
+        check(&keys, expected);
+    }
+
+    #[test]
+    fn each_kind_takes_its_own_parameters() {
+        for kind in ["kill", "pause", "terminate"] {
+            lasting("orders", kind, "", Ok(()));
+            lasting("orders", kind, "error_rate = 0.5", Err("`error_rate` does not belong to"));
+        }
+        lasting("payments", "kil", "", Err("did you mean `kill`?"));
+        lasting("orders", "kill", "poin = \"x\"", Err("did you mean `point`?"));
+        lasting("orders", "kill", "point = \"x\"", Err("its parameters: none"));
+        lasting("orders", "crash", "", Err("kind = \"crash\" needs the key `point`"));
+        lasting("orders", "crash", "point = \"x\"", Ok(()));
+        lasting("orders", "cpu", "", Err("needs the key `cores`"));
+        lasting("orders", "cpu", "cores = 0.2", Ok(()));
+        lasting("orders", "cpu", "cores = 0", Err("cores is 0; expected 0.01 to 64"));
+        lasting("orders", "memory", "spare_mib = 8", Ok(()));
+        lasting("orders", "memory", "spare_mib = -8", Err("-8"));
+        lasting("orders", "files", "spare_files = 0", Ok(()));
+        lasting("orders", "files", "cores = 1", Err("needs the key `spare_files`"));
+        lasting("provider", "provider", "", Err("needs one of latency, error_rate, decline_rate"));
+        lasting("provider", "provider", "error_rate = 0.5", Ok(()));
+        lasting("provider", "provider", "error_rate = 1.5", Err("error_rate is 1.5"));
+        lasting(
+            "provider",
+            "provider",
+            "latency = \"constant:80\"",
+            Err("\"80\" is not of the form"),
+        );
+        lasting("orders", "provider", "error_rate = 0.5", Err("\"provider\" only"));
+    }
+
+    #[test]
+    fn a_fault_lies_within_the_load() {
+        let at = |at: &str, rest: &str| format!("at = {at:?}\nharm = \"orders\"\n{rest}");
+        check(&at("6s", "kind = \"kill\""), Err("needs the key `for`"));
+        check(
+            &at("29s", "for = \"5s\"\nkind = \"kill\""),
+            Err("at 29s for 5s does not lie within"),
+        );
+        check(&at("29s", "for = \"0s\"\nkind = \"kill\""), Err("does not lie within"));
+        check(&at("25s", "for = \"5s\"\nkind = \"kill\""), Ok(()));
+        check(&at("6s", "kind = \"restart\""), Ok(()));
+        check(&at("6s", "for = \"1s\"\nkind = \"restart\""), Err("`for` does not belong to"));
+        check(&at("30s", "kind = \"deploy\""), Err("at 30s does not lie within the load (30 s)"));
+        check(&at("6s", "kind = \"crash\"\npoint = \"x\""), Ok(()));
+    }
+}
