@@ -21,12 +21,16 @@ pub use source::{Schedule, Sessions, Source, Think, Users};
 pub use url::UrlTraffic;
 
 use crate::sample::{Outcome, Receipt};
-use crate::workload::Job;
+use crate::workload::{Job, Known};
 
 /// What to send and how to read the answer.
 pub trait Traffic: Send {
     /// Writes the request's bytes into `out` and says which target it goes to.
     fn render(&mut self, job: &Job, out: &mut Vec<u8>) -> usize;
+    /// The order that this job looks up, chosen before it is rendered.
+    fn about(&self, _job: &Job) -> Option<Known> {
+        None
+    }
     /// Judges an answer.
     fn judge(&mut self, job: &Job, response: &Response<'_>) -> Judged;
 }

@@ -108,6 +108,7 @@ struct Series<'a> {
     flows: BTreeMap<(u32, String), Flow>,
     digested: Digested,
     end_us: i64,
+    objective_ns: u64,
 }
 
 impl<'a> Series<'a> {
@@ -119,6 +120,7 @@ impl<'a> Series<'a> {
             flows: BTreeMap::new(),
             digested: Digested::default(),
             end_us: i64::from(manifest.duration_s) * 1_000_000,
+            objective_ns: (manifest.limits.objective_s * 1e9) as u64,
             settled: HashMap::new(),
         };
         for at_us in settled.values() {
@@ -161,6 +163,9 @@ impl<'a> Series<'a> {
         let at = self.interval(a.intended_ns);
         let row = self.row(at, &a.operation);
         row.offered += 1;
+        if a.operation == "place" {
+            row.good.get_or_insert(0);
+        }
         match outcome {
             Outcome::Ok => row.ok += 1,
             Outcome::Failed => row.failed += 1,
@@ -188,6 +193,9 @@ impl<'a> Series<'a> {
     fn add_times(&mut self, at: u32, a: &Attempt, outcome: Outcome) {
         let completed_ns = self.completed_ns(a);
         if outcome == Outcome::Ok && a.operation == "place" {
+            let good = completed_ns
+                .is_some_and(|at| at.saturating_sub(a.intended_ns) <= self.objective_ns);
+            *self.row(at, "place").good.get_or_insert(0) += u64::from(good);
             self.flow(a.done_ns, "place").acknowledged += 1;
             if let Some(completed_ns) = completed_ns {
                 self.flow(completed_ns.max(a.done_ns), "place").completed_acknowledged += 1;
@@ -209,6 +217,9 @@ impl<'a> Series<'a> {
     /// When the order of this attempt became final: with the answer if that said so, else when the
     /// ledger says.
     fn completed_ns(&self, a: &Attempt) -> Option<u64> {
+        if a.operation != "place" {
+            return None;
+        }
         if matches!(a.receipt.as_str(), "paid" | "declined") {
             return Some(a.done_ns);
         }

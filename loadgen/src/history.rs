@@ -17,7 +17,7 @@ use crate::workload::Operation;
 
 /// The file's name in a trial's folder.
 pub const FILE: &str = "history.csv.zst";
-const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt\n";
+const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt,about\n";
 /// Quick, and already a fifth of the size.
 const LEVEL: i32 = 1;
 
@@ -46,8 +46,11 @@ pub struct Attempt {
     pub status: u16,
     /// Why there is no answer; empty if there is.
     pub trouble: String,
-    /// What the acknowledgement said: pending, paid, declined; empty if there is none.
+    /// What the answer said of the order: pending, paid, declined; empty if it did not.
     pub receipt: String,
+    /// The key of the order that was looked up (get), else empty; not in records of format 1.
+    #[serde(default)]
+    pub about: String,
 }
 
 /// What the recorder counted while it wrote.
@@ -118,9 +121,10 @@ fn write_line(out: &mut Vec<u8>, prefix: &str, s: &Sample) -> std::io::Result<()
         Operation::Place => ShopTraffic::key(prefix, s.seq),
         _ => String::new(),
     };
+    let about = s.about.map_or_else(String::new, |order| order.key(prefix, s.customer));
     writeln!(
         out,
-        "{},{key},{},{},{},{},{},{},{},{},{},{}",
+        "{},{key},{},{},{},{},{},{},{},{},{},{},{about}",
         s.seq,
         s.operation.as_str(),
         s.customer,

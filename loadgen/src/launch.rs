@@ -340,9 +340,10 @@ fn fill(spec: &SystemSpec, data: &Path) -> anyhow::Result<SystemSpec> {
         &mut filled.entry.auth,
         &mut filled.entry.orders,
         &mut filled.entry.provider,
-        &mut filled.audit.orders,
         &mut filled.audit.journal,
     ];
+    texts.extend(filled.audit.orders.all_mut());
+    texts.extend(filled.audit.dead_letters.iter_mut());
     for process in &mut filled.processes {
         texts.push(&mut process.ready);
         texts.extend(process.command.iter_mut());

@@ -12,11 +12,14 @@ use crate::history::{read_table, write_table};
 
 const ORDERS: &str = "orders.csv.zst";
 const CHARGES: &str = "charges.csv.zst";
+const DEAD: &str = "dead.csv.zst";
+/// The event of a line of the journal that cannot be read; it keeps the line's place.
+pub const UNREADABLE: &str = "unreadable";
 const PAGE: u32 = 1_000;
 const POLL: Duration = Duration::from_millis(200);
 
 /// An order as the system tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OrderRow {
     /// The client's idempotency key.
     pub key: String,
@@ -51,13 +54,69 @@ pub struct ChargeRow {
     pub charge_id: Option<String>,
 }
 
-/// Both, as the audit reads them from a record.
+/// A message that the broker has given up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadRow {
+    /// Where it is listed.
+    pub source: String,
+    /// The client's idempotency key.
+    pub key: String,
+    /// How often it was delivered.
+    pub attempts: u32,
+    /// When it was given up, µs since the epoch.
+    pub died_us: i64,
+    /// The last failure.
+    pub error: String,
+}
+
+/// All of it, as the audit reads it from a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// All orders.
     pub orders: Vec<OrderRow>,
     /// The whole journal.
     pub charges: Vec<ChargeRow>,
+    /// All orders as the other replicas tell them.
+    pub replicas: Vec<Vec<OrderRow>>,
+    /// Dead letters.
+    pub dead: Vec<DeadRow>,
+}
+
+/// Rows of a table, one at a time.
+pub type Rows<T> = Box<dyn Iterator<Item = anyhow::Result<T>>>;
+
+/// The orders of a record, as the system (replica 1) or another replica tells them.
+///
+/// # Errors
+/// If the table is missing or broken.
+pub fn orders(folder: &Path, replica: usize) -> anyhow::Result<Rows<OrderRow>> {
+    Ok(Box::new(read_table(&folder.join(replica_file(replica)))?))
+}
+
+/// The journal of a record.
+///
+/// # Errors
+/// If the table is missing or broken.
+pub fn charges(folder: &Path) -> anyhow::Result<Rows<ChargeRow>> {
+    Ok(Box::new(read_table(&folder.join(CHARGES))?))
+}
+
+/// The dead letters of a record; none if it has no such table.
+///
+/// # Errors
+/// If the table is broken.
+pub fn dead(folder: &Path) -> anyhow::Result<Rows<DeadRow>> {
+    let path = folder.join(DEAD);
+    if path.exists() { Ok(Box::new(read_table(&path)?)) } else { Ok(Box::new(std::iter::empty())) }
+}
+
+/// The numbers of the replicas that a record has beside the first.
+pub fn replicas(folder: &Path) -> impl Iterator<Item = usize> + use<'_> {
+    (2..).take_while(|replica| folder.join(replica_file(*replica)).exists())
+}
+
+fn replica_file(replica: usize) -> String {
+    if replica == 1 { ORDERS.to_owned() } else { format!("orders-{replica}.csv.zst") }
 }
 
 impl Ledger {
@@ -66,9 +125,13 @@ impl Ledger {
     /// # Errors
     /// If a table is missing or broken.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let orders = read_table(&folder.join(ORDERS))?.collect::<Result<_, _>>()?;
-        let charges = read_table(&folder.join(CHARGES))?.collect::<Result<_, _>>()?;
-        Ok(Self { orders, charges })
+        let listing = |replica| orders(folder, replica)?.collect::<anyhow::Result<Vec<_>>>();
+        Ok(Self {
+            orders: listing(1)?,
+            charges: charges(folder)?.collect::<anyhow::Result<_>>()?,
+            replicas: replicas(folder).map(listing).collect::<anyhow::Result<_>>()?,
+            dead: dead(folder)?.collect::<anyhow::Result<_>>()?,
+        })
     }
 
     /// Writes the ledger into a record.
@@ -77,6 +140,12 @@ impl Ledger {
     /// If a table cannot be written.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         write_table(&folder.join(ORDERS), &self.orders)?;
+        for (replica, orders) in (2..).zip(&self.replicas) {
+            write_table(&folder.join(replica_file(replica)), orders)?;
+        }
+        if !self.dead.is_empty() {
+            write_table(&folder.join(DEAD), &self.dead)?;
+        }
         write_table(&folder.join(CHARGES), &self.charges)
     }
 }
@@ -165,21 +234,71 @@ impl OrdersReader {
     }
 }
 
-/// Reads the provider's journal; a torn last line (a kill in mid-write) is left out.
+/// Reads the provider's journal; a torn last line (a kill in mid-write) is left out, any other line
+/// that does not parse is kept as [`UNREADABLE`].
 ///
 /// # Errors
-/// If the file is missing or a line before the last does not parse.
+/// If the file cannot be read.
 pub fn read_journal(path: &Path) -> anyhow::Result<Vec<ChargeRow>> {
-    let text = std::fs::read_to_string(path)
+    let text = std::fs::read(path)
         .with_context(|| format!("cannot read the provider's journal {}", path.display()))?;
-    let lines: Vec<&str> = text.lines().collect();
-    let mut rows = Vec::with_capacity(lines.len());
-    for (n, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
+    let mut rows = Vec::new();
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
             Ok(row) => rows.push(row),
-            Err(_) if n + 1 == lines.len() && !text.ends_with('\n') => {}
-            Err(e) => bail!("{}:{}: not a line of the journal: {e}", path.display(), n + 1),
+            Err(_) if !line.ends_with(b"\n") => {}
+            Err(_) => rows.push(ChargeRow {
+                at_us: 0,
+                event: UNREADABLE.to_owned(),
+                key: String::new(),
+                amount_cents: 0,
+                charge_id: None,
+            }),
         }
     }
     Ok(rows)
+}
+
+#[derive(Deserialize)]
+struct Letters {
+    dead: Vec<Letter>,
+}
+
+#[derive(Deserialize)]
+struct Letter {
+    id: i64,
+    key: String,
+    #[serde(default)]
+    attempts: u32,
+    #[serde(default)]
+    died_us: i64,
+    #[serde(default)]
+    errors: Vec<serde_json::Value>,
+}
+
+/// All dead letters that are listed at `url`: GET ?after=N&limit=M, letters with numbers above N.
+///
+/// # Errors
+/// If they cannot be read.
+pub async fn dead_letters(url: &str) -> anyhow::Result<Vec<DeadRow>> {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+    let (mut after, mut rows) = (0, Vec::new());
+    loop {
+        let page = format!("{url}?after={after}&limit={PAGE}");
+        let answer = http.get(&page).send().await?.error_for_status()?;
+        let letters: Letters =
+            answer.json().await.with_context(|| format!("GET {page} is not a page of letters"))?;
+        let Some(last) = letters.dead.last().map(|letter| letter.id) else { return Ok(rows) };
+        if last <= after {
+            bail!("{page}: the last letter has the number {last}");
+        }
+        after = last;
+        rows.extend(letters.dead.into_iter().map(|letter| DeadRow {
+            source: url.to_owned(),
+            key: letter.key,
+            attempts: letter.attempts,
+            died_us: letter.died_us,
+            error: letter.errors.last().map(ToString::to_string).unwrap_or_default(),
+        }));
+    }
 }

@@ -11,7 +11,7 @@ use crate::fault::address;
 use crate::ledger::OrdersReader;
 use crate::scenario::Scenario;
 use crate::system::Entry;
-use crate::workload::{Operation, Workload};
+use crate::workload::{Known, Operation, Workload};
 
 /// A login with a slow disk and a busy core takes a second at most.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub struct Prepared {
 /// The idempotency keys of the preparation.
 #[must_use]
 pub fn keys(prefix: &str, customers: u32) -> Vec<String> {
-    (0..customers).map(|n| format!("{prefix}-p{n}")).collect()
+    (0..customers).map(|n| Known::Prepared.key(prefix, n)).collect()
 }
 
 /// Signs the scenario's customers up and in.
@@ -56,7 +56,7 @@ pub async fn prepare(
         let url = format!("{}/orders", entry.orders);
         let order = post(&http, &url, Some((&token, &key)), &body).await?;
         let id = text(&order, "id")?;
-        customers.push(Customer { email, password, token, orders: [id].into() });
+        customers.push(Customer { email, password, token, orders: [(id, Known::Prepared)].into() });
     }
     if !orders.drain(PATIENCE, Duration::ZERO).await? {
         bail!("orders placed before the load are still pending after {} s", PATIENCE.as_secs());

@@ -8,7 +8,8 @@ mod verdict;
 pub(crate) mod whole;
 
 pub use manifest::{
-    Cost, FORMAT, Fsync, Generator, Limits, Manifest, Phase, RatePoint, RequestCounts, Validity,
+    Cost, Evidence, FORMAT, FORMAT_OLDEST, Fsync, Generator, Limits, Manifest, Phase, RatePoint,
+    RequestCounts, Validity,
 };
 pub use tables::{FaultRow, ResourceRow, TimelineRow};
-pub use verdict::{Answer, AuditCounts, Finding, Verdict};
+pub use verdict::{Answer, AuditCounts, FaultRecovery, Finding, Metastable, Recovery, Verdict};

@@ -1,6 +1,6 @@
 //! One request as it was measured.
 
-use crate::workload::Operation;
+use crate::workload::{Known, Operation};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +139,8 @@ pub struct Sample {
     pub status: u16,
     /// Why there is no answer.
     pub trouble: Trouble,
-    /// What the acknowledgement said.
+    /// What the answer said of the order.
     pub receipt: Receipt,
+    /// The order that was looked up.
+    pub about: Option<Known>,
 }

@@ -67,10 +67,48 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditSource {
-    /// A URL that lists all orders to the operator: GET ?after=…&limit=….
-    pub orders: String,
+    /// A URL that lists all orders to the operator: GET ?after=…&limit=…; or a list of them, one per
+    /// replica, which must agree after the drain.
+    pub orders: Urls,
     /// The provider's journal of charges, JSON lines.
     pub journal: String,
+    /// URLs that list dead letters: GET ?after=…&limit=… answers {"dead": [{"id", "key", …}]}.
+    #[serde(default)]
+    pub dead_letters: Vec<String>,
+}
+
+/// One URL or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a URL or a list of URLs")]
+pub enum Urls {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Urls {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(url) => std::slice::from_ref(url),
+            Self::Many(urls) => urls,
+        }
+    }
+
+    /// All of them, to be filled in.
+    pub fn all_mut(&mut self) -> &mut [String] {
+        match self {
+            Self::One(url) => std::slice::from_mut(url),
+            Self::Many(urls) => urls,
+        }
+    }
+
+    /// The first; empty if there is none.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        self.all().first().map_or("", String::as_str)
+    }
 }
 
 impl SystemSpec {
@@ -118,6 +156,9 @@ impl SystemSpec {
     fn check(&self) -> Result<(), String> {
         if self.processes.is_empty() {
             return Err("there is no [[process]]".to_owned());
+        }
+        if self.audit.orders.all().is_empty() {
+            return Err("audit.orders is an empty list; expected one URL at least".to_owned());
         }
         for (i, process) in self.processes.iter().enumerate() {
             if process.command.is_empty() {

@@ -17,16 +17,16 @@ use crate::cores::Cores;
 use crate::digest;
 use crate::fault::{self, Stage};
 use crate::fsync;
-use crate::history;
 use crate::launch::{Running, Secrets};
-use crate::ledger::{Ledger, OrdersReader, read_journal};
+use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
 use crate::record::read;
 use crate::record::whole::write_json;
 use crate::record::{
-    Cost, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts, ResourceRow, Verdict,
+    Cost, Evidence, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts,
+    ResourceRow, Verdict,
 };
 use crate::scenario::Scenario;
 use crate::system::SystemSpec;
@@ -86,6 +86,8 @@ struct Measured {
     started_at_us: i64,
     drained: bool,
     ledger: anyhow::Result<Ledger>,
+    /// What else could not be read.
+    doubts: Vec<String>,
     ended: Vec<String>,
     /// What only the final sweep took back.
     left: Vec<String>,
@@ -112,7 +114,7 @@ impl Trial<'_> {
         let mut measured = measured?;
         measured.left = left;
         if let Ok(ledger) = &mut measured.ledger {
-            match read_journal(&journal) {
+            match ledger::read_journal(&journal) {
                 Ok(charges) => ledger.charges = charges,
                 Err(error) => measured.ledger = Err(error),
             }
@@ -157,7 +159,7 @@ impl Trial<'_> {
         let entry = running.spec.entry.clone();
         let provider = &self.scenario.provider;
         fault::set_provider(&entry.provider, &secrets.control, provider).await?;
-        let orders = OrdersReader::new(&running.spec.audit.orders, &secrets.operator)?;
+        let orders = OrdersReader::new(running.spec.audit.orders.first(), &secrets.operator)?;
         let prefix = self.key_prefix();
         let Prepared { traffic, targets } = tokio::select! {
             prepared = prepare::prepare(self.scenario, &entry, &prefix, self.seed(), &orders) => prepared?,
@@ -203,7 +205,11 @@ impl Trial<'_> {
         let resources = watch.stop();
         let wall_s = (wall_us() - started_at_us) as f64 / 1e6;
         generator.clock_drift_us = ((wall_s - start.elapsed().as_secs_f64()) * 1e6) as i64;
-        let ledger = orders.all(None).await.map(|orders| Ledger { orders, charges: Vec::new() });
+        let mut doubts = Vec::new();
+        let ledger = match orders.all(None).await {
+            Ok(orders) => Ok(self.complete(running, secrets, orders, &mut doubts).await),
+            Err(error) => Err(error),
+        };
         let names: Vec<String> = running.spec.processes.iter().map(|p| p.name.clone()).collect();
         let ended = (0..names.len())
             .filter_map(|i| running.ended(i).map(|status| format!("{} ({status})", names[i])))
@@ -218,9 +224,42 @@ impl Trial<'_> {
             started_at_us,
             drained,
             ledger,
+            doubts,
             ended,
             left,
         })
+    }
+
+    /// Adds what the other replicas and the broker tell; what they do not tell is a doubt.
+    async fn complete(
+        &self,
+        running: &Running,
+        secrets: &Secrets,
+        orders: Vec<OrderRow>,
+        doubts: &mut Vec<String>,
+    ) -> Ledger {
+        let mut ledger = Ledger { orders, ..Ledger::default() };
+        let source = &running.spec.audit;
+        for url in source.orders.all().iter().skip(1) {
+            match self.replica(url, &secrets.operator).await {
+                Ok(orders) => ledger.replicas.push(orders),
+                Err(error) => doubts.push(format!("a replica cannot be read: {error:#}")),
+            }
+        }
+        for url in &source.dead_letters {
+            match ledger::dead_letters(url).await {
+                Ok(dead) => ledger.dead.extend(dead),
+                Err(error) => doubts.push(format!("dead letters cannot be read: {error:#}")),
+            }
+        }
+        ledger
+    }
+
+    /// All orders of another replica, once it has caught up.
+    async fn replica(&self, url: &str, operator: &str) -> anyhow::Result<Vec<OrderRow>> {
+        let reader = OrdersReader::new(url, operator)?;
+        reader.drain(self.scenario.drain.0, Duration::ZERO).await?;
+        reader.all(None).await
     }
 
     async fn follow(
@@ -260,11 +299,7 @@ impl Trial<'_> {
         let digested = digest::write(folder, &manifest, orders)?;
         manifest.cost = self.cost(&measured.resources, digested.completed_orders);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
-        let waited = measured.drained || !measured.loaded.summary.interrupted;
-        let verdict = match &measured.ledger {
-            Ok(ledger) => self.audit(ledger, waited)?,
-            Err(error) => audit::unreadable(format!("the ledger cannot be read: {error:#}")),
-        };
+        let verdict = audit::record(folder, &manifest);
         manifest.validity = validity::judge(&validity::Evidence {
             manifest: &manifest,
             send_lag_max_us: self.scenario.limits.send_lag.0.as_micros() as u64,
@@ -295,10 +330,16 @@ impl Trial<'_> {
         Ok(met)
     }
 
-    fn audit(&self, ledger: &Ledger, waited: bool) -> anyhow::Result<Verdict> {
-        let attempts = history::read(&self.folder)?.collect::<anyhow::Result<Vec<_>>>()?;
-        let prepared = prepare::keys(&self.key_prefix(), self.scenario.customers);
-        Ok(audit::judge(&attempts, ledger, &prepared, waited))
+    /// How the reading of the truth went.
+    fn evidence(measured: &Measured) -> Evidence {
+        let unreadable = measured.ledger.as_ref().err();
+        Evidence {
+            waited: Some(measured.drained || !measured.loaded.summary.interrupted),
+            unreadable: unreadable
+                .map(|error| format!("the ledger cannot be read: {error:#}"))
+                .unwrap_or_default(),
+            doubts: measured.doubts.clone(),
+        }
     }
 
     fn manifest(&self, measured: &Measured, fsync: Fsync) -> Manifest {
@@ -336,6 +377,7 @@ impl Trial<'_> {
             generator: generator(measured, scenario.duration_s()),
             fsync,
             parity: self.parity(),
+            evidence: Self::evidence(measured),
             ..Manifest::default()
         }
     }

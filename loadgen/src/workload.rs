@@ -54,6 +54,26 @@ pub struct Item {
     pub price_cents: u32,
 }
 
+/// An order that its customer knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Placed by the preparation.
+    Prepared,
+    /// Placed by the job with this number.
+    Placed(u64),
+}
+
+impl Known {
+    /// Its idempotency key; `customer` is whose it is.
+    #[must_use]
+    pub fn key(self, prefix: &str, customer: u32) -> String {
+        match self {
+            Self::Prepared => format!("{prefix}-p{customer}"),
+            Self::Placed(seq) => format!("{prefix}-{seq:08}"),
+        }
+    }
+}
+
 /// One request: who does what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -66,6 +86,8 @@ pub struct Job {
     /// Place: what is ordered. Get: `quantity` of the first item says how many orders back.
     items: [Item; 3],
     count: u8,
+    /// Get: the order that was chosen when the request was written.
+    pub about: Option<Known>,
 }
 
 impl Job {
@@ -118,7 +140,7 @@ impl Workload {
         };
         let items = [item(), item(), item()];
         let count = self.rng.random_range(1..=3);
-        Job { seq: self.seq, operation, customer, items, count }
+        Job { seq: self.seq, operation, customer, items, count, about: None }
     }
 
     fn operation(&mut self) -> Operation {

@@ -41,7 +41,7 @@ impl Stand {
         let cores = Cores { generator: all.clone(), systems: all };
         let (_stop, never) = watch::channel(false);
         let running = Running::start(&spec, folder.path(), &secrets, &cores, never).await?;
-        let operator = OrdersReader::new(&running.spec.audit.orders, &secrets.operator)?;
+        let operator = OrdersReader::new(running.spec.audit.orders.first(), &secrets.operator)?;
         Ok(Self { running, operator, secrets, folder })
     }
 

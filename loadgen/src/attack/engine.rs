@@ -331,6 +331,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let sent_ns = self.now_ns();
         let coordinated = self.pacing.flaw == Flaw::CoordinatedOmission;
         let intended_ns = if coordinated { sent_ns } else { intended_ns };
+        let mut job = job;
+        job.about = self.traffic.about(&job);
         let open = Open { job, intended_ns, sent_ns };
         self.gauges.begun.fetch_add(1, Ordering::Relaxed);
         if self.open >= self.pacing.in_flight {
@@ -365,6 +367,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             status,
             trouble,
             receipt: judged.receipt,
+            about: open.job.about,
         });
     }
 

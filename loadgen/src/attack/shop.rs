@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Judged, Response, Traffic};
 use crate::sample::{Outcome, Receipt};
-use crate::workload::{Job, Operation};
+use crate::workload::{Job, Known, Operation};
 
 /// Orders that a customer remembers, to look them up.
 const REMEMBERED: usize = 16;
@@ -22,7 +22,7 @@ pub struct Customer {
     /// The session.
     pub token: String,
     /// Ids of the newest orders, newest first; at least one.
-    pub orders: VecDeque<String>,
+    pub orders: VecDeque<(String, Known)>,
 }
 
 /// Requests to the shop.
@@ -51,7 +51,7 @@ impl ShopTraffic {
     /// The idempotency key of the n-th request.
     #[must_use]
     pub fn key(prefix: &str, seq: u64) -> String {
-        format!("{prefix}-{seq:08}")
+        Known::Placed(seq).key(prefix, 0)
     }
 
     fn credentials(&self, job: &Job) -> (String, String) {
@@ -100,8 +100,7 @@ impl Traffic for ShopTraffic {
             }
             Operation::Get => {
                 let customer = &self.customers[job.customer as usize];
-                let back = job.back() % customer.orders.len().max(1);
-                let id = customer.orders.get(back).map_or("", String::as_str);
+                let id = customer.orders.get(self.back(job)).map_or("", |(id, _)| id.as_str());
                 let token = &customer.token;
                 write!(
                     out,
@@ -122,36 +121,63 @@ impl Traffic for ShopTraffic {
         target
     }
 
+    fn about(&self, job: &Job) -> Option<Known> {
+        if job.operation != Operation::Get {
+            return None;
+        }
+        let orders = &self.customers[job.customer as usize].orders;
+        orders.get(self.back(job)).map(|(_, known)| *known)
+    }
+
     fn judge(&mut self, job: &Job, response: &Response<'_>) -> Judged {
         match (job.operation, response.status) {
             (Operation::Place, 201 | 202) => self.receipt(job, response),
-            (Operation::Get | Operation::Login, 200) | (Operation::Signup, 201) => {
-                Judged::plain(Outcome::Ok)
-            }
+            (Operation::Get, 200) => self.seen(job, response),
+            (Operation::Login, 200) | (Operation::Signup, 201) => Judged::plain(Outcome::Ok),
             _ => Judged::refusal(response),
         }
     }
 }
 
+/// Not the answer to what was asked.
+const UNREADABLE: Judged =
+    Judged { outcome: Outcome::Unknown, receipt: Receipt::None, readable: false };
+
 impl ShopTraffic {
+    /// Which of the customer's orders a get is about, from the newest.
+    fn back(&self, job: &Job) -> usize {
+        job.back() % self.customers[job.customer as usize].orders.len().max(1)
+    }
+
+    /// A look-up counts only if it shows the order that was asked for, in a state that exists.
+    fn seen(&self, job: &Job, response: &Response<'_>) -> Judged {
+        let Ok(order) = serde_json::from_slice::<OrderBody<'_>>(response.body) else {
+            return UNREADABLE;
+        };
+        let asked = job.about.map(|known| known.key(&self.key_prefix, job.customer));
+        match Receipt::parse(order.status) {
+            Receipt::None => UNREADABLE,
+            _ if asked.is_none_or(|key| key != order.key) => UNREADABLE,
+            receipt => Judged { outcome: Outcome::Ok, receipt, readable: true },
+        }
+    }
+
     /// An acknowledgement counts only if it names the order that was asked for.
     fn receipt(&mut self, job: &Job, response: &Response<'_>) -> Judged {
-        let unreadable =
-            Judged { outcome: Outcome::Unknown, receipt: Receipt::None, readable: false };
         let Ok(order) = serde_json::from_slice::<OrderBody<'_>>(response.body) else {
-            return unreadable;
+            return UNREADABLE;
         };
         let receipt = match (response.status, Receipt::parse(order.status)) {
             (201, receipt @ (Receipt::Paid | Receipt::Declined)) => receipt,
             (202, _) => Receipt::Pending,
-            _ => return unreadable,
+            _ => return UNREADABLE,
         };
         if order.key != Self::key(&self.key_prefix, job.seq) {
-            return unreadable;
+            return UNREADABLE;
         }
         let orders = &mut self.customers[job.customer as usize].orders;
         orders.truncate(REMEMBERED - 1);
-        orders.push_front(order.id.to_owned());
+        orders.push_front((order.id.to_owned(), Known::Placed(job.seq)));
         Judged { outcome: Outcome::Ok, receipt, readable: true }
     }
 }
@@ -165,7 +191,7 @@ mod tests {
     fn traffic() -> ShopTraffic {
         let customer = Customer {
             token: "t0".to_owned(),
-            orders: ["order-0".to_owned()].into(),
+            orders: [("order-0".to_owned(), Known::Prepared)].into(),
             ..Customer::default()
         };
         ShopTraffic::new(
@@ -182,7 +208,10 @@ mod tests {
     #[track_caller]
     fn check(operation: Operation, status: u16, body: &str, expected: (Outcome, Receipt)) {
         let response = Response { status, effect_none: false, body: body.as_bytes() };
-        let judged = traffic().judge(&job(operation), &response);
+        let mut traffic = traffic();
+        let mut job = job(operation);
+        job.about = traffic.about(&job);
+        let judged = traffic.judge(&job, &response);
         assert_eq!((judged.outcome, judged.receipt), expected);
     }
 
@@ -207,7 +236,11 @@ mod tests {
         );
         check(Operation::Place, 422, "", (Failed, Receipt::None));
         check(Operation::Place, 503, "", (Unknown, Receipt::None));
-        check(Operation::Get, 200, "", (Ok, Receipt::None));
+        let known = order("paid").replace("1-00000000", "1-p0");
+        check(Operation::Get, 200, &known, (Ok, Receipt::Paid));
+        check(Operation::Get, 200, &order("pending"), (Unknown, Receipt::None));
+        check(Operation::Get, 200, &known.replace("paid", "lent"), (Unknown, Receipt::None));
+        check(Operation::Get, 200, "", (Unknown, Receipt::None));
         check(Operation::Get, 404, "", (Failed, Receipt::None));
         check(Operation::Signup, 201, "", (Ok, Receipt::None));
         check(Operation::Login, 500, "", (Unknown, Receipt::None));

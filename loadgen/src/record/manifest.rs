@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The number that changes when a reader of an older record would misread a newer one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+/// The oldest record that is still read: what it lacks is unknown. (1: look-ups do not say which order
+/// they asked about, the timeline has no goodput.)
+pub const FORMAT_OLDEST: u32 = 1;
 
 /// `manifest.json`: one trial's settings, ledger of requests and validity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,8 +69,22 @@ pub struct Manifest {
     pub fsync: Fsync,
     /// Settings that must be equal for a fair comparison, and the ones that differ by design.
     pub parity: BTreeMap<String, String>,
+    /// What the audit must know beside the tables.
+    #[serde(default)]
+    pub evidence: Evidence,
     /// Whether the numbers may be believed.
     pub validity: Validity,
+}
+
+/// What the audit must know beside the tables: how the reading of the truth went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Whether pending orders had all the time that the scenario grants; `None` in older records.
+    pub waited: Option<bool>,
+    /// Why there is no ledger; empty if there is one.
+    pub unreadable: String,
+    /// What else could not be read, in words.
+    pub doubts: Vec<String>,
 }
 
 /// A part of the schedule that has statistics of its own.

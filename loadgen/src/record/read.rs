@@ -3,7 +3,7 @@
 mod broken;
 mod latencies;
 mod spectrum;
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ pub use broken::Broken;
 pub use latencies::Latencies;
 pub use spectrum::Spectrum;
 
-use super::{FORMAT, FaultRow, Manifest, ResourceRow, TimelineRow, Verdict};
+use super::{FORMAT, FORMAT_OLDEST, FaultRow, Manifest, ResourceRow, TimelineRow, Verdict};
 
 /// Everything below `results/<run>/` that reports use.
 #[derive(Clone, Debug, Default)]
@@ -83,9 +83,9 @@ impl Trial {
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let path = folder.join("manifest.json");
         let Some(manifest) = table::json::<Manifest>(&path)? else { return Ok(None) };
-        if manifest.format != FORMAT {
+        if !(FORMAT_OLDEST..=FORMAT).contains(&manifest.format) {
             return Err(Broken::at(&path)
-                .expected(&format!("a record of format {FORMAT}"))
+                .expected(&format!("a record of format {FORMAT_OLDEST} to {FORMAT}"))
                 .found(&format!("format {}", manifest.format))
                 .remedy("use the revision of the report that belongs to the record")
                 .into());

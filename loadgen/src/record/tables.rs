@@ -28,6 +28,10 @@ pub struct TimelineRow {
     pub answered: u64,
     /// Orders that reached a final state, by that instant (place only).
     pub completed: u64,
+    /// Orders offered here that were accepted and final within the objective (place only); not in
+    /// records of format 1.
+    #[serde(default)]
+    pub good: Option<u64>,
     /// Median response time, ms; empty without samples. Unfinished ones enter as "at least".
     pub p50_ms: Option<f64>,
     /// 90th percentile, ms.

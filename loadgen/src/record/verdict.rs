@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Three values: a doubt is never a pass. Merged, false beats unknown beats true.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
     /// Nothing is wrong.
@@ -16,10 +16,16 @@ pub enum Answer {
 }
 
 /// `audit.json`: what became of every order and every charge.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Over all classes.
+    /// Over all classes: the worse of safety and liveness.
     pub verdict: Answer,
+    /// Nothing wrong has happened.
+    #[serde(default)]
+    pub safety: Answer,
+    /// Every order came to its end.
+    #[serde(default)]
+    pub liveness: Answer,
     /// Why it is unknown, if it is.
     pub reasons: Vec<String>,
     /// What was asked, answered, found.
@@ -28,6 +34,69 @@ pub struct Verdict {
     pub violations: Vec<Finding>,
     /// Legal but worth counting.
     pub oddities: Vec<Finding>,
+    /// How the system came back after each fault; `None` if there was none. It does not enter the
+    /// verdict.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
+}
+
+impl Verdict {
+    /// The verdict when the record cannot be read.
+    #[must_use]
+    pub fn unreadable(reason: String) -> Self {
+        Self { reasons: vec![reason], ..Self::default() }
+    }
+}
+
+/// Whether a system stayed down after what had harmed it was gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metastable {
+    /// It came back.
+    No,
+    /// The record does not say.
+    #[default]
+    Unknown,
+    /// It did not come back within a minute, under the load of before.
+    Yes,
+}
+
+/// What the time series says of the time after the faults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Orders that met the objective, as a share of those offered, before the first fault.
+    pub good_share_before: Option<f64>,
+    /// The worst of the faults.
+    pub metastable: Metastable,
+    /// One by one.
+    pub faults: Vec<FaultRecovery>,
+}
+
+/// How a system came back after one fault. `None`: it did not, or the record does not say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultRecovery {
+    /// The fault's kind.
+    pub kind: String,
+    /// The role that it harmed.
+    pub harm: String,
+    /// When it was healed, s.
+    pub healed_s: f64,
+    /// From the healing until goodput was back, s.
+    pub recovered_after_s: Option<f64>,
+    /// Work waiting when it was healed: open requests and accepted orders.
+    pub backlog: u64,
+    /// From the healing until no more work waited than before the faults, s.
+    pub drained_after_s: Option<f64>,
+    /// The mean rate of completion while it drained, 1/s (μ).
+    pub completed_per_s: Option<f64>,
+    /// The mean rate of arrival while it drained, 1/s (λ).
+    pub offered_per_s: Option<f64>,
+    /// The backlog's growth divided by μ − λ, s; `None` if μ is not above λ.
+    pub drain_predicted_s: Option<f64>,
+    /// Whether it stayed down.
+    pub metastable: Metastable,
+    /// Why that is unknown, if it is.
+    pub why: String,
 }
 
 /// The sums behind a verdict. Orders are counted by key.
@@ -47,14 +116,25 @@ pub struct AuditCounts {
     pub paid: u64,
     /// Of these, declined.
     pub declined: u64,
-    /// Of these, pending after the drain.
+    /// Of these, pending after the drain, dead letters apart.
     pub pending: u64,
+    /// Of these, not final, and their message is a dead letter.
+    #[serde(default)]
+    pub dead: u64,
     /// Captures in the provider's journal.
     pub captures: u64,
     /// Cents captured.
     pub captured_cents: i64,
     /// Cents of paid orders.
     pub paid_cents: i64,
+}
+
+impl AuditCounts {
+    /// Whether every order is in exactly one state.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.orders == self.paid + self.declined + self.dead + self.pending
+    }
 }
 
 /// One class, how often it was met, and where.

@@ -296,6 +296,9 @@ impl Stage {
         };
         Verdict {
             verdict: Answer::True,
+            safety: Answer::True,
+            liveness: Answer::True,
+            recovery: None,
             reasons: Vec::new(),
             counts: AuditCounts {
                 asked: placed().count() as u64,

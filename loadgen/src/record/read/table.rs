@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::Broken;
 
 /// The JSON file, or `None` if it does not exist.
-pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Broken> {
+pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Broken> {
     let Some(bytes) = bytes(path)? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         let line = error.line().max(1) as u64;
@@ -18,7 +18,7 @@ pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Broken
 }
 
 /// The rows of the CSV file; none if it does not exist and may be absent.
-pub(super) fn rows<T: DeserializeOwned>(path: &Path, may_lack: bool) -> Result<Vec<T>, Broken> {
+pub(crate) fn rows<T: DeserializeOwned>(path: &Path, may_lack: bool) -> Result<Vec<T>, Broken> {
     let Some(bytes) = bytes(path)? else { return absent(path, may_lack) };
     ends(path, &bytes, may_lack)?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());

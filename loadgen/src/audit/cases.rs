@@ -1,0 +1,283 @@
+//! Hand-written histories, a readable line per fact, and what must be found in each. The files are in
+//! `cases/`; the reference implementation must find the same.
+//!
+//! ```text
+//! case what it is about
+//!   place KEY OUTCOME [RECEIPT] [CENTS] [SENT-DONE]     get KEY OUTCOME [SHOWN] [SENT-DONE] [STATUS]
+//!   order KEY STATUS [CENTS]     replica KEY STATUS [CENTS]     next-replica     prepared KEY
+//!   charge KEY EVENT [CENTS] [id=ID] [at=S]     unreadable     dead KEY     fine KEY
+//!   cut FROM TO|never     fault KIND FROM TO     not-waited     doubt WHY
+//!   expect VERDICT [CLASS …]
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::reference;
+use super::{Audit, Window};
+use crate::history::Attempt;
+use crate::ledger::{ChargeRow, DeadRow, OrderRow, UNREADABLE};
+use crate::record::{Answer, FaultRow, Verdict};
+
+const FILES: [(&str, &str); 6] = [
+    ("acknowledged", include_str!("cases/acknowledged.txt")),
+    ("unanswered", include_str!("cases/unanswered.txt")),
+    ("seen", include_str!("cases/seen.txt")),
+    ("ends", include_str!("cases/ends.txt")),
+    ("power_cuts", include_str!("cases/power_cuts.txt")),
+    ("journal", include_str!("cases/journal.txt")),
+];
+const CENTS: i64 = 500;
+
+/// The facts of a record.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) prepared: Vec<String>,
+    pub(super) orders: Vec<OrderRow>,
+    pub(super) replicas: Vec<Vec<OrderRow>>,
+    pub(super) charges: Vec<ChargeRow>,
+    pub(super) dead: Vec<DeadRow>,
+    pub(super) faults: Vec<FaultRow>,
+    pub(super) not_waited: bool,
+    pub(super) doubts: Vec<String>,
+}
+
+/// What is found: keys by class.
+pub(super) type Found = BTreeMap<String, BTreeSet<String>>;
+
+impl Facts {
+    pub(super) fn judge(&self) -> Verdict {
+        let mut audit = Audit::new(Window::of(&self.faults));
+        self.prepared.iter().for_each(|key| audit.prepared(key));
+        self.attempts.iter().for_each(|row| audit.attempt(row));
+        self.orders.iter().for_each(|row| audit.order(row));
+        for rows in &self.replicas {
+            audit.replica(rows.iter().cloned().map(Ok::<_, ()>)).unwrap();
+        }
+        self.charges.iter().for_each(|row| audit.charge(row));
+        self.dead.iter().for_each(|row| audit.dead(row));
+        audit.judge(!self.not_waited, self.doubts.clone())
+    }
+}
+
+/// The classes with their keys, as far as the verdict shows them.
+pub(super) fn found(verdict: &Verdict) -> Found {
+    let all = verdict.violations.iter().chain(&verdict.oddities);
+    let met = all.filter(|finding| finding.count > 0);
+    met.map(|f| {
+        assert_eq!(f.count, f.examples.len() as u64, "{f:?}");
+        (f.class.clone(), f.examples.iter().cloned().collect())
+    })
+    .collect()
+}
+
+struct Case {
+    name: String,
+    facts: Facts,
+    verdict: Answer,
+    classes: BTreeSet<String>,
+}
+
+fn cases(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if word == "case" {
+            let (name, facts) = (rest.to_owned(), Facts::default());
+            cases.push(Case { name, facts, verdict: Answer::Unknown, classes: BTreeSet::new() });
+            continue;
+        }
+        let case = cases.last_mut().expect("a case comes first");
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        if word == "expect" {
+            case.verdict = serde_json::from_value(words[0].into()).unwrap();
+            case.classes = words[1..].iter().map(|class| (*class).to_owned()).collect();
+        } else {
+            read(&mut case.facts, word, rest, &words);
+        }
+    }
+    cases
+}
+
+fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
+    match (word, words) {
+        ("place" | "get", [key, outcome, more @ ..]) => {
+            facts.attempts.push(attempt(word, key, outcome, more));
+        }
+        ("prepared", [key]) => facts.prepared.push((*key).to_owned()),
+        ("order", [key, status, more @ ..]) => facts.orders.push(order(key, status, more)),
+        ("replica", [key, status, more @ ..]) => {
+            if facts.replicas.is_empty() {
+                facts.replicas.push(Vec::new());
+            }
+            facts.replicas.last_mut().unwrap().push(order(key, status, more));
+        }
+        ("next-replica", []) => facts.replicas.push(Vec::new()),
+        ("charge", [key, event, more @ ..]) => facts.charges.push(charge(key, event, more)),
+        ("unreadable", []) => facts.charges.push(charge("", UNREADABLE, &[])),
+        ("dead", [key]) => facts.dead.push(dead(key)),
+        ("fine", [key]) => {
+            facts.attempts.push(attempt("place", key, "ok", &["paid"]));
+            facts.orders.push(order(key, "paid", &[]));
+            facts.charges.push(charge(key, "captured", &[]));
+        }
+        ("cut", [from, to]) => facts.faults.push(fault("power-cut", from, to)),
+        ("fault", [kind, from, to]) => facts.faults.push(fault(kind, from, to)),
+        ("not-waited", []) => facts.not_waited = true,
+        ("doubt", _) => facts.doubts.push(rest.to_owned()),
+        _ => panic!("{word} {rest}: not a fact"),
+    }
+}
+
+fn attempt(operation: &str, key: &str, outcome: &str, more: &[&str]) -> Attempt {
+    let key = if key == "-" { "" } else { key };
+    let (placed, about) = if operation == "place" { (key, "") } else { ("", key) };
+    let mut row = Attempt {
+        seq: 1,
+        key: placed.to_owned(),
+        operation: operation.to_owned(),
+        customer: 0,
+        amount_cents: CENTS,
+        intended_ns: 0,
+        sent_ns: 0,
+        done_ns: 100_000_000,
+        outcome: outcome.to_owned(),
+        status: 0,
+        trouble: String::new(),
+        receipt: String::new(),
+        about: about.to_owned(),
+    };
+    let ns = |text: &str| (text.parse::<f64>().unwrap() * 1e9).round() as u64;
+    for word in more {
+        if let Ok(number) = word.parse::<u16>() {
+            (row.status, row.amount_cents) = (number, i64::from(number));
+        } else if let Some((sent, done)) = word.split_once('-').filter(|_| word.len() > 1) {
+            (row.sent_ns, row.done_ns) = (ns(sent), ns(done));
+        } else if *word != "-" {
+            row.receipt = (*word).to_owned();
+        }
+    }
+    row
+}
+
+pub(super) fn order(key: &str, status: &str, more: &[&str]) -> OrderRow {
+    OrderRow {
+        key: key.to_owned(),
+        id: "o".to_owned(),
+        status: status.to_owned(),
+        total_cents: more.first().map_or(CENTS, |cents| cents.parse().unwrap()),
+        created_at: 0,
+        settled_at: None,
+        charge_id: None,
+    }
+}
+
+pub(super) fn charge(key: &str, event: &str, more: &[&str]) -> ChargeRow {
+    let mut row = ChargeRow {
+        at_us: 0,
+        event: event.to_owned(),
+        key: key.to_owned(),
+        amount_cents: CENTS,
+        charge_id: None,
+    };
+    for word in more {
+        match word.split_once('=') {
+            Some(("id", id)) => row.charge_id = Some(id.to_owned()),
+            Some(("at", s)) => row.at_us = (s.parse::<f64>().unwrap() * 1e6).round() as i64,
+            _ => row.amount_cents = word.parse().unwrap(),
+        }
+    }
+    row
+}
+
+pub(super) fn dead(key: &str) -> DeadRow {
+    DeadRow { key: key.to_owned(), ..DeadRow::default() }
+}
+
+fn fault(kind: &str, from: &str, to: &str) -> FaultRow {
+    FaultRow {
+        kind: kind.to_owned(),
+        commanded_s: from.parse().unwrap(),
+        effective_s: Some(from.parse().unwrap()),
+        healed_s: (to != "never").then(|| to.parse().unwrap()),
+        ..FaultRow::default()
+    }
+}
+
+#[test]
+fn every_case_is_judged_right_and_so_by_the_reference() {
+    let mut number = 0;
+    for (file, text) in FILES {
+        for case in cases(text) {
+            let name = format!("{file}: {}", case.name);
+            let verdict = case.facts.judge();
+            let classes = found(&verdict);
+            assert_eq!(classes.keys().cloned().collect::<BTreeSet<_>>(), case.classes, "{name}");
+            assert_eq!(verdict.verdict, case.verdict, "{name}: {:?}", verdict.reasons);
+            assert_eq!(reference::judge(&case.facts), (verdict.verdict, classes), "{name}");
+            assert!(verdict.counts.closes(), "{name}");
+            number += 1;
+        }
+    }
+    assert!(number >= 130, "{number} cases");
+}
+
+#[test]
+fn every_class_has_a_case_of_its_own() {
+    let all: Vec<Case> = FILES.iter().flat_map(|(_, text)| cases(text)).collect();
+    for class in super::classes() {
+        let alone = |case: &&Case| case.classes.len() == 1 && case.classes.contains(class);
+        assert!(all.iter().any(|case| alone(&case)), "{class}");
+    }
+}
+
+/// The facts of the first case of this text.
+fn facts(text: &str) -> Facts {
+    cases(text).remove(0).facts
+}
+
+#[test]
+fn safety_and_liveness_are_told_apart() {
+    let stuck = facts("case\n place k ok pending\n order k pending").judge();
+    assert_eq!((stuck.safety, stuck.liveness), (Answer::True, Answer::False));
+    let lost = facts("case\n place k ok pending").judge();
+    assert_eq!((lost.safety, lost.liveness), (Answer::False, Answer::True));
+    let doubt = facts("case\n place k ok paid\n doubt x").judge();
+    assert_eq!((doubt.safety, doubt.liveness), (Answer::False, Answer::Unknown));
+}
+
+#[test]
+fn the_sums_are_those_of_the_facts() {
+    let text = "case\n fine z\n fine y\n place a ok declined\n order a declined\n place b unknown
+        order b pending\n place c failed\n place d ok pending\n order d pending\n dead d\n prepared p
+        order p paid 7\n charge p captured 7\n charge p repeated\n place e dropped\n order z paid";
+    let c = facts(text).judge().counts;
+    assert_eq!((c.asked, c.acknowledged, c.failed, c.unknown), (7, 5, 1, 1));
+    assert_eq!((c.orders, c.paid, c.declined, c.pending, c.dead), (7, 4, 1, 1, 1));
+    assert_eq!((c.captures, c.captured_cents, c.paid_cents), (3, 1_007, 1_507));
+    assert!(c.closes());
+}
+
+#[test]
+fn doubts_name_the_line_and_the_number() {
+    let reason = |text: &str| facts(text).judge().reasons.join("; ");
+    let one = "case\n fine z\n unreadable\n unreadable";
+    assert!(reason(one).contains("2 lines cannot be read, first line 2"), "{}", reason(one));
+    let back = "case\n fine z\n charge z repeated at=9.0\n charge z repeated at=7.0";
+    assert!(reason(back).contains("1 lines are more than 1 s older"), "{}", reason(back));
+    assert!(reason(back).contains("first line 3"), "{}", reason(back));
+    let open = "case\n place k ok pending\n order k pending\n not-waited";
+    assert_eq!(reason(open), "1 orders were still pending and were not waited for");
+    assert!(reason("case\n charge k repeated").contains("of 1 keys"));
+}
+
+#[test]
+fn the_first_48_keys_are_shown_and_all_are_counted() {
+    let text: String = (0..60).rev().map(|n| format!(" place k{n:02} ok paid\n")).collect();
+    let lost = facts(&format!("case\n{text}")).judge().violations.swap_remove(0);
+    assert_eq!((lost.class.as_str(), lost.count, lost.examples.len()), ("lost", 60, 48));
+    assert!(lost.examples.iter().enumerate().all(|(n, key)| *key == format!("k{n:02}")));
+    let all: String = (0..48).map(|n| format!(" place k{n:02} ok paid\n")).collect();
+    let lost = facts(&format!("case\n{all}")).judge().violations.swap_remove(0);
+    assert_eq!((lost.count, lost.examples.len()), (48, 48));
+}

@@ -1,0 +1,153 @@
+//! The classes that a story can fall into, in the order of the table.
+
+/// What a class says of a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something wrong has happened.
+    Safety,
+    /// Something good has not happened.
+    Liveness,
+    /// Legal, and worth counting.
+    Oddity,
+}
+
+/// A class of findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the table below says what each means")]
+pub enum Class {
+    Lost,
+    Duplicated,
+    DoubleCharge,
+    OrphanCharge,
+    PaidWithoutCharge,
+    Phantom,
+    FailedButHappened,
+    WrongAmount,
+    ReceiptMismatch,
+    IllegalTransition,
+    Disappeared,
+    Diverged,
+    Stuck,
+    DeadLettered,
+    Recovered,
+    Vanished,
+    Repeated,
+    Indeterminate,
+    DeadButDone,
+}
+
+type Row = (Class, Kind, &'static str, &'static str);
+
+/// Every class once, in the order of [`Class`].
+const TABLE: [Row; 19] = {
+    use Class as C;
+    use Kind::{Liveness, Oddity, Safety};
+    [
+        (C::Lost, Safety, "lost", "acknowledged or shown, but there is no order"),
+        (C::Duplicated, Safety, "duplicated", "more than one order for one key"),
+        (C::DoubleCharge, Safety, "double-charge", "captured more than once for one key"),
+        (C::OrphanCharge, Safety, "orphan-charge", "captured, but the order is not paid"),
+        (C::PaidWithoutCharge, Safety, "paid-without-charge", "paid, but nothing was captured"),
+        (C::Phantom, Safety, "phantom", "an order, a capture or a message that nobody asked for"),
+        (
+            C::FailedButHappened,
+            Safety,
+            "failed-but-happened",
+            "the client was told that nothing happened, but it did",
+        ),
+        (
+            C::WrongAmount,
+            Safety,
+            "wrong-amount",
+            "order or capture differ from the sum that was asked for",
+        ),
+        (
+            C::ReceiptMismatch,
+            Safety,
+            "receipt-mismatch",
+            "the final state differs from the one that was acknowledged",
+        ),
+        (
+            C::IllegalTransition,
+            Safety,
+            "illegal-transition",
+            "a customer saw a final state that changed or went back",
+        ),
+        (
+            C::Disappeared,
+            Safety,
+            "disappeared",
+            "not found, after its customer had been told of it",
+        ),
+        (C::Diverged, Safety, "diverged", "replicas tell it differently after the drain"),
+        (C::Stuck, Liveness, "stuck", "no final state after the drain"),
+        (C::DeadLettered, Liveness, "dead-lettered", "no final state, and its message is given up"),
+        (
+            C::Recovered,
+            Oddity,
+            "recovered",
+            "the client got no answer, but the order was taken up and finished",
+        ),
+        (C::Vanished, Oddity, "vanished", "the client got no answer, and nothing happened"),
+        (
+            C::Repeated,
+            Oddity,
+            "repeated",
+            "asked of the provider again; answered with the first result",
+        ),
+        (
+            C::Indeterminate,
+            Oddity,
+            "indeterminate",
+            "acknowledged while the power was being cut: counts as unknown",
+        ),
+        (C::DeadButDone, Oddity, "dead-but-done", "a message is given up, but the order is final"),
+    ]
+};
+
+impl Class {
+    /// How many there are.
+    pub const COUNT: usize = TABLE.len();
+
+    /// All, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
+    /// Its word in tables and thresholds.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        TABLE[self as usize].2
+    }
+
+    /// What it means, in one sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        TABLE[self as usize].3
+    }
+
+    /// Whether it is a violation, and of what.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        TABLE[self as usize].1
+    }
+}
+
+/// The names of all classes.
+pub fn classes() -> impl Iterator<Item = &'static str> {
+    Class::all().map(Class::name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_classes() {
+        assert!(Class::all().enumerate().all(|(n, class)| class as usize == n));
+        assert_eq!(classes().collect::<std::collections::BTreeSet<_>>().len(), Class::COUNT);
+        assert_eq!(Class::Stuck.name(), "stuck");
+        assert!(Class::Vanished.meaning().contains("nothing happened"));
+        assert_eq!(Class::COUNT, 19);
+    }
+}

@@ -1,0 +1,123 @@
+//! The life of one order: every attempt, look-up, row, charge and dead letter, and the faults around
+//! them, on one clock.
+
+use crate::history::Attempt;
+use crate::ledger::{ChargeRow, DeadRow, OrderRow};
+use crate::record::FaultRow;
+
+/// Faults this close to the order's life are told too.
+const AROUND_S: f64 = 5.0;
+
+/// Something that happened to an order, or around it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Event {
+    /// When, s since second 0.
+    pub at_s: f64,
+    /// Who tells: customer, orders, replica N, provider, broker, fault.
+    pub who: String,
+    /// What.
+    pub what: String,
+}
+
+/// Everything that a record holds, as far as it is about one order.
+#[derive(Clone, Debug, Default)]
+pub struct Traces {
+    /// Attempts to place it and to look it up.
+    pub attempts: Vec<Attempt>,
+    /// Its rows: who tells, and what.
+    pub orders: Vec<(String, OrderRow)>,
+    /// Its lines in the provider's journal.
+    pub charges: Vec<ChargeRow>,
+    /// Its dead letters.
+    pub dead: Vec<DeadRow>,
+    /// All faults.
+    pub faults: Vec<FaultRow>,
+    /// The wall clock at second 0, µs.
+    pub started_at_us: i64,
+}
+
+/// The events of an order, by time; none if the record does not know it.
+#[must_use]
+pub fn order(traces: &Traces) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut put = |at_s: f64, who: &str, what: String| {
+        events.push(Event { at_s, who: who.to_owned(), what });
+    };
+    let wall_s = |at_us: i64| (at_us - traces.started_at_us) as f64 / 1e6;
+    for a in &traces.attempts {
+        put(a.sent_ns as f64 / 1e9, "customer", sent(a));
+        put(a.done_ns as f64 / 1e9, "customer", answered(a));
+    }
+    for (who, row) in &traces.orders {
+        put(
+            wall_s(row.created_at),
+            who,
+            format!("accepted, {} cents, id {}", row.total_cents, row.id),
+        );
+        match row.settled_at {
+            Some(at_us) => put(wall_s(at_us), who, format!("{} (final)", row.status)),
+            None => put(wall_s(row.created_at), who, format!("{} at the end", row.status)),
+        }
+    }
+    for row in &traces.charges {
+        let id = row.charge_id.as_deref().map(|id| format!(", {id}")).unwrap_or_default();
+        put(
+            wall_s(row.at_us),
+            "provider",
+            format!("{}, {} cents{id}", row.event, row.amount_cents),
+        );
+    }
+    for row in &traces.dead {
+        let what = format!("dead letter after {} deliveries: {}", row.attempts, row.error);
+        put(wall_s(row.died_us), "broker", what);
+    }
+    let first = events.iter().map(|e| e.at_s).fold(f64::INFINITY, f64::min);
+    let last = events.iter().map(|e| e.at_s).fold(f64::NEG_INFINITY, f64::max);
+    events.extend(around(&traces.faults, first - AROUND_S, last + AROUND_S));
+    events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    events
+}
+
+fn sent(a: &Attempt) -> String {
+    match a.operation.as_str() {
+        "place" => format!("asks for it, {} cents", a.amount_cents),
+        _ => "looks it up".to_owned(),
+    }
+}
+
+fn answered(a: &Attempt) -> String {
+    let mut what =
+        format!("{}: {}", if a.operation == "place" { "order" } else { "look-up" }, a.outcome);
+    for (shown, text) in [
+        (a.status > 0, format!(", status {}", a.status)),
+        (!a.receipt.is_empty(), format!(", {}", a.receipt)),
+        (!a.trouble.is_empty(), format!(", {}", a.trouble)),
+    ] {
+        if shown {
+            what += &text;
+        }
+    }
+    what
+}
+
+/// The steps of the faults that overlap this time.
+fn around(faults: &[FaultRow], from_s: f64, to_s: f64) -> Vec<Event> {
+    let mut events = Vec::new();
+    for fault in faults {
+        let end_s = fault.healed_s.unwrap_or(f64::INFINITY);
+        if fault.commanded_s > to_s || end_s < from_s {
+            continue;
+        }
+        let name = format!("{} on {}", fault.kind, fault.harm);
+        let steps = [
+            (Some(fault.commanded_s), format!("{name}: commanded")),
+            (fault.effective_s, format!("{name}: in effect ({})", fault.effect_proof)),
+            (fault.heal_commanded_s, format!("{name}: healing commanded")),
+            (fault.healed_s, format!("{name}: healed ({})", fault.heal_proof)),
+        ];
+        for (at_s, what) in steps {
+            events.extend(at_s.map(|at_s| Event { at_s, who: "fault".to_owned(), what }));
+        }
+    }
+    events
+}

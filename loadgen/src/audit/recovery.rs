@@ -1,0 +1,413 @@
+//! How a system came back after its faults, from the time series alone. Pure; it judges no order.
+//!
+//! Goodput is taken as the share of the orders offered in a second that met the objective, so that
+//! chance in the arrivals does not look like trouble.
+
+use crate::record::{FaultRecovery, FaultRow, Manifest, Metastable, Recovery, TimelineRow};
+
+/// Back means: at least this part of the level before (within 10 %).
+const BACK: f64 = 0.9;
+/// … for so many seconds with arrivals in a row.
+const STAYS: usize = 3;
+/// A level from fewer seconds is no level.
+const LEVEL_MIN: usize = 5;
+/// Down for longer after the healing, with the load of before, is metastable.
+const PATIENCE_S: f64 = 60.0;
+/// "The load of before": its mean differs by at most this part.
+const LOAD_MAX: f64 = 0.1;
+
+/// What the record says of the time after each fault that took effect and was healed; `None` if there
+/// is none such.
+#[must_use]
+pub fn recovery(
+    manifest: &Manifest,
+    timeline: &[TimelineRow],
+    faults: &[FaultRow],
+) -> Option<Recovery> {
+    let healed: Vec<(&FaultRow, f64)> = faults
+        .iter()
+        .filter(|fault| fault.effective_s.is_some())
+        .filter_map(|fault| Some((fault, fault.healed_s?)))
+        .collect();
+    let first_s = faults.iter().map(|fault| fault.commanded_s).fold(f64::INFINITY, f64::min);
+    let series = Series::new(manifest, timeline, first_s);
+    let judged: Vec<FaultRecovery> = healed
+        .iter()
+        .map(|(fault, healed_s)| {
+            let later = faults.iter().map(|f| f.commanded_s).filter(|at| at > healed_s);
+            series.after(fault, *healed_s, later.fold(f64::INFINITY, f64::min))
+        })
+        .collect();
+    let metastable = judged.iter().map(|fault| fault.metastable).max()?;
+    Some(Recovery { good_share_before: series.level, metastable, faults: judged })
+}
+
+/// The rows of `place`, and how it was before the first fault.
+struct Series<'a> {
+    manifest: &'a Manifest,
+    rows: Vec<&'a TimelineRow>,
+    length_s: f64,
+    from_s: f64,
+    first_s: f64,
+    level: Option<f64>,
+    waiting: u64,
+}
+
+impl<'a> Series<'a> {
+    fn new(manifest: &'a Manifest, timeline: &'a [TimelineRow], first_s: f64) -> Self {
+        let mut rows: Vec<_> = timeline.iter().filter(|row| row.operation == "place").collect();
+        rows.sort_by_key(|row| row.t_s);
+        let length_s = f64::from(manifest.interval_s.max(1));
+        let from_s = f64::from(manifest.warm_up_s);
+        let within = |row: &TimelineRow| {
+            let at_s = f64::from(row.t_s);
+            from_s <= at_s && at_s + length_s <= first_s
+        };
+        let before: Vec<_> = rows.iter().copied().filter(|row| within(row)).collect();
+        let waiting = before.iter().map(|row| waiting(row)).max().unwrap_or(0);
+        Self { manifest, length_s, from_s, first_s, level: level(&before), waiting, rows }
+    }
+
+    /// What happened between a healing and the next fault.
+    fn after(&self, fault: &FaultRow, healed_s: f64, next_s: f64) -> FaultRecovery {
+        let after: Vec<&TimelineRow> = self
+            .rows
+            .iter()
+            .copied()
+            .filter(|row| f64::from(row.t_s) + self.length_s > healed_s)
+            .filter(|row| f64::from(row.t_s) + self.length_s <= next_s)
+            .collect();
+        let since = |row: &TimelineRow| (f64::from(row.t_s) - healed_s).max(0.0);
+        let recovered_after_s = self.back(&after).map(since);
+        let (metastable, why) = self.metastable(recovered_after_s, healed_s, next_s);
+        let mut found = FaultRecovery {
+            kind: fault.kind.clone(),
+            harm: fault.harm.clone(),
+            healed_s,
+            recovered_after_s,
+            backlog: after.first().map_or(0, |row| waiting(row)),
+            metastable,
+            why,
+            ..FaultRecovery::default()
+        };
+        self.drain(&after, &mut found);
+        found
+    }
+
+    /// The first of so many seconds in a row in which goodput is back.
+    fn back<'r>(&self, after: &[&'r TimelineRow]) -> Option<&'r TimelineRow> {
+        let bound = self.level? * BACK;
+        let loaded: Vec<_> = after.iter().copied().filter(|row| row.offered > 0).collect();
+        let good = |row: &&TimelineRow| {
+            row.good.is_some_and(|good| good as f64 >= bound * row.offered as f64)
+        };
+        let found = loaded.windows(STAYS).find(|rows| rows.iter().all(good))?;
+        found.first().copied()
+    }
+
+    /// Time until no more waits than before, measured, and by backlog/(μ − λ).
+    fn drain(&self, after: &[&TimelineRow], found: &mut FaultRecovery) {
+        let settled = |rows: &[&TimelineRow]| rows.iter().all(|row| waiting(row) <= self.waiting);
+        let end = (0..after.len()).find(|i| settled(&after[*i..(i + STAYS).min(after.len())]));
+        let Some(end) = end.filter(|_| self.level.is_some()) else { return };
+        let over_s = f64::from(after[end].t_s) + self.length_s;
+        if end == 0 {
+            found.drained_after_s = Some(0.0);
+            return;
+        }
+        let drained_s = over_s - found.healed_s;
+        found.drained_after_s = Some(drained_s);
+        // The backlog is that at the end of the first interval: what followed drained it.
+        let rates = &after[1..=end];
+        let seconds = rates.len() as f64 * self.length_s;
+        let per_s = |count: fn(&TimelineRow) -> u64| {
+            rates.iter().map(|row| count(row)).sum::<u64>() as f64 / seconds
+        };
+        let (completed, offered) = (per_s(|row| row.completed), per_s(|row| row.offered));
+        found.completed_per_s = Some(completed);
+        found.offered_per_s = Some(offered);
+        let grown = found.backlog.saturating_sub(self.waiting) as f64;
+        found.drain_predicted_s = (completed > offered).then(|| grown / (completed - offered));
+    }
+
+    fn metastable(
+        &self,
+        recovered_after_s: Option<f64>,
+        healed_s: f64,
+        next_s: f64,
+    ) -> (Metastable, String) {
+        let unknown = |why: &str| (Metastable::Unknown, why.to_owned());
+        if self.level.is_none() {
+            return unknown("there is no level of goodput from before the faults");
+        }
+        let end_s = f64::from(self.manifest.duration_s).min(next_s);
+        let judged_s = recovered_after_s.unwrap_or(PATIENCE_S).min(PATIENCE_S);
+        let until_s = (healed_s + judged_s + self.length_s * STAYS as f64).min(end_s);
+        let in_time = recovered_after_s.is_some_and(|after_s| after_s <= PATIENCE_S);
+        if !in_time && healed_s + PATIENCE_S > end_s {
+            let left_s = (end_s - healed_s).max(0.0);
+            return unknown(&format!(
+                "the load ended, or the next fault came, {left_s:.1} s after the healing; it takes {PATIENCE_S} s"
+            ));
+        }
+        if !self.same_load(healed_s, until_s) {
+            return unknown("the load after the healing is not the load of before");
+        }
+        (if in_time { Metastable::No } else { Metastable::Yes }, String::new())
+    }
+
+    /// Whether the rate curve has the same mean before the first fault and in this time.
+    fn same_load(&self, from_s: f64, to_s: f64) -> bool {
+        let before = self.mean_rate(self.from_s, self.first_s);
+        let after = self.mean_rate(from_s, to_s);
+        match (before, after) {
+            (Some(before), Some(after)) => {
+                before > 0.0 && (after - before).abs() <= LOAD_MAX * before
+            }
+            _ => false,
+        }
+    }
+
+    /// The mean of the offered curve, 1/s: the area under it divided by the time.
+    fn mean_rate(&self, from_s: f64, to_s: f64) -> Option<f64> {
+        let corners = &self.manifest.offered;
+        if corners.is_empty() || to_s <= from_s {
+            return None;
+        }
+        let mut area = 0.0;
+        for pair in corners.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            let (left, right) = (a.at_s.max(from_s), b.at_s.min(to_s));
+            if left < right {
+                let slope = (b.rate_per_s - a.rate_per_s) / (b.at_s - a.at_s);
+                let middle = f64::midpoint(left, right);
+                area += (right - left) * (a.rate_per_s + slope * (middle - a.at_s));
+            }
+        }
+        Some(area / (to_s - from_s))
+    }
+}
+
+/// Work in the system at the end of an interval.
+fn waiting(row: &TimelineRow) -> u64 {
+    row.in_flight + row.backlog
+}
+
+fn level(before: &[&TimelineRow]) -> Option<f64> {
+    let loaded: Vec<_> = before.iter().filter(|row| row.offered > 0).collect();
+    if loaded.len() < LEVEL_MIN {
+        return None;
+    }
+    let good: Option<u64> = loaded.iter().map(|row| row.good).sum();
+    let offered: u64 = loaded.iter().map(|row| row.offered).sum();
+    good.filter(|good| *good > 0).map(|good| good as f64 / offered as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RatePoint;
+
+    const RATE: u64 = 20;
+
+    /// A row per second: how many of 20 orders were good, completed, and how many wait.
+    fn timeline(rows: &[(u64, u64, u64)]) -> Vec<TimelineRow> {
+        let row = |(t_s, (good, completed, backlog)): (u32, &(u64, u64, u64))| TimelineRow {
+            t_s,
+            operation: "place".to_owned(),
+            offered: RATE,
+            good: Some(*good),
+            completed: *completed,
+            backlog: *backlog,
+            ..TimelineRow::default()
+        };
+        (0..).zip(rows).map(row).collect()
+    }
+
+    fn manifest(duration_s: u32) -> Manifest {
+        let corner = |at_s| RatePoint { at_s, rate_per_s: RATE as f64 };
+        Manifest {
+            interval_s: 1,
+            warm_up_s: 2,
+            duration_s,
+            offered: vec![corner(0.0), corner(f64::from(duration_s))],
+            ..Manifest::default()
+        }
+    }
+
+    fn fault(commanded_s: f64, healed_s: Option<f64>) -> FaultRow {
+        FaultRow {
+            kind: "kill".to_owned(),
+            harm: "orders".to_owned(),
+            commanded_s,
+            effective_s: Some(commanded_s),
+            healed_s,
+            ..FaultRow::default()
+        }
+    }
+
+    /// 12 good seconds, 3 dead ones, then these; harmed from 12 to 15.
+    fn after(rows: &[(u64, u64, u64)]) -> Vec<(u64, u64, u64)> {
+        [&[(20, 20, 2); 12][..], &[(0, 0, 22), (0, 0, 42), (0, 0, 62)], rows].concat()
+    }
+
+    #[track_caller]
+    fn judged(rows: &[(u64, u64, u64)], faults: &[FaultRow]) -> Recovery {
+        let rows = after(rows);
+        recovery(&manifest(rows.len() as u32), &timeline(&rows), faults).unwrap()
+    }
+
+    #[test]
+    fn goodput_is_back_when_it_stays() {
+        let faults = [fault(12.0, Some(15.0))];
+        let rows =
+            [[(5, 30, 52), (20, 30, 42), (17, 30, 32), (18, 30, 22)].as_slice(), &[(20, 20, 2); 9]]
+                .concat();
+        let found = judged(&rows, &faults);
+        assert_eq!(found.good_share_before, Some(1.0));
+        assert_eq!(found.faults[0].recovered_after_s, Some(3.0));
+        assert_eq!((found.metastable, found.faults[0].why.as_str()), (Metastable::No, ""));
+        let two = judged(&[(20, 20, 2), (20, 20, 2), (0, 0, 2)], &faults);
+        assert_eq!(two.faults[0].recovered_after_s, None);
+        let none = [fault(12.0, Some(15.4))];
+        let at_once = judged(&[(20, 20, 62); 4], &none);
+        assert_eq!(
+            at_once.faults[0].recovered_after_s,
+            Some(0.0),
+            "in the interval of the healing"
+        );
+    }
+
+    #[test]
+    fn the_drain_is_measured_and_predicted() {
+        let faults = [fault(12.0, Some(15.5))];
+        // 62 wait at 15 s; from 16 s on 30/s are completed and 20/s arrive
+        let rows = [
+            (0, 20, 62),
+            (0, 30, 52),
+            (0, 30, 42),
+            (0, 30, 32),
+            (0, 30, 22),
+            (0, 30, 12),
+            (0, 30, 2),
+            (20, 20, 2),
+            (20, 20, 2),
+        ];
+        let found = judged(&rows, &faults).faults.swap_remove(0);
+        assert_eq!((found.backlog, found.drained_after_s), (62, Some(6.5)));
+        assert_eq!((found.completed_per_s, found.offered_per_s), (Some(30.0), Some(20.0)));
+        assert_eq!(found.drain_predicted_s, Some(6.0));
+        let never = judged(&[(20, 20, 62); 5], &faults).faults.swap_remove(0);
+        assert_eq!((never.drained_after_s, never.drain_predicted_s), (None, None));
+        let dip = [(0, 20, 62), (0, 20, 2), (0, 20, 60), (0, 20, 2), (0, 20, 2), (0, 20, 2)];
+        let dip = judged(&dip, &faults).faults.swap_remove(0);
+        assert_eq!(dip.drained_after_s, Some(3.5), "a dip is no end");
+        assert_eq!(dip.drain_predicted_s, None, "μ is not above λ");
+        let none = judged(&[(20, 20, 2); 5], &faults).faults.swap_remove(0);
+        assert_eq!((none.drained_after_s, none.completed_per_s), (Some(0.0), None));
+    }
+
+    #[test]
+    fn down_for_a_minute_under_the_same_load_is_metastable() {
+        let faults = [fault(12.0, Some(15.0))];
+        let metastable = |rows: &[(u64, u64, u64)]| judged(rows, &faults).metastable;
+        assert_eq!(metastable(&[(3, 3, 9); 60]), Metastable::Yes);
+        assert_eq!(metastable(&[(3, 3, 9); 59]), Metastable::Unknown);
+        assert_eq!(
+            metastable(&[[(3, 3, 9); 57].as_slice(), &[(20, 20, 2); 3]].concat()),
+            Metastable::No
+        );
+        assert_eq!(
+            metastable(&[[(3, 3, 9); 60].as_slice(), &[(20, 20, 2); 3]].concat()),
+            Metastable::No
+        );
+        assert_eq!(
+            metastable(&[[(3, 3, 9); 61].as_slice(), &[(20, 20, 2); 9]].concat()),
+            Metastable::Yes
+        );
+        let why = &judged(&[(3, 3, 9); 30], &faults).faults[0].why;
+        assert!(why.contains("30.0 s after the healing; it takes 60 s"), "{why}");
+    }
+
+    #[test]
+    fn another_load_proves_nothing() {
+        let rows = after(&[(20, 20, 2); 70]);
+        let mut manifest = manifest(rows.len() as u32);
+        let with = |manifest: &Manifest| {
+            recovery(manifest, &timeline(&rows), &[fault(12.0, Some(15.0))]).unwrap().metastable
+        };
+        let curve = |points: &[(f64, f64)]| {
+            points
+                .iter()
+                .map(|(at_s, rate_per_s)| RatePoint { at_s: *at_s, rate_per_s: *rate_per_s })
+                .collect::<Vec<_>>()
+        };
+        manifest.offered = curve(&[(0.0, 20.0), (15.0, 20.0), (15.0, 22.0), (85.0, 22.0)]);
+        assert_eq!(with(&manifest), Metastable::No, "10 % more");
+        manifest.offered = curve(&[(0.0, 20.0), (15.0, 20.0), (15.0, 22.1), (85.0, 22.1)]);
+        assert_eq!(with(&manifest), Metastable::Unknown);
+        manifest.offered = curve(&[(0.0, 20.0), (15.0, 20.0), (15.0, 17.9), (85.0, 17.9)]);
+        assert_eq!(with(&manifest), Metastable::Unknown);
+        // a ramp from 20 to 60 in 100 s: 22.8 before on the mean, 26.6 after
+        manifest.offered = curve(&[(0.0, 20.0), (100.0, 60.0)]);
+        assert_eq!(with(&manifest), Metastable::Unknown);
+        manifest.offered = curve(&[(0.0, 20.0), (100.0, 40.0)]);
+        assert_eq!(with(&manifest), Metastable::No);
+        manifest.offered = curve(&[(0.0, 0.0), (85.0, 0.0)]);
+        assert_eq!(with(&manifest), Metastable::Unknown);
+        manifest.offered = Vec::new();
+        assert_eq!(with(&manifest), Metastable::Unknown);
+    }
+
+    #[test]
+    fn the_next_fault_ends_the_time_after_one() {
+        let rows = after(&[
+            (3, 3, 62),
+            (20, 20, 62),
+            (20, 20, 2),
+            (0, 0, 9),
+            (20, 20, 2),
+            (20, 20, 2),
+            (20, 20, 2),
+        ]);
+        let faults = [fault(12.0, Some(15.0)), fault(18.0, Some(19.0))];
+        let found = recovery(&manifest(22), &timeline(&rows), &faults).unwrap();
+        assert_eq!(found.faults[0].recovered_after_s, None, "two seconds are too few");
+        assert_eq!(found.faults[0].metastable, Metastable::Unknown);
+        assert_eq!(found.faults[1].recovered_after_s, Some(0.0));
+        assert_eq!(found.metastable, Metastable::Unknown);
+        let ahead = [fault(12.0, Some(15.0)), fault(18.0, None)];
+        assert_eq!(recovery(&manifest(22), &timeline(&rows), &ahead).unwrap().faults.len(), 1);
+    }
+
+    #[test]
+    fn without_faults_or_a_level_nothing_is_said() {
+        let rows = after(&[(20, 20, 2); 5]);
+        let manifest = manifest(20);
+        assert_eq!(recovery(&manifest, &timeline(&rows), &[]), None);
+        let unseen = FaultRow { effective_s: None, ..fault(12.0, Some(15.0)) };
+        assert_eq!(recovery(&manifest, &timeline(&rows), &[unseen]), None);
+        let level = |commanded_s| {
+            let found = recovery(&manifest, &timeline(&rows), &[fault(commanded_s, Some(15.0))]);
+            found.unwrap()
+        };
+        assert_eq!(level(6.9).good_share_before, None, "2 s to 6 s are four seconds");
+        assert_eq!(level(6.9).faults[0].metastable, Metastable::Unknown);
+        assert_eq!(level(7.0).good_share_before, Some(1.0));
+        let mut old = timeline(&rows);
+        old.iter_mut().for_each(|row| row.good = None);
+        let old = recovery(&manifest, &old, &[fault(12.0, Some(15.0))]).unwrap();
+        assert_eq!((old.good_share_before, old.metastable), (None, Metastable::Unknown));
+    }
+
+    #[test]
+    fn seconds_without_arrivals_are_no_evidence() {
+        let mut rows = timeline(&after(&[(20, 20, 2), (0, 0, 2), (20, 20, 2), (20, 20, 2)]));
+        rows[16].offered = 0;
+        let found = recovery(&manifest(19), &rows, &[fault(12.0, Some(15.0))]).unwrap();
+        assert_eq!(found.faults[0].recovered_after_s, Some(0.0));
+        rows.push(TimelineRow { operation: "get".to_owned(), backlog: 99, ..rows[0].clone() });
+        let same = recovery(&manifest(19), &rows, &[fault(12.0, Some(15.0))]).unwrap();
+        assert_eq!(same, found, "place alone counts");
+    }
+}
