@@ -19,7 +19,7 @@ pub use classes::{Class, Kind, classes};
 pub use judge::{Audit, Window};
 pub use money::{Money, Point, money, points};
 pub use order::{Event, Traces, order};
-pub use record::{Read, record};
+pub use record::{Read, record, traces};
 pub use recovery::recovery;
 pub use text::{bound, events_text, table};
 

@@ -1,5 +1,6 @@
 //! The command line: wires what it is told to the library and turns results into exit codes.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,16 +12,18 @@ use loadgen::attack_url::Attack;
 use loadgen::config::Span;
 use loadgen::cores::Cores;
 use loadgen::export::{self, Exported, Format};
-use loadgen::record::Manifest;
+use loadgen::record::read::manifests;
+use loadgen::record::{Answer, Manifest};
 use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::selftest::server::{Awake, From, Server, Stall};
 use loadgen::system::SystemSpec;
-use loadgen::{doctor, list, report, selftest};
+use loadgen::{audit, doctor, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid,
+const EXIT_CODES: &str =
+    "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid (audit: unknown),
 4 an audit is false or a threshold is broken.";
 const INVALID: u8 = 3;
 const VIOLATED: u8 = 4;
@@ -45,6 +48,23 @@ enum Command {
     Report {
         /// A folder that `run` or `attack` wrote
         folder: PathBuf,
+    },
+    /// Judge a finished record again: what became of every order and every charge. Runs nothing
+    #[command(
+        after_help = "Examples:\n  loadgen audit results/latest\n  loadgen audit results/latest/spike/monolith/1 --order 2a-00000017\n  loadgen audit results/latest --json | jq '.[].audit.verdict'\nExit codes: 0 true, 3 unknown, 4 false; the worst of all trials."
+    )]
+    Audit {
+        /// A trial's folder, or a folder that `run` wrote
+        folder: PathBuf,
+        /// Print the life of the order with this key: attempts, rows, charges, dead letters, faults
+        #[arg(long, value_name = "KEY", conflicts_with = "write")]
+        order: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Replace the trials' audit.json
+        #[arg(long)]
+        write: bool,
     },
     /// Write a finished record in the formats of other tools
     #[command(
@@ -226,6 +246,8 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             println!("{}", folder.join("report.html").display());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Audit { folder, order: Some(key), json, .. } => show_order(&folder, &key, json),
+        Command::Audit { folder, order: None, json, write } => audit_again(&folder, json, write),
         Command::Export { folder, format } => {
             let format = match format {
                 Form::Json => Format::Json,
@@ -259,6 +281,44 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Judges every trial in the folder; the exit code is that of the worst.
+fn audit_again(folder: &Path, json: bool, write: bool) -> anyhow::Result<ExitCode> {
+    let trials = manifests(folder)?;
+    let read: Vec<audit::Read> =
+        trials.iter().map(|(folder, manifest)| audit::Read::trial(folder, manifest)).collect();
+    if write {
+        read.iter().try_for_each(audit::Read::write)?;
+    }
+    let text = if json { serde_json::to_string_pretty(&read)? + "\n" } else { audit::table(&read) };
+    show(&text)?;
+    Ok(match read.iter().map(|trial| trial.audit.verdict).max() {
+        Some(Answer::True) => ExitCode::SUCCESS,
+        Some(Answer::Unknown) | None => ExitCode::from(INVALID),
+        Some(Answer::False) => ExitCode::from(VIOLATED),
+    })
+}
+
+fn show_order(folder: &Path, key: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let mut known = BTreeMap::new();
+    for (folder, manifest) in manifests(folder)? {
+        let events = audit::order(&audit::traces(&folder, &manifest, key)?);
+        if !events.is_empty() {
+            known.insert(folder.display().to_string(), events);
+        }
+    }
+    if known.is_empty() {
+        anyhow::bail!("{}: no trial knows an order with the key {key:?}", folder.display());
+    }
+    if json {
+        show(&(serde_json::to_string_pretty(&known)? + "\n"))?;
+    } else {
+        for (folder, events) in &known {
+            show(&format!("{folder}\n{}", audit::events_text(events)))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn examine(out: &Path, flaw: Broken) -> anyhow::Result<ExitCode> {

@@ -206,10 +206,7 @@ impl Trial<'_> {
         let wall_s = (wall_us() - started_at_us) as f64 / 1e6;
         generator.clock_drift_us = ((wall_s - start.elapsed().as_secs_f64()) * 1e6) as i64;
         let mut doubts = Vec::new();
-        let ledger = match orders.all(None).await {
-            Ok(orders) => Ok(self.complete(running, secrets, orders, &mut doubts).await),
-            Err(error) => Err(error),
-        };
+        let ledger = self.ledger(running, secrets, &orders, &mut doubts).await;
         let names: Vec<String> = running.spec.processes.iter().map(|p| p.name.clone()).collect();
         let ended = (0..names.len())
             .filter_map(|i| running.ended(i).map(|status| format!("{} ({status})", names[i])))
@@ -230,15 +227,15 @@ impl Trial<'_> {
         })
     }
 
-    /// Adds what the other replicas and the broker tell; what they do not tell is a doubt.
-    async fn complete(
+    /// All orders, and what the other replicas and the broker tell; what these do not tell is a doubt.
+    async fn ledger(
         &self,
         running: &Running,
         secrets: &Secrets,
-        orders: Vec<OrderRow>,
+        orders: &OrdersReader,
         doubts: &mut Vec<String>,
-    ) -> Ledger {
-        let mut ledger = Ledger { orders, ..Ledger::default() };
+    ) -> anyhow::Result<Ledger> {
+        let mut ledger = Ledger { orders: orders.all(None).await?, ..Ledger::default() };
         let source = &running.spec.audit;
         for url in source.orders.all().iter().skip(1) {
             match self.replica(url, &secrets.operator).await {
@@ -252,7 +249,7 @@ impl Trial<'_> {
                 Err(error) => doubts.push(format!("dead letters cannot be read: {error:#}")),
             }
         }
-        ledger
+        Ok(ledger)
     }
 
     /// All orders of another replica, once it has caught up.

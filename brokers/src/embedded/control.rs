@@ -23,7 +23,8 @@ const READY_MAX: Duration = Duration::from_secs(1);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves `GET /healthz`, `/readyz`, `/metrics`, `/dead/{topic}` and `POST /dead/{topic}/replay`;
-/// the last two take `?limit=`, 1,000 by default and at most.
+/// the last two take `?limit=`, 1,000 by default and at most; the list takes `?after=`, too: letters
+/// with numbers above it.
 pub struct Control {
     queue: Arc<Queue>,
 }
@@ -50,8 +51,8 @@ impl Control {
         }
     }
 
-    async fn dead(&self, topic: &str, limit: u32) -> Response<Bytes> {
-        match self.queue.dead(topic, 0, limit).await {
+    async fn dead(&self, topic: &str, page: Page) -> Response<Bytes> {
+        match self.queue.dead(topic, page.after, page.limit).await {
             Ok(letters) => {
                 let letters: Vec<Value> = letters.iter().map(letter_json).collect();
                 json(StatusCode::OK, &json!({"topic": topic, "dead": letters}))
@@ -71,8 +72,8 @@ impl Control {
 #[async_trait]
 impl Handler for Control {
     async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let Some(limit) = limit(request.uri().query()) else {
-            let detail = format!("expected ?limit=N with N from 1 to {LETTERS_MAX}");
+        let Some(page) = page(request.uri().query()) else {
+            let detail = format!("expected ?after=ID&limit=N with N from 1 to {LETTERS_MAX}");
             return problem(StatusCode::BAD_REQUEST, "invalid", &detail);
         };
         let path: Vec<&str> = request.uri().path().split('/').skip(1).collect();
@@ -80,17 +81,30 @@ impl Handler for Control {
             (&Method::GET, ["healthz"]) => json(StatusCode::OK, &json!({"status": "alive"})),
             (&Method::GET, ["readyz"]) => self.ready().await,
             (&Method::GET, ["metrics"]) => self.metrics().await,
-            (&Method::GET, ["dead", topic]) => self.dead(topic, limit).await,
-            (&Method::POST, ["dead", topic, "replay"]) => self.replay(topic, limit).await,
+            (&Method::GET, ["dead", topic]) => self.dead(topic, page).await,
+            (&Method::POST, ["dead", topic, "replay"]) => self.replay(topic, page.limit).await,
             _ => problem(StatusCode::NOT_FOUND, "not-found", "see GET /dead/{topic}, /metrics"),
         }
     }
 }
 
-fn limit(query: Option<&str>) -> Option<u32> {
-    let Some(query) = query else { return Some(LETTERS_MAX) };
-    let limit = query.strip_prefix("limit=")?.parse().ok()?;
-    (1..=LETTERS_MAX).contains(&limit).then_some(limit)
+/// A part of the dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Page {
+    after: i64,
+    limit: u32,
+}
+
+fn page(query: Option<&str>) -> Option<Page> {
+    let mut page = Page { after: 0, limit: LETTERS_MAX };
+    for pair in query.into_iter().flat_map(|query| query.split('&')) {
+        match pair.split_once('=')? {
+            ("after", after) => page.after = after.parse().ok()?,
+            ("limit", limit) => page.limit = limit.parse().ok()?,
+            _ => return None,
+        }
+    }
+    (1..=LETTERS_MAX).contains(&page.limit).then_some(page)
 }
 
 fn failed(error: &Error) -> Response<Bytes> {
@@ -187,11 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_in_bounds_or_refused() {
-        assert_eq!(limit(None), Some(1_000));
-        assert_eq!(limit(Some("limit=7")), Some(7));
-        assert_eq!(limit(Some("limit=0")), None);
-        assert_eq!(limit(Some("limit=1001")), None);
-        assert_eq!(limit(Some("max=7")), None);
+    fn a_page_is_in_bounds_or_refused() {
+        let of = |query| page(Some(query)).map(|page| (page.after, page.limit));
+        assert_eq!(page(None), Some(Page { after: 0, limit: 1_000 }));
+        assert_eq!(of("limit=7"), Some((0, 7)));
+        assert_eq!(of("after=12&limit=7"), Some((12, 7)));
+        assert_eq!(of("after=12"), Some((12, 1_000)));
+        for bad in ["limit=0", "limit=1001", "max=7", "after=x", "limit"] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
     }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::{Audit, Window, recovery};
+use super::{Audit, Traces, Window, recovery};
+use crate::history::Attempt;
 use crate::record::read::table;
+use crate::record::whole::write_json;
 use crate::record::{FaultRow, Manifest, TimelineRow, Verdict};
 use crate::{history, ledger, prepare};
 
@@ -58,6 +60,35 @@ fn feed_ledger(audit: &mut Audit, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Everything that the record in `folder` holds about the order with this key.
+///
+/// # Errors
+/// If a table cannot be read.
+pub fn traces(folder: &Path, manifest: &Manifest, key: &str) -> anyhow::Result<Traces> {
+    let mut traces = Traces {
+        faults: table::rows(&folder.join("faults.csv"), true)?,
+        started_at_us: manifest.started_at_us,
+        ..Traces::default()
+    };
+    let about = |a: &Attempt| a.key == key || a.about == key;
+    traces.attempts = chosen(history::read(folder)?, about)?;
+    for replica in std::iter::once(1).chain(ledger::replicas(folder)) {
+        let who = if replica == 1 { "orders".to_owned() } else { format!("replica {replica}") };
+        let rows = chosen(ledger::orders(folder, replica)?, |row| row.key == key)?;
+        traces.orders.extend(rows.into_iter().map(|row| (who.clone(), row)));
+    }
+    traces.charges = chosen(ledger::charges(folder)?, |row| row.key == key)?;
+    traces.dead = chosen(ledger::dead(folder)?, |row| row.key == key)?;
+    Ok(traces)
+}
+
+fn chosen<T>(
+    rows: impl Iterator<Item = anyhow::Result<T>>,
+    wanted: impl Fn(&T) -> bool,
+) -> anyhow::Result<Vec<T>> {
+    rows.filter(|row| row.as_ref().map_or(true, &wanted)).collect()
+}
+
 /// A trial as `loadgen audit` shows it.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Read {
@@ -84,5 +115,13 @@ impl Read {
             trial: manifest.trial,
             audit: record(folder, manifest),
         }
+    }
+
+    /// Replaces the trial's `audit.json`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self) -> anyhow::Result<()> {
+        write_json(&Path::new(&self.folder).join("audit.json"), &self.audit)
     }
 }

@@ -81,15 +81,7 @@ impl Trial {
     /// # Errors
     /// As [`Run::read`].
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
-        let path = folder.join("manifest.json");
-        let Some(manifest) = table::json::<Manifest>(&path)? else { return Ok(None) };
-        if !(FORMAT_OLDEST..=FORMAT).contains(&manifest.format) {
-            return Err(Broken::at(&path)
-                .expected(&format!("a record of format {FORMAT_OLDEST} to {FORMAT}"))
-                .found(&format!("format {}", manifest.format))
-                .remedy("use the revision of the report that belongs to the record")
-                .into());
-        }
+        let Some(manifest) = manifest(folder)? else { return Ok(None) };
         let lenient = manifest.validity.interrupted;
         Ok(Some(Self {
             folder: folder.to_path_buf(),
@@ -118,6 +110,45 @@ impl Trial {
         let manifest = &self.manifest;
         (&manifest.scenario, manifest.system_order, &manifest.system, manifest.trial)
     }
+}
+
+/// The manifest of a trial's folder; `None` if it holds none.
+///
+/// # Errors
+/// If it does not parse or is of a format that is not read any more.
+pub fn manifest(folder: &Path) -> anyhow::Result<Option<Manifest>> {
+    let path = folder.join("manifest.json");
+    let Some(manifest) = table::json::<Manifest>(&path)? else { return Ok(None) };
+    if !(FORMAT_OLDEST..=FORMAT).contains(&manifest.format) {
+        return Err(Broken::at(&path)
+            .expected(&format!("a record of format {FORMAT_OLDEST} to {FORMAT}"))
+            .found(&format!("format {}", manifest.format))
+            .remedy("use the revision of the report that belongs to the record")
+            .into());
+    }
+    Ok(Some(manifest))
+}
+
+/// The trials' folders with their manifests: `path` itself if it is one, else those below it.
+///
+/// # Errors
+/// If a folder or a manifest cannot be read, or there is none.
+pub fn manifests(path: &Path) -> anyhow::Result<Vec<(PathBuf, Manifest)>> {
+    if let Some(manifest) = manifest(path)? {
+        return Ok(vec![(path.to_path_buf(), manifest)]);
+    }
+    let mut found = Vec::new();
+    for folder in trial_folders(path)? {
+        found.extend(manifest(&folder)?.map(|manifest| (folder, manifest)));
+    }
+    if found.is_empty() {
+        return Err(Broken::at(path)
+            .expected("a trial's manifest.json, or trials as <scenario>/<system>/<trial>")
+            .found("none")
+            .remedy("give the folder that a run has written, e.g. results/latest")
+            .into());
+    }
+    Ok(found)
 }
 
 fn name_of(path: &Path) -> String {

@@ -124,7 +124,7 @@ fn a_record_of_another_format_is_refused() {
     };
     assert_eq!(
         complaint("manifest.json", newer),
-        "RUN/steady/monolith/1/manifest.json: expected a record of format 1, found format 99: use \
+        "RUN/steady/monolith/1/manifest.json: expected a record of format 1 to 2, found format 99: use \
          the revision of the report that belongs to the record"
     );
 }

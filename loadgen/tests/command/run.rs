@@ -55,6 +55,50 @@ fn attempts(folder: &Path) -> Vec<Attempt> {
     attempts
 }
 
+/// The verdict comes from the record alone: again, by whatever way it is asked for, and false when
+/// the record is.
+async fn judged_again(bench: &Bench, folder: &Path) {
+    let path = folder.to_str().unwrap();
+    let written = std::fs::read(folder.join("audit.json")).unwrap();
+    let verdict: Verdict = serde_json::from_slice(&written).unwrap();
+    let again = bench.call(&["audit", path, "--json"]).await;
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    let trials: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    let told: Verdict = serde_json::from_value(trials[0]["audit"].clone()).unwrap();
+    assert_eq!(told, verdict);
+    let rewritten = bench.call(&["audit", bench.latest().to_str().unwrap(), "--write"]).await;
+    assert!(String::from_utf8_lossy(&rewritten.stdout).contains("audit true"), "{rewritten:?}");
+    assert_eq!(std::fs::read(folder.join("audit.json")).unwrap(), written, "the same bytes");
+
+    let attempts = attempts(folder);
+    let looks = |a: &&Attempt| a.operation == "get" && a.outcome == "ok";
+    let look = attempts.iter().find(looks).unwrap();
+    assert!(!look.about.is_empty() && look.receipt == "paid", "{look:?}");
+    let life = bench.call(&["audit", path, "--order", &look.about]).await;
+    let life = String::from_utf8(life.stdout).unwrap();
+    for part in ["looks it up", "look-up: ok, status 200, paid", "captured, ", "paid (final)"] {
+        assert!(life.contains(part), "{part} in {life}");
+    }
+    let nobody = bench.call(&["audit", path, "--order", "nobody"]).await;
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+
+    let copy = bench.path("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for name in FILES {
+        std::fs::copy(folder.join(name), copy.join(name)).unwrap();
+    }
+    let mut ledger = Ledger::read(&copy).unwrap();
+    let lost = ledger.orders.pop().unwrap().key;
+    ledger.write(&copy).unwrap();
+    let copied = ["audit", copy.to_str().unwrap()];
+    let found = bench.call(&copied).await;
+    assert_eq!(found.status.code(), Some(4), "{found:?}");
+    let told = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(told.contains("VIOLATION lost: 1") && told.contains(&lost), "{told}");
+    std::fs::remove_file(copy.join("charges.csv.zst")).unwrap();
+    assert_eq!(bench.call(&copied).await.status.code(), Some(3), "what cannot be read is unknown");
+}
+
 #[tokio::test]
 async fn the_record_is_whole_and_the_report_comes_from_it_alone() {
     let bench = Bench::new();
@@ -67,6 +111,8 @@ async fn the_record_is_whole_and_the_report_comes_from_it_alone() {
     let read = Run::read(&bench.latest()).unwrap();
     assert_eq!((read.trials.len(), read.without_manifest.len()), (1, 0));
     assert!(read.environment["command"].starts_with("loadgen run "), "{:?}", read.environment);
+
+    judged_again(&bench, &folder).await;
 
     let report = |name: &str| std::fs::read(bench.latest().join(name)).unwrap();
     let summary = report("summary.csv");
