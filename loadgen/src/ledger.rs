@@ -302,3 +302,76 @@ pub async fn dead_letters(url: &str) -> anyhow::Result<Vec<DeadRow>> {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_torn_end_is_left_out_and_any_other_bad_line_is_kept_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let line = r#"{"at_us":1,"event":"captured","key":"k","amount_cents":5,"charge_id":"c"}"#;
+        std::fs::write(&path, format!("{line}\nnonsense\n\u{fffd}\n{line}\n{{\"at_us\"")).unwrap();
+        let events = |path: &Path| -> Vec<String> {
+            read_journal(path).unwrap().into_iter().map(|row| row.event).collect()
+        };
+        assert_eq!(events(&path), ["captured", UNREADABLE, UNREADABLE, "captured"]);
+        std::fs::write(&path, "").unwrap();
+        assert!(events(&path).is_empty());
+        assert!(read_journal(&folder.path().join("none")).is_err());
+    }
+
+    /// Answers one request per body.
+    async fn served(
+        bodies: &'static [&'static str],
+    ) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/dead/charges", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for body in bodies {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4_096];
+                let read = stream.read(&mut request).await.unwrap();
+                let text = String::from_utf8_lossy(&request[..read]).into_owned();
+                asked.push(text.lines().next().unwrap_or_default().to_owned());
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            asked
+        });
+        (url, task)
+    }
+
+    #[tokio::test]
+    async fn dead_letters_are_read_page_by_page() {
+        let (url, task) = served(&[
+            r#"{"dead":[{"id":3,"key":"a","attempts":8,"errors":["x","y"],"died_us":9},{"id":7,"key":"b"}]}"#,
+            r#"{"dead":[]}"#,
+        ])
+        .await;
+        let rows = dead_letters(&url).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((rows[0].attempts, rows[0].died_us, rows[0].error.as_str()), (8, 9, "\"y\""));
+        let asked = task.await.unwrap();
+        assert!(
+            asked[0].contains("?after=0&limit=1000") && asked[1].contains("?after=7&"),
+            "{asked:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_list_that_does_not_advance_is_refused() {
+        let same = r#"{"dead":[{"id":3,"key":"a"}]}"#;
+        let (url, task) = served(Box::leak(Box::new([same, same]))).await;
+        assert!(dead_letters(&url).await.unwrap_err().to_string().contains("has the number 3"));
+        task.await.unwrap();
+    }
+}

@@ -83,3 +83,65 @@ pub fn points<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> impl Itera
         outcome: a.outcome.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::cases::{charge, order};
+
+    fn attempt(operation: &str, outcome: &str, done_ms: u64) -> Attempt {
+        Attempt {
+            seq: 0,
+            key: "k".to_owned(),
+            operation: operation.to_owned(),
+            customer: 0,
+            amount_cents: 500,
+            intended_ns: 1_000_000_000,
+            sent_ns: 1_000_000_000,
+            done_ns: done_ms * 1_000_000,
+            outcome: outcome.to_owned(),
+            status: 0,
+            trouble: String::new(),
+            receipt: String::new(),
+            about: String::new(),
+        }
+    }
+
+    #[test]
+    fn money_adds_up_second_by_second() {
+        let told = [
+            ("place", "ok", 1_100),
+            ("place", "ok", 3_000),
+            ("place", "unknown", 1_100),
+            ("get", "ok", 1_100),
+        ];
+        let attempts = told.map(|(operation, outcome, done)| attempt(operation, outcome, done));
+        let mut rows = ["paid", "paid", "declined", "paid"].map(|status| order("k", status, &[]));
+        rows[0].settled_at = Some(12_500_000);
+        rows[1].settled_at = Some(9_000_000);
+        rows[2].settled_at = Some(12_500_000);
+        let charges =
+            [charge("k", "captured", &["at=11.9"]), charge("k", "declined", &["at=11.9"])];
+        let found = money(&attempts, &rows, &charges, 10_000_000);
+        let row = |t_s, accepted_cents, captured_cents, settled_cents| Money {
+            t_s,
+            accepted_cents,
+            captured_cents,
+            settled_cents,
+        };
+        let expected = [
+            row(0, 0, 0, 500),
+            row(1, 500, 500, 500),
+            row(2, 500, 500, 1_000),
+            row(3, 1_000, 500, 1_000),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_point_is_where_and_how_long() {
+        let point = points(&[attempt("get", "failed", 1_250)]).next().unwrap();
+        assert_eq!((point.at_s, point.response_ms), (1.0, 250.0));
+        assert_eq!((point.operation.as_str(), point.outcome.as_str()), ("get", "failed"));
+    }
+}

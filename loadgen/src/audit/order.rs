@@ -121,3 +121,100 @@ fn around(faults: &[FaultRow], from_s: f64, to_s: f64) -> Vec<Event> {
     }
     events
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(commanded_s: f64, healed_s: Option<f64>) -> FaultRow {
+        let (kind, harm) = ("kill".to_owned(), "orders".to_owned());
+        FaultRow { kind, harm, commanded_s, healed_s, ..FaultRow::default() }
+    }
+
+    fn traces(faults: Vec<FaultRow>) -> Traces {
+        let attempt = Attempt {
+            seq: 1,
+            key: "k".to_owned(),
+            operation: "place".to_owned(),
+            customer: 0,
+            amount_cents: 500,
+            intended_ns: 9_900_000_000,
+            sent_ns: 10_000_000_000,
+            done_ns: 11_000_000_000,
+            outcome: "unknown".to_owned(),
+            status: 0,
+            trouble: "reset".to_owned(),
+            receipt: String::new(),
+            about: String::new(),
+        };
+        let look = Attempt {
+            operation: "get".to_owned(),
+            sent_ns: 14_000_000_000,
+            done_ns: 15_000_000_000,
+            outcome: "ok".to_owned(),
+            status: 200,
+            trouble: String::new(),
+            receipt: "paid".to_owned(),
+            ..attempt.clone()
+        };
+        let row = OrderRow {
+            key: "k".to_owned(),
+            id: "o".to_owned(),
+            status: "paid".to_owned(),
+            total_cents: 500,
+            created_at: 1_010_500_000,
+            settled_at: Some(1_013_000_000),
+            charge_id: None,
+        };
+        let charge = ChargeRow {
+            at_us: 1_012_000_000,
+            event: "captured".to_owned(),
+            key: "k".to_owned(),
+            amount_cents: 500,
+            charge_id: Some("c".to_owned()),
+        };
+        Traces {
+            attempts: vec![look, attempt],
+            orders: vec![("orders".to_owned(), row)],
+            charges: vec![charge],
+            dead: vec![DeadRow { died_us: 1_020_000_000, attempts: 8, ..DeadRow::default() }],
+            faults,
+            started_at_us: 1_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_life_is_told_in_its_order_on_one_clock() {
+        let told: Vec<String> = order(&traces(vec![fault(10.7, Some(10.9))]))
+            .iter()
+            .map(|e| format!("{} {}: {}", e.at_s, e.who, e.what))
+            .collect();
+        let expected = [
+            "10 customer: asks for it, 500 cents",
+            "10.5 orders: accepted, 500 cents, id o",
+            "10.7 fault: kill on orders: commanded",
+            "10.9 fault: kill on orders: healed ()",
+            "11 customer: order: unknown, reset",
+            "12 provider: captured, 500 cents, c",
+            "13 orders: paid (final)",
+            "14 customer: looks it up",
+            "15 customer: look-up: ok, status 200, paid",
+            "20 broker: dead letter after 8 deliveries: ",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn faults_are_told_if_they_are_near() {
+        let faults = |fault: FaultRow| {
+            order(&traces(vec![fault])).iter().filter(|e| e.who == "fault").count()
+        };
+        assert_eq!(faults(fault(1.0, Some(4.9))), 0);
+        assert_eq!(faults(fault(1.0, Some(5.0))), 2);
+        assert_eq!(faults(fault(1.0, None)), 1);
+        assert_eq!(faults(fault(25.0, None)), 1);
+        assert_eq!(faults(fault(25.1, None)), 0);
+        let unknown = Traces { faults: vec![fault(1.0, None)], ..Traces::default() };
+        assert_eq!(order(&unknown), [], "an order that nobody knows has no life");
+    }
+}

@@ -125,3 +125,126 @@ impl Read {
         write_json(&Path::new(&self.folder).join("audit.json"), &self.audit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::cases::{charge, dead, order};
+    use crate::ledger::Ledger;
+    use crate::record::{Answer, RequestCounts};
+    use crate::trial::write_csv;
+
+    fn attempt(key: &str, about: &str, done_s: u64) -> Attempt {
+        Attempt {
+            seq: 0,
+            key: key.to_owned(),
+            operation: if about.is_empty() { "place" } else { "get" }.to_owned(),
+            customer: 0,
+            amount_cents: 500,
+            intended_ns: 0,
+            sent_ns: 0,
+            done_ns: done_s * 1_000_000_000,
+            outcome: "ok".to_owned(),
+            status: 200,
+            trouble: String::new(),
+            receipt: "paid".to_owned(),
+            about: about.to_owned(),
+        }
+    }
+
+    /// A record of one order of the load and one of the preparation.
+    fn written(change: impl FnOnce(&mut Ledger)) -> (tempfile::TempDir, Manifest) {
+        let folder = tempfile::tempdir().unwrap();
+        // The same order twice: a client that asks again has the same answer.
+        let placed = attempt("1-00000000", "", 3);
+        let attempts = [placed.clone(), placed, attempt("", "1-00000000", 4)];
+        history::write_table(&folder.path().join(history::FILE), &attempts).unwrap();
+        let keys = ["1-00000000", "1-p0"];
+        let mut ledger = Ledger {
+            orders: keys.map(|key| order(key, "paid", &[])).to_vec(),
+            charges: keys.map(|key| charge(key, "captured", &[])).to_vec(),
+            ..Ledger::default()
+        };
+        change(&mut ledger);
+        ledger.write(folder.path()).unwrap();
+        assert_eq!(Ledger::read(folder.path()).unwrap(), ledger);
+        let counts = RequestCounts { ok: 2, ..RequestCounts::default() };
+        let mut manifest = Manifest::default();
+        (manifest.key_prefix, manifest.prepared_orders) = ("1".to_owned(), 1);
+        manifest.requests.insert("place".to_owned(), counts);
+        (folder, manifest)
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Ledger), expected: Answer, class: &str) {
+        let (folder, manifest) = written(change);
+        let verdict = record(folder.path(), &manifest);
+        assert_eq!(verdict.verdict, expected, "{verdict:?}");
+        let met = verdict.violations.iter().find(|found| found.count > 0);
+        assert_eq!(met.map_or("", |found| found.class.as_str()), class);
+    }
+
+    #[test]
+    fn every_table_is_judged() {
+        check(|_| (), Answer::True, "");
+        check(|l| l.orders.truncate(1), Answer::False, "lost");
+        check(|l| l.charges.truncate(1), Answer::False, "paid-without-charge");
+        check(|l| l.replicas = vec![l.orders.clone(); 2], Answer::True, "");
+        check(|l| l.replicas = vec![l.orders.clone(), Vec::new()], Answer::False, "diverged");
+        check(|l| l.dead = vec![dead("stranger")], Answer::False, "phantom");
+        check(|l| l.orders[0].status = "pending".to_owned(), Answer::False, "orphan-charge");
+    }
+
+    #[test]
+    fn what_is_not_whole_is_unknown() {
+        let (folder, mut manifest) = written(|_| ());
+        let judged = |manifest: &Manifest| record(folder.path(), manifest);
+        manifest.requests.get_mut("place").unwrap().ok = 3;
+        let short = judged(&manifest);
+        assert_eq!(short.verdict, Answer::Unknown);
+        assert!(short.reasons[0].contains("holds 2 acknowledgements; the recorder counted 3"));
+        manifest.evidence.doubts.push("a doubt".to_owned());
+        assert_eq!(judged(&manifest).reasons[0], "a doubt");
+        manifest.evidence.unreadable = "no ledger".to_owned();
+        assert_eq!(judged(&manifest), Verdict::unreadable("no ledger".to_owned()));
+        manifest.evidence.unreadable.clear();
+        std::fs::remove_file(folder.path().join("orders.csv.zst")).unwrap();
+        assert!(judged(&manifest).reasons[0].starts_with("the ledger cannot be read"));
+    }
+
+    #[test]
+    fn an_older_record_waited_unless_it_was_interrupted() {
+        let open =
+            |l: &mut Ledger| l.orders.iter_mut().for_each(|o| o.status = "pending".to_owned());
+        let (folder, mut manifest) = written(open);
+        let stuck = |manifest: &Manifest| {
+            let all = record(folder.path(), manifest).violations;
+            all.into_iter().find(|found| found.class == "stuck").unwrap().count
+        };
+        assert_eq!(stuck(&manifest), 2);
+        manifest.validity.interrupted = true;
+        assert_eq!(stuck(&manifest), 0);
+        manifest.evidence.waited = Some(true);
+        assert_eq!(stuck(&manifest), 2);
+    }
+
+    #[test]
+    fn a_power_cut_of_the_record_makes_its_acknowledgements_unknown() {
+        let (folder, manifest) = written(|l| l.orders.retain(|o| o.key == "1-p0"));
+        let cut = FaultRow {
+            kind: "power-cut".to_owned(),
+            commanded_s: 2.0,
+            effective_s: Some(2.0),
+            healed_s: Some(5.0),
+            ..FaultRow::default()
+        };
+        write_csv(&folder.path().join("faults.csv"), &[cut]).unwrap();
+        let verdict = record(folder.path(), &manifest);
+        let class =
+            |class: &str| verdict.violations.iter().find(|f| f.class == class).unwrap().count;
+        assert_eq!((class("lost"), class("orphan-charge")), (0, 1), "{verdict:?}");
+        assert!(verdict.recovery.is_some());
+        let traces = traces(folder.path(), &manifest, "1-00000000").unwrap();
+        assert_eq!((traces.attempts.len(), traces.orders.len(), traces.charges.len()), (3, 0, 1));
+    }
+}

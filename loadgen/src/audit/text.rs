@@ -104,3 +104,57 @@ fn recovered(recovery: &Recovery) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{AuditCounts, FaultRecovery};
+
+    #[test]
+    fn zero_of_n_is_a_bound() {
+        assert_eq!(bound(0), "0 of 0: nothing is shown");
+        assert_eq!(bound(2), "0 of 2: below 1.00e0 at 95 %");
+        assert_eq!(bound(100_000), "0 of 100000: below 3.00e-5 at 95 %");
+    }
+
+    #[test]
+    fn a_trial_is_told_with_what_was_found_and_where() {
+        let finding = |class: &str, count| Finding {
+            class: class.to_owned(),
+            meaning: "it".to_owned(),
+            count,
+            examples: (0..count).map(|n| format!("k{n}")).collect(),
+        };
+        let fault = FaultRecovery {
+            kind: "kill".to_owned(),
+            harm: "orders".to_owned(),
+            recovered_after_s: Some(1.25),
+            why: "the load ended".to_owned(),
+            ..FaultRecovery::default()
+        };
+        let audit = Verdict {
+            verdict: Answer::False,
+            counts: AuditCounts { asked: 9, ..AuditCounts::default() },
+            reasons: vec!["why".to_owned()],
+            violations: vec![finding("lost", 6), finding("stuck", 0)],
+            oddities: vec![finding("vanished", 1)],
+            recovery: Some(Recovery { faults: vec![fault], ..Recovery::default() }),
+            ..Verdict::default()
+        };
+        let [scenario, system, folder] = ["spike", "monolith", "f"].map(ToOwned::to_owned);
+        let text = table(&[Read { folder, scenario, system, trial: 1, audit: audit.clone() }]);
+        for part in [
+            "audit FALSE  (safety unknown, liveness unknown)",
+            "doubt: why",
+            "VIOLATION lost: 6 (it): k0, k1, k2, k3, k4, …\n",
+            "legal: vanished: 1",
+            "after kill on orders: goodput back in 1.2 s, drained in —",
+            "metastable: unknown (the load ended)",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("stuck") && !text.contains("0 of 9"), "{text}");
+        let clean = Verdict { violations: Vec::new(), ..audit };
+        assert!(sums(&clean).ends_with("; violations 0 of 9: below 3.33e-1 at 95 %"));
+    }
+}
