@@ -107,14 +107,17 @@ impl<'a> Series<'a> {
 
     /// Time until no more waits than before, measured, and by backlog/(μ − λ).
     fn drain(&self, after: &[&TimelineRow], found: &mut FaultRecovery) {
-        let settled = |rows: &[&TimelineRow]| rows.iter().all(|row| waiting(row) <= self.waiting);
-        let end = (0..after.len()).find(|i| settled(&after[*i..(i + STAYS).min(after.len())]));
-        let Some(end) = end.filter(|_| self.level.is_some()) else { return };
-        let over_s = f64::from(after[end].t_s) + self.length_s;
-        if end == 0 {
+        if self.level.is_none() || after.is_empty() {
+            return;
+        }
+        if found.backlog <= self.waiting {
             found.drained_after_s = Some(0.0);
             return;
         }
+        let settled = |rows: &[&TimelineRow]| rows.iter().all(|row| waiting(row) <= self.waiting);
+        let end = (0..after.len()).find(|i| settled(&after[*i..(i + STAYS).min(after.len())]));
+        let Some(end) = end else { return };
+        let over_s = f64::from(after[end].t_s) + self.length_s;
         let drained_s = over_s - found.healed_s;
         found.drained_after_s = Some(drained_s);
         // The backlog is that at the end of the first interval: what followed drained it.
@@ -303,8 +306,10 @@ mod tests {
         let dip = judged(&dip, &faults).faults.swap_remove(0);
         assert_eq!(dip.drained_after_s, Some(3.5), "a dip is no end");
         assert_eq!(dip.drain_predicted_s, None, "μ is not above λ");
-        let none = judged(&[(20, 20, 2); 5], &faults).faults.swap_remove(0);
+        let later = [(20, 20, 2), (20, 20, 9), (20, 20, 2), (20, 20, 2), (20, 20, 2)];
+        let none = judged(&later, &faults).faults.swap_remove(0);
         assert_eq!((none.drained_after_s, none.completed_per_s), (Some(0.0), None));
+        assert_eq!(judged(&[], &faults).faults[0].drained_after_s, None, "the record ends before");
     }
 
     #[test]
