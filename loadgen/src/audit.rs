@@ -16,7 +16,7 @@ mod order;
 mod text;
 
 pub use classes::{Class, Kind, classes};
-pub use judge::{Audit, Window};
+pub use judge::{Audit, Window, judge};
 pub use money::{Money, Point, money, points};
 pub use order::{Event, Traces, order};
 pub use record::{Read, record, traces};

@@ -111,6 +111,7 @@ async fn place(shop: &Shop, token: &str, seq: u64) -> Attempt {
         status,
         trouble: String::new(),
         receipt: receipt.to_owned(),
+        about: String::new(),
     }
 }
 

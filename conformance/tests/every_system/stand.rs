@@ -79,7 +79,8 @@ impl Stand {
     }
 
     pub(crate) async fn ledger(&self) -> anyhow::Result<Ledger> {
-        Ok(Ledger { orders: self.operator.all(None).await?, charges: self.journal()? })
+        let (orders, charges) = (self.operator.all(None).await?, self.journal()?);
+        Ok(Ledger { orders, charges, ..Ledger::default() })
     }
 
     /// Sends SIGTERM and does not wait.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::reference;
 use super::{Audit, Window};
 use crate::history::Attempt;
-use crate::ledger::{ChargeRow, DeadRow, OrderRow, UNREADABLE};
+use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow, UNREADABLE};
 use crate::record::{Answer, FaultRow, Verdict};
 
 const FILES: [(&str, &str); 6] = [
@@ -228,6 +228,17 @@ fn every_class_has_a_case_of_its_own() {
     for class in super::classes() {
         let alone = |case: &&Case| case.classes.len() == 1 && case.classes.contains(class);
         assert!(all.iter().any(|case| alone(&case)), "{class}");
+    }
+}
+
+#[test]
+fn what_is_in_memory_is_judged_the_same_way() {
+    for case in FILES.iter().flat_map(|(_, text)| cases(text)) {
+        let Facts { attempts, prepared, orders, replicas, charges, dead, .. } = case.facts.clone();
+        let ledger = Ledger { orders, charges, replicas, dead };
+        let facts = Facts { faults: Vec::new(), doubts: Vec::new(), ..case.facts };
+        let told = super::judge(&attempts, &ledger, &prepared, !facts.not_waited);
+        assert_eq!(told, facts.judge(), "{}", case.name);
     }
 }
 

@@ -8,7 +8,7 @@ use super::journal::Journal;
 use super::story::{Story, Told};
 use super::{Class, Kind};
 use crate::history::Attempt;
-use crate::ledger::{ChargeRow, DeadRow, OrderRow};
+use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow};
 use crate::record::{Answer, AuditCounts, FaultRow, Finding, Verdict};
 
 /// Keys shown per class.
@@ -122,12 +122,19 @@ impl Audit {
     /// The first error of the rows.
     pub fn replica<E>(&mut self, rows: impl Iterator<Item = Result<OrderRow, E>>) -> Result<(), E> {
         for row in rows {
-            let row = row?;
-            let fingerprint = self.fingerprint.hash_one(&row);
-            self.story(&row.key).replica(&row, fingerprint);
+            self.replica_row(&row?);
         }
-        self.stories.values_mut().for_each(Story::end_replica);
+        self.end_replica();
         Ok(())
+    }
+
+    fn replica_row(&mut self, row: &OrderRow) {
+        let fingerprint = self.fingerprint.hash_one(row);
+        self.story(&row.key).replica(row, fingerprint);
+    }
+
+    fn end_replica(&mut self) {
+        self.stories.values_mut().for_each(Story::end_replica);
     }
 
     /// One line of the provider's journal.
@@ -226,6 +233,23 @@ impl Audit {
         }
         counts
     }
+}
+
+/// Judges what is in memory: attempts without power cuts, a ledger, and the keys that were placed and
+/// acknowledged beforehand.
+#[must_use]
+pub fn judge(attempts: &[Attempt], ledger: &Ledger, prepared: &[String], waited: bool) -> Verdict {
+    let mut audit = Audit::default();
+    prepared.iter().for_each(|key| audit.prepared(key));
+    attempts.iter().for_each(|row| audit.attempt(row));
+    ledger.orders.iter().for_each(|row| audit.order(row));
+    for rows in &ledger.replicas {
+        rows.iter().for_each(|row| audit.replica_row(row));
+        audit.end_replica();
+    }
+    ledger.charges.iter().for_each(|row| audit.charge(row));
+    ledger.dead.iter().for_each(|row| audit.dead(row));
+    audit.judge(waited, Vec::new())
 }
 
 fn finding(class: Class, keys: &[&str]) -> Finding {
