@@ -2,6 +2,8 @@
 
 mod hgrm;
 mod openmetrics;
+#[cfg(test)]
+pub(crate) mod schema;
 mod summary;
 
 use std::path::{Path, PathBuf};

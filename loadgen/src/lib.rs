@@ -31,6 +31,7 @@ pub mod threshold;
 pub mod validity;
 // commands
 pub mod attack_url;
+pub mod capacity;
 pub mod doctor;
 pub mod environment;
 pub mod list;

@@ -9,6 +9,8 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use loadgen::attack::Flaw;
 use loadgen::attack_url::Attack;
+use loadgen::capacity::found::Found;
+use loadgen::capacity::{self, Capacity};
 use loadgen::config::Span;
 use loadgen::cores::Cores;
 use loadgen::export::{self, Exported, Format};
@@ -43,10 +45,15 @@ enum Command {
         after_help = "Examples:\n  loadgen run steady --system monolith\n  loadgen run spike payment-outage --system monolith --system microservices-async --trials 3\n  loadgen run ./my-scenario.toml --system ./my-system.toml --seed 7"
     )]
     Run(RunArgs),
+    /// Find the highest arrival rate at which systems keep a scenario's objective
+    #[command(
+        after_help = "Examples:\n  loadgen capacity steady monolith\n  loadgen capacity steady monolith microservices-sync microservices-async --step 20s --warm-up 5s\n  loadgen capacity ./my-scenario.toml ./my-system.toml --from 500 --to 4000 --resolution 2%\n\nThe scenario gives mix, limits, provider and objective; its curve and its faults are left out.\nEach trial is on a fresh system. The answer is an interval: kept at 640/s (3 of 3), broken at\n673/s (3 of 3). It ends with 3 if a capacity is not known."
+    )]
+    Capacity(CapacityArgs),
     /// Write the report of a results folder again, from its records alone
     #[command(after_help = "Example:\n  loadgen report results/latest")]
     Report {
-        /// A folder that `run` or `attack` wrote
+        /// A folder that `run`, `capacity` or `attack` wrote
         folder: PathBuf,
     },
     /// Judge a finished record again: what became of every order and every charge. Runs nothing
@@ -148,6 +155,53 @@ struct RunArgs {
 }
 
 #[derive(clap::Args)]
+struct CapacityArgs {
+    /// A name in ./scenarios, or the path of a scenario file
+    scenario: String,
+    /// Names in ./systems, or paths of system files
+    #[arg(required = true)]
+    systems: Vec<String>,
+    /// The first rate, arrivals per second; doubled until it breaks
+    #[arg(long, default_value_t = 50)]
+    from: u32,
+    /// The highest rate that is tried; without it, what the generator can be trusted with
+    #[arg(long)]
+    to: Option<u32>,
+    /// How narrow the interval shall be, as a share of its lower end
+    #[arg(long, default_value = "5%", value_parser = percent)]
+    resolution: f64,
+    /// Valid trials of both ends of the interval; the majority counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=15))]
+    trials: u32,
+    /// How long each trial is measured
+    #[arg(long, default_value = "10s")]
+    step: Span,
+    /// How long each trial runs before that
+    #[arg(long, default_value = "3s")]
+    warm_up: Span,
+    /// The share of the offered orders that must complete within the objective
+    #[arg(long, default_value = capacity::KEEPS, value_parser = percent)]
+    keeps: f64,
+    /// Replaces the scenario's seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The folder of all results
+    #[arg(long, default_value = "results")]
+    out: PathBuf,
+    /// Print what was found as JSON (docs/capacity.schema.json) and the rest on standard error
+    #[arg(long)]
+    json: bool,
+}
+
+/// `99%`, above 0 and below 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|t| t.trim().parse::<f64>().ok());
+    let share = number.map(|n| n / 100.0).filter(|share| *share > 0.0 && *share < 1.0);
+    share
+        .ok_or_else(|| format!("expected a percentage between 0 and 100, like 99%; found {text:?}"))
+}
+
+#[derive(clap::Args)]
 struct AttackArgs {
     /// http://host:port/path
     url: String,
@@ -241,6 +295,7 @@ fn raise_descriptor_limit() {
 async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run(args).await,
+        Command::Capacity(args) => search(args).await,
         Command::Report { folder } => {
             report::write(&folder)?;
             println!("{}", folder.join("report.html").display());
@@ -390,6 +445,36 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let (folder, outcome) = run.run(interruption()?).await?;
     match folder {
         Some(folder) if args.json => print_export(&folder, Format::Json)?,
+        Some(folder) => println!("report: {}", folder.join("report.html").display()),
+        None => eprintln!("stopped before any load; there is nothing to report"),
+    }
+    Ok(exit_code(outcome))
+}
+
+async fn search(args: CapacityArgs) -> anyhow::Result<ExitCode> {
+    let mut scenario = Scenario::read(&args.scenario)?;
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    let systems =
+        args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
+    let capacity = Capacity {
+        scenario,
+        systems,
+        from_per_s: args.from,
+        to_per_s: args.to,
+        resolution: args.resolution,
+        trials: args.trials,
+        warm_up: args.warm_up,
+        step: args.step,
+        keeps: args.keeps,
+        out: args.out,
+        quiet: args.json,
+        command: command_line(),
+    };
+    let (folder, outcome) = capacity.run(interruption()?).await?;
+    match folder {
+        Some(folder) if args.json => {
+            show(&(serde_json::to_string_pretty(&Found::read(&folder)?)? + "\n"))?;
+        }
         Some(folder) => println!("report: {}", folder.join("report.html").display()),
         None => eprintln!("stopped before any load; there is nothing to report"),
     }

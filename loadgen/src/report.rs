@@ -3,6 +3,7 @@
 //! It starts nothing, asks nobody and knows no system.
 
 mod canvas;
+mod capacity;
 mod charts;
 mod compare;
 mod differences;
@@ -10,7 +11,7 @@ mod embed;
 mod figures;
 mod findings;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod page;
 mod palette;
 mod panels;
@@ -26,6 +27,7 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
+use crate::capacity::found;
 use crate::record::read::Run;
 use crate::record::whole;
 use compare::Comparison;
@@ -34,7 +36,7 @@ use page::Page;
 /// What a report consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
-    /// `summary.csv`.
+    /// `summary.csv`; of a search `capacity.csv`.
     pub summary: PathBuf,
     /// `report.html`, which needs no other file.
     pub html: PathBuf,
@@ -51,6 +53,9 @@ pub struct Paths {
 /// As [`Run::read`]; or a file cannot be written.
 pub fn write(run: &Path) -> anyhow::Result<Paths> {
     let record = Run::read(run)?;
+    if let Some(settings) = found::settings(run)? {
+        return capacity::write(run, &record, settings);
+    }
     let comparison = Comparison::of(&record);
     let paths = Paths {
         summary: run.join("summary.csv"),

@@ -198,7 +198,11 @@ impl Run {
     }
 }
 
-async fn run_one(trial: &Trial<'_>, interrupt: watch::Receiver<bool>) -> anyhow::Result<Finished> {
+/// Runs a trial into a new folder, with a progress bar.
+pub(crate) async fn run_one(
+    trial: &Trial<'_>,
+    interrupt: watch::Receiver<bool>,
+) -> anyhow::Result<Finished> {
     std::fs::create_dir_all(&trial.folder)
         .with_context(|| format!("cannot make the folder {}", trial.folder.display()))?;
     let name = format!("{} · {} · trial {}", trial.scenario.name, trial.system.name, trial.number);

@@ -33,7 +33,7 @@ const CEILING_STEPS: [u32; 7] = [10_000, 20_000, 30_000, 40_000, 60_000, 80_000,
 /// A null server that cannot follow must not exhaust the descriptors of both sides.
 const CEILING_IN_FLIGHT: u32 = 1_000;
 /// Rates that need no ceiling to be found.
-const ALWAYS_PER_S: f64 = 5_000.0;
+pub const ALWAYS_PER_S: f64 = 5_000.0;
 /// A scenario may ask for this share of the ceiling.
 pub const CEILING_SHARE: f64 = 0.6;
 
@@ -225,19 +225,29 @@ pub async fn allow(peak_per_s: f64, folder: &Path, cores: &Cores) -> anyhow::Res
     if peak_per_s <= ALWAYS_PER_S {
         return Ok(());
     }
-    let probe = folder.join(".ceiling");
-    std::fs::create_dir_all(&probe)
-        .with_context(|| format!("cannot make the folder {}", probe.display()))?;
-    let setting = Setting { folder: &probe, cores, flaw: Flaw::None };
-    let ceiling = f64::from(setting.ceiling_per_s().await?);
-    std::fs::remove_dir_all(&probe)?;
-    let allowed = ceiling * CEILING_SHARE;
+    let allowed = allowed(folder, cores).await?;
+    let ceiling = allowed / CEILING_SHARE;
     anyhow::ensure!(
         peak_per_s <= allowed,
         "the load asks for {peak_per_s:.0}/s at its peak; this generator reaches {ceiling:.0}/s here and measures up to {:.0} % of that, {allowed:.0}/s",
         CEILING_SHARE * 100.0
     );
     Ok(())
+}
+
+/// The highest rate that this generator may be trusted with here: its share of the ceiling, which is
+/// found first (seconds).
+///
+/// # Errors
+/// If the ceiling cannot be found.
+pub async fn allowed(folder: &Path, cores: &Cores) -> anyhow::Result<f64> {
+    let probe = folder.join(".ceiling");
+    std::fs::create_dir_all(&probe)
+        .with_context(|| format!("cannot make the folder {}", probe.display()))?;
+    let setting = Setting { folder: &probe, cores, flaw: Flaw::None };
+    let ceiling = f64::from(setting.ceiling_per_s().await?);
+    std::fs::remove_dir_all(&probe)?;
+    Ok(ceiling * CEILING_SHARE)
 }
 
 fn ledger(name: &str, observed: &Observed) -> Check {

@@ -11,6 +11,16 @@ const STEAL_SHARE_MAX: f64 = 0.05;
 /// Completion times come from another process's wall clock.
 const CLOCK_DRIFT_MAX_US: i64 = 5_000;
 
+/// Parts of the reasons that speak of a system under too much load rather than of the instrument.
+const OVERLOAD: [&str; 3] =
+    [" requests were dropped", "orders were still pending", " ended by itself"];
+
+/// Whether a reason that [`judge`] gave would be a finding where too much load is what is tried.
+#[must_use]
+pub fn comes_of_overload(reason: &str) -> bool {
+    OVERLOAD.iter().any(|part| reason.contains(part))
+}
+
 /// What is known of a trial.
 pub struct Evidence<'a> {
     /// Its manifest, complete but for the validity.
@@ -171,5 +181,28 @@ mod tests {
         check(|_, _, f| f.effective_s = None, "fault");
         check(|_, _, f| f.healed_s = None, "fault");
         check(|_, s, _| s.interrupted = true, "interrupted");
+    }
+
+    #[test]
+    fn only_what_the_system_did_comes_of_overload() {
+        let mut manifest = Manifest::default();
+        manifest.generator.lag_p99_us = 2_000;
+        let counts = RequestCounts { scheduled: 2, ok: 1, dropped: 1, ..RequestCounts::default() };
+        manifest.requests.insert("place".to_owned(), counts);
+        let validity = judge(&Evidence {
+            manifest: &manifest,
+            send_lag_max_us: 1_000,
+            summary: &Summary::default(),
+            service_s: 0.0,
+            faults: &[],
+            verdict: &Verdict { verdict: Answer::Unknown, ..Verdict::default() },
+            drained: false,
+            ended: &["orders (signal: 6)".to_owned()],
+            left: &[],
+            apart: false,
+        });
+        let (overload, instrument): (Vec<&String>, Vec<&String>) =
+            validity.reasons.iter().partition(|reason| comes_of_overload(reason));
+        assert_eq!((overload.len(), instrument.len()), (3, 3), "{validity:?}");
     }
 }

@@ -142,6 +142,19 @@ impl Canvas<'_> {
         Ok(())
     }
 
+    /// A circle that shows the paper.
+    pub(super) fn ring(&self, at: Point, radius: f64, colour: RGBColor) -> anyhow::Result<()> {
+        self.dot(at, radius + 1.0, colour, 1.0)?;
+        self.dot(at, radius - 1.5, palette::PAPER, 1.0)
+    }
+
+    /// Two crossed strokes.
+    pub(super) fn cross(&self, (x, y): Point, arm: f64, colour: RGBColor) -> anyhow::Result<()> {
+        let pen = Pen::solid(colour, 2.5);
+        self.line(&[(x - arm, y - arm), (x + arm, y + arm)], pen)?;
+        self.line(&[(x - arm, y + arm), (x + arm, y - arm)], pen)
+    }
+
     /// A text of `size` px, held at `at`.
     pub(super) fn text(
         &self,

@@ -1,6 +1,7 @@
 //! All pictures of a run. Each file below draws one kind.
 
 mod backlog;
+pub(super) mod capacity;
 mod cost;
 mod outcomes;
 mod percentiles;

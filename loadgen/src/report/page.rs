@@ -20,6 +20,7 @@ use super::{differences, embed, words};
 
 const HTML: &str = include_str!("page/report.html");
 const README: &str = include_str!("page/readme.md");
+const STYLE: &str = include_str!("page/style.css");
 
 /// Everything that the templates print.
 #[derive(Serialize)]
@@ -133,7 +134,7 @@ pub(super) fn source(run: &Run) -> String {
 }
 
 /// The name's ending decides whether values are escaped.
-fn render(name: &str, source: &str, page: &Page) -> anyhow::Result<String> {
+pub(super) fn render(name: &str, source: &str, page: &impl Serialize) -> anyhow::Result<String> {
     let mut templates = Environment::new();
     templates.set_syntax(
         SyntaxConfig::builder()
@@ -142,6 +143,7 @@ fn render(name: &str, source: &str, page: &Page) -> anyhow::Result<String> {
             .keep_trailing_newline(true)
             .build()?,
     );
+    templates.add_template("style.css", STYLE)?;
     templates.add_template(name, source)?;
     let template = templates.get_template(name)?;
     template
@@ -154,7 +156,7 @@ fn command(run: &Run) -> String {
     recorded.cloned().unwrap_or_else(|| distinct(run, |manifest| manifest.command.join(" ")))
 }
 
-fn revision(run: &Run) -> String {
+pub(super) fn revision(run: &Run) -> String {
     let known = distinct(run, |manifest| manifest.revision.clone());
     if known.is_empty() { "unknown".to_owned() } else { known }
 }

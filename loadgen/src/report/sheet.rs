@@ -41,6 +41,10 @@ pub(super) enum Sample {
     Block(RGBColor),
     /// A point.
     Dot(RGBColor),
+    /// A hollow point.
+    Ring(RGBColor),
+    /// A cross.
+    Cross(RGBColor),
 }
 
 /// The frame around a chart.
@@ -134,6 +138,8 @@ fn draw_sample(canvas: &Canvas<'_>, sample: Sample, x: f64, y: f64) -> anyhow::R
         Sample::Line(pen) => canvas.line(&[(x, y), (x + 36.0, y)], pen),
         Sample::Block(colour) => canvas.block((x, y - 8.0), (x + 36.0, y + 8.0), colour, 1.0),
         Sample::Dot(colour) => canvas.dot((x + 18.0, y), 6.0, colour, 1.0),
+        Sample::Ring(colour) => canvas.ring((x + 18.0, y), 6.0, colour),
+        Sample::Cross(colour) => canvas.cross((x + 18.0, y), 7.0, colour),
     }
 }
 

@@ -58,7 +58,7 @@ impl Bench {
         build_programs();
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
         command.current_dir(root()).args(arguments).env("RUST_BACKTRACE", "1");
-        if matches!(arguments[0], "run" | "attack") && !arguments.contains(&"--out") {
+        if matches!(arguments[0], "run" | "attack" | "capacity") && !arguments.contains(&"--out") {
             command.arg("--out").arg(self.out());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

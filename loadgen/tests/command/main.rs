@@ -4,5 +4,6 @@
 mod attack;
 mod bad_input;
 mod bench;
+mod capacity;
 mod interrupted;
 mod run;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::record::read::Trial;
-use crate::report::canvas::{Canvas, Hold, Pen};
+use crate::report::canvas::{Canvas, Hold};
 use crate::report::compare::{Comparison, Contestant, Scenario, doubt, trusted};
 use crate::report::palette;
 use crate::report::plot::Plot;
@@ -112,7 +112,7 @@ fn bar(
             canvas.dot(at, 7.0, palette::PAPER, 1.0)?;
             canvas.dot(at, 5.0, palette::INK, 1.0)?;
         } else {
-            cross(canvas, at)?;
+            canvas.cross(at, 7.0, palette::INVALID)?;
             top = top.min(at.1);
         }
     }
@@ -139,10 +139,4 @@ fn caption(
         canvas.text(at, Hold::Centre, 18.0, palette::INVALID, text)?;
     }
     Ok(())
-}
-
-fn cross(canvas: &Canvas<'_>, (x, y): (f64, f64)) -> anyhow::Result<()> {
-    let pen = Pen::solid(palette::INVALID, 2.5);
-    canvas.line(&[(x - 7.0, y - 7.0), (x + 7.0, y + 7.0)], pen)?;
-    canvas.line(&[(x - 7.0, y + 7.0), (x + 7.0, y - 7.0)], pen)
 }
