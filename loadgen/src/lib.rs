@@ -16,6 +16,7 @@ pub mod fsync;
 pub mod history;
 pub mod launch;
 pub mod ledger;
+pub mod link;
 pub mod load;
 pub mod prepare;
 pub mod sample;

@@ -20,7 +20,7 @@ use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::selftest::server::{Awake, From, Server, Stall};
 use loadgen::system::SystemSpec;
-use loadgen::{audit, doctor, list, report, selftest};
+use loadgen::{audit, doctor, link, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -114,6 +114,9 @@ enum Command {
         #[arg(long, requires = "stall_at")]
         stall_for: Option<Span>,
     },
+    /// The fault proxy of a system's links; `run` starts it and speaks to its standard input
+    #[command(hide = true)]
+    Links,
     /// Put open-loop load on any HTTP service
     #[command(
         after_help = "Examples:\n  loadgen attack http://127.0.0.1:8080/ --rate 1000 --duration 30s\n  loadgen attack http://127.0.0.1:8080/items --method POST --body '{\"a\":1}' --header 'Content-Type: application/json' --rate 200"
@@ -328,6 +331,10 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
                 .zip(stall_for)
                 .map(|(at, lasts)| Stall { from: From::First(at.0), lasts: lasts.0 });
             serve_nothing(listen, stall).await
+        }
+        Command::Links => {
+            link::serve_standard_streams().await?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Attack(args) => attack(args).await,
         Command::Completions { shell } => {
