@@ -56,18 +56,21 @@ fn explain(message: &str) -> String {
     let Some((wrong, valid)) = quoted.split_first().filter(|_| about_a_name) else {
         return message.trim().to_owned();
     };
-    let nearest = valid
-        .iter()
-        .map(|key| (strsim::damerau_levenshtein(wrong, key), key))
-        .min()
-        .filter(|(distance, key)| *distance <= key.len().max(wrong.len()) / 2);
+    let nearest = nearest(wrong, valid);
     let what = if message.starts_with("unknown field") { "key" } else { "value" };
     match nearest {
-        Some((_, key)) => {
+        Some(key) => {
             format!("unknown {what} `{wrong}`; did you mean `{key}`? Valid: {}", valid.join(", "))
         }
         None => format!("unknown {what} `{wrong}`. Valid: {}", valid.join(", ")),
     }
+}
+
+/// The valid name that is most like the wrong one, if one is like it at all.
+pub(crate) fn nearest<'a>(wrong: &str, valid: &[&'a str]) -> Option<&'a str> {
+    let distances = valid.iter().map(|name| (strsim::damerau_levenshtein(wrong, name), *name));
+    let (distance, name) = distances.min()?;
+    (distance <= name.len().max(wrong.len()) / 2).then_some(name)
 }
 
 /// A duration written as `250ms`, `15s`, `2m` or `1h`.

@@ -22,7 +22,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::cores::Cores;
 use crate::fault::address;
 use crate::fault::undo::{Entry, MARK, UndoLog};
-use crate::system::{ProcessSpec, SystemSpec};
+use crate::link::Links;
+use crate::system::{LINKS, ProcessSpec, SystemSpec};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const READY_POLL: Duration = Duration::from_millis(10);
@@ -70,6 +71,8 @@ pub struct Running {
     pub undo: UndoLog,
     children: Vec<Option<Started>>,
     versions: Vec<u32>,
+    /// The fault proxy, where links go through it.
+    pub links: Option<Links>,
     secrets: Secrets,
     cores: Cores,
     logs: PathBuf,
@@ -89,7 +92,8 @@ struct Started {
 pub struct Interrupted;
 
 impl Running {
-    /// Starts all processes in order, each when the one before is ready.
+    /// Starts all processes in order, each when the one before is ready. With a seed for its draws
+    /// all links go through the fault proxy.
     ///
     /// # Errors
     /// If a program is missing, ends by itself, or is not ready in time, and [`Interrupted`] when
@@ -99,6 +103,7 @@ impl Running {
         folder: &Path,
         secrets: &Secrets,
         cores: &Cores,
+        links: Option<u64>,
         mut interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let data = folder.join("data");
@@ -107,7 +112,7 @@ impl Running {
             std::fs::create_dir_all(path)
                 .with_context(|| format!("cannot make the folder {}", path.display()))?;
         }
-        let spec = fill(spec, &data)?;
+        let (spec, links) = fill(spec, &data, links.map(|seed| (seed, cores, &*logs))).await?;
         let children = spec.processes.iter().map(|_| None).collect();
         let versions = vec![1; spec.processes.len()];
         let undo = UndoLog::begin(folder)
@@ -117,6 +122,7 @@ impl Running {
             spec,
             pids: Pids::default(),
             undo,
+            links,
             children,
             versions,
             secrets: secrets.clone(),
@@ -124,6 +130,9 @@ impl Running {
             logs,
             http,
         };
+        if let Some(pid) = running.links.as_ref().and_then(Links::pid) {
+            lock(&running.pids).insert(LINKS.to_owned(), pid);
+        }
         for index in 0..running.children.len() {
             let launched = tokio::select! {
                 launched = running.launch(index) => launched,
@@ -310,6 +319,10 @@ impl Running {
                 let _ = self.kill(index).await;
             }
         }
+        // After the processes, which finish their work through it.
+        if let Some(links) = self.links.take() {
+            links.stop().await;
+        }
         self.undo.sweep()
     }
 
@@ -331,28 +344,61 @@ async fn is_free(address: &str) -> bool {
     matches!(timeout(FREE_WITHIN, TcpStream::connect(address)).await, Ok(Err(_)))
 }
 
-/// Fills `{data}` and `{port:NAME}` in.
-fn fill(spec: &SystemSpec, data: &Path) -> anyhow::Result<SystemSpec> {
+/// Fills `{data}`, `{port:NAME}` and `{link:NAME}` in; for links that are proxied, with a seed,
+/// cores and the folder of logs, the proxy is started before: it chooses its ports itself.
+async fn fill(
+    spec: &SystemSpec,
+    data: &Path,
+    proxied: Option<(u64, &Cores, &Path)>,
+) -> anyhow::Result<(SystemSpec, Option<Links>)> {
     let data = std::path::absolute(data)?;
     let mut ports = Ports::default();
     let mut filled = spec.clone();
-    let mut texts: Vec<&mut String> = vec![
-        &mut filled.entry.auth,
-        &mut filled.entry.orders,
-        &mut filled.entry.provider,
-        &mut filled.audit.journal,
-    ];
-    texts.extend(filled.audit.orders.all_mut());
-    texts.extend(filled.audit.dead_letters.iter_mut());
-    for process in &mut filled.processes {
-        texts.push(&mut process.ready);
-        texts.extend(process.command.iter_mut());
-        texts.extend(process.env.values_mut());
+    for link in &mut filled.links {
+        link.upstream = ports.fill(&link.upstream)?;
     }
-    for text in texts {
-        *text = ports.fill(&text.replace("{data}", &data.to_string_lossy()))?;
+    let ends = filled.links.iter().map(|link| (link.name.clone(), link.upstream.clone()));
+    let mut ends: BTreeMap<String, String> = ends.collect();
+    let links = match proxied.filter(|_| !ends.is_empty()) {
+        Some((seed, cores, logs)) => {
+            Cores::pin(&cores.systems)?;
+            let own = std::env::current_exe()?;
+            let links = Links::start(&own, &ends, seed, &logs.join("links.log")).await;
+            Cores::pin(&cores.generator)?;
+            let links = links?;
+            ends = links.addresses().clone();
+            Some(links)
+        }
+        None => None,
+    };
+    for text in filled.texts() {
+        *text = text.replace("{data}", &data.to_string_lossy());
+        for (name, end) in &ends {
+            *text = text.replace(&format!("{{link:{name}}}"), end);
+        }
+        *text = ports.fill(text)?;
     }
-    Ok(filled)
+    Ok((filled, links))
+}
+
+impl SystemSpec {
+    /// All that may hold placeholders, but for links' upstreams.
+    fn texts(&mut self) -> Vec<&mut String> {
+        let mut texts = vec![
+            &mut self.entry.auth,
+            &mut self.entry.orders,
+            &mut self.entry.provider,
+            &mut self.audit.journal,
+        ];
+        texts.extend(self.audit.orders.all_mut());
+        texts.extend(self.audit.dead_letters.iter_mut());
+        for process in &mut self.processes {
+            texts.push(&mut process.ready);
+            texts.extend(process.command.iter_mut());
+            texts.extend(process.env.values_mut());
+        }
+        texts
+    }
 }
 
 /// Free ports by name; held until all are known, so that no two names share one.

@@ -3,6 +3,7 @@
 mod curve;
 mod fault;
 mod files;
+mod link;
 mod provider;
 mod rules;
 
@@ -79,6 +80,9 @@ pub struct Scenario {
     /// Parts with statistics of their own; without any, all after the warm-up is `steady`.
     #[serde(default, rename = "phase")]
     pub phases: Vec<PhaseSpec>,
+    /// All links go through the fault proxy even if none is harmed: the control that measures it.
+    #[serde(default)]
+    pub links: bool,
     /// What is harmed, and when.
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultSpec>,

@@ -1,5 +1,7 @@
 //! A system: which processes to start, which roles they play, where requests go. Data, not code.
 
+mod link;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,12 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, ConfigError};
 use crate::scenario::{FaultSpec, locate, stem};
 
+pub(crate) use link::LINKS;
+pub use link::LinkSpec;
+
 /// The roles that a process may play.
 pub const ROLES: [&str; 7] =
     ["auth", "orders", "payments", "broker", "balancer", "provider", "database"];
 
-/// A system file. Texts may hold `{data}` (the trial's data folder) and `{port:NAME}` (a free port,
-/// the same wherever the name is used).
+/// A system file. Texts may hold `{data}` (the trial's data folder), `{port:NAME}` (a free port,
+/// the same wherever the name is used) and `{link:NAME}` (host:port where a link begins).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemSpec {
@@ -28,6 +33,9 @@ pub struct SystemSpec {
     /// What is started, in this order.
     #[serde(rename = "process")]
     pub processes: Vec<ProcessSpec>,
+    /// Edges that can be harmed.
+    #[serde(default, rename = "link", skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkSpec>,
     /// Where requests go.
     pub entry: Entry,
     /// Where the truth is read after the load.
@@ -134,8 +142,14 @@ impl SystemSpec {
     /// Whether this fault can be done to this system.
     ///
     /// # Errors
-    /// If no process plays the role.
+    /// If no process plays the role, or there is no such link.
     pub fn check_fault(&self, scenario: &Path, fault: &FaultSpec) -> Result<(), ConfigError> {
+        if let Some(link) = fault.link() {
+            return self.check_link(link).map_err(|text| {
+                let kind = fault.kind.as_str();
+                ConfigError::new(scenario, format!("fault {kind} harms {:?}: {text}", fault.harm))
+            });
+        }
         if !self.players(&fault.harm).is_empty() {
             return Ok(());
         }
@@ -182,6 +196,6 @@ impl SystemSpec {
                 return Err(format!("no process plays {role:?}"));
             }
         }
-        Ok(())
+        self.check_links()
     }
 }

@@ -19,6 +19,7 @@ use crate::fault::{self, Stage};
 use crate::fsync;
 use crate::launch::{Running, Secrets};
 use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
+use crate::link::Links;
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
@@ -29,7 +30,7 @@ use crate::record::{
     ResourceRow, Verdict,
 };
 use crate::scenario::Scenario;
-use crate::system::SystemSpec;
+use crate::system::{LINKS, SystemSpec};
 use crate::threshold::Met;
 use crate::validity;
 use crate::watch::{Hiccups, Watch};
@@ -107,7 +108,9 @@ impl Trial<'_> {
         let before = fsync::probe(&self.folder)?;
         let secrets = Secrets::new();
         let (stop, cores) = (interrupt.clone(), self.cores);
-        let mut running = Running::start(self.system, &self.folder, &secrets, cores, stop).await?;
+        let links = self.scenario.proxies_links().then(|| self.seed());
+        let mut running =
+            Running::start(self.system, &self.folder, &secrets, cores, links, stop).await?;
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
         let left = running.stop().await;
@@ -208,9 +211,11 @@ impl Trial<'_> {
         let mut doubts = Vec::new();
         let ledger = self.ledger(running, secrets, &orders, &mut doubts).await;
         let names: Vec<String> = running.spec.processes.iter().map(|p| p.name.clone()).collect();
-        let ended = (0..names.len())
+        let mut ended: Vec<String> = (0..names.len())
             .filter_map(|i| running.ended(i).map(|status| format!("{} ({status})", names[i])))
             .collect();
+        let links = running.links.as_mut().and_then(Links::ended);
+        ended.extend(links.map(|status| format!("{LINKS} ({status})")));
         let drained = drained.unwrap_or(false);
         let left = Vec::new();
         Ok(Measured {
@@ -412,6 +417,7 @@ impl Trial<'_> {
         put("loop", scenario.form().as_str().to_owned());
         put("client time-out", scenario.limits.timeout.to_string());
         put("requests in flight, at most", scenario.limits.in_flight.to_string());
+        put("links", self.links());
         let provider = serde_json::to_string(&scenario.provider).unwrap_or_default();
         put("provider", provider);
         let mix = serde_json::to_string(&scenario.mix).unwrap_or_default();
@@ -419,10 +425,21 @@ impl Trial<'_> {
         parity
     }
 
+    fn links(&self) -> String {
+        let names: Vec<&str> = self.system.links.iter().map(|link| link.name.as_str()).collect();
+        match (names.is_empty(), self.scenario.proxies_links()) {
+            (true, _) => "none".to_owned(),
+            (false, false) => "direct".to_owned(),
+            (false, true) => format!("through the fault proxy: {}", names.join(", ")),
+        }
+    }
+
     fn cost(&self, rows: &[ResourceRow], completed_orders: u64) -> Cost {
         let outside = |name: &str| {
             let process = self.system.processes.iter().find(|p| p.name == name);
-            process.is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
+            name == LINKS
+                || process
+                    .is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
         };
         let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
         for row in rows.iter().filter(|r| r.t_s > 0.0) {

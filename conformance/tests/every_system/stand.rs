@@ -40,7 +40,8 @@ impl Stand {
         let all: Vec<usize> = all.into_iter().collect();
         let cores = Cores { generator: all.clone(), systems: all };
         let (_stop, never) = watch::channel(false);
-        let running = Running::start(&spec, folder.path(), &secrets, &cores, never).await?;
+        let folder_path = folder.path();
+        let running = Running::start(&spec, folder_path, &secrets, &cores, None, never).await?;
         let operator = OrdersReader::new(running.spec.audit.orders.first(), &secrets.operator)?;
         Ok(Self { running, operator, secrets, folder })
     }

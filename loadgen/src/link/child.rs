@@ -58,10 +58,10 @@ impl Links {
         Ok(links)
     }
 
-    /// Where a link's clients connect: host:port.
+    /// Where each link's clients connect: host:port.
     #[must_use]
-    pub fn address(&self, link: &str) -> Option<&str> {
-        self.addresses.get(link).map(String::as_str)
+    pub fn addresses(&self) -> &BTreeMap<String, String> {
+        &self.addresses
     }
 
     /// Its process id.
