@@ -3,6 +3,7 @@
 //! One task owns the system and walks the timeline, so that no two hands touch a process. What each
 //! kind does is in a file per family.
 
+mod link;
 mod process;
 mod provider;
 pub mod undo;
@@ -18,9 +19,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::attack::Gauges;
 use crate::config::Span;
 use crate::launch::Running;
+use crate::link::Counts;
 use crate::record::FaultRow;
 use crate::scenario::{FaultKind, FaultSpec, Provider};
 use crate::watch::Watch;
+use link::Edge;
 use process::Processes;
 use provider::CardNetwork;
 pub use provider::set_provider;
@@ -65,6 +68,8 @@ struct Injury<'a> {
 struct Held {
     /// Entries of the undo journal, closed when the healing is proved.
     entries: Vec<Entry>,
+    /// What the harmed link had seen at the onset.
+    link: Option<Counts>,
 }
 
 /// Walks the timeline of faults; returns what happened. When `ended` becomes true, all that is
@@ -106,14 +111,12 @@ fn steps(faults: &[FaultSpec]) -> Vec<(Span, usize, Step)> {
 
 impl Stage<'_> {
     fn injury<'f>(&self, fault: &'f FaultSpec) -> Injury<'f> {
-        let players = self.running.spec.players(&fault.harm);
-        let names: Vec<&str> =
-            players.iter().map(|i| self.running.spec.processes[*i].name.as_str()).collect();
+        let names = self.names(fault);
         let parameters = fault.parameters();
         let row = FaultRow {
             kind: fault.kind.as_str().to_owned(),
             harm: fault.harm.clone(),
-            processes: names.join(" "),
+            processes: names,
             parameters: if parameters.is_empty() {
                 String::new()
             } else {
@@ -123,6 +126,17 @@ impl Stage<'_> {
             ..FaultRow::default()
         };
         Injury { fault, row, tried: false, held: Held::default() }
+    }
+
+    /// Who is harmed: processes, or the two ends of a link.
+    fn names(&self, fault: &FaultSpec) -> String {
+        let spec = &self.running.spec;
+        if let Some(link) = spec.links.iter().find(|link| Some(&*link.name) == fault.link()) {
+            return format!("{} to {}", link.from.join(" "), link.upstream);
+        }
+        let players = spec.players(&fault.harm);
+        let names: Vec<&str> = players.iter().map(|i| &*spec.processes[*i].name).collect();
+        names.join(" ")
     }
 
     fn now_s(&self) -> f64 {
@@ -155,6 +169,14 @@ impl Stage<'_> {
                 anyhow::bail!("not yet")
             }
             FaultKind::Provider => CardNetwork::of(self).disturb(fault).await,
+            FaultKind::Latency => Edge::of(self, fault, held)?.latency().await,
+            FaultKind::Bandwidth => Edge::of(self, fault, held)?.bandwidth().await,
+            FaultKind::Blackhole => Edge::of(self, fault, held)?.black_hole().await,
+            FaultKind::Reset => Edge::of(self, fault, held)?.reset().await,
+            FaultKind::ReplyLost => Edge::of(self, fault, held)?.reply_lost().await,
+            FaultKind::HalfOpen => Edge::of(self, fault, held)?.half_open().await,
+            FaultKind::SlowClose => Edge::of(self, fault, held)?.slow_close().await,
+            FaultKind::Slice => Edge::of(self, fault, held)?.slice().await,
         }
     }
 
@@ -174,7 +196,7 @@ impl Stage<'_> {
     }
 
     /// Takes it back, also if it had no effect; returns the proof of that.
-    async fn undo(&mut self, fault: &FaultSpec, _held: &mut Held) -> anyhow::Result<String> {
+    async fn undo(&mut self, fault: &FaultSpec, held: &mut Held) -> anyhow::Result<String> {
         match fault.kind {
             FaultKind::Kill
             | FaultKind::Terminate
@@ -184,6 +206,14 @@ impl Stage<'_> {
             FaultKind::Pause => Processes::of(self, fault).resume().await,
             FaultKind::Cpu | FaultKind::Memory | FaultKind::Files => anyhow::bail!("not yet"),
             FaultKind::Provider => CardNetwork::of(self).restore().await,
+            FaultKind::Latency
+            | FaultKind::Bandwidth
+            | FaultKind::Blackhole
+            | FaultKind::Reset
+            | FaultKind::ReplyLost
+            | FaultKind::HalfOpen
+            | FaultKind::SlowClose
+            | FaultKind::Slice => Edge::of(self, fault, held)?.heal().await,
         }
     }
 

@@ -111,6 +111,11 @@ impl Line {
         &front[..count.min(front.len())]
     }
 
+    /// Whether anything has to wait.
+    pub(super) fn holds(&mut self, now: Instant) -> bool {
+        self.due_count(now) < self.bytes.len() || self.end.is_some_and(|at| at > now)
+    }
+
     fn due_count(&mut self, now: Instant) -> usize {
         let released = self.released(now);
         if released == 0 {

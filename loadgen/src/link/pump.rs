@@ -178,7 +178,7 @@ impl<'a> Pump<'a> {
         } else {
             self.line.push(bytes, now);
         }
-        if self.line.due(now).is_empty() && self.line.next(now) != Some(now) {
+        if self.line.holds(now) {
             self.shared.tally.held.add(1);
         }
         None

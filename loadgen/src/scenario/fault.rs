@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Latency;
 use crate::config::Span;
+use crate::link::Direction;
 
 /// One fault. Everything after `kind` is a parameter, and belongs to some kinds only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct FaultSpec {
     /// How long it lasts; absent where nothing is healed by time.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span>,
-    /// The role that is harmed; every process that plays it.
+    /// The role that is harmed, with every process that plays it; or `link:NAME`.
     pub harm: String,
     /// What is done to it.
     pub kind: FaultKind,
@@ -33,6 +34,24 @@ pub struct FaultSpec {
     /// files: how many more descriptors than now each process may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spare_files: Option<u64>,
+    /// latency, slow-close: by how much bytes, or ends, are late, each way; slice: the pause between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// latency: at most this much earlier or later than the delay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Span>,
+    /// bandwidth: each connection's each way; 0 holds everything until the heal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_s: Option<u64>,
+    /// slice: each write's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u32>,
+    /// Links: both (if absent), to-upstream (requests) or to-client (replies).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Links: of connections, or for reply-lost of replies, that are harmed; 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
     /// provider: its latency meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
@@ -68,6 +87,25 @@ pub enum FaultKind {
     Files,
     /// Other settings for the provider; the scenario's own at the end.
     Provider,
+    /// Of a link: bytes are late.
+    Latency,
+    /// Of a link: bytes are few.
+    Bandwidth,
+    /// Of a link: bytes are swallowed, nobody is told.
+    Blackhole,
+    /// Of a link: connections are reset.
+    Reset,
+    /// Of a link: the request arrives, the reply is lost and the client reset.
+    #[serde(rename = "reply-lost")]
+    ReplyLost,
+    /// Of a link: connections are closed behind the client's back.
+    #[serde(rename = "half-open")]
+    HalfOpen,
+    /// Of a link: ends of streams are late.
+    #[serde(rename = "slow-close")]
+    SlowClose,
+    /// Of a link: small writes with pauses.
+    Slice,
 }
 
 /// Whether a fault of a kind has a duration.
@@ -108,6 +146,18 @@ impl FaultKind {
             Self::Memory => Takes { all: &["spare_mib"], ..must },
             Self::Files => Takes { all: &["spare_files"], ..must },
             Self::Provider => Takes { some: &["latency", "error_rate", "decline_rate"], ..must },
+            Self::Latency => {
+                Takes { all: &["delay"], may: &["jitter", "direction", "share"], ..must }
+            }
+            Self::Bandwidth => {
+                Takes { all: &["bytes_per_s"], may: &["direction", "share"], ..must }
+            }
+            Self::Blackhole => Takes { may: &["direction", "share"], ..must },
+            Self::Reset | Self::ReplyLost | Self::HalfOpen => Takes { may: &["share"], ..must },
+            Self::SlowClose => Takes { all: &["delay"], may: &["direction", "share"], ..must },
+            Self::Slice => {
+                Takes { all: &["size_bytes", "delay"], may: &["direction", "share"], ..must }
+            }
         }
     }
 
@@ -125,6 +175,14 @@ impl FaultKind {
             Self::Memory => "memory",
             Self::Files => "files",
             Self::Provider => "provider",
+            Self::Latency => "latency",
+            Self::Bandwidth => "bandwidth",
+            Self::Blackhole => "blackhole",
+            Self::Reset => "reset",
+            Self::ReplyLost => "reply-lost",
+            Self::HalfOpen => "half-open",
+            Self::SlowClose => "slow-close",
+            Self::Slice => "slice",
         }
     }
 }
@@ -201,6 +259,7 @@ impl FaultSpec {
         if self.kind == FaultKind::Provider && self.harm != "provider" {
             return Err("this kind harms the role \"provider\" only".to_owned());
         }
+        self.check_link_values()?;
         for (key, share) in [("error_rate", self.error_rate), ("decline_rate", self.decline_rate)] {
             if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
                 return Err(format!("{key} is {share}; expected 0 to 1"));
@@ -273,6 +332,16 @@ mod tests {
             Err("\"80\" is not of the form"),
         );
         lasting("orders", "provider", "error_rate = 0.5", Err("\"provider\" only"));
+        lasting("link:a", "latency", "delay = \"9ms\"\njitter = \"9ms\"", Ok(()));
+        lasting("link:a", "latency", "", Err("needs the key `delay`"));
+        lasting("link:a", "latency", "delay = \"1ms\"\njitter = \"2ms\"", Err("jitter is 2ms"));
+        lasting("link:a", "latency", "delay = \"2m\"", Err("delay is 120s; expected at most 60s"));
+        lasting("link:a", "blackhole", "direction = \"to-client\"", Ok(()));
+        lasting("link:a", "blackhole", "direction = \"back\"", Err("Valid: both, to-upstream"));
+        lasting("link:a", "reply-lost", "share = 0", Err("share is 0; expected more than 0"));
+        lasting("link:a", "slice", "size_bytes = 0\ndelay = \"1ms\"", Err("size_bytes is 0"));
+        lasting("link:a", "kill", "", Err("harms a role, not a link"));
+        lasting("orders", "reset", "", Err("harms a link; expected harm = \"link:NAME\""));
     }
 
     #[test]

@@ -11,7 +11,8 @@ impl Scenario {
         self.check_provider()?;
         self.check_phases()?;
         self.check_thresholds()?;
-        self.faults.iter().try_for_each(|fault| fault.check(self.duration_s()))
+        self.faults.iter().try_for_each(|fault| fault.check(self.duration_s()))?;
+        self.check_links()
     }
 
     fn check_load(&self) -> Result<(), String> {
@@ -207,6 +208,11 @@ mix = { place = 1 }
         );
         let fault = |rest: &str| format!("[[fault]]\nat = \"6s\"\nfor = \"5s\"\n{rest}");
         check(&fault("harm = \"payments\"\nkind = \"kill\""), Ok(()));
+        let reset = fault("harm = \"link:a\"\nkind = \"reset\"\n");
+        check(&reset, Ok(()));
+        check(&[&*reset, &reset].concat(), Err("reset and reset on \"link:a\" overlap"));
+        check(&[&*reset, &reset.replace("6s", "11s")].concat(), Ok(()));
+        check(&[&*reset, &reset.replace("link:a", "link:b")].concat(), Ok(()));
         check(
             "[[fault]]\nat = \"29s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"kill\"",
             Err("within the load"),

@@ -6,4 +6,5 @@ mod bad_input;
 mod bench;
 mod capacity;
 mod interrupted;
+mod links;
 mod run;

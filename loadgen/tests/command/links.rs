@@ -1,0 +1,70 @@
+//! Every harm that is done to links: its effect is proved, it is healed, and nobody is left.
+
+use loadgen::record::read::Run;
+use loadgen::record::{Answer, FaultRow};
+
+use crate::bench::Bench;
+
+/// One harm after the other, on each link in turn, while orders are placed.
+const LOAD: &str = r#"about = "Each harm of a link in turn."
+start = 30
+stages = [{ duration = "25s", rate = 30 }]
+warm_up = "1s"
+drain = "60s"
+customers = 2
+mix = { place = 60, get = 40 }
+provider = { latency = "constant:5ms" }
+"#;
+const HARMS: [(&str, &str, &str); 8] = [
+    ("entry", "latency", "delay = \"80ms\"\njitter = \"20ms\""),
+    ("provider", "bandwidth", "bytes_per_s = 4000"),
+    ("provider", "blackhole", ""),
+    ("entry", "reset", "share = 0.5"),
+    ("provider", "reply-lost", "share = 0.5"),
+    ("entry", "half-open", ""),
+    ("provider", "slow-close", "delay = \"300ms\""),
+    ("entry", "slice", "size_bytes = 20\ndelay = \"2ms\"\ndirection = \"to-client\""),
+];
+
+fn scenario() -> String {
+    let mut text = LOAD.to_owned();
+    for (number, (link, kind, parameters)) in HARMS.iter().enumerate() {
+        let at = 1 + 3 * number;
+        text.push_str(&format!(
+            "[[fault]]\nat = \"{at}s\"\nfor = \"1s\"\nharm = \"link:{link}\"\nkind = \"{kind}\"\n{parameters}\n"
+        ));
+    }
+    text
+}
+
+#[tokio::test]
+async fn each_harm_of_a_link_is_proved_and_healed() {
+    let bench = Bench::new();
+    let file = bench.file("harms.toml", &scenario());
+    let output = bench.call(&["run", &file, "-s", "monolith"]).await;
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    bench.is_deserted();
+    let run = Run::read(&bench.latest()).unwrap();
+    let trial = &run.trials[0];
+    let verdict = trial.audit.as_ref().unwrap();
+    assert_eq!(verdict.verdict, Answer::True, "{verdict:?}");
+    assert_eq!(trial.manifest.parity["links"], "through the fault proxy: entry, provider");
+    assert_eq!(trial.faults.len(), HARMS.len());
+    for (row, (link, kind, _)) in trial.faults.iter().zip(HARMS) {
+        assert_eq!((&*row.harm, &*row.kind), (&*format!("link:{link}"), kind));
+        assert!(is_whole(row), "{row:#?}");
+    }
+}
+
+fn is_whole(row: &FaultRow) -> bool {
+    row.effective_s.is_some() && row.healed_s.is_some()
+}
+
+#[tokio::test]
+async fn a_link_that_is_not_there_is_named_with_the_nearest() {
+    let bench = Bench::new();
+    let file = bench.file("wrong.toml", &scenario().replace("link:provider", "link:provide"));
+    let output = bench.call(&["run", &file, "-s", "monolith"]).await;
+    crate::bench::says(&output, 1, &["wrong.toml", "link:provide", "did you mean \"provider\"?"]);
+    bench.is_clean();
+}
