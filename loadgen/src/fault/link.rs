@@ -14,6 +14,8 @@ use crate::watch::process_state;
 
 /// An answer that has not come after this does not come: over loopback it takes a millisecond.
 const SILENT_FOR: Duration = Duration::from_millis(400);
+/// Whatever the answer is, it came through the link; the ready URL would ask other links, too.
+const ALIVE: &str = "/healthz";
 /// Below this a healed round trip is not told from a busy machine's.
 const TELLS_APART: Duration = Duration::from_millis(50);
 
@@ -32,8 +34,8 @@ pub(super) struct Edge<'a> {
 
 /// What the upstream surely answers.
 enum Ask {
-    /// Its ready URL, where it listens for HTTP.
-    Get { host: String, path: String },
+    /// A request that asks nobody else, where it listens for HTTP.
+    Get { host: String },
     /// The end of a connection.
     HangUp,
 }
@@ -221,7 +223,7 @@ impl<'a> Edge<'a> {
     async fn look(&self, within: Duration) -> Answered {
         let Ok(probe) = Probe::connect(&self.address).await else { return Answered::Cut };
         match &self.ask {
-            Ask::Get { host, path } => probe.get(host, path, within).await,
+            Ask::Get { host } => probe.get(host, ALIVE, within).await,
             Ask::HangUp => probe.hang_up(within).await,
         }
     }
@@ -233,15 +235,13 @@ fn upstream_of(running: &mut Running, upstream: &str) -> (Ask, Option<&'static s
     let Some(index) = running.spec.processes.iter().position(|p| listens(&p.ready)) else {
         return (Ask::HangUp, None);
     };
-    let ready = &running.spec.processes[index].ready;
-    let path = ready.split_once(upstream).map_or("/", |(_, path)| path).to_owned();
     let stopped = running.pid(index).and_then(process_state) == Some('T');
     let absent = match (running.is_up(index), stopped) {
         (false, _) => Some("is down"),
         (true, true) => Some("is stopped"),
         (true, false) => None,
     };
-    (Ask::Get { host: upstream.to_owned(), path }, absent)
+    (Ask::Get { host: upstream.to_owned() }, absent)
 }
 
 fn counted(what: &str, now: u64, onset: u64) -> Option<String> {
