@@ -116,7 +116,11 @@ enum Command {
     },
     /// The fault proxy of a system's links; `run` starts it and speaks to its standard input
     #[command(hide = true)]
-    Links,
+    Links {
+        /// Whose links they are, for those who look at the list of processes
+        #[arg(long)]
+        of: Option<PathBuf>,
+    },
     /// Put open-loop load on any HTTP service
     #[command(
         after_help = "Examples:\n  loadgen attack http://127.0.0.1:8080/ --rate 1000 --duration 30s\n  loadgen attack http://127.0.0.1:8080/items --method POST --body '{\"a\":1}' --header 'Content-Type: application/json' --rate 200"
@@ -332,7 +336,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
                 .map(|(at, lasts)| Stall { from: From::First(at.0), lasts: lasts.0 });
             serve_nothing(listen, stall).await
         }
-        Command::Links => {
+        Command::Links { of: _ } => {
             link::serve_standard_streams().await?;
             Ok(ExitCode::SUCCESS)
         }

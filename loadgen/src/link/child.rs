@@ -37,12 +37,13 @@ impl Links {
         seed: u64,
         log: &Path,
     ) -> anyhow::Result<Self> {
-        let log = File::options().create(true).append(true).open(log)?;
+        let file = File::options().create(true).append(true).open(log)?;
         let mut child = Command::new(program)
-            .arg("links")
+            .args(["links", "--of"])
+            .arg(log.parent().unwrap_or(Path::new(".")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(file)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()

@@ -71,6 +71,11 @@ impl Bench {
         self.command(arguments).spawn().unwrap()
     }
 
+    /// Starts the command with an input to write to.
+    pub(crate) fn piped(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdin(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Calls the command and waits for its end.
     pub(crate) async fn call(&self, arguments: &[&str]) -> Output {
         end(self.start(arguments)).await

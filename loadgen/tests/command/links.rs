@@ -2,8 +2,10 @@
 
 use loadgen::record::read::Run;
 use loadgen::record::{Answer, FaultRow};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, end};
 
 /// One harm after the other, on each link in turn, while orders are placed.
 const LOAD: &str = r#"about = "Each harm of a link in turn."
@@ -67,4 +69,22 @@ async fn a_link_that_is_not_there_is_named_with_the_nearest() {
     let output = bench.call(&["run", &file, "-s", "monolith"]).await;
     crate::bench::says(&output, 1, &["wrong.toml", "link:provide", "did you mean \"provider\"?"]);
     bench.is_clean();
+}
+
+/// What a harness that is killed leaves behind is an input that ends.
+#[tokio::test]
+async fn the_proxy_ends_with_its_input() {
+    let bench = Bench::new();
+    let mut proxy = bench.piped(&["links", "--of", bench.path("run").to_str().unwrap()]);
+    let mut input = proxy.stdin.take().unwrap();
+    let order = br#"{"open":{"seed":1,"links":{"a":"127.0.0.1:9"}}}"#;
+    input.write_all(&[order, &b"\n"[..]].concat()).await.unwrap();
+    let mut answers = BufReader::new(proxy.stdout.as_mut().unwrap()).lines();
+    let opened = answers.next_line().await.unwrap().unwrap();
+    let address = opened.split('"').nth(5).unwrap();
+    let client = TcpStream::connect(address).await.unwrap();
+    drop(input);
+    assert!(end(proxy).await.status.success());
+    drop(client);
+    bench.is_deserted();
 }
