@@ -63,7 +63,7 @@ async fn a_missing_file_is_named() {
 #[tokio::test]
 async fn a_missing_program_is_named_before_anything_starts() {
     let bench = Bench::new();
-    let system = bench.monolith("[\"monolith\"", "[\"no-such-program\"");
+    let system = bench.monolith("command = [\"monolith\"", "command = [\"no-such-program\"");
     let output = bench.call(&["run", "steady", "-s", &system]).await;
     says(&output, 1, &["process monolith", "\"no-such-program\"", "cargo build"]);
     bench.is_clean();
