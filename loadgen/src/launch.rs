@@ -253,6 +253,19 @@ impl Running {
         started.child.try_wait().ok().flatten().map(|status| status.to_string())
     }
 
+    /// Who has ended by itself, and how; the fault proxy among them.
+    pub fn all_ended(&mut self) -> Vec<String> {
+        let mut ended = Vec::new();
+        for index in 0..self.children.len() {
+            let status = self.ended(index);
+            let name = &self.spec.processes[index].name;
+            ended.extend(status.map(|status| format!("{name} ({status})")));
+        }
+        let proxy = self.links.as_mut().and_then(Links::ended);
+        ended.extend(proxy.map(|status| format!("{LINKS} ({status})")));
+        ended
+    }
+
     /// Whether a process was started and has not ended.
     pub fn is_up(&mut self, index: usize) -> bool {
         self.children[index].is_some() && self.ended(index).is_none()

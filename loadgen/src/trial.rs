@@ -19,7 +19,6 @@ use crate::fault::{self, Stage};
 use crate::fsync;
 use crate::launch::{Running, Secrets};
 use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
-use crate::link::Links;
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
@@ -210,12 +209,7 @@ impl Trial<'_> {
         generator.clock_drift_us = ((wall_s - start.elapsed().as_secs_f64()) * 1e6) as i64;
         let mut doubts = Vec::new();
         let ledger = self.ledger(running, secrets, &orders, &mut doubts).await;
-        let names: Vec<String> = running.spec.processes.iter().map(|p| p.name.clone()).collect();
-        let mut ended: Vec<String> = (0..names.len())
-            .filter_map(|i| running.ended(i).map(|status| format!("{} ({status})", names[i])))
-            .collect();
-        let links = running.links.as_mut().and_then(Links::ended);
-        ended.extend(links.map(|status| format!("{LINKS} ({status})")));
+        let ended = running.all_ended();
         let drained = drained.unwrap_or(false);
         let left = Vec::new();
         Ok(Measured {
