@@ -3,12 +3,15 @@
 //! It knows the port, not who answers it.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -184,10 +187,14 @@ impl<M: DeserializeOwned> Inbox<M> {
         H: Fn(Received<M>) -> F,
         F: Future<Output = std::result::Result<(), String>>,
     {
-        let (receipt, lease) = (received.receipt, received.lease);
+        let receipt = received.receipt;
+        let lease = Lease::new(received.lease);
         let outcome = tokio::select! {
-            outcome = handle(received) => outcome,
-            () = self.keep(receipt, lease) => return,
+            () = self.keep(receipt, &lease) => return,
+            outcome = lease.guard(unpanicked(handle(received))) => match outcome {
+                Some(outcome) => outcome,
+                None => return,
+            },
         };
         // A settlement that is refused or lost means that the message comes again.
         let _ = match outcome {
@@ -197,19 +204,62 @@ impl<M: DeserializeOwned> Inbox<M> {
     }
 
     /// Extends the lease; returns when it is lost, or when four fifths of it have passed unheard.
-    async fn keep(&self, receipt: Receipt, lease: Duration) {
-        let mut sure_until = Instant::now() + lease * 4 / 5;
-        while Instant::now() < sure_until {
-            let beat = Instant::now() + lease / HEARTBEATS_PER_LEASE;
-            sleep_until(beat.min(sure_until)).await;
+    async fn keep(&self, receipt: Receipt, lease: &Lease) {
+        while !lease.is_in_doubt() {
+            let beat = Instant::now() + lease.lasts / HEARTBEATS_PER_LEASE;
+            sleep_until(beat.min(lease.sure_until())).await;
             let asked = Instant::now();
-            match timeout_at(sure_until, self.extend(receipt)).await {
-                Ok(Ok(())) => sure_until = asked + lease * 4 / 5,
+            match timeout_at(lease.sure_until(), self.extend(receipt)).await {
+                Ok(Ok(())) => lease.renewed(asked),
                 Ok(Err(Error::Unavailable(_))) => {}
                 Ok(Err(_)) | Err(_) => return,
             }
         }
     }
+}
+
+/// How long a delivery certainly belongs to this consumer.
+struct Lease {
+    lasts: Duration,
+    sure_until: Mutex<Instant>,
+}
+
+impl Lease {
+    fn new(lasts: Duration) -> Self {
+        Self { lasts, sure_until: Mutex::new(Instant::now() + lasts * 4 / 5) }
+    }
+
+    fn renewed(&self, at: Instant) {
+        *self.sure_until.lock().unwrap_or_else(PoisonError::into_inner) = at + self.lasts * 4 / 5;
+    }
+
+    fn sure_until(&self) -> Instant {
+        *self.sure_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        Instant::now() >= self.sure_until()
+    }
+
+    /// Works only while the lease is sure: none if it is not when the work could go on. A process
+    /// that was stopped and wakes hears of its sockets before its timers tell it the time.
+    async fn guard<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|context| match self.is_in_doubt() {
+            true => Poll::Ready(None),
+            false => work.as_mut().poll(context).map(Some),
+        })
+        .await
+    }
+}
+
+/// A handler that panics has failed like one that returns an error: the others go on.
+async fn unpanicked<F>(handler: F) -> std::result::Result<(), String>
+where
+    F: Future<Output = std::result::Result<(), String>>,
+{
+    let caught = AssertUnwindSafe(handler).catch_unwind().await;
+    caught.unwrap_or_else(|_| Err("the handler panicked".to_owned()))
 }
 
 fn received<M>(delivery: Delivery, value: M) -> Received<M> {

@@ -38,6 +38,19 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Bytes> {
     }
 }
 
+/// Instead of an answer: the connection is closed without a byte, as when it is lost on the way.
+#[must_use]
+pub fn hang_up() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    response.extensions_mut().insert(HangUp);
+    response
+}
+
+/// Marks what is no answer.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer is withheld")]
+pub(crate) struct HangUp;
+
 pub(crate) fn answer(
     status: StatusCode,
     content_type: &'static str,

@@ -1,6 +1,5 @@
 //! One connection: its requests one after another, each within its limits.
 
-use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::answer::HangUp;
 use crate::context::{CONTEXT, Context};
 use crate::pace::{Pace, Paced, Watch};
 use crate::{Handler, Limits, problem};
@@ -67,7 +67,7 @@ async fn respond(
     handler: &dyn Handler,
     limits: &Limits,
     pace: &Pace,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Full<Bytes>>, HangUp> {
     pace.request();
     let context = Context::of(request.headers(), limits.request);
     let deadline = context.deadline;
@@ -83,7 +83,10 @@ async fn respond(
         Err(_) => untouched(StatusCode::REQUEST_TIMEOUT, "slow-body", "the body came too slowly"),
     };
     pace.idle();
-    Ok(response.map(Full::new))
+    match response.extensions().get::<HangUp>() {
+        None => Ok(response.map(Full::new)),
+        Some(hang_up) => Err(*hang_up),
+    }
 }
 
 /// The whole body, or the answer that refuses it.

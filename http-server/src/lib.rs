@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
-pub use answer::{PROBLEM_JSON, PROBLEM_TYPE_PREFIX, json, problem};
+pub use answer::{PROBLEM_JSON, PROBLEM_TYPE_PREFIX, hang_up, json, problem};
 pub use context::{DEADLINE_HEADER, TRACEPARENT_HEADER, deadline, remaining, traceparent};
 pub use limits::Limits;
 pub use listen::{Listen, ListenError};

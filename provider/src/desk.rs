@@ -11,11 +11,12 @@ use http_server::prometheus_client::metrics::counter::Counter;
 use http_server::prometheus_client::metrics::family::Family;
 use http_server::{Metrics, ReadyCheck};
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::charge::{Charge, Decision};
 use crate::draw::Draws;
 use crate::journal::{Broken, Event, Journal, Line};
+use crate::rate::Rate;
 use crate::settings::{Change, Mode, Settings};
 
 /// Charges under way; one more is refused.
@@ -30,6 +31,11 @@ pub(crate) enum Refusal {
     Failed,
     #[error("too many charges are under way")]
     Busy,
+    #[error("more charges than the rate limit allows; nothing was captured")]
+    Limited,
+    /// Decided, journaled, and not told.
+    #[error("the answer is lost")]
+    AnswerLost,
     #[error(transparent)]
     Broken(#[from] Broken),
 }
@@ -49,7 +55,10 @@ pub(crate) struct Desk {
     settings: RwLock<Settings>,
     accounts: Mutex<HashMap<String, Arc<Account>>>,
     places: Arc<Semaphore>,
+    rate: Mutex<Rate>,
     events: Family<Label, Counter>,
+    limited: Counter,
+    answers_lost: Counter,
 }
 
 impl Desk {
@@ -62,10 +71,26 @@ impl Desk {
         metrics: &mut Metrics,
     ) -> Arc<Self> {
         let events = Family::default();
+        let (limited, answers_lost) = (Counter::default(), Counter::default());
         metrics.registry().register("provider_events", "Lines of the journal", events.clone());
+        let help = "Charges that the rate limit refused";
+        metrics.registry().register("provider_limited", help, limited.clone());
+        let help = "Charges that were decided and not answered";
+        metrics.registry().register("provider_answers_lost", help, answers_lost.clone());
         let (accounts, settings) = (Mutex::new(remembered(history)), RwLock::new(settings));
         let places = Arc::new(Semaphore::new(CHARGES_MAX));
-        Arc::new(Self { journal, draws, settings, accounts, places, events })
+        let rate = Mutex::default();
+        Arc::new(Self {
+            journal,
+            draws,
+            settings,
+            accounts,
+            places,
+            rate,
+            events,
+            limited,
+            answers_lost,
+        })
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -80,6 +105,7 @@ impl Desk {
 
     /// Decides a charge, in a task of its own: a client that leaves does not undo it.
     pub(crate) async fn charge(self: &Arc<Self>, charge: Charge) -> Result<Decision, Refusal> {
+        self.allow()?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let desk = Arc::clone(self);
         let task = tokio::spawn(async move {
@@ -87,6 +113,17 @@ impl Desk {
             desk.decide(charge).await
         });
         task.await.unwrap_or(Err(Refusal::Failed))
+    }
+
+    /// Not journaled: it moves no money, and a limiter that waits for the disk protects nothing.
+    fn allow(&self) -> Result<(), Refusal> {
+        let Some(per_second) = self.settings().rate_limit else { return Ok(()) };
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        if rate.allows(Instant::now(), per_second) {
+            return Ok(());
+        }
+        self.limited.inc();
+        Err(Refusal::Limited)
     }
 
     async fn decide(&self, charge: Charge) -> Result<Decision, Refusal> {
@@ -105,15 +142,20 @@ impl Desk {
             self.record(Event::Error, &charge, None).await?;
             return Err(Refusal::Failed);
         }
-        match settings.mode {
+        let decision = match settings.mode {
             Mode::Raw => {
                 let decision = self.capture(&charge, attempt, settings.decline_rate).await?;
                 // Should the mode change, the first decision of the key stands.
                 let _ = account.decision.set(decision.clone());
-                Ok(decision)
+                decision
             }
-            Mode::Dedupe => self.once(&account, &charge, attempt, settings.decline_rate).await,
+            Mode::Dedupe => self.once(&account, &charge, attempt, settings.decline_rate).await?,
+        };
+        if self.draws.loses(key, attempt, settings.lost_answers) {
+            self.answers_lost.inc();
+            return Err(Refusal::AnswerLost);
         }
+        Ok(decision)
     }
 
     async fn once(

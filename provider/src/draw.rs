@@ -16,6 +16,7 @@ enum Purpose {
     Error,
     Latency,
     Id,
+    Lost,
 }
 
 impl Draws {
@@ -31,6 +32,11 @@ impl Draws {
     /// Whether this attempt fails.
     pub(crate) fn fails(&self, key: &str, attempt: u32, rate: f64) -> bool {
         self.random(key, attempt, Purpose::Error).random::<f64>() < rate
+    }
+
+    /// Whether the answer to this attempt is lost.
+    pub(crate) fn loses(&self, key: &str, attempt: u32, rate: f64) -> bool {
+        self.random(key, attempt, Purpose::Lost).random::<f64>() < rate
     }
 
     /// Randomness for this attempt's latency.

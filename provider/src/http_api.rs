@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_server::{Handler, json, problem};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_server::{Handler, hang_up, json, problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::charge::{Charge, Decision};
 use crate::control::Control;
 use crate::desk::{Desk, Refusal};
+
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
 /// What clients reach.
 pub(crate) struct Api {
@@ -96,8 +99,14 @@ fn refused(refusal: Refusal) -> Refused {
     let (status, kind) = match refusal {
         Refusal::AmountDiffers => (StatusCode::CONFLICT, "amount-differs"),
         Refusal::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        Refusal::Limited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited"),
+        Refusal::AnswerLost => return Box::new(hang_up()),
         Refusal::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         Refusal::Broken(_) => (StatusCode::INTERNAL_SERVER_ERROR, "journal-broken"),
     };
-    Box::new(problem(status, kind, &refusal.to_string()))
+    let mut refused = problem(status, kind, &refusal.to_string());
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        refused.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_S);
+    }
+    Box::new(refused)
 }

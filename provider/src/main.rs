@@ -8,6 +8,7 @@ mod draw;
 mod http_api;
 mod journal;
 mod latency;
+mod rate;
 mod settings;
 
 use std::path::PathBuf;
@@ -51,6 +52,12 @@ struct Arguments {
     /// Share of attempts that are answered 500 before anything is captured, 0 to 1
     #[arg(long, default_value = "0", value_parser = rate)]
     error_rate: f64,
+    /// Charges taken per second; more are answered 429 and have no effect
+    #[arg(long)]
+    rate_limit: Option<u32>,
+    /// Share of decided charges whose connection is closed instead of answered, 0 to 1
+    #[arg(long, default_value = "0", value_parser = rate)]
+    lost_answers: f64,
     /// dedupe: a repeated key gets its first result; raw: it is charged again
     #[arg(long, default_value = "dedupe")]
     mode: Mode,
@@ -73,10 +80,11 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = shutdown_signal().context("cannot wait for signals")?;
     let (journal, history) = Journal::open(&arguments.journal)?;
-    let Arguments { latency, decline_rate, error_rate, mode, seed, .. } = arguments;
-    let settings = Settings { latency, decline_rate, error_rate, mode };
+    let Arguments { latency, decline_rate, error_rate, mode, rate_limit, lost_answers, .. } =
+        arguments;
+    let settings = Settings { latency, decline_rate, error_rate, mode, rate_limit, lost_answers };
     let mut metrics = Metrics::default();
-    let desk = Desk::new(journal, history, settings, Draws::new(seed), &mut metrics);
+    let desk = Desk::new(journal, history, settings, Draws::new(arguments.seed), &mut metrics);
     let token = std::env::var(CONTROL_TOKEN).ok().filter(|token| !token.is_empty());
     let api = Arc::new(Api::new(Arc::clone(&desk), Control::new(token)));
     let observed = Observed::new(api, desk, Arc::new(metrics));

@@ -1,7 +1,7 @@
 //! How the network behaves, and how that is changed: all of a change or none of it.
 
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::latency::Latency;
 
@@ -21,6 +21,10 @@ pub(crate) struct Settings {
     pub(crate) decline_rate: f64,
     pub(crate) error_rate: f64,
     pub(crate) mode: Mode,
+    /// Charges taken per second; 0 takes none, nothing takes all.
+    pub(crate) rate_limit: Option<u32>,
+    /// Share of decided charges whose answer is lost on the way.
+    pub(crate) lost_answers: f64,
 }
 
 /// The fields to change.
@@ -31,6 +35,10 @@ pub(crate) struct Change {
     decline_rate: Option<f64>,
     error_rate: Option<f64>,
     mode: Option<Mode>,
+    /// Absent leaves the limit, null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    rate_limit: Option<Option<u32>>,
+    lost_answers: Option<f64>,
 }
 
 impl Change {
@@ -41,12 +49,20 @@ impl Change {
             decline_rate: self.decline_rate.unwrap_or(old.decline_rate),
             error_rate: self.error_rate.unwrap_or(old.error_rate),
             mode: self.mode.unwrap_or(old.mode),
+            rate_limit: self.rate_limit.unwrap_or(old.rate_limit),
+            lost_answers: self.lost_answers.unwrap_or(old.lost_answers),
         };
         new.latency.check()?;
         is_rate(new.decline_rate).map_err(|e| format!("decline_rate: {e}"))?;
         is_rate(new.error_rate).map_err(|e| format!("error_rate: {e}"))?;
+        is_rate(new.lost_answers).map_err(|e| format!("lost_answers: {e}"))?;
         Ok(new)
     }
+}
+
+/// Tells null from a missing field.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A share, from 0 to 1.
@@ -71,6 +87,8 @@ mod tests {
         decline_rate: 0.02,
         error_rate: 0.0,
         mode: Mode::Dedupe,
+        rate_limit: Some(100),
+        lost_answers: 0.0,
     };
 
     #[track_caller]
@@ -95,6 +113,11 @@ mod tests {
         check(r#"{"decline_rate":-0.1}"#, Err("decline_rate"));
         check(r#"{"latency":{"kind":"constant","ms":-1}}"#, Err("latency"));
         check(r#"{"latency":{"kind":"constant","ms":1,"p99":2}}"#, Err("unknown field"));
+        check(r#"{"rate_limit":0}"#, Ok(Settings { rate_limit: Some(0), ..OLD }));
+        check(r#"{"rate_limit":null}"#, Ok(Settings { rate_limit: None, ..OLD }));
+        check(r#"{"rate_limit":-1}"#, Err("invalid value"));
+        check(r#"{"lost_answers":0.5}"#, Ok(Settings { lost_answers: 0.5, ..OLD }));
+        check(r#"{"lost_answers":2}"#, Err("lost_answers: expected a number from 0 to 1"));
         check(r#"{"seed":2}"#, Err("unknown field"));
     }
 }

@@ -338,3 +338,32 @@ async fn a_start_that_fails_says_why_in_one_line() {
         assert!(text.contains(part) && text.trim_end().lines().count() == 1, "{text}");
     }
 }
+
+#[tokio::test]
+async fn over_the_rate_limit_nothing_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = start(&dir.path().join("j"), &["--latency", "constant:0ms"]).await;
+    let (status, settings) = provider.control("PATCH", &json!({"rate_limit": 0})).await;
+    assert_eq!((status, &settings["rate_limit"]), (200, &json!(0)));
+    let (status, refused) = provider.charge("k", 100).await;
+    assert_eq!(status, 429);
+    assert_eq!(refused["type"], "urn:triptych:problem:rate-limited");
+    assert!(provider.events().is_empty());
+    let (_, settings) = provider.control("PATCH", &json!({"rate_limit": null})).await;
+    assert_eq!(settings["rate_limit"], Value::Null);
+    assert_eq!(provider.charge("k", 100).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_a_line_and_not_a_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--latency", "constant:0ms", "--decline-rate", "0", "--lost-answers", "1"];
+    let provider = start(&dir.path().join("j"), &arguments).await;
+    let lost = provider.client().await.charge("k", 100).await;
+    assert!(lost.is_err(), "{lost:?}");
+    let captured = ("k".to_owned(), "captured".to_owned());
+    assert_eq!(provider.events(), HashMap::from([(captured, 1)]));
+    provider.control("PATCH", &json!({"lost_answers": 0.0})).await;
+    let (status, answer) = provider.charge("k", 100).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("captured")));
+}

@@ -9,7 +9,7 @@ use loadgen::cores::Cores;
 use loadgen::fault::set_provider;
 use loadgen::launch::{Running, Secrets};
 use loadgen::ledger::{ChargeRow, Ledger, OrdersReader, read_journal};
-use loadgen::scenario::{Latency, Provider, ProviderMode};
+use loadgen::scenario::{Latency, Provider};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -56,10 +56,13 @@ impl Stand {
 
     /// How the card network behaves from now on.
     pub(crate) async fn provider(&self, latency: Latency, decline_rate: f64) -> anyhow::Result<()> {
-        let settings =
-            Provider { latency, decline_rate, error_rate: 0.0, mode: ProviderMode::Dedupe };
+        self.outside_world(&Provider { latency, decline_rate, ..Provider::default() }).await
+    }
+
+    /// The card network with these settings from now on.
+    pub(crate) async fn outside_world(&self, settings: &Provider) -> anyhow::Result<()> {
         let base = &self.running.spec.entry.provider;
-        set_provider(base, &self.secrets.control, &settings).await.map(drop)
+        set_provider(base, &self.secrets.control, settings).await.map(drop)
     }
 
     /// Waits until so many orders exist, in whatever state, and so many lines are in the journal.

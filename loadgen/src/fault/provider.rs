@@ -29,6 +29,8 @@ impl<'a> CardNetwork<'a> {
             latency: fault.latency.unwrap_or(self.usual.latency),
             decline_rate: fault.decline_rate.unwrap_or(self.usual.decline_rate),
             error_rate: fault.error_rate.unwrap_or(self.usual.error_rate),
+            rate_limit: fault.rate_limit.or(self.usual.rate_limit),
+            lost_answers: fault.lost_answers.unwrap_or(self.usual.lost_answers),
             mode: self.usual.mode,
         };
         set_provider(self.base, self.token, &settings).await

@@ -61,6 +61,12 @@ pub struct FaultSpec {
     /// provider: its share of refused cards meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_rate: Option<f64>,
+    /// provider: charges it takes per second meanwhile; 0 takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
+    /// provider: its share of decided charges that it does not answer meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_answers: Option<f64>,
 }
 
 /// What is done to a role.
@@ -145,7 +151,10 @@ impl FaultKind {
             Self::Cpu => Takes { all: &["cores"], ..must },
             Self::Memory => Takes { all: &["spare_mib"], ..must },
             Self::Files => Takes { all: &["spare_files"], ..must },
-            Self::Provider => Takes { some: &["latency", "error_rate", "decline_rate"], ..must },
+            Self::Provider => Takes {
+                some: &["latency", "error_rate", "decline_rate", "rate_limit", "lost_answers"],
+                ..must
+            },
             Self::Latency => {
                 Takes { all: &["delay"], may: &["jitter", "direction", "share"], ..must }
             }
@@ -260,7 +269,11 @@ impl FaultSpec {
             return Err("this kind harms the role \"provider\" only".to_owned());
         }
         self.check_link_values()?;
-        for (key, share) in [("error_rate", self.error_rate), ("decline_rate", self.decline_rate)] {
+        for (key, share) in [
+            ("error_rate", self.error_rate),
+            ("decline_rate", self.decline_rate),
+            ("lost_answers", self.lost_answers),
+        ] {
             if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
                 return Err(format!("{key} is {share}; expected 0 to 1"));
             }
@@ -325,6 +338,8 @@ mod tests {
         lasting("provider", "provider", "", Err("needs one of latency, error_rate, decline_rate"));
         lasting("provider", "provider", "error_rate = 0.5", Ok(()));
         lasting("provider", "provider", "error_rate = 1.5", Err("error_rate is 1.5"));
+        lasting("provider", "provider", "rate_limit = 0", Ok(()));
+        lasting("provider", "provider", "lost_answers = 2.0", Err("lost_answers is 2"));
         lasting(
             "provider",
             "provider",

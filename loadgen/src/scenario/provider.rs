@@ -16,6 +16,10 @@ pub struct Provider {
     pub error_rate: f64,
     /// Whether a repeated key is charged again.
     pub mode: ProviderMode,
+    /// Charges taken per second; more are answered 429 and have no effect. 0 takes none.
+    pub rate_limit: Option<u32>,
+    /// Share of decided (and journaled) charges whose connection is closed instead of answered.
+    pub lost_answers: f64,
 }
 
 impl Default for Provider {
@@ -25,6 +29,8 @@ impl Default for Provider {
             decline_rate: 0.02,
             error_rate: 0.0,
             mode: ProviderMode::Dedupe,
+            rate_limit: None,
+            lost_answers: 0.0,
         }
     }
 }

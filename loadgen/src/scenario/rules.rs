@@ -85,6 +85,7 @@ impl Scenario {
         let shares = [
             ("decline_rate", self.provider.decline_rate),
             ("error_rate", self.provider.error_rate),
+            ("lost_answers", self.provider.lost_answers),
         ];
         shares.iter().try_for_each(|(name, share)| check_share(name, *share))
     }
