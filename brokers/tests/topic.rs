@@ -137,3 +137,25 @@ async fn consume_drops_work_whose_lease_is_lost() {
     consumed.expect("the work is dropped, so the stop ends").unwrap();
     assert_eq!(depth(&broker).await, Depth::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics_fails_its_own_message_only() {
+    let (broker, topic) = start();
+    for cents in [1, 2] {
+        publish(&topic, cents).await;
+    }
+    let handle = |received: brokers::Received<Charge>| async move {
+        assert!(received.value.cents != 1, "poison");
+        Ok(())
+    };
+    let ended = async {
+        while depth(&broker).await != (Depth { dead: 1, ..Depth::default() }) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let consumed = topic.consume(PREFETCH, ended, handle);
+    timeout(Duration::from_secs(600), consumed).await.unwrap().unwrap();
+    let letter = &broker.dead("charges", 1).await.unwrap()[0];
+    assert_eq!((letter.message.key.as_str(), letter.attempts), ("k-1", 3));
+    assert_eq!(letter.errors[0].text, "the handler panicked");
+}

@@ -24,6 +24,7 @@ pub mod trial;
 pub mod watch;
 // from the record
 pub mod audit;
+pub mod control;
 pub mod digest;
 pub mod export;
 pub mod record;

@@ -14,11 +14,17 @@ pub fn text() -> String {
         );
         out.push_str(&format!("  {name:<22} {about}\n"));
     }
+    let mut controls = String::new();
     out.push_str("\nSystems (./systems):\n");
     for name in names("systems") {
-        let about =
-            SystemSpec::read(&name).map_or_else(|e| format!("cannot be read: {e}"), |s| s.about);
-        out.push_str(&format!("  {name:<22} {about}\n"));
+        match SystemSpec::read(&name) {
+            Ok(SystemSpec { about, expect_violation: Some(_), .. }) => {
+                controls.push_str(&format!("  {name:<22} {about}\n"));
+            }
+            Ok(SystemSpec { about, .. }) => out.push_str(&format!("  {name:<22} {about}\n")),
+            Err(e) => out.push_str(&format!("  {name:<22} cannot be read: {e}\n")),
+        }
     }
+    out.push_str(&format!("\nControls, which test the audit (decision 16):\n{controls}"));
     out
 }

@@ -160,7 +160,7 @@ impl Run {
                     let judged = manifest.validity.valid;
                     outcome.violated |= judged && thresholds.iter().any(|t| !t.met);
                     outcome.invalid |= !manifest.validity.valid;
-                    outcome.violated |= verdict.verdict == Answer::False;
+                    outcome.violated |= self.convicts(&manifest, &verdict);
                     outcome.interrupted |= manifest.validity.interrupted;
                     *done += 1;
                 }
@@ -176,6 +176,19 @@ impl Run {
             }
         }
         Ok(outcome)
+    }
+
+    /// Whether the audit speaks against the system, or a control against the audit.
+    fn convicts(&self, manifest: &Manifest, verdict: &Verdict) -> bool {
+        let Some(expected) = &manifest.expect_violation else {
+            return verdict.verdict == Answer::False;
+        };
+        // Cut short, a control may not have met its fault.
+        if manifest.validity.interrupted {
+            return false;
+        }
+        self.tell(&format!("    {}", expected.sentence(verdict)));
+        !expected.is_met(verdict)
     }
 
     fn tell(&self, line: &str) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError};
+use crate::control::Expectation;
 use crate::scenario::{FaultSpec, locate, stem};
 
 pub(crate) use link::LINKS;
@@ -27,6 +28,10 @@ pub struct SystemSpec {
     pub name: String,
     /// One sentence: what it is.
     pub about: String,
+    /// Makes it a control: the class of violation that the audit must find in every trial, or
+    /// `none` if it must find nothing. A control that disappoints makes the run exit with 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_violation: Option<Expectation>,
     /// Settings that a reader compares: durability, time-outs, pools.
     #[serde(default)]
     pub parity: BTreeMap<String, String>,

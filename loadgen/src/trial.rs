@@ -348,6 +348,7 @@ impl Trial<'_> {
             scenario_about: scenario.about.clone(),
             system: self.system.name.clone(),
             system_about: self.system.about.clone(),
+            expect_violation: self.system.expect_violation.clone(),
             system_order: self.system_order,
             trial: self.number,
             seed: self.seed(),

@@ -2,6 +2,7 @@
 //! through a broker.
 
 mod auth;
+mod careless;
 mod consume;
 mod orders;
 mod payments;

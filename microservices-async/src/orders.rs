@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
 use shop::OrderService;
@@ -42,9 +42,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
     let settlements = Topic::new(broker, consume::SETTLEMENTS);
     let relay = tokio::spawn(relay::run(stores.outbox, charges, wake));
-    let settle =
+    let mut settle =
         tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
-    service::run("orders", place.listen, Routes::new().orders(orders), ready).await?;
+    tokio::select! {
+        served = service::run("orders", place.listen, Routes::new().orders(orders), ready) => served?,
+        ended = &mut settle => {
+            ended?.context("consuming settlements")?;
+            bail!("consuming settlements ended by itself");
+        }
+    }
     stop.cancel();
     relay.abort();
     settle.await?.context("consuming settlements")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
 use shop::PaymentService;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use web::client::{Base, Dependencies, Http, RemoteProvider};
 use web::{Routes, service};
 
+use crate::careless::Mistakes;
 use crate::{Place, consume};
 
 #[derive(Args)]
@@ -22,22 +23,33 @@ pub(crate) struct Arguments {
     /// The broker
     #[arg(long, value_name = "URL")]
     broker: String,
+    #[command(flatten)]
+    mistakes: Mistakes,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { place, provider, broker } = arguments;
+    let Arguments { place, provider, broker, mistakes } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
     let broker = brokers::connect(&broker).await.context("--broker")?;
     let http = Http::default();
     let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
     let network = Arc::new(RemoteProvider::new(http, &provider));
-    let payments = Arc::new(PaymentService::new(stores.payments, network));
+    let payments = Arc::new(PaymentService::new(mistakes.memory(stores.payments), network));
 
     let stop = CancellationToken::new();
     let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
     let settlements = Topic::new(broker, consume::SETTLEMENTS);
-    let work = tokio::spawn(consume::charges(payments, charges, settlements, stop.clone()));
-    service::run("payments", place.listen, Routes::new(), ready).await?;
+    let manners = mistakes.manners();
+    let work = consume::charges(payments, charges, settlements, manners, stop.clone());
+    let mut work = tokio::spawn(work);
+    tokio::select! {
+        served = service::run("payments", place.listen, Routes::new(), ready) => served?,
+        // A service that answers /readyz and consumes nothing would look well for ever.
+        ended = &mut work => {
+            ended?.context("consuming charges")?;
+            bail!("consuming charges ended by itself");
+        }
+    }
     stop.cancel();
     work.await?.context("consuming charges")
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::Expectation;
+
 /// The number that changes when a reader of an older record would misread a newer one.
 pub const FORMAT: u32 = 2;
 /// The oldest record that is still read: what it lacks is unknown. (1: look-ups do not say which order
@@ -23,6 +25,9 @@ pub struct Manifest {
     pub system: String,
     /// The system's own sentence.
     pub system_about: String,
+    /// What the audit must find if the system is a control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_violation: Option<Expectation>,
     /// The system's place in the run's list: fixes order and colour.
     pub system_order: u32,
     /// The repetition, from 1.

@@ -157,8 +157,20 @@ fn verdict(one: &Contestant<'_>) -> String {
         Some(Answer::Unknown) => 2,
         Some(Answer::False) => 3,
     };
+    if let Some(said) = control(one) {
+        return said;
+    }
     let worst = one.trials.iter().zip(answers).max_by_key(|(_, answer)| rank(answer));
     worst.map_or(NOTHING, |(trial, _)| verdict_word(trial)).to_owned()
+}
+
+/// What came of a control, whose verdict says nothing by itself; of several trials the worst.
+fn control(one: &Contestant<'_>) -> Option<String> {
+    let said = one.trials.iter().filter_map(|trial| {
+        let (expected, audit) = (trial.manifest.expect_violation.as_ref()?, trial.audit.as_ref()?);
+        Some((expected.is_met(audit), expected.sentence(audit)))
+    });
+    said.min_by_key(|(met, _)| *met).map(|(_, sentence)| sentence)
 }
 
 fn backlog(one: &Contestant<'_>) -> String {

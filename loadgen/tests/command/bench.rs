@@ -152,6 +152,7 @@ fn build_programs() {
         cargo.arg(if profile == "debug" { "dev" } else { profile });
         cargo.arg("--target-dir").arg(folder.parent().unwrap());
         cargo.args(["--bin", "provider", "--bin", "monolith", "--bin", "microservices-sync"]);
+        cargo.args(["--bin", "broker", "--bin", "microservices-async"]);
         let built = cargo.output().unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     });

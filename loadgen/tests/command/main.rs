@@ -5,6 +5,7 @@ mod attack;
 mod bad_input;
 mod bench;
 mod capacity;
+mod controls;
 mod interrupted;
 mod links;
 mod run;

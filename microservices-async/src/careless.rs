@@ -1,0 +1,126 @@
+//! The negative controls: consumers with one mistake each, which the audit must find. They are
+//! chosen by flags of the payments service and belong to no other system.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use brokers::{Error, Inbox, Received, SubscribeOptions, Topic};
+use clap::{Args, ValueEnum};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use shop::{Charge, PaymentStore, Result, Settlement};
+use tokio_util::sync::CancellationToken;
+
+/// Mistakes that may be asked for.
+#[derive(Args)]
+pub(crate) struct Mistakes {
+    /// Negative control with `early`: a message is acked before its work is done
+    #[arg(long, value_enum, default_value_t = Ack::Late, conflicts_with = "fence")]
+    ack: Ack,
+    /// Negative control with `off`: leases are neither extended nor heeded
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    fence: Switch,
+    /// Negative control with `off`: what was charged before is charged again
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    idempotency: Switch,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Ack {
+    Early,
+    Late,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+/// How messages are consumed.
+#[derive(Clone, Copy)]
+pub(crate) enum Manners {
+    /// Acked after the work, under a lease that is kept.
+    Good,
+    /// Acked before the work.
+    AckEarly,
+    /// Acked after the work, whoever holds the lease by then.
+    NoFence,
+}
+
+impl Mistakes {
+    pub(crate) fn manners(&self) -> Manners {
+        match (self.ack, self.fence) {
+            (Ack::Early, _) => Manners::AckEarly,
+            (Ack::Late, Switch::Off) => Manners::NoFence,
+            (Ack::Late, Switch::On) => Manners::Good,
+        }
+    }
+
+    /// The store, or one that forgets.
+    pub(crate) fn memory(&self, store: Arc<dyn PaymentStore>) -> Arc<dyn PaymentStore> {
+        match self.idempotency {
+            Switch::On => store,
+            Switch::Off => Arc::new(Forgetful(store)),
+        }
+    }
+}
+
+/// Finds nothing that was recorded.
+struct Forgetful(Arc<dyn PaymentStore>);
+
+#[async_trait]
+impl PaymentStore for Forgetful {
+    async fn find(&self, _: &str) -> Result<Option<Settlement>> {
+        Ok(None)
+    }
+
+    async fn record(&self, settlement: Settlement) -> Result<Settlement> {
+        self.0.record(settlement).await
+    }
+}
+
+/// As `Topic::consume`, without its care.
+pub(crate) async fn consume<H, F>(
+    manners: Manners,
+    topic: &Topic<Charge>,
+    options: SubscribeOptions,
+    stop: &CancellationToken,
+    handle: H,
+) -> std::result::Result<(), Error>
+where
+    H: Fn(Received<Charge>) -> F,
+    F: Future<Output = std::result::Result<(), String>>,
+{
+    let inbox = topic.subscribe(options).await?;
+    let mut working = FuturesUnordered::new();
+    loop {
+        let room = working.len() < options.prefetch as usize;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(()) = working.next() => {}
+            next = inbox.next(), if room => working.push(work(manners, &inbox, next?, &handle)),
+        }
+    }
+    while working.next().await.is_some() {}
+    Ok(())
+}
+
+async fn work<H, F>(manners: Manners, inbox: &Inbox<Charge>, received: Received<Charge>, handle: &H)
+where
+    H: Fn(Received<Charge>) -> F,
+    F: Future<Output = std::result::Result<(), String>>,
+{
+    let receipt = received.receipt;
+    if matches!(manners, Manners::AckEarly) {
+        // The mistake: from here on nobody else remembers the message.
+        let _ = inbox.ack(receipt).await;
+    }
+    let outcome = handle(received).await;
+    // Fenced if the lease went to another meanwhile; then the work was done twice.
+    let _ = match outcome {
+        Ok(()) => inbox.ack(receipt).await,
+        Err(text) => inbox.nack(receipt, &text).await,
+    };
+}
