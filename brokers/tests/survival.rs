@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use process::Process;
+use process::{CONTROL_TOKEN, Process};
 use waiting::{TOPIC, holds, key, message, next, nothing, within};
 
 const PUBLISHERS: usize = 16;
@@ -288,8 +288,12 @@ async fn a_stop_drains_and_keeps_everything() {
 }
 
 async fn http(process: &Process, request: &str) -> String {
+    http_with(process, request, "host: localhost\r\n").await
+}
+
+async fn http_with(process: &Process, request: &str, headers: &str) -> String {
     let mut socket = TcpStream::connect(&process.http).await.unwrap();
-    let request = format!("{request} HTTP/1.1\r\nhost: broker\r\nconnection: close\r\n\r\n");
+    let request = format!("{request} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     within(socket.read_to_string(&mut answer)).await.unwrap();
@@ -316,7 +320,15 @@ async fn the_side_door_tells_and_replays() {
     }
     assert!(http(&process, "GET /dead/topic?limit=x").await.starts_with("HTTP/1.1 400"));
     assert!(http(&process, "GET /nowhere").await.starts_with("HTTP/1.1 404"));
-    let replayed = http(&process, "POST /dead/topic/replay").await;
+    let stranger = http_with(&process, "GET /dead/topic", "host: evil.example\r\n").await;
+    assert!(stranger.starts_with("HTTP/1.1 403"), "{stranger}");
+    assert!(dead.contains("\"payload\":null"), "a closed letter: {dead}");
+    let token = format!("authorization: Bearer {CONTROL_TOKEN}\r\n");
+    let headers = format!("host: localhost\r\ncontent-type: application/json\r\n{token}");
+    let opened = http_with(&process, "GET /dead/topic", &headers).await;
+    assert!(!opened.contains("\"payload\":null"), "{opened}");
+    assert!(http(&process, "POST /dead/topic/replay").await.starts_with("HTTP/1.1 401"));
+    let replayed = http_with(&process, "POST /dead/topic/replay", &headers).await;
     assert!(replayed.contains("\"replayed\":1"), "{replayed}");
     assert_eq!(key(&*consumer).await, ("poison".to_owned(), 1));
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod connection;
 mod context;
+mod guard;
 mod limits;
 mod listen;
 mod metrics;
@@ -20,6 +21,7 @@ use http::{Method, Request, Response};
 
 pub use answer::{PROBLEM_JSON, PROBLEM_TYPE_PREFIX, hang_up, json, problem};
 pub use context::{DEADLINE_HEADER, TRACEPARENT_HEADER, deadline, remaining, traceparent};
+pub use guard::Guard;
 pub use limits::Limits;
 pub use listen::{Listen, ListenError};
 pub use metrics::Metrics;

@@ -6,12 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_server::{Handler, hang_up, json, problem};
+use http_server::{Guard, Handler, hang_up, json, problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::charge::{Charge, Decision};
-use crate::control::Control;
 use crate::desk::{Desk, Refusal};
 
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
@@ -19,7 +18,7 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 /// What clients reach.
 pub(crate) struct Api {
     desk: Arc<Desk>,
-    control: Control,
+    control: Guard,
 }
 
 /// The answer to a request that went well, or the one that refuses it.
@@ -34,7 +33,7 @@ struct Answer<'a> {
 }
 
 impl Api {
-    pub(crate) fn new(desk: Arc<Desk>, control: Control) -> Self {
+    pub(crate) fn new(desk: Arc<Desk>, control: Guard) -> Self {
         Self { desk, control }
     }
 

@@ -2,7 +2,6 @@
 //! no shop, only keys, amounts and cards.
 
 mod charge;
-mod control;
 mod desk;
 mod draw;
 mod http_api;
@@ -18,9 +17,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use http_server::{Limits, Listen, Metrics, Observed, serve, shutdown_signal};
+use http_server::{Guard, Limits, Listen, Metrics, Observed, serve, shutdown_signal};
 
-use crate::control::Control;
 use crate::desk::Desk;
 use crate::draw::Draws;
 use crate::http_api::Api;
@@ -30,7 +28,6 @@ use crate::settings::{Mode, Settings, rate};
 
 /// The outside world answers when it likes: our own time-out is only a bound.
 const REQUEST: Duration = Duration::from_secs(90);
-const CONTROL_TOKEN: &str = "TRIPTYCH_CONTROL_TOKEN";
 
 /// A card network with a latency, a decline rate, an error rate, and a durable journal.
 ///
@@ -85,8 +82,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings { latency, decline_rate, error_rate, mode, rate_limit, lost_answers };
     let mut metrics = Metrics::default();
     let desk = Desk::new(journal, history, settings, Draws::new(arguments.seed), &mut metrics);
-    let token = std::env::var(CONTROL_TOKEN).ok().filter(|token| !token.is_empty());
-    let api = Arc::new(Api::new(Arc::clone(&desk), Control::new(token)));
+    let api = Arc::new(Api::new(Arc::clone(&desk), Guard::from_environment()));
     let observed = Observed::new(api, desk, Arc::new(metrics));
     let listener = arguments.listen.bind()?;
     eprintln!("provider: listening on {}", listener.local_addr()?);

@@ -11,11 +11,13 @@ use brokers::embedded::{Control, Options, Queue, serve};
 use brokers::{Backoff, Settings};
 use clap::{Parser, ValueEnum};
 use group_commit::Commit;
-use http_server::{Limits, Listen, shutdown_signal};
+use http_server::{Guard, Limits, Listen, shutdown_signal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// Serves durable queues, kept in one SQLite file, to clients on this machine.
+///
+/// The environment variable TRIPTYCH_CONTROL_TOKEN allows to open and to replay dead letters.
 #[derive(Parser)]
 struct Flags {
     /// Where clients connect; loopback only
@@ -89,7 +91,7 @@ async fn side_door(
     stop: &CancellationToken,
 ) -> Result<()> {
     let Some(listener) = http else { return Ok(()) };
-    let control = Arc::new(Control::new(queue));
+    let control = Arc::new(Control::new(queue, Guard::from_environment()));
     http_server::serve(listener, control, Limits::default(), stop.cancelled()).await?;
     Ok(())
 }

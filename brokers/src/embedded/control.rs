@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_server::{Handler, json, problem};
+use http_server::{Guard, Handler, json, problem};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -24,16 +24,18 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// Serves `GET /healthz`, `/readyz`, `/metrics`, `/dead/{topic}` and `POST /dead/{topic}/replay`;
 /// the last two take `?limit=`, 1,000 by default and at most; the list takes `?after=`, too: letters
-/// with numbers above it.
+/// with numbers above it. Dead letters are not for pages in a browser; only who shows the control
+/// token sees their payloads and may replay them.
 pub struct Control {
     queue: Arc<Queue>,
+    guard: Guard,
 }
 
 impl Control {
-    /// The side door of this queue.
+    /// The side door of this queue, and who watches it.
     #[must_use]
-    pub fn new(queue: Arc<Queue>) -> Self {
-        Self { queue }
+    pub fn new(queue: Arc<Queue>, guard: Guard) -> Self {
+        Self { queue, guard }
     }
 
     async fn ready(&self) -> Response<Bytes> {
@@ -51,10 +53,10 @@ impl Control {
         }
     }
 
-    async fn dead(&self, topic: &str, page: Page) -> Response<Bytes> {
+    async fn dead(&self, topic: &str, page: Page, open: bool) -> Response<Bytes> {
         match self.queue.dead(topic, page.after, page.limit).await {
             Ok(letters) => {
-                let letters: Vec<Value> = letters.iter().map(letter_json).collect();
+                let letters: Vec<Value> = letters.iter().map(|l| letter_json(l, open)).collect();
                 json(StatusCode::OK, &json!({"topic": topic, "dead": letters}))
             }
             Err(error) => failed(&error),
@@ -77,11 +79,21 @@ impl Handler for Control {
             return problem(StatusCode::BAD_REQUEST, "invalid", &detail);
         };
         let path: Vec<&str> = request.uri().path().split('/').skip(1).collect();
+        let refusal = match path.as_slice() {
+            ["dead", _] => self.guard.stranger(&request),
+            ["dead", ..] => self.guard.refusal(&request),
+            _ => None,
+        };
+        if let Some(refused) = refusal {
+            return refused;
+        }
         match (request.method(), path.as_slice()) {
             (&Method::GET, ["healthz"]) => json(StatusCode::OK, &json!({"status": "alive"})),
             (&Method::GET, ["readyz"]) => self.ready().await,
             (&Method::GET, ["metrics"]) => self.metrics().await,
-            (&Method::GET, ["dead", topic]) => self.dead(topic, page).await,
+            (&Method::GET, ["dead", topic]) => {
+                self.dead(topic, page, self.guard.knows(&request)).await
+            }
             (&Method::POST, ["dead", topic, "replay"]) => self.replay(topic, page.limit).await,
             _ => problem(StatusCode::NOT_FOUND, "not-found", "see GET /dead/{topic}, /metrics"),
         }
@@ -117,13 +129,15 @@ fn open_metrics(text: String) -> Response<Bytes> {
     response
 }
 
-/// A letter for people; a payload that is not text is shown with replacement characters.
-fn letter_json(letter: &DeadLetter) -> Value {
+/// A letter for people, opened if they may see what is in it; a payload that is not text is shown
+/// with replacement characters.
+fn letter_json(letter: &DeadLetter, open: bool) -> Value {
+    let payload = open.then(|| String::from_utf8_lossy(&letter.message.payload));
     json!({
         "id": letter.id,
         "key": letter.message.key,
         "headers": letter.message.headers,
-        "payload": String::from_utf8_lossy(&letter.message.payload),
+        "payload": payload,
         "attempts": letter.attempts,
         "errors": letter.errors,
         "published_us": letter.published_us,

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use brokers::Broker;
 use brokers::embedded::Client;
 
+/// Opens and replays dead letters.
+pub(crate) const CONTROL_TOKEN: &str = "control-token-of-this-test";
+
 pub(crate) struct Process {
     dir: tempfile::TempDir,
     flags: Vec<String>,
@@ -58,6 +61,7 @@ impl Drop for Process {
 
 fn spawn(store: &Path, listen: &str, http: &str, flags: &[String]) -> (Child, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_broker"))
+        .env("TRIPTYCH_CONTROL_TOKEN", CONTROL_TOKEN)
         .args(["--listen", listen, "--http", http])
         .arg(format!("--store=sqlite:{}", store.display()))
         .args(flags)

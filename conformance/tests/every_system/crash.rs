@@ -39,7 +39,7 @@ pub(crate) async fn survive(system: &str) -> anyhow::Result<()> {
         stand.provider(SPREAD, 0.1).await?;
         let before = stand.ledger().await?;
         let first = attempts.len() as u64;
-        let mut wave = Wave { shop: stand.shop()?, token: token.clone(), asked: JoinSet::new() };
+        let mut wave = Wave::new(stand.shop()?, token.clone());
         wave.ask(first..first + WAVE);
         stand.reaches(before.orders.len() + orders, before.charges.len() + charges).await?;
         for index in &players {
@@ -51,11 +51,17 @@ pub(crate) async fn survive(system: &str) -> anyhow::Result<()> {
         }
         let orders = stand.operator.all(None).await?;
         interrupted += orders.iter().filter(|order| order.status == "pending").count();
-        attempts.extend(wave.asked.join_all().await);
+        attempts.extend(wave.answers().await);
     }
     ensure!(interrupted > 0, "no order was under way at any death: this proves nothing");
     settles(&stand, &attempts).await?;
     stand.stop().await;
+    Ok(())
+}
+
+/// Waits until no order is pending.
+pub(crate) async fn settles_all(stand: &Stand, within: Duration) -> anyhow::Result<()> {
+    ensure!(stand.operator.drain(within, QUIET).await?, "orders are pending after {within:?}");
     Ok(())
 }
 
@@ -74,14 +80,23 @@ async fn settles(stand: &Stand, attempts: &[Attempt]) -> anyhow::Result<()> {
 }
 
 /// Orders under way, each asked for once.
-struct Wave {
+pub(crate) struct Wave {
     shop: Shop,
     token: String,
     asked: JoinSet<Attempt>,
 }
 
 impl Wave {
-    fn ask(&mut self, numbers: std::ops::Range<u64>) {
+    pub(crate) fn new(shop: Shop, token: String) -> Self {
+        Self { shop, token, asked: JoinSet::new() }
+    }
+
+    /// What the customers were told, once all were told something.
+    pub(crate) async fn answers(self) -> Vec<Attempt> {
+        self.asked.join_all().await
+    }
+
+    pub(crate) fn ask(&mut self, numbers: std::ops::Range<u64>) {
         for seq in numbers {
             let (shop, token) = (self.shop.clone(), self.token.clone());
             self.asked.spawn(async move { place(&shop, &token, seq).await });

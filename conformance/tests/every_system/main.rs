@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod crash;
+mod outside;
 mod programs;
 mod script;
+mod security;
 mod shop;
 mod stand;
 mod stop;
@@ -20,6 +22,26 @@ mod killed_processes_lose_and_double_nothing {
 
 mod a_stop_finishes_what_is_in_flight {
     each_system!(crate::stop::finish);
+}
+
+mod a_network_that_refuses_or_goes_silent_costs_no_order {
+    each_system!(crate::outside::endure);
+}
+
+mod only_tokens_of_its_own_are_taken {
+    each_system!(crate::security::tokens::judge);
+}
+
+mod long_bodies_and_slow_heads_are_cut_off {
+    each_system!(crate::security::patience::lose);
+}
+
+mod ten_thousand_idle_connections_are_bounded {
+    each_system!(crate::security::idlers::bear);
+}
+
+mod side_doors_open_to_the_token_alone {
+    each_system!(crate::security::doors::knock);
 }
 
 fn run(check: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

@@ -54,6 +54,25 @@ impl Stand {
         &self.secrets.operator
     }
 
+    /// What signs the tokens of this system, as its auth was given it.
+    pub(crate) fn token_secret(&self) -> anyhow::Result<String> {
+        self.secrets()?.pop().context("no process was given a token secret")
+    }
+
+    pub(crate) fn control_token(&self) -> &str {
+        &self.secrets.control
+    }
+
+    /// host:port of every process's HTTP server, with its name.
+    pub(crate) fn servers(&self) -> Vec<(String, String)> {
+        let address = |ready: &str| {
+            let rest = ready.strip_prefix("http://").unwrap_or(ready);
+            rest.split('/').next().unwrap_or_default().to_owned()
+        };
+        let processes = self.running.spec.processes.iter();
+        processes.map(|p| (p.name.clone(), address(&p.ready))).collect()
+    }
+
     /// How the card network behaves from now on.
     pub(crate) async fn provider(&self, latency: Latency, decline_rate: f64) -> anyhow::Result<()> {
         self.outside_world(&Provider { latency, decline_rate, ..Provider::default() }).await
@@ -63,6 +82,14 @@ impl Stand {
     pub(crate) async fn outside_world(&self, settings: &Provider) -> anyhow::Result<()> {
         let base = &self.running.spec.entry.provider;
         set_provider(base, &self.secrets.control, settings).await.map(drop)
+    }
+
+    /// What the card network has counted under this name.
+    pub(crate) async fn provider_counter(&self, name: &str) -> anyhow::Result<u64> {
+        let url = format!("{}/metrics", self.running.spec.entry.provider);
+        let text = reqwest::get(url).await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}_total ")));
+        Ok(line.with_context(|| format!("no {name} in {text}"))?.parse()?)
     }
 
     /// Waits until so many orders exist, in whatever state, and so many lines are in the journal.

@@ -1,0 +1,6 @@
+//! What an attacker on this machine may try, at every process of every system.
+
+pub(crate) mod doors;
+pub(crate) mod idlers;
+pub(crate) mod patience;
+pub(crate) mod tokens;

@@ -1,0 +1,70 @@
+//! The doors that are not for customers: the card network's settings, the broker's dead letters, all
+//! orders.
+
+use anyhow::ensure;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::json;
+
+use crate::shop::answer;
+use crate::stand::Stand;
+
+pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
+    let stand = Stand::start(system).await?;
+    let servers = stand.servers();
+    let address = |role: &str| {
+        let players = stand.running.spec.players(role);
+        players.first().map(|index| format!("http://{}", servers[*index].1))
+    };
+    let provider = address("provider").unwrap_or_default();
+    let mut doors = vec![
+        (Method::GET, format!("{provider}/control"), 200),
+        (Method::PATCH, format!("{provider}/control"), 200),
+    ];
+    if let Some(broker) = address("broker") {
+        doors.push((Method::POST, format!("{broker}/dead/charges/replay"), 200));
+    }
+    for (method, url, good) in &doors {
+        let door = Door { stand: &stand, method: method.clone(), url };
+        door.holds(*good).await?;
+    }
+    let everybodys = format!("{}/orders", stand.running.spec.entry.orders);
+    for token in ["", "wrong", stand.control_token()] {
+        answer(Client::new().get(&everybodys).bearer_auth(token)).await?.refused(401)?;
+    }
+    stand.stop().await;
+    Ok(())
+}
+
+struct Door<'a> {
+    stand: &'a Stand,
+    method: Method,
+    url: &'a str,
+}
+
+impl Door<'_> {
+    fn request(&self, token: &str) -> RequestBuilder {
+        Client::new().request(self.method.clone(), self.url).bearer_auth(token).json(&json!({}))
+    }
+
+    async fn holds(&self, good: u16) -> anyhow::Result<()> {
+        let token = self.stand.control_token();
+        let opened = answer(self.request(token)).await?;
+        ensure!(opened.status == good, "{} {}: {opened:?}", self.method, self.url);
+        let bare = Client::new().request(self.method.clone(), self.url).json(&json!({}));
+        answer(bare).await?.refused(401)?;
+        for wrong in ["", "wrong", &token[1..], self.stand.operator_token()] {
+            answer(self.request(wrong)).await?.refused(401)?;
+        }
+        // What a page in a browser sends whose name was rebound to this machine.
+        for (header, value) in [
+            ("host", "evil.example"),
+            ("host", "127.0.0.1.evil.example"),
+            ("origin", "http://evil.example"),
+            ("origin", "null"),
+        ] {
+            let answered = answer(self.request(token).header(header, value)).await?;
+            ensure!(answered.refused(403).is_ok(), "{header}: {value}: {answered:?}");
+        }
+        Ok(())
+    }
+}
