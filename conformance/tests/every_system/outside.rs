@@ -13,8 +13,8 @@ use crate::stand::Stand;
 
 const ORDERS: u64 = 30;
 /// So few that most charges of a wave are refused.
-const PER_SECOND: u32 = 5;
-/// The recovery takes an order up after 5 s; the card network lets 5 a second pass.
+const PER_SECOND: u32 = 20;
+/// The recovery takes an order up after 5 s; the card network lets 20 a second pass.
 const REPAIR: Duration = Duration::from_secs(60);
 
 pub(crate) async fn endure(system: &str) -> anyhow::Result<()> {

@@ -101,7 +101,7 @@ impl Bench {
     }
 
     /// Folders in /proc of those who have this test's folder among their arguments.
-    fn processes(&self) -> Vec<PathBuf> {
+    pub(crate) fn processes(&self) -> Vec<PathBuf> {
         let mark = self.folder.path().to_str().unwrap();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {

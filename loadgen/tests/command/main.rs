@@ -9,3 +9,4 @@ mod controls;
 mod interrupted;
 mod links;
 mod run;
+mod secrets;
