@@ -102,7 +102,12 @@ impl Lane {
     pub(crate) fn release(&mut self, now: Instant, receipt: Receipt) -> bool {
         let held = self.leased(receipt).is_ok();
         if held {
-            self.fail(receipt.id, "the consumer went away", State::Ready, now);
+            // As the embedded broker does: a first time may be chance, more may be its doing.
+            let (then, due) = match receipt.attempt {
+                1 => (State::Ready, now),
+                attempt => (State::Delayed, now + self.settings.backoff.delay(attempt)),
+            };
+            self.fail(receipt.id, "the consumer went away", then, due);
         }
         held
     }

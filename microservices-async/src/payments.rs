@@ -8,7 +8,7 @@ use clap::Args;
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, service};
+use web::{Routes, poison, service};
 
 use crate::careless::Mistakes;
 use crate::{Place, consume};
@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let broker = brokers::connect(&broker).await.context("--broker")?;
     let http = Http::default();
     let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
-    let network = Arc::new(RemoteProvider::new(http, &provider));
+    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
     let payments = Arc::new(PaymentService::new(mistakes.memory(stores.payments), network));
 
     let stop = CancellationToken::new();

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use shop::PaymentService;
 use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, service};
+use web::{Routes, poison, service};
 
 use crate::Place;
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stores = stores::open(&place.store).context("--store")?;
     let http = Http::default();
     let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
-    let network = Arc::new(RemoteProvider::new(http, &provider));
+    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
     let payments = Arc::new(PaymentService::new(stores.payments, network));
     Ok(service::run("payments", place.listen, Routes::new().charges(payments), ready).await?)
 }

@@ -9,7 +9,7 @@ use http_server::Listen;
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, environment, service, timing};
+use web::{Routes, environment, poison, service, timing};
 
 /// The shop in one process.
 ///
@@ -45,7 +45,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
-    let network = Arc::new(RemoteProvider::new(http.clone(), &arguments.provider));
+    let network = poison::network(Arc::new(RemoteProvider::new(http.clone(), &arguments.provider)));
     let payments = Arc::new(PaymentService::new(stores.payments, network));
     let operator = environment::operator_token();
     let orders =

@@ -8,6 +8,7 @@ mod charges;
 pub mod client;
 pub mod environment;
 mod orders;
+pub mod poison;
 pub mod problem;
 mod request;
 mod routes;

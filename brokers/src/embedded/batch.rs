@@ -144,10 +144,16 @@ impl<'a> Batch<'a> {
         Ok(claimed)
     }
 
-    /// Gives deliveries back at once; their attempts stay counted.
+    /// Gives deliveries back, at once after a first attempt; their attempts stay counted. What has
+    /// been in the hands of several consumers that went away may be what ends them: the backoff
+    /// parts it from the messages that were there by chance.
     pub(super) fn release(&mut self, receipts: &[Receipt]) -> Result<()> {
         for &receipt in receipts {
-            self.fail(receipt, "the consumer went away", READY, self.now_us)?;
+            let (then, wait) = match receipt.attempt {
+                1 => (READY, 0),
+                attempt => (DELAYED, micros(self.settings.backoff.delay(attempt))),
+            };
+            self.fail(receipt, "the consumer went away", then, self.now_us + wait)?;
         }
         Ok(())
     }

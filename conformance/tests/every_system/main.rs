@@ -3,6 +3,7 @@
 
 mod crash;
 mod outside;
+mod poison;
 mod programs;
 mod script;
 mod security;
@@ -26,6 +27,10 @@ mod a_stop_finishes_what_is_in_flight {
 
 mod a_network_that_refuses_or_goes_silent_costs_no_order {
     each_system!(crate::outside::endure);
+}
+
+mod a_poisonous_order_harms_no_other {
+    each_system!(crate::poison::spread);
 }
 
 mod only_tokens_of_its_own_are_taken {

@@ -10,6 +10,7 @@ use loadgen::fault::set_provider;
 use loadgen::launch::{Running, Secrets};
 use loadgen::ledger::{ChargeRow, Ledger, OrdersReader, read_journal};
 use loadgen::scenario::{Latency, Provider};
+use loadgen::system::SystemSpec;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -33,7 +34,22 @@ pub(crate) struct Stand {
 impl Stand {
     /// Starts a system on free ports, in a folder that goes away with it.
     pub(crate) async fn start(name: &str) -> anyhow::Result<Self> {
-        let spec = programs::system(name)?;
+        Self::of(programs::system(name)?).await
+    }
+
+    /// As `start`, with poison armed and only so many attempts at the broker.
+    pub(crate) async fn poisoned(name: &str, attempts: &str) -> anyhow::Result<Self> {
+        let mut spec = programs::system(name)?;
+        for process in &mut spec.processes {
+            process.env.insert("TRIPTYCH_POISON".to_owned(), "1".to_owned());
+            if let Some(flag) = process.command.iter().position(|word| word == "--attempts") {
+                process.command[flag + 1] = attempts.to_owned();
+            }
+        }
+        Self::of(spec).await
+    }
+
+    async fn of(spec: SystemSpec) -> anyhow::Result<Self> {
         let (folder, secrets) = (tempfile::tempdir()?, Secrets::new());
         let Cores { generator, systems } = Cores::divide()?;
         let all: BTreeSet<usize> = generator.into_iter().chain(systems).collect();
@@ -82,6 +98,16 @@ impl Stand {
     pub(crate) async fn outside_world(&self, settings: &Provider) -> anyhow::Result<()> {
         let base = &self.running.spec.entry.provider;
         set_provider(base, &self.secrets.control, settings).await.map(drop)
+    }
+
+    /// The keys of the charges that the broker has given up.
+    pub(crate) async fn dead_letters(&self) -> anyhow::Result<Vec<String>> {
+        let broker = self.running.spec.players("broker")[0];
+        let url = format!("http://{}/dead/charges", self.servers()[broker].1);
+        let page: serde_json::Value = reqwest::get(url).await?.json().await?;
+        let letters = page["dead"].as_array().context("no list of dead letters")?;
+        let keys = letters.iter().filter_map(|letter| letter["key"].as_str());
+        Ok(keys.map(ToOwned::to_owned).collect())
     }
 
     /// What the card network has counted under this name.

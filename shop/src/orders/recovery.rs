@@ -1,10 +1,11 @@
 //! Orders that a crash or an outage left pending are charged again, until they settle. It knows
 //! neither why they were left nor who else may be settling them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 
 use super::{OrderService, OrderStatus};
 use crate::{Error, Result, now_us};
@@ -25,7 +26,7 @@ impl OrderService {
     pub async fn recover(&self, age: Duration) -> Result<usize> {
         let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
         let left = self.store.pending(now_us().saturating_sub(age_us), BATCH).await?;
-        let charges = stream::iter(left).map(|order| self.charge(order));
+        let charges = stream::iter(left).map(|order| unpanicked(self.charge(order)));
         let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
         settled(results.into_iter().map(|r| r.map(|order| order.status)))
     }
@@ -41,6 +42,12 @@ pub async fn keep_recovering(service: Arc<OrderService>, age: Duration, every: D
             tokio::time::sleep(every).await;
         }
     }
+}
+
+/// A charge that panics has failed like one that returns an error: the pass goes on.
+async fn unpanicked<T>(charge: impl Future<Output = Result<T>>) -> Result<T> {
+    let caught = AssertUnwindSafe(charge).catch_unwind().await;
+    caught.unwrap_or_else(|_| Err(Error::Internal("the charge panicked".to_owned())))
 }
 
 fn settled(charged: impl Iterator<Item = Result<OrderStatus>>) -> Result<usize> {
@@ -140,6 +147,7 @@ mod tests {
             self.most.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
             sleep(Duration::from_secs(1)).await;
             self.running.fetch_sub(1, SeqCst);
+            assert!(!charge.key.starts_with("poison"), "poison");
             if charge.key.starts_with("bad") || Instant::now() < self.up {
                 return Err(Error::Unavailable(charge.key));
             }
@@ -209,6 +217,23 @@ mod tests {
         let left = shop.service.recover(Duration::ZERO).await;
         assert!(matches!(left, Err(Error::Unavailable(_))), "nothing settled: {left:?}");
         assert_eq!(shop.service.recover(Duration::from_secs(3600)).await, Ok(0), "none so old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_charge_that_panics_does_not_end_the_recovery() {
+        let shop = shop(1_000);
+        leave(&shop, "good", 5).await;
+        let placing = tokio::spawn({
+            let service = Arc::clone(&shop.service);
+            let items = vec![Item { sku: "tea".to_owned(), quantity: 1, price_cents: 450 }];
+            let key = "poison".to_owned();
+            let request = PlaceOrder { key, items, card: "card".to_owned(), callback_url: None };
+            async move { service.place("token", request).await }
+        });
+        assert!(placing.await.is_err_and(|error| error.is_panic()));
+        sleep(Duration::from_secs(1_000)).await;
+        assert_eq!(shop.service.recover(Duration::ZERO).await, Ok(5));
+        assert_eq!(shop.kept.count(OrderStatus::Pending), 1, "the poison alone");
     }
 
     #[tokio::test(start_paused = true)]
