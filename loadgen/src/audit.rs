@@ -15,7 +15,7 @@ mod money;
 mod order;
 mod text;
 
-pub use classes::{Class, Kind, classes};
+pub use classes::{Class, Kind, classes, violations};
 pub use judge::{Audit, Window, judge};
 pub use money::{Money, Point, money, points};
 pub use order::{Event, Traces, order};

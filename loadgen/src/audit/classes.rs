@@ -138,6 +138,11 @@ pub fn classes() -> impl Iterator<Item = &'static str> {
     Class::all().map(Class::name)
 }
 
+/// The names of the classes that make a verdict false.
+pub fn violations() -> impl Iterator<Item = &'static str> {
+    Class::all().filter(|class| class.kind() != Kind::Oddity).map(Class::name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
