@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::environment;
-use crate::launch;
+use crate::launch::{self, Interrupted};
 use crate::record::read;
 use crate::record::whole::write_json;
 use crate::report;
@@ -323,7 +323,7 @@ impl<'a> UnderWay<'a> {
         };
         if let Err(error) = run_one(&trial, interrupt.clone()).await {
             let _ = std::fs::remove_dir_all(&folder);
-            if error.is::<NothingMeasured>() {
+            if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                 return Ok(false);
             }
             return Err(error.context(format!("{} at {rate}/s, trial {number}", spec.name)));
