@@ -154,5 +154,7 @@ mod tests {
         assert_eq!(Class::Stuck.name(), "stuck");
         assert!(Class::Vanished.meaning().contains("nothing happened"));
         assert_eq!(Class::COUNT, 19);
+        assert_eq!(violations().last(), Some("dead-lettered"));
+        assert_eq!(violations().count(), 14);
     }
 }

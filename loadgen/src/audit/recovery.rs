@@ -174,7 +174,7 @@ impl<'a> Series<'a> {
     /// The mean of the offered curve, 1/s: the area under it divided by the time.
     fn mean_rate(&self, from_s: f64, to_s: f64) -> Option<f64> {
         let corners = &self.manifest.offered;
-        if corners.is_empty() || to_s <= from_s {
+        if to_s <= from_s {
             return None;
         }
         let mut area = 0.0;
@@ -414,5 +414,70 @@ mod tests {
         rows.push(TimelineRow { operation: "get".to_owned(), backlog: 99, ..rows[0].clone() });
         let same = recovery(&manifest(19), &rows, &[fault(12.0, Some(15.0))]).unwrap();
         assert_eq!(same, found, "place alone counts");
+    }
+
+    #[test]
+    fn intervals_may_be_longer_and_end_where_the_next_fault_begins() {
+        let row = |(index, (good, completed, backlog)): (u32, (u64, u64, u64))| TimelineRow {
+            t_s: 2 * index,
+            operation: "place".to_owned(),
+            offered: 2 * RATE,
+            good: Some(good),
+            completed,
+            backlog,
+            ..TimelineRow::default()
+        };
+        let calm = [(40, 40, 2); 6];
+        let then = [(0, 0, 42), (0, 20, 62), (40, 60, 42), (40, 60, 22), (40, 60, 2), (40, 40, 2)];
+        let rows: Vec<_> = (0..).zip(calm.into_iter().chain(then)).map(row).collect();
+        let manifest = Manifest { interval_s: 2, ..manifest(24) };
+        let of =
+            |faults: &[FaultRow]| recovery(&manifest, &rows, faults).unwrap().faults.swap_remove(0);
+        let found = of(&[fault(12.0, Some(15.0))]);
+        assert_eq!((found.kind.as_str(), found.harm.as_str()), ("kill", "orders"));
+        assert_eq!((found.recovered_after_s, found.drained_after_s), (Some(1.0), Some(7.0)));
+        assert_eq!((found.completed_per_s, found.offered_per_s), (Some(30.0), Some(20.0)));
+        assert_eq!(found.drain_predicted_s, Some(6.0));
+        let next = of(&[fault(12.0, Some(15.0)), fault(21.0, Some(22.0))]);
+        assert_eq!(
+            next.recovered_after_s, None,
+            "the interval from 20 s to 22 s is the next fault's"
+        );
+    }
+
+    #[test]
+    fn edges_of_intervals() {
+        let rows = [(3, 3, 2), (20, 20, 2), (20, 20, 2), (20, 20, 2), (20, 20, 2)];
+        let found = judged(&rows, &[fault(12.0, Some(15.0))]);
+        assert_eq!(found.faults[0].backlog, 2, "what ends as it is healed is before");
+        let next = judged(&rows, &[fault(12.0, Some(15.0)), fault(18.5, Some(19.0))]);
+        assert_eq!(next.faults[0].recovered_after_s, None);
+        let next = judged(&rows, &[fault(12.0, Some(15.0)), fault(19.0, Some(19.5))]);
+        assert_eq!(next.faults[0].recovered_after_s, Some(1.0));
+        let instant = judged(&rows, &[fault(12.0, Some(12.0))]);
+        assert_eq!(instant.faults[0].recovered_after_s, Some(4.0), "no fault is its own next");
+        let mut gap = timeline(&after(&[(20, 20, 2), (0, 0, 2), (20, 20, 2)]));
+        gap[16].offered = 0;
+        let gap = recovery(&manifest(18), &gap, &[fault(12.0, Some(15.0))]).unwrap();
+        assert_eq!(gap.faults[0].recovered_after_s, None, "two seconds with arrivals are too few");
+    }
+
+    #[test]
+    fn the_load_is_looked_at_until_goodput_has_stayed() {
+        let rows = timeline(&after(&[(20, 20, 2); 10]));
+        let with = |corners: &[(f64, f64)]| {
+            let corner = |(at_s, rate_per_s): &(f64, f64)| RatePoint {
+                at_s: *at_s,
+                rate_per_s: *rate_per_s,
+            };
+            let offered = corners.iter().map(corner).collect();
+            let manifest = Manifest { offered, ..manifest(25) };
+            recovery(&manifest, &rows, &[fault(12.0, Some(15.0))]).unwrap().metastable
+        };
+        assert_eq!(with(&[(0.0, 20.0), (18.0, 20.0), (18.0, 99.0), (25.0, 99.0)]), Metastable::No);
+        assert_eq!(
+            with(&[(0.0, 20.0), (17.0, 20.0), (17.0, 99.0), (25.0, 99.0)]),
+            Metastable::Unknown
+        );
     }
 }
