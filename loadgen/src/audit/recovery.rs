@@ -358,6 +358,16 @@ mod tests {
         assert_eq!(with(&manifest), Metastable::Unknown);
         manifest.offered = curve(&[(0.0, 20.0), (100.0, 40.0)]);
         assert_eq!(with(&manifest), Metastable::No);
+        // flat until 10 s, then 1/s more each second: 20.2 before on the mean, 26.5 after
+        manifest.offered = curve(&[(0.0, 20.0), (10.0, 20.0), (90.0, 100.0)]);
+        assert_eq!(with(&manifest), Metastable::Unknown);
+        // a tenth of that: 20.02 before, 20.65 after
+        manifest.offered = curve(&[(0.0, 20.0), (10.0, 20.0), (90.0, 28.0)]);
+        assert_eq!(with(&manifest), Metastable::No);
+        // a step and a fall: 25.95 before, 24 after
+        manifest.offered =
+            curve(&[(0.0, 24.5), (10.0, 24.5), (10.0, 34.0), (15.0, 24.0), (85.0, 24.0)]);
+        assert_eq!(with(&manifest), Metastable::No);
         manifest.offered = curve(&[(0.0, 0.0), (85.0, 0.0)]);
         assert_eq!(with(&manifest), Metastable::Unknown);
         manifest.offered = Vec::new();
@@ -399,6 +409,17 @@ mod tests {
         assert_eq!(level(6.9).good_share_before, None, "2 s to 6 s are four seconds");
         assert_eq!(level(6.9).faults[0].metastable, Metastable::Unknown);
         assert_eq!(level(7.0).good_share_before, Some(1.0));
+        let with = |change: fn(&mut TimelineRow)| {
+            let mut rows = timeline(&rows);
+            rows[..7].iter_mut().skip(6).for_each(change);
+            recovery(&manifest, &rows, &[fault(7.0, Some(15.0))]).unwrap().good_share_before
+        };
+        assert_eq!(with(|row| row.offered = 0), None, "a second without arrivals is no second");
+        assert_eq!(with(|row| row.good = Some(10)), Some(0.9));
+        let mut dead = timeline(&rows);
+        dead.iter_mut().for_each(|row| row.good = Some(0));
+        let dead = recovery(&manifest, &dead, &[fault(12.0, Some(15.0))]).unwrap();
+        assert_eq!(dead.good_share_before, None, "nothing to come back to");
         let mut old = timeline(&rows);
         old.iter_mut().for_each(|row| row.good = None);
         let old = recovery(&manifest, &old, &[fault(12.0, Some(15.0))]).unwrap();
