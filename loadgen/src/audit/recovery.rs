@@ -361,7 +361,10 @@ mod tests {
         // flat until 10 s, then 1/s more each second: 20.2 before on the mean, 26.5 after
         manifest.offered = curve(&[(0.0, 20.0), (10.0, 20.0), (90.0, 100.0)]);
         assert_eq!(with(&manifest), Metastable::Unknown);
-        // a tenth of that: 20.02 before, 20.65 after
+        // half of that for ten seconds: 20.1 before, 23.3 after
+        manifest.offered = curve(&[(0.0, 20.0), (10.0, 20.0), (20.0, 25.0), (85.0, 25.0)]);
+        assert_eq!(with(&manifest), Metastable::Unknown);
+        // a tenth of it: 20.02 before, 20.65 after
         manifest.offered = curve(&[(0.0, 20.0), (10.0, 20.0), (90.0, 28.0)]);
         assert_eq!(with(&manifest), Metastable::No);
         // a step and a fall: 25.95 before, 24 after
