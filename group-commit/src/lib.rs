@@ -5,12 +5,14 @@
 //! together: `synchronous=FULL` makes that one fsync for all. Readers have connections apart.
 //! It knows neither shops nor queues: a job is a closure over a connection.
 
+mod location;
 mod open;
 mod readers;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub use location::{Location, LocationError, Synchronous};
 pub use rusqlite;
 use rusqlite::Connection;
 
@@ -60,11 +62,13 @@ pub struct Options {
     pub commit: Commit,
     /// Connections for reading, each with its thread.
     pub readers: usize,
+    /// Whether a commit reaches the disk before it is answered.
+    pub synchronous: Synchronous,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { commit: Commit::Group, readers: 1 }
+        Self { commit: Commit::Group, readers: 1, synchronous: Synchronous::Full }
     }
 }
 
@@ -82,13 +86,13 @@ impl Database {
     /// If the file cannot be opened, a migration fails, or a pragma that durability needs does not
     /// read back as set.
     pub fn open(path: &Path, migrations: &[&str], options: Options) -> Result<Self, Error> {
-        let connection = open::writing(path, migrations)?;
+        let connection = open::writing(path, migrations, options.synchronous)?;
         let writer = Writer::start(connection, options.commit)?;
         let readers = Readers::start(path, options.readers.max(1))?;
         Ok(Self { writer, readers })
     }
 
-    /// Runs a transaction and returns when it is durable. An error rolls back this job alone.
+    /// Runs a transaction and returns when it is durable, unless the options gave that up. An error rolls back this job alone.
     ///
     /// # Errors
     /// The job's own error, or the shared commit's.

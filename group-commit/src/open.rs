@@ -6,25 +6,32 @@ use std::time::Duration;
 use rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::Error;
+use crate::{Error, Synchronous};
 
 /// Up to 3.51.2 two connections could lose a commit when the WAL was reset.
 const VERSION_MIN: i32 = 3_051_003;
 const BUSY: Duration = Duration::from_secs(5);
-/// `PRAGMA synchronous` reads back as a number: 2 is FULL.
-const FULL: i64 = 2;
 const STATEMENTS: usize = 64;
 
-pub(crate) fn writing(path: &Path, migrations: &[&str]) -> Result<Connection, Error> {
+pub(crate) fn writing(
+    path: &Path,
+    migrations: &[&str],
+    synchronous: Synchronous,
+) -> Result<Connection, Error> {
     version(path)?;
     let connection = Connection::open(path)?;
     prepare_once(&connection)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     expect(path, "journal_mode", &mode, "wal")?;
-    connection.pragma_update(None, "synchronous", FULL)?;
-    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    expect(path, "synchronous", &synchronous.to_string(), "2")?;
+    let number = synchronous.number();
+    connection.pragma_update(None, "synchronous", number)?;
+    let found: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    expect(path, "synchronous", &found.to_string(), number)?;
+    if synchronous != Synchronous::Full {
+        let shown = path.display();
+        eprintln!("{shown}: synchronous is {synchronous:?}: a power cut undoes what was answered");
+    }
     connection.pragma_update(None, "foreign_keys", true)?;
     migrate(&connection, migrations)?;
     Ok(connection)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use group_commit::rusqlite::Connection;
-use group_commit::{Commit, Database, Error, Options};
+use group_commit::{Commit, Database, Error, Options, Synchronous};
 
 const TABLE: &str = "create table t (n integer primary key) strict";
 
@@ -152,7 +152,7 @@ async fn reopening_runs_only_new_migrations() {
     db.write(|c| c.execute("insert into t values (1)", [])).await.unwrap();
     drop(db);
     let more = "create table u (n integer) strict";
-    let options = Options { commit: Commit::Each, readers: 2 };
+    let options = Options { commit: Commit::Each, readers: 2, ..Options::default() };
     let db = Database::open(&path, &[TABLE, more], options).unwrap();
     assert_eq!(count(&db).await, 1);
     assert!(db.write(|c| c.execute("insert into u values (1)", [])).await.is_ok());
@@ -187,4 +187,19 @@ async fn what_follows_a_commit_happens_without_its_caller_and_never_after_a_roll
     assert!(refused.await.is_err());
     insert_and_tell(told.clone(), 3).await.unwrap();
     assert_eq!(hears.recv().await, Some(3), "not 2");
+}
+
+/// What a negative control is built on: the setting that the file was opened with is in force.
+#[tokio::test]
+async fn durability_is_what_was_asked_for() {
+    for (synchronous, number) in
+        [(Synchronous::Full, 2), (Synchronous::Normal, 1), (Synchronous::Off, 0)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { synchronous, ..Options::default() };
+        let db = Database::open(&dir.path().join("t.db"), &[TABLE], options).unwrap();
+        let read =
+            db.write(|c| c.pragma_query_value(None, "synchronous", |r| r.get::<_, i64>(0))).await;
+        assert_eq!(read.unwrap(), number, "{synchronous:?}");
+    }
 }

@@ -25,6 +25,10 @@ use crate::fault::undo::{Entry, MARK, UndoLog};
 use crate::link::Links;
 use crate::system::{LINKS, ProcessSpec, SystemSpec};
 
+/// Where a system keeps what it must not lose, in the trial's folder.
+pub const DATA: &str = "data";
+/// Where the outside world keeps its own, in the trial's folder: no harm to the disk reaches it.
+pub const OUTSIDE: &str = "outside";
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const READY_POLL: Duration = Duration::from_millis(10);
 /// A listener that does not accept leaves a connection unanswered.
@@ -106,13 +110,12 @@ impl Running {
         links: Option<u64>,
         mut interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let data = folder.join("data");
         let logs = folder.join("logs");
-        for path in [&data, &logs] {
+        for path in [&folder.join(DATA), &folder.join(OUTSIDE), &logs] {
             std::fs::create_dir_all(path)
                 .with_context(|| format!("cannot make the folder {}", path.display()))?;
         }
-        let (spec, links) = fill(spec, &data, links.map(|seed| (seed, cores, &*logs))).await?;
+        let (spec, links) = fill(spec, folder, links.map(|seed| (seed, cores, &*logs))).await?;
         let children = spec.processes.iter().map(|_| None).collect();
         let versions = vec![1; spec.processes.len()];
         let undo = UndoLog::begin(folder)
@@ -357,14 +360,15 @@ async fn is_free(address: &str) -> bool {
     matches!(timeout(FREE_WITHIN, TcpStream::connect(address)).await, Ok(Err(_)))
 }
 
-/// Fills `{data}`, `{port:NAME}` and `{link:NAME}` in; for links that are proxied, with a seed,
+/// Fills `{data}`, `{outside}`, `{port:NAME}` and `{link:NAME}` in; for links that are proxied, with a seed,
 /// cores and the folder of logs, the proxy is started before: it chooses its ports itself.
 async fn fill(
     spec: &SystemSpec,
-    data: &Path,
+    folder: &Path,
     proxied: Option<(u64, &Cores, &Path)>,
 ) -> anyhow::Result<(SystemSpec, Option<Links>)> {
-    let data = std::path::absolute(data)?;
+    let folder = std::path::absolute(folder)?;
+    let (data, outside) = (folder.join(DATA), folder.join(OUTSIDE));
     let mut ports = Ports::default();
     let mut filled = spec.clone();
     for link in &mut filled.links {
@@ -386,6 +390,7 @@ async fn fill(
     };
     for text in filled.texts() {
         *text = text.replace("{data}", &data.to_string_lossy());
+        *text = text.replace("{outside}", &outside.to_string_lossy());
         for (name, end) in &ends {
             *text = text.replace(&format!("{{link:{name}}}"), end);
         }

@@ -17,7 +17,7 @@ use crate::cores::Cores;
 use crate::digest;
 use crate::fault::{self, Stage};
 use crate::fsync;
-use crate::launch::{Running, Secrets};
+use crate::launch::{DATA, OUTSIDE, Running, Secrets};
 use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
@@ -130,7 +130,9 @@ impl Trial<'_> {
         };
         let finished = self.write(measured, fsync)?;
         if !self.keep_data {
-            std::fs::remove_dir_all(self.folder.join("data"))?;
+            for name in [DATA, OUTSIDE] {
+                std::fs::remove_dir_all(self.folder.join(name))?;
+            }
         }
         Ok(finished)
     }

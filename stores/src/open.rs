@@ -1,9 +1,8 @@
 //! From a URL to the four storage ports.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use group_commit::Stats;
+use group_commit::{Location, LocationError, Stats};
 use shop::{OrderStore, Outbox, PaymentStore, UserStore};
 
 use crate::memory::Memory;
@@ -41,9 +40,9 @@ pub enum OpenError {
         /// What stands before the colon.
         found: String,
     },
-    /// `sqlite:` and nothing after it.
-    #[error("sqlite: lacks the path of its file, as in sqlite:/var/lib/shop.db")]
-    NoPath,
+    /// `sqlite:` and something after it that is not understood.
+    #[error(transparent)]
+    Location(#[from] LocationError),
     /// `memory:` and something after it.
     #[error("memory: takes nothing after the colon; for a file use sqlite:PATH")]
     Unexpected,
@@ -57,8 +56,8 @@ pub enum OpenError {
     },
 }
 
-/// Opens `sqlite:PATH` (creates the file, runs migrations, blocks meanwhile) or `memory:` (empty,
-/// for tests).
+/// Opens `sqlite:PATH` (creates the file, runs migrations, blocks meanwhile), durable unless
+/// `?synchronous=off` or `=normal` follows, or `memory:` (empty, for tests).
 ///
 /// # Errors
 /// If the URL is not understood, or the file cannot be opened.
@@ -68,10 +67,11 @@ pub fn open(url: &str) -> Result<Stores, OpenError> {
     match (scheme, rest) {
         ("memory", "") => Ok(stores(&Arc::new(Memory::default()), None)),
         ("memory", _) => Err(OpenError::Unexpected),
-        ("sqlite", "") => Err(OpenError::NoPath),
-        ("sqlite", path) => {
-            let sqlite = Sqlite::open(Path::new(path))
-                .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+        ("sqlite", location) => {
+            let location = Location::parse(location)?;
+            let path = || location.path.display().to_string();
+            let sqlite = Sqlite::open(&location)
+                .map_err(|source| OpenError::Sqlite { path: path(), source })?;
             let sqlite = Arc::new(sqlite);
             Ok(stores(&sqlite, Some(Arc::clone(&sqlite))))
         }
@@ -112,6 +112,7 @@ mod tests {
         check("/tmp/x.db", known);
         check("", known);
         check("sqlite:", "lacks the path");
+        check("sqlite:/x.db?synchronous=no", "expected synchronous=off");
         check("memory:x", "takes nothing");
         check("sqlite:/no/such/folder/x.db", "cannot open /no/such/folder/x.db");
         check("sqlite::memory:", "journal_mode is memory, expected wal");

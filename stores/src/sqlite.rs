@@ -6,9 +6,7 @@ mod outbox;
 mod payments;
 mod users;
 
-use std::path::Path;
-
-use group_commit::{Commit, Database, Options, Stats};
+use group_commit::{Commit, Database, Location, Options, Stats};
 use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 use shop::Error;
@@ -22,8 +20,10 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) fn open(path: &Path) -> Result<Self, group_commit::Error> {
-        let options = Options { commit: Commit::Group, readers: READERS };
+    pub(crate) fn open(location: &Location) -> Result<Self, group_commit::Error> {
+        let Location { path, synchronous } = location;
+        let options =
+            Options { commit: Commit::Group, readers: READERS, synchronous: *synchronous };
         Ok(Self { db: Database::open(path, MIGRATIONS, options)? })
     }
 
@@ -56,10 +56,16 @@ fn strange(column: usize, found: &str) -> rusqlite::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use shop::{User, UserId, UserStore};
     use uuid::Uuid;
 
     use super::*;
+
+    fn durable(path: PathBuf) -> Location {
+        Location { path, synchronous: group_commit::Synchronous::Full }
+    }
 
     #[track_caller]
     fn check(code: i32, expected: &Error) {
@@ -82,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn the_writing_connection_has_the_pragmas_of_durability() {
         let dir = tempfile::tempdir().unwrap();
-        let sqlite = Sqlite::open(&dir.path().join("shop.db")).unwrap();
+        let sqlite = Sqlite::open(&durable(dir.path().join("shop.db"))).unwrap();
         let pragma = |name: &'static str| {
             sqlite.db.write(move |c| {
                 c.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
@@ -96,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_database_is_unavailable_and_then_goes_on() {
         let dir = tempfile::tempdir().unwrap();
-        let sqlite = Sqlite::open(&dir.path().join("shop.db")).unwrap();
+        let sqlite = Sqlite::open(&durable(dir.path().join("shop.db"))).unwrap();
         let limit =
             |pages: i64| sqlite.db.write(move |c| c.pragma_update(None, "max_page_count", pages));
         let long = |n: u128| {
@@ -121,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn every_table_is_strict() {
         let dir = tempfile::tempdir().unwrap();
-        let sqlite = Sqlite::open(&dir.path().join("shop.db")).unwrap();
+        let sqlite = Sqlite::open(&durable(dir.path().join("shop.db"))).unwrap();
         let ask = "select count(*), sum(strict) from pragma_table_list
                    where type = 'table' and schema = 'main' and name not like 'sqlite%'";
         let job = move |c: &rusqlite::Connection| {

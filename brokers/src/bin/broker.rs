@@ -1,7 +1,6 @@
 //! The embedded broker as a process: flags in, a served queue out.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use brokers::embedded::{Control, Options, Queue, serve};
 use brokers::{Backoff, Settings};
 use clap::{Parser, ValueEnum};
-use group_commit::Commit;
+use group_commit::{Commit, Location};
 use http_server::{Guard, Limits, Listen, shutdown_signal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +22,9 @@ struct Flags {
     /// Where clients connect; loopback only
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// The file: sqlite:/path/to/broker.db
+    /// The file: sqlite:/path/to/broker.db; durable unless ?synchronous=off or =normal follows
     #[arg(long, value_name = "URL", value_parser = sqlite)]
-    store: PathBuf,
+    store: Location,
     /// Where health, metrics and dead letters are served; loopback only
     #[arg(long, value_name = "ADDRESS:PORT")]
     http: Option<SocketAddr>,
@@ -67,8 +66,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<()> {
-    let queue = Queue::open(&flags.store, options(&flags))
-        .with_context(|| format!("--store sqlite:{}: cannot be opened", flags.store.display()))?;
+    let queue = Queue::open(&flags.store.path, options(&flags)).with_context(|| {
+        format!("--store sqlite:{}: cannot be opened", flags.store.path.display())
+    })?;
     let queue = Arc::new(queue);
     let listener = bind(flags.listen)?;
     let http = flags.http.map(bind).transpose().context("--http")?;
@@ -124,14 +124,12 @@ fn options(flags: &Flags) -> Options {
         Sharing::Group => Commit::Group,
         Sharing::Each => Commit::Each,
     };
-    Options { settings, commit }
+    Options { settings, commit, synchronous: flags.store.synchronous }
 }
 
-fn sqlite(url: &str) -> Result<PathBuf, String> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err("expected sqlite:/path/to/broker.db".to_owned()),
-    }
+fn sqlite(url: &str) -> Result<Location, String> {
+    let location = url.strip_prefix("sqlite:").ok_or("expected sqlite:/path/to/broker.db")?;
+    Location::parse(location).map_err(|error| error.to_string())
 }
 
 /// A span above zero: `10s` or `250ms`.

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use group_commit::{Commit, Database};
+use group_commit::{Commit, Database, Synchronous};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -30,11 +30,17 @@ pub struct Options {
     pub settings: Settings,
     /// `Each` gives every change its own fsync: for comparison only.
     pub commit: Commit,
+    /// Whether a publish reaches the disk before it is answered; less than `Full` is for controls.
+    pub synchronous: Synchronous,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { settings: Settings::default(), commit: Commit::Group }
+        Self {
+            settings: Settings::default(),
+            commit: Commit::Group,
+            synchronous: Synchronous::Full,
+        }
     }
 }
 
@@ -61,8 +67,8 @@ impl Queue {
     /// # Errors
     /// If it cannot be opened, is not this queue's, or cannot be made durable.
     pub fn open(path: &Path, options: Options) -> std::result::Result<Self, group_commit::Error> {
-        let Options { settings, commit } = options;
-        let open = group_commit::Options { commit, ..group_commit::Options::default() };
+        let Options { settings, commit, synchronous } = options;
+        let open = group_commit::Options { commit, synchronous, ..Default::default() };
         let database = Database::open(path, MIGRATIONS, open)?;
         let batch_max = if commit == Commit::Each { 1 } else { BATCH_MAX };
         let (topics, alarm, counters) = (Topics::default(), Alarm::new(), Counters::default());

@@ -33,7 +33,7 @@ fn trial(bench: &Bench) -> Option<PathBuf> {
 
 /// Lines in the provider's journal.
 fn charges(bench: &Bench) -> usize {
-    let journal = trial(bench).map(|folder| folder.join("data/provider.jsonl"));
+    let journal = trial(bench).map(|folder| folder.join("outside/provider.jsonl"));
     let text = journal.and_then(|path| std::fs::read_to_string(path).ok());
     text.map_or(0, |text| text.lines().count())
 }
