@@ -7,7 +7,9 @@ use rustix::process::geteuid;
 use tokio::time::Instant;
 
 use crate::cores::Cores;
+use crate::disk;
 use crate::environment;
+use crate::fault::fsync as fsync_fault;
 use crate::fsync;
 use crate::record::Generator;
 use crate::watch::Hiccups;
@@ -62,6 +64,7 @@ pub async fn examine(folder: &Path) -> anyhow::Result<Findings> {
     );
     found.servers();
     found.privileges();
+    found.faults(folder).await?;
     Ok(found)
 }
 
@@ -101,10 +104,24 @@ impl Findings {
         self.add(true, format!("servers found: {}; not found: {}", list(&there), list(&missing)));
     }
 
+    /// Tries what the faults of the disk need.
+    async fn faults(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let kinds = [
+            ("power-cut, full (a disk of the system's own)", disk::lacks(folder).await?),
+            ("slow-fsync, failing-fsync (strace)", fsync_fault::lacks().await?),
+        ];
+        for (name, lacks) in kinds {
+            let found =
+                lacks.map_or("can be injected".to_owned(), |why| format!("not here: {why}"));
+            self.add(true, format!("faults {name}: {found}"));
+        }
+        Ok(())
+    }
+
     fn privileges(&mut self) {
         let root = geteuid().is_root();
         let text = if root {
-            "root: all faults can be injected"
+            "root"
         } else {
             "not root: kill, pause and provider faults work; they need no privilege"
         };

@@ -3,6 +3,9 @@
 //! One task owns the system and walks the timeline, so that no two hands touch a process. What each
 //! kind does is in a file per family.
 
+pub mod ability;
+mod disk;
+pub mod fsync;
 mod link;
 mod process;
 mod provider;
@@ -23,6 +26,8 @@ use crate::link::Counts;
 use crate::record::FaultRow;
 use crate::scenario::{FaultKind, FaultSpec, Provider};
 use crate::watch::Watch;
+use disk::DataDisk;
+use fsync::{Fsyncs, Tracer};
 use link::Edge;
 use process::Processes;
 use provider::CardNetwork;
@@ -70,6 +75,8 @@ struct Held {
     entries: Vec<Entry>,
     /// What the harmed link had seen at the onset.
     link: Option<Counts>,
+    /// Attached to the processes whose fsyncs are harmed.
+    tracers: Vec<Tracer>,
 }
 
 /// Walks the timeline of faults; returns what happened. When `ended` becomes true, all that is
@@ -177,6 +184,14 @@ impl Stage<'_> {
             FaultKind::HalfOpen => Edge::of(self, fault, held)?.half_open().await,
             FaultKind::SlowClose => Edge::of(self, fault, held)?.slow_close().await,
             FaultKind::Slice => Edge::of(self, fault, held)?.slice().await,
+            FaultKind::PowerCut => {
+                disk::last_look(self).await;
+                DataDisk::with(self, async |disk| disk.cut().await).await
+            }
+            FaultKind::Full => DataDisk::with(self, async |disk| disk.fill().await).await,
+            FaultKind::SlowFsync | FaultKind::FailingFsync => {
+                Fsyncs::of(self).disturb(fault, held).await
+            }
         }
     }
 
@@ -214,16 +229,26 @@ impl Stage<'_> {
             | FaultKind::HalfOpen
             | FaultKind::SlowClose
             | FaultKind::Slice => Edge::of(self, fault, held)?.heal().await,
+            FaultKind::PowerCut => DataDisk::with(self, async |disk| disk.power().await).await,
+            FaultKind::Full => DataDisk::with(self, async |disk| disk.empty().await).await,
+            FaultKind::SlowFsync | FaultKind::FailingFsync => {
+                let released = Fsyncs::of(self).release(held).await?;
+                self.with_settings(fault, released).await
+            }
         }
     }
 
     async fn raise(&mut self, fault: &FaultSpec) -> anyhow::Result<String> {
         let raised = Processes::of(self, fault).raise().await?;
+        self.with_settings(fault, raised).await
+    }
+
+    /// A provider that was started again has forgotten its settings: they were in its memory.
+    async fn with_settings(&self, fault: &FaultSpec, healed: String) -> anyhow::Result<String> {
         if fault.harm != "provider" {
-            return Ok(raised);
+            return Ok(healed);
         }
-        // Its settings were in its memory.
-        Ok(format!("{raised}; {}", CardNetwork::of(self).restore().await?))
+        Ok(format!("{healed}; {}", CardNetwork::of(self).restore().await?))
     }
 
     fn close(&self, held: &mut Held) -> anyhow::Result<()> {

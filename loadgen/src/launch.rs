@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cores::Cores;
+use crate::disk::{Disk, DiskSpec};
 use crate::fault::address;
 use crate::fault::undo::{Entry, MARK, UndoLog};
 use crate::link::Links;
@@ -73,6 +74,8 @@ pub struct Running {
     pub pids: Pids,
     /// How to take back what is done.
     pub undo: UndoLog,
+    /// The disk that the data lies on, if it is one of its own.
+    pub disk: Option<Disk>,
     children: Vec<Option<Started>>,
     versions: Vec<u32>,
     /// The fault proxy, where links go through it.
@@ -108,7 +111,23 @@ impl Running {
         secrets: &Secrets,
         cores: &Cores,
         links: Option<u64>,
-        mut interrupt: watch::Receiver<bool>,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        Self::start_on(None, spec, folder, secrets, cores, links, interrupt).await
+    }
+
+    /// As [`Self::start`], with the data on a disk of its own, if one is given.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and if the disk cannot be had; then nothing is left mounted.
+    pub async fn start_on(
+        disk: Option<DiskSpec>,
+        spec: &SystemSpec,
+        folder: &Path,
+        secrets: &Secrets,
+        cores: &Cores,
+        links: Option<u64>,
+        interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let logs = folder.join("logs");
         for path in [&folder.join(DATA), &folder.join(OUTSIDE), &logs] {
@@ -126,6 +145,7 @@ impl Running {
             pids: Pids::default(),
             undo,
             links,
+            disk: None,
             children,
             versions,
             secrets: secrets.clone(),
@@ -136,17 +156,29 @@ impl Running {
         if let Some(pid) = running.links.as_ref().and_then(Links::pid) {
             lock(&running.pids).insert(LINKS.to_owned(), pid);
         }
-        for index in 0..running.children.len() {
-            let launched = tokio::select! {
-                launched = running.launch(index) => launched,
-                Ok(_) = interrupt.wait_for(|stop| *stop) => Err(Interrupted.into()),
-            };
-            if let Err(error) = launched {
-                running.stop().await;
-                return Err(error);
-            }
+        if let Err(error) = running.begin(disk, folder, interrupt).await {
+            running.stop().await;
+            return Err(error);
         }
         Ok(running)
+    }
+
+    async fn begin(
+        &mut self,
+        disk: Option<DiskSpec>,
+        folder: &Path,
+        mut interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        if let Some(spec) = disk {
+            self.disk = Some(Disk::make(folder, &folder.join(DATA), spec, &self.undo).await?);
+        }
+        for index in 0..self.children.len() {
+            tokio::select! {
+                launched = self.launch(index) => launched?,
+                Ok(_) = interrupt.wait_for(|stop| *stop) => return Err(Interrupted.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Starts one process and waits until it is ready.
@@ -210,10 +242,7 @@ impl Running {
             .stderr(log)
             .process_group(0)
             .kill_on_drop(true);
-        // A child inherits the cores of the thread that starts it.
-        Cores::pin(&self.cores.systems)?;
-        let child = command.spawn();
-        Cores::pin(&self.cores.generator)?;
+        let child = self.spawn_beside(&mut command);
         child.with_context(|| format!("cannot start {}", program.display()))
     }
 
@@ -339,7 +368,29 @@ impl Running {
         if let Some(links) = self.links.take() {
             links.stop().await;
         }
+        if let Some(disk) = &mut self.disk {
+            // Whatever stays mounted, the sweep finds it.
+            let _ = disk.unmount(&self.undo).await;
+        }
         self.undo.sweep()
+    }
+
+    /// Where the processes write their logs.
+    #[must_use]
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// Starts a helper on the cores of the system, where its work belongs.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn spawn_beside(&self, command: &mut Command) -> std::io::Result<Child> {
+        // A child inherits the cores of the thread that starts it.
+        Cores::pin(&self.cores.systems)?;
+        let child = command.spawn();
+        Cores::pin(&self.cores.generator)?;
+        child
     }
 
     fn last_words(&self, index: usize) -> String {

@@ -11,6 +11,7 @@ pub mod workload;
 // one trial
 pub mod attack;
 pub mod cores;
+pub mod disk;
 pub mod fault;
 pub mod fsync;
 pub mod history;

@@ -26,9 +26,10 @@ use tokio::sync::watch;
 
 const EXIT_CODES: &str =
     "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid (audit: unknown),
-4 an audit is false or a threshold is broken.";
+4 an audit is false or a threshold is broken, 5 a scenario was not run: the machine lacks something.";
 const INVALID: u8 = 3;
 const VIOLATED: u8 = 4;
+const NOT_RUN: u8 = 5;
 
 /// Drives one shop, wired in different ways, with the same seeded load, and says what came of it.
 #[derive(Parser)]
@@ -457,7 +458,10 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     match folder {
         Some(folder) if args.json => print_export(&folder, Format::Json)?,
         Some(folder) => println!("report: {}", folder.join("report.html").display()),
-        None => eprintln!("stopped before any load; there is nothing to report"),
+        None if outcome.interrupted => {
+            eprintln!("stopped before any load; there is nothing to report");
+        }
+        None => eprintln!("no scenario was run; there is nothing to report"),
     }
     Ok(exit_code(outcome))
 }
@@ -536,6 +540,7 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         invalid: !validity.valid,
         violated: false,
         interrupted: validity.interrupted,
+        not_run: false,
     }))
 }
 
@@ -550,6 +555,8 @@ fn exit_code(outcome: Outcome) -> ExitCode {
         ExitCode::from(VIOLATED)
     } else if outcome.invalid || outcome.interrupted {
         ExitCode::from(INVALID)
+    } else if outcome.not_run {
+        ExitCode::from(NOT_RUN)
     } else {
         ExitCode::SUCCESS
     }

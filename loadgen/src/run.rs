@@ -1,5 +1,6 @@
 //! A run: every scenario on every system, trials interleaved, then the report.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::cores::Cores;
 use crate::environment;
+use crate::fault::ability;
 use crate::launch::{self, Interrupted};
 use crate::profile::Profile;
 use crate::record::{Answer, Manifest, Verdict};
@@ -49,6 +51,8 @@ pub struct Outcome {
     pub violated: bool,
     /// It was stopped.
     pub interrupted: bool,
+    /// A scenario needs what this machine does not have; the others were run.
+    pub not_run: bool,
 }
 
 impl Run {
@@ -111,7 +115,13 @@ impl Run {
         let mut facts = environment::facts(&cores, &self.command, folder);
         facts.insert("finished".to_owned(), "not finished".to_owned());
         environment::write(folder, &facts)?;
-        let outcome = self.trials(folder, &cores, &facts["revision"], interrupt, done).await;
+        let refused = self.refused(folder).await?;
+        if !refused.is_empty() {
+            let texts = refused.iter().map(|(name, why)| format!("{name} ({why})"));
+            facts.insert("not run".to_owned(), texts.collect::<Vec<_>>().join("; "));
+        }
+        let outcome =
+            self.trials(folder, &cores, &facts["revision"], &refused, interrupt, done).await;
         if *done == 0 {
             return outcome;
         }
@@ -124,16 +134,31 @@ impl Run {
         Ok(outcome)
     }
 
+    /// The scenarios that this machine cannot run, each with the reason; said at once.
+    async fn refused(&self, folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut refused = BTreeMap::new();
+        for scenario in &self.scenarios {
+            if let Some(why) = ability::lacks(scenario, folder).await? {
+                self.tell(&format!("{:<16} not run: {why}", scenario.name));
+                refused.insert(scenario.name.clone(), why);
+            }
+        }
+        Ok(refused)
+    }
+
     async fn trials(
         &self,
         folder: &Path,
         cores: &Cores,
         revision: &str,
+        refused: &BTreeMap<String, String>,
         interrupt: watch::Receiver<bool>,
         done: &mut usize,
     ) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome::default();
-        for (scenario, order, number) in self.order() {
+        let mut outcome = Outcome { not_run: !refused.is_empty(), ..Outcome::default() };
+        let mut order = self.order();
+        order.retain(|(scenario, ..)| !refused.contains_key(&scenario.name));
+        for (scenario, order, number) in order {
             if *interrupt.borrow() {
                 outcome.interrupted = true;
                 break;

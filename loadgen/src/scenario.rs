@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError, Span};
+use crate::disk::DiskSpec;
 use crate::load::Loop;
 use crate::record::Phase;
 use crate::threshold::Threshold;
 use crate::workload::Operation;
 
-pub use fault::{FaultKind, FaultSpec, Lasts, Takes};
+pub use fault::{DISK, FaultKind, FaultSpec, Lasts, Takes};
 pub(crate) use files::{locate, names, stem};
 pub use provider::{Latency, Provider, ProviderMode};
 
@@ -77,6 +78,9 @@ pub struct Scenario {
     /// How the card network behaves.
     #[serde(default)]
     pub provider: Provider,
+    /// The data lies on a disk of its own of this size; the default one if a fault harms it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSpec>,
     /// Parts with statistics of their own; without any, all after the warm-up is `steady`.
     #[serde(default, rename = "phase")]
     pub phases: Vec<PhaseSpec>,
@@ -285,6 +289,13 @@ impl Scenario {
             },
             (None, None) => Loop::Open,
         }
+    }
+
+    /// The disk that the data lies on, if it is one of its own.
+    #[must_use]
+    pub fn data_disk(&self) -> Option<DiskSpec> {
+        let harmed = self.faults.iter().any(|fault| fault.harm == DISK);
+        self.disk.or_else(|| harmed.then(DiskSpec::default))
     }
 
     /// Reads the file that replaces the stages; its path is relative to the scenario's.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError};
 use crate::control::Expectation;
-use crate::scenario::{FaultSpec, locate, stem};
+use crate::scenario::{DISK, FaultSpec, locate, stem};
 
 pub(crate) use link::LINKS;
 pub use link::LinkSpec;
@@ -19,8 +19,9 @@ pub const ROLES: [&str; 7] =
     ["auth", "orders", "payments", "broker", "balancer", "provider", "database"];
 
 /// A system file. Texts may hold `{data}` (the trial's folder for what the system must not lose),
-/// `{outside}` (its folder for the outside world's journal, which no harm to the disk reaches), `{port:NAME}` (a free port, the
-/// same wherever the name is used) and `{link:NAME}` (host:port where a link begins).
+/// `{outside}` (its folder for the outside world's journal, which no harm to the disk reaches),
+/// `{port:NAME}` (a free port, the same wherever the name is used) and `{link:NAME}` (host:port
+/// where a link begins).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemSpec {
@@ -63,6 +64,9 @@ pub struct ProcessSpec {
     /// Further environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Whether it keeps something in `{data}`: its command or environment names it.
+    #[serde(skip)]
+    pub keeps_data: bool,
 }
 
 /// Base URLs by operation.
@@ -134,14 +138,21 @@ impl SystemSpec {
         let path = locate("systems", name)?;
         let mut system: Self = config::read(&path)?;
         system.name = stem(&path);
+        for process in &mut system.processes {
+            let mut texts = process.command.iter().chain(process.env.values());
+            process.keeps_data = texts.any(|text| text.contains("{data}"));
+        }
         system.check().map_err(|text| ConfigError::new(&path, text))?;
         Ok(system)
     }
 
-    /// The processes that play a role.
+    /// The processes that play a role; of `disk`, those that keep something there.
     #[must_use]
     pub fn players(&self, role: &str) -> Vec<usize> {
-        let plays = |p: &ProcessSpec| p.plays.iter().any(|r| r == role);
+        let plays = |p: &ProcessSpec| match role {
+            DISK => p.keeps_data,
+            _ => p.plays.iter().any(|r| r == role),
+        };
         (0..self.processes.len()).filter(|i| plays(&self.processes[*i])).collect()
     }
 
@@ -155,6 +166,9 @@ impl SystemSpec {
                 let kind = fault.kind.as_str();
                 ConfigError::new(scenario, format!("fault {kind} harms {:?}: {text}", fault.harm))
             });
+        }
+        if fault.harm == DISK {
+            return self.check_outside().map_err(|text| ConfigError::new(scenario, text));
         }
         if !self.players(&fault.harm).is_empty() {
             return Ok(());
@@ -171,6 +185,31 @@ impl SystemSpec {
             played.join(", ")
         );
         Err(ConfigError::new(scenario, text))
+    }
+
+    /// Harm to the disk must not reach the outside world, and must reach somebody.
+    fn check_outside(&self) -> Result<(), String> {
+        let alone = |p: &&ProcessSpec| p.plays.iter().all(|role| role == "provider");
+        let inside = self.processes.iter().filter(alone).find(|p| p.keeps_data);
+        if let Some(process) = inside {
+            return Err(format!(
+                "a fault harms the disk, but of the system {} the process {:?}, the outside world, keeps its journal in {{data}}; place it in {{outside}}",
+                self.name, process.name
+            ));
+        }
+        if self.audit.journal.contains("{data}") {
+            return Err(format!(
+                "a fault harms the disk, but the audit of the system {} reads the journal {:?} there; place it in {{outside}}",
+                self.name, self.audit.journal
+            ));
+        }
+        if self.players(DISK).is_empty() {
+            return Err(format!(
+                "a fault harms the disk, but no process of the system {} keeps anything in {{data}}",
+                self.name
+            ));
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {

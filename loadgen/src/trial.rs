@@ -15,6 +15,7 @@ use crate::attack::{Flaw, Gauges, Pacing};
 use crate::audit;
 use crate::cores::Cores;
 use crate::digest;
+use crate::disk::IMAGE;
 use crate::fault::{self, Stage};
 use crate::fsync;
 use crate::launch::{DATA, OUTSIDE, Running, Secrets};
@@ -107,9 +108,10 @@ impl Trial<'_> {
         let before = fsync::probe(&self.folder)?;
         let secrets = Secrets::new();
         let (stop, cores) = (interrupt.clone(), self.cores);
+        let (disk, system, folder) = (self.scenario.data_disk(), self.system, &self.folder);
         let links = self.scenario.proxies_links().then(|| self.seed());
         let mut running =
-            Running::start(self.system, &self.folder, &secrets, cores, links, stop).await?;
+            Running::start_on(disk, system, folder, &secrets, cores, links, stop).await?;
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
         let left = running.stop().await;
@@ -132,6 +134,9 @@ impl Trial<'_> {
         if !self.keep_data {
             for name in [DATA, OUTSIDE] {
                 std::fs::remove_dir_all(self.folder.join(name))?;
+            }
+            if disk.is_some() {
+                std::fs::remove_file(self.folder.join(IMAGE))?;
             }
         }
         Ok(finished)
@@ -417,6 +422,9 @@ impl Trial<'_> {
         put("links", self.links());
         let provider = serde_json::to_string(&scenario.provider).unwrap_or_default();
         put("provider", provider);
+        if let Some(disk) = scenario.data_disk() {
+            put("data disk", format!("ext4 of {} MiB in a file, on a loop device", disk.size_mib));
+        }
         let mix = serde_json::to_string(&scenario.mix).unwrap_or_default();
         put("mix", mix);
         parity

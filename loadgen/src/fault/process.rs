@@ -156,7 +156,7 @@ async fn relaunch(running: &mut Running, index: usize, old: u32) -> anyhow::Resu
     Ok(format!("{name}: process {old}, now {new}, ready"))
 }
 
-async fn await_ready(running: &Running, index: usize) -> anyhow::Result<()> {
+pub(super) async fn await_ready(running: &Running, index: usize) -> anyhow::Result<()> {
     let ready = async {
         while !running.is_ready(index).await {
             sleep(PROOF_POLL).await;

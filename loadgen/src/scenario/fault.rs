@@ -9,6 +9,9 @@ use super::Latency;
 use crate::config::Span;
 use crate::link::Direction;
 
+/// What `harm` says of the disk that the system's data lies on, which is no role.
+pub const DISK: &str = "disk";
+
 /// One fault. Everything after `kind` is a parameter, and belongs to some kinds only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,7 +21,8 @@ pub struct FaultSpec {
     /// How long it lasts; absent where nothing is healed by time.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span>,
-    /// The role that is harmed, with every process that plays it; or `link:NAME`.
+    /// The role that is harmed, with every process that plays it; or `link:NAME`; or `disk`, where
+    /// the data lies.
     pub harm: String,
     /// What is done to it.
     pub kind: FaultKind,
@@ -34,7 +38,8 @@ pub struct FaultSpec {
     /// files: how many more descriptors than now each process may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spare_files: Option<u64>,
-    /// latency, slow-close: by how much bytes, or ends, are late, each way; slice: the pause between.
+    /// latency, slow-close: by how much bytes, or ends, are late, each way; slice: the pause between;
+    /// slow-fsync: how much longer each takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
     /// latency: at most this much earlier or later than the delay.
@@ -50,8 +55,12 @@ pub struct FaultSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// Links: of connections, or for reply-lost of replies, that are harmed; 1 if absent.
+    /// failing-fsync: of fsyncs, those that answer EIO.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
+    /// failing-fsync: how many fsyncs of each thread answer EIO, from the first on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
     /// provider: its latency meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
@@ -71,7 +80,7 @@ pub struct FaultSpec {
 
 /// What is done to a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// SIGKILL; restarted at the end.
     Kill,
@@ -112,6 +121,14 @@ pub enum FaultKind {
     SlowClose,
     /// Of a link: small writes with pauses.
     Slice,
+    /// The disk loses what was not fsynced, and its writers with it; back at the end.
+    PowerCut,
+    /// The disk has no free byte; it has again at the end.
+    Full,
+    /// Every fsync takes longer.
+    SlowFsync,
+    /// Some fsyncs answer EIO.
+    FailingFsync,
 }
 
 /// Whether a fault of a kind has a duration.
@@ -167,6 +184,9 @@ impl FaultKind {
             Self::Slice => {
                 Takes { all: &["size_bytes", "delay"], may: &["direction", "share"], ..must }
             }
+            Self::PowerCut | Self::Full => must,
+            Self::SlowFsync => Takes { all: &["delay"], ..must },
+            Self::FailingFsync => Takes { some: &["share", "count"], ..must },
         }
     }
 
@@ -192,6 +212,10 @@ impl FaultKind {
             Self::HalfOpen => "half-open",
             Self::SlowClose => "slow-close",
             Self::Slice => "slice",
+            Self::PowerCut => "power-cut",
+            Self::Full => "full",
+            Self::SlowFsync => "slow-fsync",
+            Self::FailingFsync => "failing-fsync",
         }
     }
 }
@@ -264,7 +288,27 @@ impl FaultSpec {
         Ok(())
     }
 
+    fn check_disk(&self) -> Result<(), String> {
+        let of_disk = matches!(self.kind, FaultKind::PowerCut | FaultKind::Full);
+        if of_disk != (self.harm == DISK) {
+            let kind = self.kind.as_str();
+            return Err(if of_disk {
+                format!("kind = {kind:?} harms \"disk\": write harm = \"disk\"")
+            } else {
+                "harm = \"disk\" goes with kind = \"power-cut\" or \"full\"".to_owned()
+            });
+        }
+        if self.share.is_some() && self.count.is_some() {
+            return Err("give share or count, not both".to_owned());
+        }
+        if self.count == Some(0) {
+            return Err("count is 0; expected 1 or more".to_owned());
+        }
+        Ok(())
+    }
+
     fn check_values(&self) -> Result<(), String> {
+        self.check_disk()?;
         if self.kind == FaultKind::Provider && self.harm != "provider" {
             return Err("this kind harms the role \"provider\" only".to_owned());
         }
@@ -357,6 +401,18 @@ mod tests {
         lasting("link:a", "slice", "size_bytes = 0\ndelay = \"1ms\"", Err("size_bytes is 0"));
         lasting("link:a", "kill", "", Err("harms a role, not a link"));
         lasting("orders", "reset", "", Err("harms a link; expected harm = \"link:NAME\""));
+        lasting("disk", "power-cut", "", Ok(()));
+        lasting("orders", "power-cut", "", Err("write harm = \"disk\""));
+        lasting("disk", "full", "", Ok(()));
+        lasting("disk", "kill", "", Err("goes with kind = \"power-cut\" or \"full\""));
+        lasting("orders", "slow-fsync", "", Err("needs the key `delay`"));
+        lasting("orders", "slow-fsync", "delay = \"50ms\"", Ok(()));
+        lasting("orders", "slow-fsync", "delay = \"0s\"", Err("delay is 0s; expected at most 60s"));
+        lasting("orders", "failing-fsync", "", Err("needs one of share, count"));
+        lasting("orders", "failing-fsync", "share = 0.0", Err("share is 0"));
+        lasting("orders", "failing-fsync", "share = 0.1", Ok(()));
+        lasting("orders", "failing-fsync", "share = 0.1\ncount = 3", Err("not both"));
+        lasting("orders", "failing-fsync", "count = 0", Err("count is 0"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ impl Scenario {
         self.check_provider()?;
         self.check_phases()?;
         self.check_thresholds()?;
+        self.check_disk()?;
         self.faults.iter().try_for_each(|fault| fault.check(self.duration_s()))?;
         self.check_links()
     }
@@ -88,6 +89,15 @@ impl Scenario {
             ("lost_answers", self.provider.lost_answers),
         ];
         shares.iter().try_for_each(|(name, share)| check_share(name, *share))
+    }
+
+    fn check_disk(&self) -> Result<(), String> {
+        match self.disk {
+            Some(disk) if !(16..=1 << 20).contains(&disk.size_mib) => {
+                Err(format!("disk.size_mib is {}; expected 16 to {}", disk.size_mib, 1 << 20))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_phases(&self) -> Result<(), String> {

@@ -81,6 +81,11 @@ impl Bench {
         end(self.start(arguments)).await
     }
 
+    /// Calls the command where no tool of the system is found.
+    pub(crate) async fn call_without_path(&self, arguments: &[&str]) -> Output {
+        end(self.command(arguments).env("PATH", "").spawn().unwrap()).await
+    }
+
     /// Nothing half-written is left, and nobody.
     pub(crate) fn is_clean(&self) {
         let left: Vec<_> = std::fs::read_dir(self.out()).into_iter().flatten().flatten().collect();

@@ -6,6 +6,7 @@ mod bad_input;
 mod bench;
 mod capacity;
 mod controls;
+mod disk;
 mod interrupted;
 mod links;
 mod run;

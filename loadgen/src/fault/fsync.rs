@@ -1,0 +1,241 @@
+//! Slow and failing fsyncs of the processes that play a role, by strace, which counts what it did.
+//!
+//! A traced process stops at every system call, so it is slower in all that it does, not in its
+//! fsyncs alone: part of the harm, and no measure of a slow disk.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use super::process::await_ready;
+use super::undo::{Entry, MARK, Undo, UndoLog, started};
+use super::{Held, PROOF_POLL, Stage};
+use crate::disk::find;
+use crate::launch::Running;
+use crate::scenario::{FaultKind, FaultSpec};
+use crate::watch::process_state;
+
+const PROGRAM: &str = "strace";
+/// A tracer attaches to all threads, one after the other; a fsync comes with the next order.
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
+/// The calls by which data reaches the disk.
+const CALLS: &str = "fsync,fdatasync";
+/// strace marks a line with one of these when it did its harm.
+const MARKS: [&str; 2] = ["(DELAYED)", "(INJECTED)"];
+
+/// strace, attached to one process.
+pub(super) struct Tracer {
+    index: usize,
+    name: String,
+    traced: u32,
+    child: Child,
+    log: PathBuf,
+    entry: Entry,
+}
+
+/// The fsyncs of the processes that play the harmed role.
+pub(super) struct Fsyncs<'a> {
+    running: &'a mut Running,
+}
+
+impl<'a> Fsyncs<'a> {
+    pub(super) fn of(stage: &'a mut Stage<'_>) -> Self {
+        Self { running: stage.running }
+    }
+
+    /// Attaches to every process. Proof: strace's own line of a call that it harmed, for each.
+    pub(super) async fn disturb(
+        self,
+        fault: &FaultSpec,
+        held: &mut Held,
+    ) -> anyhow::Result<String> {
+        let inject = injection(fault);
+        for index in self.running.spec.players(&fault.harm) {
+            let tracer = Tracer::attach(self.running, index, &inject).await?;
+            held.tracers.push(tracer);
+        }
+        let mut proofs = Vec::new();
+        for tracer in &held.tracers {
+            proofs.push(timeout(PROOF_WITHIN, tracer.first()).await.with_context(|| {
+                format!("strace -e inject={inject}: no fsync of {} was harmed", tracer.name)
+            })?);
+        }
+        Ok(proofs.join("; "))
+    }
+
+    /// Detaches. Proof: no thread is traced or stopped, and ready, if need be by a restart: a store
+    /// that gave up after a failed fsync has done right, and its supervisor starts it again.
+    pub(super) async fn release(mut self, held: &mut Held) -> anyhow::Result<String> {
+        let mut proofs = Vec::new();
+        let mut failure = None;
+        for tracer in held.tracers.drain(..) {
+            let index = tracer.index;
+            match tracer.detach(&self.running.undo).await {
+                Ok(proof) => proofs.push(format!("{proof}; {}", self.ready(index).await?)),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or_else(|| Ok(proofs.join("; ")), Err)
+    }
+}
+
+impl Fsyncs<'_> {
+    async fn ready(&mut self, index: usize) -> anyhow::Result<String> {
+        if self.running.is_up(index) && await_ready(self.running, index).await.is_ok() {
+            return Ok("ready".to_owned());
+        }
+        let ended = match self.running.ended(index) {
+            Some(status) => format!("ended by itself ({status})"),
+            None => format!("not ready ({})", self.running.kill(index).await?),
+        };
+        self.running.launch(index).await?;
+        Ok(format!("{ended}: started again, ready"))
+    }
+}
+
+/// strace's words for the fault; counted for each thread, and one thread of a store does the work.
+fn injection(fault: &FaultSpec) -> String {
+    let delay = fault.delay.unwrap_or_default().0.as_micros();
+    let when = match (fault.share, fault.count) {
+        (Some(share), _) => format!(":when=1+{}", (1.0 / share).round().max(1.0)),
+        (None, Some(count)) => format!(":when=1..{count}"),
+        (None, None) => String::new(),
+    };
+    match fault.kind {
+        FaultKind::FailingFsync => format!("{CALLS}:error=EIO{when}"),
+        _ => format!("{CALLS}:delay_enter={delay}"),
+    }
+}
+
+impl Tracer {
+    async fn attach(running: &Running, index: usize, inject: &str) -> anyhow::Result<Self> {
+        let name = running.spec.processes[index].name.clone();
+        let traced = running.pid(index).with_context(|| format!("{name} does not run"))?;
+        let log = running.logs().join(format!("{name}.strace-{traced}"));
+        let _ = std::fs::remove_file(&log);
+        let mut command = strace(traced, &log)?;
+        command.args(["-e", &format!("inject={inject}")]).env(MARK, running.undo.mark());
+        let child = running.spawn_beside(&mut command).context("cannot start strace")?;
+        let pid = child.id().unwrap_or_default();
+        let undo = Undo::Detach { pid, started: started(pid).unwrap_or_default() };
+        let entry = running.undo.before(undo)?;
+        Ok(Self { index, name, traced, child, log, entry })
+    }
+
+    /// The first call that was harmed.
+    async fn first(&self) -> String {
+        loop {
+            if let Some(line) = self.harmed().into_iter().next() {
+                return format!("{}: strace: {line}", self.name);
+            }
+            sleep(PROOF_POLL).await;
+        }
+    }
+
+    /// Whole lines of harmed calls, without the thread's id.
+    fn harmed(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let harmed = whole.filter(|line| MARKS.iter().any(|mark| line.contains(mark)));
+        let words = |line: &str| {
+            let line = line.split_once(' ').map_or(line, |(_thread, rest)| rest);
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        harmed.map(words).collect()
+    }
+
+    async fn detach(mut self, undo: &UndoLog) -> anyhow::Result<String> {
+        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // SIGTERM lets it continue whom it holds; it may have ended with a killed process.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let ended = timeout(PROOF_WITHIN, self.child.wait()).await;
+        ended.with_context(|| format!("strace of {} does not end", self.name))??;
+        let free = timeout(PROOF_WITHIN, await_free(self.traced)).await;
+        free.with_context(|| format!("{} is still stopped after strace has ended", self.name))?;
+        undo.done(self.entry).context("the undo journal cannot be written")?;
+        let count = self.harmed().len();
+        let _ = std::fs::remove_file(&self.log);
+        Ok(format!("{}: detached, no thread stopped; {count} calls harmed", self.name))
+    }
+}
+
+/// strace on a process and all its threads, not yet told what to harm.
+fn strace(pid: u32, log: &Path) -> anyhow::Result<Command> {
+    let program = find(PROGRAM).context("the program strace is not on the PATH")?;
+    let mut command = Command::new(program);
+    command.args(["-f", "-y", "-T", "-p", &pid.to_string(), "-e", &format!("trace={CALLS}"), "-o"]);
+    command.arg(log).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.process_group(0).kill_on_drop(true);
+    Ok(command)
+}
+
+async fn await_free(pid: u32) {
+    while !is_free(pid) {
+        sleep(PROOF_POLL).await;
+    }
+}
+
+/// Whether no thread is traced or stopped. A process that has ended is free.
+fn is_free(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.into_iter().all(|thread| {
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
+        let stopped =
+            value("State:").is_some_and(|s| matches!(s.trim().as_bytes()[0], b't' | b'T'));
+        let traced = value("TracerPid:").is_some_and(|tracer| tracer.trim() != "0");
+        !stopped && !traced
+    })
+}
+
+/// Why processes cannot be traced here; nothing if they can. Tries it on a process of its own.
+///
+/// # Errors
+/// If that process cannot be started.
+pub async fn lacks() -> anyhow::Result<Option<String>> {
+    if find(PROGRAM).is_none() {
+        return Ok(Some("strace is not on the PATH".to_owned()));
+    }
+    let mut sleeper = Command::new("sleep").arg("60").kill_on_drop(true).spawn()?;
+    let pid = sleeper.id().unwrap_or_default();
+    let mut tracer = strace(pid, Path::new("/dev/null"))?.spawn()?;
+    let attached = async {
+        while is_free(pid) && tracer.try_wait().is_ok_and(|ended| ended.is_none()) {
+            sleep(PROOF_POLL).await;
+        }
+    };
+    let _ = timeout(PROOF_WITHIN, attached).await;
+    let traced = !is_free(pid) && process_state(pid).is_some();
+    tracer.kill().await?;
+    sleeper.kill().await?;
+    let refused = "strace may not attach to a process of the same user (ptrace_scope, seccomp?)";
+    Ok((!traced).then(|| refused.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[track_caller]
+    fn check(keys: &str, expected: &str) {
+        let text = format!("at = \"1s\"\nfor = \"1s\"\nharm = \"orders\"\n{keys}");
+        let fault: FaultSpec = config::parse(Path::new("s.toml"), &text).unwrap();
+        assert_eq!(injection(&fault), expected);
+    }
+
+    #[test]
+    fn strace_is_told_what_the_scenario_says() {
+        let calls = "fsync,fdatasync";
+        check("kind = \"slow-fsync\"\ndelay = \"50ms\"", &format!("{calls}:delay_enter=50000"));
+        check("kind = \"failing-fsync\"\nshare = 1.0", &format!("{calls}:error=EIO:when=1+1"));
+        check("kind = \"failing-fsync\"\nshare = 0.25", &format!("{calls}:error=EIO:when=1+4"));
+        check("kind = \"failing-fsync\"\ncount = 3", &format!("{calls}:error=EIO:when=1..3"));
+    }
+}
