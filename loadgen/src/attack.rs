@@ -10,6 +10,8 @@ mod response;
 mod shop;
 mod source;
 mod stamp;
+#[cfg(test)]
+mod tests;
 mod url;
 mod wake;
 

@@ -140,6 +140,7 @@ impl Attack {
             manifest: &manifest,
             send_lag_max_us: scenario.limits.send_lag.0.as_micros() as u64,
             summary: &loaded.summary,
+            aborted: None,
             service_s: loaded.totals.service_s,
             faults: &[],
             verdict: &Verdict { verdict: Answer::True, ..Verdict::default() },

@@ -42,10 +42,10 @@ pub fn export(path: &Path, format: Format) -> anyhow::Result<Exported> {
     let run = Run::read(path)?;
     match format {
         Format::Json => {
-            let text = serde_json::to_string_pretty(&summarise(&run, path)?)?;
+            let text = serde_json::to_string_pretty(&summarise(&run))?;
             Ok(Exported::Text(text + "\n"))
         }
-        Format::OpenMetrics => Ok(Exported::Text(openmetrics::text(&summarise(&run, path)?))),
+        Format::OpenMetrics => Ok(Exported::Text(openmetrics::text(&summarise(&run)))),
         Format::Hgrm => hgrm_files(&run, path).map(Exported::Files),
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::abort::Lookout;
 use crate::attack::ShopTraffic;
-use crate::record::{RequestCounts, latency};
+use crate::record::{Aborted, RequestCounts, latency};
 use crate::sample::{Outcome, Sample};
 use crate::workload::Operation;
 
@@ -53,6 +55,23 @@ pub struct Attempt {
     pub about: String,
 }
 
+/// Where a history goes, and what is looked out for meanwhile.
+pub struct Recording {
+    /// The trial's folder.
+    pub folder: PathBuf,
+    /// What idempotency keys begin with.
+    pub key_prefix: String,
+    /// Ends the load early.
+    pub lookout: Lookout,
+}
+
+impl From<(PathBuf, String)> for Recording {
+    /// A load that nothing ends early.
+    fn from((folder, key_prefix): (PathBuf, String)) -> Self {
+        Self { folder, key_prefix, lookout: Lookout::default() }
+    }
+}
+
 /// What the recorder counted while it wrote.
 pub struct Totals {
     /// By operation; `scheduled` is not known here.
@@ -61,44 +80,59 @@ pub struct Totals {
     pub lag: Histogram<u64>,
     /// Sum of done minus sent of all requests that were sent, s.
     pub service_s: f64,
+    /// The first condition that held.
+    pub aborted: Option<Aborted>,
 }
 
-/// Writes batches of samples until the sender is gone.
+/// Writes batches of samples until the sender is gone; sets `stop` when a condition holds.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(
-    folder: &Path,
-    key_prefix: &str,
+    mut recording: Recording,
     samples: &Receiver<Vec<Sample>>,
+    stop: &AtomicBool,
 ) -> anyhow::Result<Totals> {
-    let path = folder.join(FILE);
-    record(&path, key_prefix, samples).with_context(|| format!("cannot write {}", path.display()))
+    let path = recording.folder.join(FILE);
+    record(&path, &mut recording, samples, stop)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn record(
     path: &Path,
-    key_prefix: &str,
+    recording: &mut Recording,
     samples: &Receiver<Vec<Sample>>,
+    stop: &AtomicBool,
 ) -> anyhow::Result<Totals> {
+    let Recording { key_prefix, lookout, .. } = recording;
     let file = File::create(path)?;
     let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
     out.write_all(HEADER.as_bytes())?;
-    let mut totals = Totals { counts: BTreeMap::new(), lag: latency::histogram()?, service_s: 0.0 };
+    let mut totals = Totals::new()?;
     let mut text = Vec::with_capacity(64 * 1024);
     while let Ok(batch) = samples.recv() {
         text.clear();
         for sample in &batch {
             totals.add(sample);
+            lookout.add(sample);
             write_line(&mut text, key_prefix, sample)?;
+        }
+        if lookout.aborted().is_some() {
+            stop.store(true, Ordering::Relaxed);
         }
         out.write_all(&text)?;
     }
+    totals.aborted = lookout.aborted().cloned();
     out.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
     Ok(totals)
 }
 
 impl Totals {
+    fn new() -> anyhow::Result<Self> {
+        let lag = latency::histogram()?;
+        Ok(Self { counts: BTreeMap::new(), lag, service_s: 0.0, aborted: None })
+    }
+
     fn add(&mut self, sample: &Sample) {
         let counts = self.counts.entry(sample.operation).or_default();
         match sample.outcome {

@@ -9,6 +9,7 @@ pub mod scenario;
 pub mod system;
 pub mod workload;
 // one trial
+pub mod abort;
 pub mod attack;
 pub mod cores;
 pub mod disk;

@@ -1,7 +1,6 @@
 //! One load: the engine on its thread, the recorder on another, and what both report.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -11,8 +10,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use crate::attack::{Engine, Gauges, Pacing, Schedule, Sessions, Summary, Think, Traffic, Users};
-use crate::history::{self, Totals};
+use crate::history::{self, Recording, Totals};
 use crate::profile::Profile;
+use crate::record::Aborted;
 use crate::sample::Sample;
 use crate::scenario::{Arrivals, Mix};
 use crate::watch::{ThreadTime, own_cpu_s};
@@ -163,6 +163,20 @@ pub struct Loaded {
     pub cpu_s: f64,
 }
 
+impl Loaded {
+    /// The condition that ended the load early, if one did: one that held when all was over did not.
+    #[must_use]
+    pub fn aborted(&self) -> Option<&Aborted> {
+        self.totals.aborted.as_ref().filter(|_| self.summary.interrupted)
+    }
+
+    /// Whether it was stopped before its end, and not by a condition of its scenario.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        self.summary.interrupted && self.aborted().is_none()
+    }
+}
+
 /// A load that runs on threads of its own.
 pub struct Load {
     engine: oneshot::Receiver<std::io::Result<(Summary, ThreadTime)>>,
@@ -181,11 +195,12 @@ impl Load {
         plan: Plan,
         pacing: Pacing,
         gauges: Arc<Gauges>,
-        record: (PathBuf, String),
+        record: impl Into<Recording>,
     ) -> anyhow::Result<Self> {
         let (samples, recorded) = mpsc::channel();
         let (report, engine) = oneshot::channel();
         let cpu_before_s = own_cpu_s();
+        let (recording, watched) = (record.into(), Arc::clone(&gauges));
         thread::Builder::new().name("attack".to_owned()).spawn(move || {
             let before = ThreadTime::now();
             let summary = plan.attack(traffic, targets, pacing, gauges, samples);
@@ -197,10 +212,9 @@ impl Load {
             // A waiter that has gone away wants no report.
             let _ = report.send(summary.map(|s| (s, spent)));
         })?;
-        let (folder, prefix) = record;
         let recorder = thread::Builder::new()
             .name("record".to_owned())
-            .spawn(move || history::write(&folder, &prefix, &recorded))?;
+            .spawn(move || history::write(recording, &recorded, &watched.stop))?;
         Ok(Self { engine, cpu_before_s, recorder })
     }
 

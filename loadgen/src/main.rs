@@ -24,8 +24,8 @@ use loadgen::{audit, doctor, link, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 good, 1 error, 2 usage, 3 a measurement is invalid (audit: unknown),
+const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage,
+3 a measurement is invalid or was cut short (audit: unknown),
 4 an audit is false or a threshold is broken, 5 a scenario was not run: the machine lacks something.";
 const INVALID: u8 = 3;
 const VIOLATED: u8 = 4;

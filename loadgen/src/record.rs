@@ -8,8 +8,10 @@ mod verdict;
 pub(crate) mod whole;
 
 pub use manifest::{
-    Cost, Evidence, FORMAT, FORMAT_OLDEST, Fsync, Generator, Limits, Manifest, Phase, RatePoint,
-    RequestCounts, Validity,
+    Aborted, Cost, Evidence, FORMAT, FORMAT_OLDEST, Fsync, Generator, Limits, Manifest, Phase,
+    RatePoint, RequestCounts, Validity,
 };
 pub use tables::{FaultRow, ResourceRow, TimelineRow};
-pub use verdict::{Answer, AuditCounts, FaultRecovery, Finding, Metastable, Recovery, Verdict};
+pub use verdict::{
+    Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, Recovery, Verdict,
+};

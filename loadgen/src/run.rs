@@ -21,7 +21,7 @@ use crate::report;
 use crate::scenario::Scenario;
 use crate::selftest;
 use crate::system::SystemSpec;
-use crate::threshold::Met;
+use crate::threshold::{Expectation, Met};
 use crate::trial::{Finished, NothingMeasured, Trial};
 
 /// What to run.
@@ -267,11 +267,8 @@ fn line(manifest: &Manifest, verdict: &Verdict) -> String {
         Answer::Unknown => "unknown",
         Answer::False => "FALSE",
     };
-    let validity = if manifest.validity.valid {
-        "valid".to_owned()
-    } else {
-        format!("INVALID: {}", manifest.validity.reasons.join("; "))
-    };
+    let validity =
+        if manifest.validity.valid { "valid".to_owned() } else { manifest.validity.doubt() };
     format!(
         "{:<16} {:<20} {:>2}  placed {share:>6.2} %  completed {:>6}  CPU/order {cost:>8}  lag p99 {:>5} µs  audit {audit}  {validity}",
         manifest.scenario,
@@ -283,7 +280,11 @@ fn line(manifest: &Manifest, verdict: &Verdict) -> String {
 }
 
 fn promise(met: &Met) -> String {
-    let found = met.found.map_or("not known".to_owned(), |found| format!("{found}"));
+    let unit = |found| match met.expect.parse::<Expectation>() {
+        Ok(expect) => expect.shown(found),
+        Err(_) => format!("{found}"),
+    };
+    let found = met.found.map_or("not known".to_owned(), unit);
     let phase = if met.phase.is_empty() { "all" } else { &met.phase };
     format!("{} ({}, {phase}): found {found}", met.expect, met.operation)
 }

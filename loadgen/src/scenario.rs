@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::abort::Abort;
 use crate::config::{self, ConfigError, Span};
 use crate::disk::DiskSpec;
 use crate::load::Loop;
@@ -93,6 +94,9 @@ pub struct Scenario {
     /// What is promised; a valid trial that breaks one makes the run exit with 4.
     #[serde(default, rename = "threshold")]
     pub thresholds: Vec<Threshold>,
+    /// What ends a trial early, while it runs; it is invalid then.
+    #[serde(default, rename = "abort")]
+    pub aborts: Vec<Abort>,
 }
 
 /// How arrivals are spaced around the rate curve.

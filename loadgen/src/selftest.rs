@@ -14,6 +14,7 @@ use crate::attack::Flaw;
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::scenario::Arrivals;
+use crate::validity::RUN_QUEUE_SHARE_MAX;
 
 use experiment::{Experiment, Observed};
 use server::Awake;
@@ -27,8 +28,6 @@ const CLOSE_US: f64 = 5_000.0;
 const LAG_P99_MAX_US: u64 = 1_000;
 /// Kolmogorov's distance that exponential gaps exceed once in a hundred times: this / √n.
 const KS_1_PERCENT: f64 = 1.63;
-/// Above this share of waiting for its core, something else is running on it.
-const RUN_QUEUE_MAX: f64 = 0.05;
 const CEILING_STEPS: [u32; 7] = [10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000];
 /// A null server that cannot follow must not exhaust the descriptors of both sides.
 const CEILING_IN_FLIGHT: u32 = 1_000;
@@ -167,7 +166,7 @@ impl Setting<'_> {
             Check { passed: p99 <= LAG_P99_MAX_US, text },
             ledger(&format!("{rate}/s"), &observed),
         ];
-        if observed.run_queue_share > RUN_QUEUE_MAX {
+        if observed.run_queue_share > RUN_QUEUE_SHARE_MAX {
             checks.push(Check { passed: false, text: self.crowded(&observed) });
         }
         Ok(checks)

@@ -8,9 +8,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::audit;
-use crate::config::Span;
+use crate::config::{self, Span};
 use crate::record::latency::Metric;
 use crate::record::read::Trial;
+
+pub use crate::record::Met;
 
 /// One promise of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,8 +38,9 @@ pub struct Expectation {
     text: String,
 }
 
+/// What is compared.
 #[derive(Clone, Debug, PartialEq)]
-enum Quantity {
+pub(crate) enum Quantity {
     /// A quantile of a series of times; 1 is the maximum.
     Time(Series, f64),
     /// The share of arrivals that were not ok.
@@ -48,13 +51,29 @@ enum Quantity {
     Class(String),
 }
 
+/// Times of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Series {
+pub(crate) enum Series {
+    /// Done minus intended, of all outcomes.
     Response,
+    /// The same, of ok answers.
     Accepted,
+    /// Done minus sent.
     Service,
+    /// Final state minus intended.
     Completed,
+    /// Sent minus intended.
     Lag,
+}
+
+impl Series {
+    const ALL: [(&str, Self); 5] = [
+        ("response", Self::Response),
+        ("accepted", Self::Accepted),
+        ("service", Self::Service),
+        ("completed", Self::Completed),
+        ("lag", Self::Lag),
+    ];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,21 +83,6 @@ enum Comparison {
     More,
     AtLeast,
     Equal,
-}
-
-/// How one promise fared in one phase.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Met {
-    /// The promise.
-    pub expect: String,
-    /// The operation.
-    pub operation: String,
-    /// The phase; empty for the audit's classes, which belong to the whole trial.
-    pub phase: String,
-    /// What was found; `None` if it could not be known (too few samples, no audit).
-    pub found: Option<f64>,
-    /// Whether it held; what could not be known did not.
-    pub met: bool,
 }
 
 impl Comparison {
@@ -100,7 +104,7 @@ impl FromStr for Expectation {
         const FORMS: &str =
             "p(99) < 200ms, completed p(99) < 5s, max < 1s, failed < 1%, goodput > 50, lost == 0";
         let wrong =
-            |why: &str| format!("the threshold {text:?}: {why}; it looks like one of {FORMS}");
+            |why: &str| format!("the condition {text:?}: {why}; it looks like one of {FORMS}");
         let signs = [
             ("<=", Comparison::AtMost),
             (">=", Comparison::AtLeast),
@@ -110,7 +114,8 @@ impl FromStr for Expectation {
         ];
         let found = signs.iter().find_map(|(sign, c)| Some((text.split_once(sign)?, *c)));
         let ((left, right), comparison) = found.ok_or_else(|| wrong("it compares nothing"))?;
-        let quantity = quantity(left.trim()).ok_or_else(|| wrong("its quantity is not known"))?;
+        let left = left.trim();
+        let quantity = quantity(left).ok_or_else(|| wrong(&unknown(left)))?;
         let right = right.trim();
         let bound = match &quantity {
             Quantity::Time(..) => right.parse::<Span>().map(Span::as_s).ok(),
@@ -136,19 +141,22 @@ fn quantity(text: &str) -> Option<Quantity> {
         _ => {}
     }
     let (series, stat) = text.rsplit_once(' ').unwrap_or(("response", text));
-    let series = match series.trim() {
-        "response" => Series::Response,
-        "accepted" => Series::Accepted,
-        "service" => Series::Service,
-        "completed" => Series::Completed,
-        "lag" => Series::Lag,
-        _ => return None,
-    };
+    let (_, series) = Series::ALL.into_iter().find(|(name, _)| *name == series.trim())?;
     if stat == "max" {
         return Some(Quantity::Time(series, 1.0));
     }
     let percent: f64 = stat.strip_prefix("p(")?.strip_suffix(')')?.parse().ok()?;
     (percent > 0.0 && percent < 100.0).then_some(Quantity::Time(series, percent / 100.0))
+}
+
+/// What is wrong with a quantity, and which one was probably meant.
+fn unknown(left: &str) -> String {
+    let word = left.split_once(' ').map_or(left, |(word, _)| word);
+    let series = Series::ALL.into_iter().map(|(name, _)| name);
+    let valid = ["failed", "goodput", "max"].into_iter().chain(series).chain(audit::classes());
+    let meant = config::nearest(word, &valid.collect::<Vec<_>>()).filter(|meant| *meant != word);
+    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    format!("its quantity is not known{meant}")
 }
 
 impl Threshold {
@@ -170,9 +178,8 @@ impl Threshold {
     }
 
     fn met(&self, operation: String, phase: String, found: Option<f64>) -> Met {
-        let Expectation { comparison, bound, text, .. } = &self.expect;
-        let met = found.is_some_and(|found| comparison.holds(found, *bound));
-        Met { expect: text.clone(), operation, phase, found, met }
+        let met = found.is_some_and(|found| self.expect.holds(found));
+        Met { expect: self.expect.to_string(), operation, phase, found, met }
     }
 }
 
@@ -183,6 +190,29 @@ fn counted(trial: &Trial, class: &str) -> Option<f64> {
 }
 
 impl Expectation {
+    /// What is compared.
+    pub(crate) fn quantity(&self) -> &Quantity {
+        &self.quantity
+    }
+
+    /// Whether it holds for a value in seconds, as a share, a rate or a count.
+    #[must_use]
+    pub fn holds(&self, found: f64) -> bool {
+        self.comparison.holds(found, self.bound)
+    }
+
+    /// A found value with the unit of its quantity.
+    #[must_use]
+    pub fn shown(&self, found: f64) -> String {
+        match self.quantity {
+            Quantity::Time(..) if found < 1.0 => format!("{} ms", rounded(found * 1e3)),
+            Quantity::Time(..) => format!("{} s", rounded(found)),
+            Quantity::Failed => format!("{} %", rounded(found * 100.0)),
+            Quantity::Goodput => format!("{} per second", rounded(found)),
+            Quantity::Class(_) => rounded(found),
+        }
+    }
+
     fn found(&self, trial: &Trial, phase: usize, operation: &str) -> Option<f64> {
         let times = |metric, wanted: fn(&str) -> bool| {
             trial.latencies.times(phase, operation, metric, wanted)
@@ -227,6 +257,12 @@ impl Expectation {
             Quantity::Class(_) => None,
         }
     }
+}
+
+/// Three decimals at most, no trailing zeros.
+fn rounded(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn seconds(us: Option<u64>) -> Option<f64> {
@@ -288,9 +324,21 @@ mod tests {
         }
         refused("p(99)", "compares nothing");
         refused("p(100) < 1s", "quantity");
-        refused("speed < 1s", "quantity");
+        refused("speed < 1s", "its quantity is not known; it looks like");
+        refused("faild < 1%", "did you mean `failed`?");
+        refused("respons p(99) < 1s", "did you mean `response`?");
         refused("p(99) < 200", "bound");
         refused("lost == none", "bound");
+    }
+
+    #[test]
+    fn a_value_has_its_unit() {
+        let shown = |text: &str, found| text.parse::<Expectation>().unwrap().shown(found);
+        assert_eq!(shown("p(99) < 1s", 0.0123), "12.3 ms");
+        assert_eq!(shown("max < 1s", 4.5), "4.5 s");
+        assert_eq!(shown("failed < 1%", 0.8333), "83.33 %");
+        assert_eq!(shown("goodput > 5", 10.0), "10 per second");
+        assert_eq!(shown("lost == 0", 2.0), "2");
     }
 
     fn trial() -> Trial {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
+use crate::abort::Lookout;
 use crate::attack::{Flaw, Gauges, Pacing};
 use crate::audit;
 use crate::cores::Cores;
@@ -18,6 +19,7 @@ use crate::digest;
 use crate::disk::IMAGE;
 use crate::fault::{self, Stage};
 use crate::fsync;
+use crate::history::Recording;
 use crate::launch::{DATA, OUTSIDE, Running, Secrets};
 use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
@@ -69,7 +71,7 @@ pub struct Finished {
     pub manifest: Manifest,
     /// The audit.
     pub verdict: Verdict,
-    /// How the scenario's promises fared; none are judged of an interrupted trial.
+    /// How the scenario's promises fared; none are judged of a trial that ended early.
     pub thresholds: Vec<Met>,
 }
 
@@ -188,7 +190,8 @@ impl Trial<'_> {
         };
         let watch = Watch::start(Arc::clone(&running.pids), start)?;
         let hiccups = Hiccups::start()?;
-        let record = (self.folder.clone(), prefix);
+        let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
+        let record = Recording { folder: self.folder.clone(), key_prefix: prefix, lookout };
         let load = Load::start(traffic, targets, self.plan(), pacing, Arc::clone(&gauges), record)?;
         let (end, ended) = watch::channel(false);
         let stage = Stage {
@@ -209,7 +212,7 @@ impl Trial<'_> {
         let mut generator = Generator::default();
         hiccups.stop(&mut generator);
         let loaded = loaded?;
-        let within = if loaded.summary.interrupted { QUIET * 2 } else { self.scenario.drain.0 };
+        let within = if loaded.interrupted() { QUIET * 2 } else { self.scenario.drain.0 };
         let drained = orders.drain(within, QUIET).await;
         let resources = watch.stop();
         let wall_s = (wall_us() - started_at_us) as f64 / 1e6;
@@ -307,6 +310,7 @@ impl Trial<'_> {
             manifest: &manifest,
             send_lag_max_us: self.scenario.limits.send_lag.0.as_micros() as u64,
             summary: &measured.loaded.summary,
+            aborted: measured.loaded.aborted(),
             service_s: measured.loaded.totals.service_s,
             faults: &measured.faults,
             verdict: &verdict,
@@ -323,7 +327,8 @@ impl Trial<'_> {
     }
 
     fn thresholds(&self, manifest: &Manifest) -> anyhow::Result<Vec<Met>> {
-        if self.scenario.thresholds.is_empty() || manifest.validity.interrupted {
+        let ended_early = manifest.validity.interrupted || manifest.validity.aborted.is_some();
+        if self.scenario.thresholds.is_empty() || ended_early {
             return Ok(Vec::new());
         }
         let record = read::Trial::read(&self.folder)?.context("the record was just written")?;
@@ -337,7 +342,7 @@ impl Trial<'_> {
     fn evidence(measured: &Measured) -> Evidence {
         let unreadable = measured.ledger.as_ref().err();
         Evidence {
-            waited: Some(measured.drained || !measured.loaded.summary.interrupted),
+            waited: Some(measured.drained || !measured.loaded.interrupted()),
             unreadable: unreadable
                 .map(|error| format!("the ledger cannot be read: {error:#}"))
                 .unwrap_or_default(),
@@ -396,7 +401,7 @@ impl Trial<'_> {
             let counts = loaded.totals.counts.iter();
             return counts.map(|(o, c)| (o.as_str().to_owned(), whole(c))).collect();
         }
-        // What was due when it was interrupted; all, if it was not.
+        // What was due when it was stopped; all, if it was not.
         let due = if loaded.summary.interrupted { recorded } else { u64::MAX };
         let mut requests: BTreeMap<String, RequestCounts> = BTreeMap::new();
         for (operation, counts) in &loaded.totals.counts {

@@ -2,11 +2,13 @@
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 use crate::scenario::Mix;
 
 /// A kind of request, as it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// POST /signup.
     Signup,
@@ -17,6 +19,7 @@ pub enum Operation {
     /// GET /orders/{id}.
     Get,
     /// Any request to a server that is not ours (`loadgen attack`).
+    #[serde(skip_deserializing)]
     Request,
 }
 

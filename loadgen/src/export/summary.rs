@@ -1,14 +1,12 @@
 //! The JSON summary; docs/summary.schema.json describes it, and a test holds the two together.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::latency::Metric;
 use crate::record::read::{Run, Spectrum, Trial};
-use crate::record::{Answer, RequestCounts, Validity};
-use crate::threshold::Met;
+use crate::record::{Answer, Met, RequestCounts, Validity};
 
 /// The number that changes when a reader of the old form would misread the new one.
 const FORMAT: u32 = 1;
@@ -94,21 +92,18 @@ pub struct Times {
     pub max_ms: Option<f64>,
 }
 
-/// Summarises a run that was read from `path`.
-///
-/// # Errors
-/// If a trial's thresholds do not parse.
-pub fn summarise(run: &Run, path: &Path) -> anyhow::Result<Summary> {
-    let trials = run.trials.iter().map(|trial| of_trial(trial, path)).collect::<Result<_, _>>()?;
-    Ok(Summary {
+/// Summarises a run.
+#[must_use]
+pub fn summarise(run: &Run) -> Summary {
+    Summary {
         format: FORMAT,
         run: run.name.clone(),
         environment: run.environment.clone(),
-        trials,
-    })
+        trials: run.trials.iter().map(of_trial).collect(),
+    }
 }
 
-fn of_trial(trial: &Trial, path: &Path) -> anyhow::Result<TrialSummary> {
+fn of_trial(trial: &Trial) -> TrialSummary {
     let m = &trial.manifest;
     let violations = trial.audit.iter().flat_map(|a| &a.violations);
     let operations = m.requests.keys();
@@ -116,7 +111,7 @@ fn of_trial(trial: &Trial, path: &Path) -> anyhow::Result<TrialSummary> {
     let cells = phases.flat_map(|(index, phase)| {
         operations.clone().map(move |operation| (index, phase.name.clone(), operation.clone()))
     });
-    Ok(TrialSummary {
+    TrialSummary {
         scenario: m.scenario.clone(),
         system: m.system.clone(),
         trial: m.trial,
@@ -132,8 +127,8 @@ fn of_trial(trial: &Trial, path: &Path) -> anyhow::Result<TrialSummary> {
         phases: cells
             .map(|(index, phase, operation)| cell(trial, index, phase, operation))
             .collect(),
-        thresholds: thresholds(&path.join(&trial.folder))?,
-    })
+        thresholds: trial.thresholds.clone(),
+    }
 }
 
 fn cell(trial: &Trial, index: usize, phase: String, operation: String) -> PhaseSummary {
@@ -153,14 +148,6 @@ fn cell(trial: &Trial, index: usize, phase: String, operation: String) -> PhaseS
         accepted: Times::of(&accepted, 0),
         phase,
         operation,
-    }
-}
-
-/// The promises that were judged when the trial ended; none if the scenario made none.
-fn thresholds(folder: &Path) -> anyhow::Result<Vec<Met>> {
-    match std::fs::read_to_string(folder.join("thresholds.json")) {
-        Ok(text) => Ok(serde_json::from_str(&text)?),
-        Err(_) => Ok(Vec::new()),
     }
 }
 
@@ -185,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::export::schema::check;
+    use crate::record::Aborted;
 
     const SCHEMA: &str = include_str!("../../../docs/summary.schema.json");
 
@@ -212,7 +200,10 @@ mod tests {
             seed: 1,
             schedule_hash: "a".to_owned(),
             operations_hash: "b".to_owned(),
-            validity: Validity { valid: true, interrupted: false, reasons: Vec::new() },
+            validity: Validity {
+                aborted: Some(Aborted { at_s: 3, reason: "failed > 50% over 3s".to_owned() }),
+                ..Validity::default()
+            },
             audit: Some(Answer::True),
             violations: [("lost".to_owned(), 0)].into(),
             cpu_ms_per_completed_order: None,

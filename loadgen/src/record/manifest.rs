@@ -217,8 +217,34 @@ pub struct Fsync {
 pub struct Validity {
     /// False if any reason is given.
     pub valid: bool,
-    /// Stopped before its end.
+    /// Stopped before its end by a signal.
     pub interrupted: bool,
+    /// Ended early by a condition of the scenario; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Aborted>,
     /// Why not, in words for the reader.
     pub reasons: Vec<String>,
+}
+
+/// The condition that ended a trial early.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aborted {
+    /// The second at whose begin it held.
+    pub at_s: u64,
+    /// The condition and what was found.
+    pub reason: String,
+}
+
+impl Validity {
+    /// In one word and with its reasons why a trial may not be believed.
+    #[must_use]
+    pub fn doubt(&self) -> String {
+        let word = match self {
+            Self { interrupted: true, .. } => "INTERRUPTED",
+            Self { aborted: Some(_), .. } => "ABORTED",
+            _ => "INVALID",
+        };
+        let reasons = self.reasons.join("; ");
+        if reasons.is_empty() { word.to_owned() } else { format!("{word}: {reasons}") }
+    }
 }

@@ -13,7 +13,7 @@ pub use broken::Broken;
 pub use latencies::Latencies;
 pub use spectrum::Spectrum;
 
-use super::{FORMAT, FORMAT_OLDEST, FaultRow, Manifest, ResourceRow, TimelineRow, Verdict};
+use super::{FORMAT, FORMAT_OLDEST, FaultRow, Manifest, Met, ResourceRow, TimelineRow, Verdict};
 
 /// Everything below `results/<run>/` that reports use.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,8 @@ pub struct Trial {
     pub faults: Vec<FaultRow>,
     /// `audit.json`; `None` if it was not written.
     pub audit: Option<Verdict>,
+    /// `thresholds.json`; empty if nothing was promised or the trial ended early.
+    pub thresholds: Vec<Met>,
 }
 
 impl Run {
@@ -90,6 +92,7 @@ impl Trial {
             resources: table::rows(&folder.join("resources.csv"), lenient)?,
             faults: table::rows(&folder.join("faults.csv"), true)?,
             audit: table::json(&folder.join("audit.json"))?,
+            thresholds: table::json(&folder.join("thresholds.json"))?.unwrap_or_default(),
             manifest,
         }))
     }

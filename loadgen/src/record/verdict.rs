@@ -1,4 +1,5 @@
-//! What the audit found, as `audit.json` keeps it.
+//! What the audit found, as `audit.json` keeps it, and how the scenario's promises fared
+//! (`thresholds.json`).
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +98,21 @@ pub struct FaultRecovery {
     pub metastable: Metastable,
     /// Why that is unknown, if it is.
     pub why: String,
+}
+
+/// How one promise of a scenario fared in one phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Met {
+    /// The promise.
+    pub expect: String,
+    /// The operation.
+    pub operation: String,
+    /// The phase; empty for the audit's classes, which belong to the whole trial.
+    pub phase: String,
+    /// What was found; `None` if it could not be known (too few samples, no audit).
+    pub found: Option<f64>,
+    /// Whether it held; what could not be known did not.
+    pub met: bool,
 }
 
 /// The sums behind a verdict. Orders are counted by key.

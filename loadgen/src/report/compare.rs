@@ -202,10 +202,7 @@ pub(super) fn trusted(trial: &Trial) -> bool {
 
 /// Why a trial may not be believed, in capitals first.
 pub(super) fn doubt(trial: &Trial) -> String {
-    let validity = &trial.manifest.validity;
-    let word = if validity.interrupted { "INTERRUPTED" } else { "INVALID" };
-    let reasons = validity.reasons.join("; ");
-    if reasons.is_empty() { word.to_owned() } else { format!("{word}: {reasons}") }
+    trial.manifest.validity.doubt()
 }
 
 #[cfg(test)]

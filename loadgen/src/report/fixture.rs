@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::record::{
-    Answer, AuditCounts, Cost, FORMAT, FaultRow, Finding, Fsync, Generator, Limits, Manifest,
-    Phase, RatePoint, RequestCounts, ResourceRow, Validity, Verdict,
+    Aborted, Answer, AuditCounts, Cost, FORMAT, FaultRow, Finding, Fsync, Generator, Limits,
+    Manifest, Met, Phase, RatePoint, RequestCounts, ResourceRow, Validity, Verdict,
 };
 use shop::{Event, Shop};
 
@@ -145,7 +145,11 @@ impl Stage {
         fs::create_dir_all(folder)?;
         let events = Shop::new(self.system, self.plot.kills_payments, u64::from(self.trial))
             .serve(self.plot.duration_s, |at_s| self.rate(at_s));
-        let end_s = if self.is_stopped() { 45.0 } else { f64::INFINITY };
+        let end_s = match (self.is_stopped(), self.is_aborted()) {
+            (true, _) => 45.0,
+            (_, true) => 25.0,
+            _ => f64::INFINITY,
+        };
         let events: Vec<_> = events.into_iter().filter(|event| event.intended_s < end_s).collect();
         let timeline = tables::timeline(&events, end_s);
         let manifest = self.manifest(&events);
@@ -158,6 +162,9 @@ impl Stage {
             let verdict = serde_json::to_vec_pretty(&self.verdict(&events))?;
             fs::write(folder.join("audit.json"), verdict)?;
         }
+        if self.plot.name == "steady" && !self.is_aborted() {
+            fs::write(folder.join("thresholds.json"), serde_json::to_vec(&self.thresholds())?)?;
+        }
         Ok(())
     }
 
@@ -167,6 +174,10 @@ impl Stage {
 
     fn is_invalid(&self) -> bool {
         self.plot.name == "steady" && self.system == "microservices-async" && self.trial == 2
+    }
+
+    fn is_aborted(&self) -> bool {
+        self.plot.name == "steady" && self.system == "microservices-sync" && self.trial == 3
     }
 
     fn rate(&self, at_s: f64) -> f64 {
@@ -277,7 +288,32 @@ impl Stage {
         if self.is_stopped() {
             reasons.push("stopped by the user at 45 s of 60 s".to_owned());
         }
-        Validity { valid: reasons.is_empty(), interrupted: self.is_stopped(), reasons }
+        let aborted = self.is_aborted().then(|| Aborted {
+            at_s: 25,
+            reason: "p(99) > 3s over 10s of place; found 3.42 s".to_owned(),
+        });
+        if let Some(Aborted { at_s, reason }) = &aborted {
+            reasons.push(format!("aborted at {at_s} s: {reason}"));
+        }
+        let interrupted = self.is_stopped();
+        Validity { valid: reasons.is_empty(), interrupted, aborted, reasons }
+    }
+
+    /// The second system breaks the first promise in one of its trials.
+    fn thresholds(&self) -> Vec<Met> {
+        let met = |expect: &str, phase: &str, found, met| Met {
+            expect: expect.to_owned(),
+            operation: "place".to_owned(),
+            phase: phase.to_owned(),
+            found,
+            met,
+        };
+        let p99_s = [0.012, 0.047, 0.015][self.order as usize] + f64::from(self.trial) / 500.0;
+        vec![
+            met("completed p(99) < 50ms", "steady", Some(p99_s), p99_s < 0.05),
+            met("p(99.99) < 1s", "steady", None, false),
+            met("lost == 0", "", Some(0.0), true),
+        ]
     }
 
     fn resources(&self) -> Vec<ResourceRow> {

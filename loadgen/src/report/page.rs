@@ -1,5 +1,6 @@
 //! `report.html` and `README.md`: the same facts, once to be looked at and once to be read.
 
+mod promises;
 mod tables;
 
 use std::fs;
@@ -59,6 +60,7 @@ struct Section {
     differences: Vec<String>,
     pictures: Vec<Picture>,
     phases: Vec<tables::PhaseRow>,
+    promises: promises::Promises,
     faults: Vec<tables::FaultLine>,
     audits: Vec<tables::AuditRow>,
 }
@@ -121,6 +123,7 @@ impl Section {
             differences: differences::sentences(scenario),
             pictures: pictures(charts, Some(scenario.name))?,
             phases: tables::phases(scenario),
+            promises: promises::promises(scenario),
             faults: tables::faults(scenario),
             audits: tables::audits(scenario),
         })

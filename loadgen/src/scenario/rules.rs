@@ -12,6 +12,7 @@ impl Scenario {
         self.check_phases()?;
         self.check_thresholds()?;
         self.check_disk()?;
+        self.check_aborts()?;
         self.faults.iter().try_for_each(|fault| fault.check(self.duration_s()))?;
         self.check_links()
     }
@@ -132,6 +133,18 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+
+    fn check_aborts(&self) -> Result<(), String> {
+        let too_long = self.aborts.iter().find(|a| a.over.as_s() > self.duration_s());
+        too_long.map_or(Ok(()), |abort| {
+            Err(format!(
+                "abort {:?}: over is {}; expected at most the load's {} s, or it never ends a trial",
+                abort.when.to_string(),
+                abort.over,
+                self.duration_s()
+            ))
+        })
     }
 
     fn check_form(&self) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: what was measured is written and marked, and nobody stays behind.
+//! Ctrl-C, SIGTERM and SIGHUP: what was measured is written and marked, and nobody stays behind.
 
 use std::path::PathBuf;
 
@@ -69,6 +69,12 @@ async fn ctrl_c_writes_what_was_measured() {
 #[tokio::test]
 async fn sigterm_writes_what_was_measured() {
     check(Signal::TERM, LONG, |_| true).await;
+}
+
+/// As a closed terminal sends it.
+#[tokio::test]
+async fn sighup_writes_what_was_measured() {
+    check(Signal::HUP, LONG, |_| true).await;
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! The command as its users meet it: what it prints, what it leaves, how it ends.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod aborted;
 mod attack;
 mod bad_input;
 mod bench;
 mod capacity;
 mod controls;
 mod disk;
+mod faults;
 mod interrupted;
 mod links;
 mod run;

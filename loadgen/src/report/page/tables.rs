@@ -277,6 +277,7 @@ fn trials<'s>(scenario: &'s Scenario<'_>) -> impl Iterator<Item = &'s Trial> {
     scenario.contestants.iter().flat_map(|one| one.trials.iter().copied())
 }
 
-fn place(trial: &Trial) -> String {
+/// Where a trial's row belongs, within its scenario.
+pub(super) fn place(trial: &Trial) -> String {
     format!("{}/{}", trial.manifest.system, trial.manifest.trial)
 }
