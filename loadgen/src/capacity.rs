@@ -193,6 +193,7 @@ impl Capacity {
             drain: scenario.drain.max(patience),
             phases: Vec::new(),
             faults: Vec::new(),
+            aborts: Vec::new(),
             thresholds: self.settings().keeps.thresholds,
             ..scenario.clone()
         }
