@@ -7,9 +7,17 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 
+/// A broken file can hold a value of any length: this much of a message is shown.
+const TEXT_MAX: usize = 1_000;
+
 /// What is wrong with a file, and where.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{}: {text}", path.display(), line.map(|l| format!(":{l}")).unwrap_or_default())]
+#[error(
+    "{}{}: {}",
+    path.display(),
+    line.map(|l| format!(":{l}")).unwrap_or_default(),
+    text.chars().take(TEXT_MAX).collect::<String>()
+)]
 pub struct ConfigError {
     /// The file.
     pub path: PathBuf,

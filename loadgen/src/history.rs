@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::abort::Lookout;
 use crate::attack::ShopTraffic;
+use crate::bounded;
 use crate::record::{Aborted, RequestCounts, latency};
 use crate::sample::{Outcome, Sample};
 use crate::workload::Operation;
@@ -185,11 +186,10 @@ pub fn read(folder: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result
 pub(crate) fn read_table<T: serde::de::DeserializeOwned>(
     path: &Path,
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<T>> + use<T>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let reader = zstd::Decoder::new(BufReader::new(file))?;
+    let reader =
+        bounded::unpacked(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.display().to_string();
-    let rows = csv::Reader::from_reader(reader).into_deserialize();
-    Ok(rows.enumerate().map(move |(n, row)| {
+    Ok(bounded::rows(reader).enumerate().map(move |(n, row)| {
         row.with_context(|| format!("{name}: line {} is not a row of this table", n + 2))
     }))
 }

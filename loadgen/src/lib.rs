@@ -26,6 +26,7 @@ pub mod trial;
 pub mod watch;
 // from the record
 pub mod audit;
+mod bounded;
 pub mod control;
 pub mod digest;
 pub mod export;
@@ -33,6 +34,9 @@ pub mod record;
 pub mod report;
 pub mod threshold;
 pub mod validity;
+// whatever the bytes
+#[cfg(test)]
+mod hostile;
 // commands
 pub mod attack_url;
 pub mod capacity;

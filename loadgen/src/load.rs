@@ -18,6 +18,10 @@ use crate::scenario::{Arrivals, Mix};
 use crate::watch::{ThreadTime, own_cpu_s};
 use crate::workload::{Job, Operation, Workload};
 
+/// Batches of 512 samples (28 KiB) that may wait for the recorder: a quarter of a million requests,
+/// twenty seconds at the generator's ceiling of 12,000/s.
+const BATCHES_MAX: usize = 512;
+
 /// What is asked, and when: everything that is fixed before the run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -111,7 +115,7 @@ impl Plan {
         targets: Vec<SocketAddr>,
         pacing: Pacing,
         gauges: Arc<Gauges>,
-        samples: mpsc::Sender<Vec<Sample>>,
+        samples: mpsc::SyncSender<Vec<Sample>>,
     ) -> std::io::Result<Summary> {
         let think = |mean_ns| Think::new(mean_ns, self.seed);
         match &self.form {
@@ -197,7 +201,7 @@ impl Load {
         gauges: Arc<Gauges>,
         record: impl Into<Recording>,
     ) -> anyhow::Result<Self> {
-        let (samples, recorded) = mpsc::channel();
+        let (samples, recorded) = mpsc::sync_channel(BATCHES_MAX);
         let (report, engine) = oneshot::channel();
         let cpu_before_s = own_cpu_s();
         let (recording, watched) = (record.into(), Arc::clone(&gauges));

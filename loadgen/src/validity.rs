@@ -85,6 +85,7 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     for (operation, counts) in &e.manifest.requests {
         doubt(!counts.closes(), format!("the ledger of {operation} does not close: {counts:?}"));
     }
+    doubt(e.summary.unrecorded > 0, unrecorded(e.summary.unrecorded));
     let off = (e.summary.in_flight_area_s - e.service_s).abs() / e.service_s.max(1e-9);
     doubt(
         e.service_s > 0.0 && off > LITTLE_MAX,
@@ -169,6 +170,10 @@ fn harm(e: &Evidence<'_>) -> Vec<String> {
     reasons
 }
 
+fn unrecorded(count: u64) -> String {
+    format!("{count} requests are in no record: the recorder was slower than the load")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +229,7 @@ mod tests {
         );
         check(|m, _, _| m.requests.get_mut("place").unwrap().scheduled = 4, "does not close");
         check(|_, s, _| s.in_flight_area_s = 2.5, "Little's law is off by 25 %");
+        check(|_, s, _| s.unrecorded = 512, "512 requests are in no record");
         check(|_, _, f| f.effective_s = None, "fault");
         check(|_, _, f| f.healed_s = None, "fault");
         check(|_, s, _| s.interrupted = true, "interrupted");

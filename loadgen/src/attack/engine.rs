@@ -13,7 +13,7 @@ use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
@@ -98,6 +98,8 @@ pub struct Summary {
     pub polled_s: f64,
     /// Whether it was stopped before the schedule ended.
     pub interrupted: bool,
+    /// Samples that the recorder was too slow to take: they are in no count but this.
+    pub unrecorded: u64,
 }
 
 /// The loop over targets.
@@ -107,7 +109,7 @@ pub struct Engine<T, S> {
     targets: Vec<SocketAddr>,
     pacing: Pacing,
     gauges: Arc<Gauges>,
-    samples: Sender<Vec<Sample>>,
+    samples: SyncSender<Vec<Sample>>,
     epoll: OwnedFd,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -133,6 +135,7 @@ pub struct Engine<T, S> {
     prompt: bool,
     /// Whether the latest answer had the kernel's stamp; the first ones may have none.
     stamped: bool,
+    unrecorded: u64,
 }
 
 impl<T: Traffic, S: Source> Engine<T, S> {
@@ -146,7 +149,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         targets: Vec<SocketAddr>,
         pacing: Pacing,
         gauges: Arc<Gauges>,
-        samples: Sender<Vec<Sample>>,
+        samples: SyncSender<Vec<Sample>>,
     ) -> io::Result<Self> {
         let idle = vec![Vec::new(); targets.len()];
         let waiting = targets.iter().map(|_| VecDeque::new()).collect();
@@ -175,6 +178,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             polled_ns: 0,
             prompt: pacing.flaw == Flaw::TokioTimer,
             stamped: false,
+            unrecorded: 0,
         })
     }
 
@@ -374,9 +378,14 @@ impl<T: Traffic, S: Source> Engine<T, S> {
     fn hand_over(&mut self) {
         if !self.batch.is_empty() {
             let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-            // A recorder that has gone away has said why; nobody would see the rest of the load.
-            if self.samples.send(full).is_err() {
-                self.gauges.stop.store(true, Ordering::Relaxed);
+            match self.samples.try_send(full) {
+                Ok(()) => {}
+                // To wait would delay requests; to queue on would fill the memory.
+                Err(TrySendError::Full(lost)) => self.unrecorded += lost.len() as u64,
+                // A recorder that has gone away has said why; nobody would see the rest of the load.
+                Err(TrySendError::Disconnected(_)) => {
+                    self.gauges.stop.store(true, Ordering::Relaxed)
+                }
             }
         }
     }
@@ -395,9 +404,16 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             self.emit(open, now_ns, judged, 0, Trouble::None);
             self.count_open(now_ns, -1);
         }
-        self.hand_over();
+        // Nothing more is to be sent: now there is time to wait for the recorder.
+        let _ = self.samples.send(std::mem::take(&mut self.batch));
         let polled_s = self.polled_ns as f64 / 1e9;
-        Summary { in_flight_area_s: self.area_s, ended_ns: now_ns, polled_s, interrupted }
+        Summary {
+            in_flight_area_s: self.area_s,
+            ended_ns: now_ns,
+            polled_s,
+            interrupted,
+            unrecorded: self.unrecorded,
+        }
     }
 }
 

@@ -1,7 +1,11 @@
 //! A results folder read back: all that a report may know. It knows no system and no chart.
 
 mod broken;
+#[cfg(test)]
+mod elsewhere;
 mod latencies;
+mod packed;
+mod sound;
 mod spectrum;
 pub(crate) mod table;
 
@@ -11,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use broken::Broken;
 pub use latencies::Latencies;
+use sound::Sound;
 pub use spectrum::Spectrum;
 
 use super::{FORMAT, FORMAT_OLDEST, FaultRow, Manifest, Met, ResourceRow, TimelineRow, Verdict};

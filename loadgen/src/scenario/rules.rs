@@ -5,6 +5,11 @@ use super::{Curve, Scenario};
 /// More would be no load test but a mistake in the file.
 const RATE_MAX: f64 = 200_000.0;
 
+/// A load of more than a week is a mistake in the file, and its record could not be read.
+const SECONDS_MAX: f64 = 604_800.0;
+/// A shorter wave is none that a report could draw.
+const PERIOD_MIN_S: f64 = 0.1;
+
 impl Scenario {
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_load()?;
@@ -21,9 +26,9 @@ impl Scenario {
         self.check_rates()?;
         self.check_form()?;
         let seconds = self.duration_s();
-        if seconds < 1.0 || seconds.fract() != 0.0 {
+        if !(1.0..=SECONDS_MAX).contains(&seconds) || seconds.fract() != 0.0 {
             return Err(format!(
-                "the stages last {seconds} s together; expected whole seconds, at least 1"
+                "the stages last {seconds} s together; expected whole seconds, 1 to {SECONDS_MAX}"
             ));
         }
         if self.warm_up.whole_s().is_none_or(|w| f64::from(w) >= seconds) {
@@ -70,9 +75,9 @@ impl Scenario {
             match (stage.amplitude, stage.period) {
                 (None, None) => {}
                 (Some(amplitude), Some(period)) => {
-                    if !(0.0..=stage.rate).contains(&amplitude) || period.0.is_zero() {
+                    if !(0.0..=stage.rate).contains(&amplitude) || period.as_s() < PERIOD_MIN_S {
                         return Err(format!(
-                            "a sine around {} swings by 0 to {0} and has a period; found {amplitude} and {period}",
+                            "a sine around {} swings by 0 to {0} and has a period of {PERIOD_MIN_S} s or more; found {amplitude} and {period}",
                             stage.rate
                         ));
                     }
@@ -224,6 +229,15 @@ mix = { place = 1 }
         check("session = { steps = [] }", Err("no steps"));
         check("session = { steps = [\"place\"] }\ndrain = \"1s\"", Err("drain is 1s"));
         check("session = { steps = [\"login\", \"place\", \"get\"], think = \"1s\" }", Ok(()));
+        let sine = |period: &str| {
+            format!("[[stages]]\nduration = \"9s\"\nrate = 5\namplitude = 5\nperiod = \"{period}\"")
+        };
+        let without = GOOD.replace("stages = [{ duration = \"30s\", rate = 10 }]", "");
+        for (period, fine) in [("9s", true), ("99ms", false), ("1us", false)] {
+            let text = format!("{without}{}", sine(period));
+            let scenario: Scenario = config::parse(Path::new("s.toml"), &text).unwrap();
+            assert_eq!(scenario.check().is_ok(), fine, "{period}");
+        }
         check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
         check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));
         check(
@@ -241,6 +255,13 @@ mix = { place = 1 }
             "[[fault]]\nat = \"29s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"kill\"",
             Err("within the load"),
         );
+    }
+
+    #[test]
+    fn a_load_of_more_than_a_week_is_refused() {
+        let text = GOOD.replace("30s", "169h");
+        let scenario: Scenario = config::parse(Path::new("s.toml"), &text).unwrap();
+        assert!(scenario.check().unwrap_err().contains("1 to 604800"));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// A broken file can hold a line of any length: this much of it is shown.
+const FOUND_MAX: usize = 300;
+
 /// A file of the record that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: expected {expected}, found {found}: {remedy}", self.place())]
@@ -44,7 +47,7 @@ impl Broken {
     /// What stands there.
     #[must_use]
     pub fn found(mut self, found: &str) -> Self {
-        found.clone_into(&mut self.found);
+        self.found = found.chars().take(FOUND_MAX).collect();
         self
     }
 

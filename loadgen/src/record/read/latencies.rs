@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io::{self, BufRead as _, Read as _};
 use std::path::Path;
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{
-    IntervalLogHistogram, IntervalLogIterator, LogEntry,
-};
 
-use super::{Broken, Spectrum, table};
+use super::{Broken, Spectrum, packed, table};
 use crate::record::Phase;
 use crate::record::latency::{Metric, Tag, histogram};
+
+/// The base64 of the largest histogram that is unpacked.
+const LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Phases by operations, outcomes and metrics; each has a table of 190 KB.
+const SERIES_MAX: usize = 1_000;
 
 /// Times by phase (its index in the manifest) and tag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,15 +25,24 @@ pub struct Latencies {
 impl Latencies {
     /// Reads the log and keeps what lies in `phases`; a partial one may end within a line or lack.
     pub(super) fn read(path: &Path, phases: &[Phase], partial: bool) -> Result<Self, Broken> {
-        let Some(bytes) = table::bytes(path)? else { return table::absent(path, partial) };
-        table::ends(path, &bytes, partial)?;
-        let mut merge =
-            Merge { phases, merged: BTreeMap::new(), deserializer: Deserializer::new() };
-        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').zip(1..).peekable();
-        while let Some((line, number)) = lines.next() {
-            match merge.line(line) {
+        let Some(mut file) = table::open(path)? else { return table::absent(path, partial) };
+        let mut merge = Merge { phases, merged: BTreeMap::new() };
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let unreadable = |error: io::Error| bad_line(path, number, &error.to_string());
+            let most = LINE_BYTES_MAX as u64;
+            let read = file.by_ref().take(most).read_until(b'\n', &mut line).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            let last = file.fill_buf().map_err(unreadable)?.is_empty();
+            if !partial && last && !line.ends_with(b"\n") {
+                return Err(table::cut_off(path));
+            }
+            match merge.line(&line) {
                 Ok(()) => {}
-                Err(_) if partial && lines.peek().is_none() => {}
+                Err(_) if partial && last => {}
                 Err(found) => return Err(bad_line(path, number, &found)),
             }
         }
@@ -62,47 +73,66 @@ impl Latencies {
 struct Merge<'a> {
     phases: &'a [Phase],
     merged: BTreeMap<(usize, Tag), Histogram<u64>>,
-    deserializer: Deserializer,
 }
 
 impl Merge<'_> {
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
+        if line.len() >= LINE_BYTES_MAX {
+            return Err(format!("a line of {LINE_BYTES_MAX} bytes or more"));
+        }
         // The legend is quoted; comments, StartTime and BaseTime begin with a hash.
         if line.trim_ascii().is_empty() || line.starts_with(b"\"") || line.starts_with(b"#") {
             return Ok(());
         }
-        for entry in IntervalLogIterator::new(line) {
-            match entry {
-                Ok(LogEntry::Interval(interval)) => self.interval(&interval)?,
-                Ok(LogEntry::StartTime(_) | LogEntry::BaseTime(_)) => {}
-                Err(_) => return Err(excerpt(line)),
-            }
-        }
-        Ok(())
+        let text = std::str::from_utf8(line).map_err(|_| excerpt(line))?;
+        let interval = Interval::parse(text.trim_ascii()).ok_or_else(|| excerpt(line))?;
+        self.interval(&interval)
     }
 
-    fn interval(&mut self, interval: &IntervalLogHistogram<'_>) -> Result<(), String> {
-        let at_s = interval.start_timestamp().as_secs_f64();
-        let inside =
-            |phase: &Phase| f64::from(phase.from_s) <= at_s && at_s < f64::from(phase.to_s);
-        let tag = interval.tag().ok_or("an interval without a tag")?;
-        let tag: Tag = tag.as_str().parse().map_err(|error: anyhow::Error| error.to_string())?;
+    fn interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
+        let inside = |phase: &Phase| {
+            f64::from(phase.from_s) <= interval.at_s && interval.at_s < f64::from(phase.to_s)
+        };
+        let tag = interval.tag.ok_or("an interval without a tag")?;
+        let tag: Tag = tag.parse().map_err(|error: anyhow::Error| error.to_string())?;
         let Some(phase) = self.phases.iter().position(inside) else { return Ok(()) };
-        let compressed = base64(interval.encoded_histogram()).ok_or("a histogram not in base64")?;
-        let part: Histogram<u64> = self
-            .deserializer
-            .deserialize(&mut compressed.as_slice())
-            .map_err(|error| format!("a histogram that does not unpack ({error})"))?;
+        let series = self.merged.len();
         let sum = match self.merged.entry((phase, tag)) {
             Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(_) if series == SERIES_MAX => {
+                return Err(format!("more than {SERIES_MAX} kinds of interval"));
+            }
             Entry::Vacant(entry) => entry.insert(histogram().map_err(|error| error.to_string())?),
         };
-        sum.add(part).map_err(|error| format!("a value out of range ({error})"))
+        packed::unpack(interval.packed, |value, count| {
+            sum.record_n(value, count).map_err(|_| format!("the value {value} is out of range"))
+        })
     }
 
     fn finish(self) -> Latencies {
         let spectra = self.merged.into_iter().map(|(key, sum)| (key, Spectrum::of(&sum))).collect();
         Latencies { spectra }
+    }
+}
+
+/// One line: `Tag=name,start,length,max,histogram`; the tag may lack.
+struct Interval<'a> {
+    tag: Option<&'a str>,
+    at_s: f64,
+    packed: &'a str,
+}
+
+impl<'a> Interval<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (tag, rest) = match text.strip_prefix("Tag=") {
+            Some(tagged) => tagged.split_once(',').map(|(tag, rest)| (Some(tag), rest))?,
+            None => (None, text),
+        };
+        let mut fields = rest.splitn(4, ',');
+        let mut number =
+            || fields.next()?.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
+        let (at_s, _length_s, _max) = (number()?, number()?, number()?);
+        Some(Self { tag, at_s, packed: fields.next()? })
     }
 }
 
@@ -114,30 +144,4 @@ fn bad_line(path: &Path, line: u64, found: &str) -> Broken {
 fn excerpt(line: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(line).chars().take(60).collect();
     format!("{text:?}")
-}
-
-/// Decodes base64 with or without padding; `None` if it is none.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    for group in text.trim_end_matches('=').as_bytes().chunks(4) {
-        let mut bits = 0_u32;
-        for letter in group {
-            bits = bits << 6 | u32::from(sextet(*letter)?);
-        }
-        bits <<= 6 * (4 - group.len());
-        let whole = group.len() * 6 / 8;
-        bytes.extend_from_slice(bits.to_be_bytes().get(1..=whole)?);
-    }
-    Some(bytes)
-}
-
-fn sextet(letter: u8) -> Option<u8> {
-    match letter {
-        b'A'..=b'Z' => Some(letter - b'A'),
-        b'a'..=b'z' => Some(letter - b'a' + 26),
-        b'0'..=b'9' => Some(letter - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    }
 }
