@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::record::latency::Metric;
-use crate::record::read::{Spectrum, Trial};
+use crate::record::read::{Spectrum, Trial, rank};
 
 /// As in HdrHistogram's `outputPercentileDistribution`.
 const TICKS_PER_HALF_DISTANCE: f64 = 5.0;
@@ -36,8 +36,7 @@ fn text(spectrum: &Spectrum) -> String {
     let count = spectrum.count();
     let mut quantile = 0.0_f64;
     loop {
-        let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count);
-        let value_us = spectrum.at_rank(rank).unwrap_or(0);
+        let value_us = spectrum.at_rank(rank(quantile, count)).unwrap_or(0);
         let up_to = spectrum.count_up_to(value_us);
         if up_to >= count {
             let _ = writeln!(out, "{:>12.3} {:>2.12} {count:>10}", ms(value_us), 1.0);

@@ -17,6 +17,7 @@ pub use broken::Broken;
 pub use latencies::Latencies;
 use sound::Sound;
 pub use spectrum::Spectrum;
+pub(crate) use spectrum::rank;
 
 use super::{FORMAT, FORMAT_OLDEST, FaultRow, Manifest, Met, ResourceRow, TimelineRow, Verdict};
 

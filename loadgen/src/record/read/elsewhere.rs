@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::sync_channel;
@@ -11,9 +12,10 @@ use hdrhistogram::Histogram;
 
 use super::Latencies;
 use crate::digest;
+use crate::export::{Format, export};
 use crate::history;
 use crate::record::latency::{Metric, Tag, histogram};
-use crate::record::{Limits, Manifest, Phase};
+use crate::record::{FORMAT, Limits, Manifest, Phase, RequestCounts};
 use crate::sample::{Outcome, Receipt, Sample, Trouble};
 use crate::workload::Operation;
 
@@ -104,26 +106,41 @@ fn our_log(folder: &Path) -> BTreeMap<(Tag, u64), Histogram<u64>> {
     drop(send);
     history::write(folder, "1", &samples).unwrap();
     let limits = Limits { timeout_s: 5.0, drain_s: 5.0, ..Limits::default() };
-    let manifest = Manifest { interval_s: 1, duration_s: 3, limits, ..Manifest::default() };
+    let phases = vec![Phase { name: "all".to_owned(), from_s: 0, to_s: 3 }];
+    let requests = [("get".to_owned(), RequestCounts::default())].into();
+    let manifest = Manifest {
+        format: FORMAT,
+        interval_s: 1,
+        duration_s: 3,
+        limits,
+        phases,
+        requests,
+        ..Manifest::default()
+    };
     digest::write(folder, &manifest, &[]).unwrap();
+    fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    fs::write(folder.join("resources.csv"), "").unwrap();
     expected
+}
+
+/// Runs a script of the fixtures; `None`, said aloud, where there is no such Python.
+fn run(script: &str, arguments: &[&Path]) -> Option<String> {
+    let Some(python) = python() else {
+        assert!(std::env::var_os("CI").is_none(), "CI runs scripts/install-hdrhistogram first");
+        eprintln!("skipped: no Python with hdrhistogram; scripts/install-hdrhistogram gets it");
+        return None;
+    };
+    let read = Command::new(python).arg(fixtures().join(script)).args(arguments).output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    Some(String::from_utf8(read.stdout).unwrap())
 }
 
 #[test]
 fn another_implementation_reads_what_we_wrote() {
-    let Some(python) = python() else {
-        assert!(std::env::var_os("CI").is_none(), "CI runs scripts/install-hdrhistogram first");
-        eprintln!("skipped: no Python with hdrhistogram; scripts/install-hdrhistogram gets it");
-        return;
-    };
     let folder = tempfile::tempdir().unwrap();
     let expected = our_log(folder.path());
-    let read = Command::new(python)
-        .arg(fixtures().join("read_hlog.py"))
-        .arg(folder.path().join("latency.hlog"))
-        .output()
-        .unwrap();
-    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let log = folder.path().join("latency.hlog");
+    let Some(found) = run("read_hlog.py", &[&log]) else { return };
     let mut lines = String::new();
     for ((tag, second), all) in &expected {
         let quantiles = QUANTILES.map(|q| all.value_at_quantile(q).to_string()).join(" ");
@@ -134,5 +151,21 @@ fn another_implementation_reads_what_we_wrote() {
         lines.sort();
         lines
     };
-    assert_eq!(sorted(&String::from_utf8(read.stdout).unwrap()), sorted(&lines));
+    assert_eq!(sorted(&found), sorted(&lines));
+}
+
+#[test]
+fn another_implementation_agrees_with_our_spectra() {
+    let folder = tempfile::tempdir().unwrap();
+    let trial = folder.path().join("scenario/system/1");
+    fs::create_dir_all(&trial).unwrap();
+    our_log(&trial);
+    export(folder.path(), Format::Hgrm).unwrap();
+    for metric in ["response", "service"] {
+        let spectrum = trial.join(format!("all-get-{metric}.hgrm"));
+        let arguments = [&*spectrum, &trial.join("latency.hlog"), Path::new(metric)];
+        let Some(found) = run("check_hgrm.py", &arguments) else { return };
+        let (rows, count) = found.trim().split_once(' ').unwrap();
+        assert!(rows.parse::<u32>().unwrap() > 30 && count == "3000", "{found}");
+    }
 }

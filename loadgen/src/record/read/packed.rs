@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn packed(values: &[u64], digits: u8, low: u64, deflated: bool) -> Vec<u8> {
-        let mut all = Histogram::<u64>::new_with_bounds(low, 1 << 50, digits).unwrap();
+        let mut all = Histogram::<u64>::new_with_bounds(low, 1 << 41, digits).unwrap();
         values.iter().for_each(|value| all.record(*value).unwrap());
         let mut bytes = Vec::new();
         if deflated {
@@ -207,9 +207,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_histogram_reads_as_its_own_library_reads_it(
-            values in proptest::collection::vec(0_u64..1 << 50, 0..60),
+            values in proptest::collection::vec(0_u64..1 << 40, 0..60),
             small in proptest::collection::vec(0_u64..5_000, 0..60),
-            digits in 0_u8..=5, low in 1_u64..5_000, deflated: bool,
+            digits in 0_u8..=3, low in 1_u64..5_000, deflated: bool,
         ) {
             let bytes = packed(&[values, small].concat(), digits, low, deflated);
             prop_assert_eq!(unpacked(&bytes).ok(), theirs(&bytes));

@@ -61,7 +61,7 @@ impl Spectrum {
         if self.count < Self::least(q) {
             return None;
         }
-        self.at_rank(((q * self.count as f64).ceil() as u64).max(1))
+        self.at_rank(rank(q, self.count))
     }
 
     /// The value at quantile `q` of these samples and `endless` more that are longer than any, µs:
@@ -72,7 +72,7 @@ impl Spectrum {
         if all < Self::least(q) {
             return None;
         }
-        self.at_rank(((q * all as f64).ceil() as u64).max(1))
+        self.at_rank(rank(q, all))
     }
 
     /// The `rank`-th smallest sample, from 1, µs.
@@ -110,6 +110,14 @@ impl Spectrum {
     }
 }
 
+/// Which of `count` samples, from 1, has the share `q` up to it. A product that the last binary digit
+/// has lifted above a whole number is that number.
+pub(crate) fn rank(q: f64, count: u64) -> u64 {
+    const ROUNDING: f64 = 1e-12;
+    let count = count as f64;
+    ((q * count - ROUNDING * count).ceil() as u64).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +144,12 @@ mod tests {
         let values: Vec<u64> = (1..=368).collect();
         assert_eq!(spectrum(&values).quantile(0.99), Some(365));
         assert_eq!(spectrum(&values).quantile(0.5), Some(184));
+    }
+
+    #[test]
+    fn a_rank_is_not_lifted_by_rounding() {
+        assert_eq!(rank(0.1 + 0.1 + 0.1, 3_000), 900);
+        assert_eq!([rank(0.0, 5), rank(0.5, 5), rank(0.99, 100), rank(1.0, 7)], [1, 3, 99, 7]);
     }
 
     #[test]
