@@ -234,3 +234,55 @@ impl Load {
         Ok(Loaded { summary, totals, thread, cpu_s })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::attack::{Flaw, UrlTraffic};
+
+    const REQUESTS: u64 = 20_000;
+
+    /// All but one of its requests are dropped, and nobody takes what it records until it has ended.
+    #[test]
+    fn what_the_recorder_does_not_take_is_counted_and_delays_nothing() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let plan = Plan {
+            profile: Profile::constant(REQUESTS as f64 * 10.0, 0.1),
+            arrivals: Arrivals::Constant,
+            jobs: Jobs::Same,
+            form: Loop::Open,
+            seed: 1,
+        };
+        let second = Duration::from_secs(1);
+        let pacing = Pacing {
+            start: Instant::now(),
+            in_flight: 1,
+            timeout: second,
+            drain: second,
+            alone: false,
+            flaw: Flaw::None,
+        };
+        let traffic = UrlTraffic::new("GET", &address.to_string(), "/", &[], b"");
+        let gauges = Arc::new(Gauges::default());
+        let (samples, recorded) = mpsc::sync_channel(2);
+        let shown = Arc::clone(&gauges);
+        let engine =
+            thread::spawn(move || plan.attack(traffic, vec![address], pacing, shown, samples));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while gauges.begun.load(Ordering::Relaxed) < REQUESTS {
+            assert!(Instant::now() < deadline, "the engine waits for the recorder");
+            thread::yield_now();
+        }
+        let taken: u64 = recorded.iter().map(|batch| batch.len() as u64).sum();
+        let unrecorded = engine.join().unwrap().unwrap().unrecorded;
+        assert!(unrecorded > 0);
+        assert_eq!(taken + unrecorded, REQUESTS);
+    }
+}
