@@ -198,7 +198,11 @@ impl<M: DeserializeOwned> Inbox<M> {
         };
         // A settlement that is refused or lost means that the message comes again.
         let _ = match outcome {
-            Ok(()) => self.ack(receipt).await,
+            Ok(()) => {
+                let acked = self.ack(receipt).await;
+                crash_point::reach(crash_point::ACKED);
+                acked
+            }
             Err(text) => self.nack(receipt, &text).await,
         };
     }

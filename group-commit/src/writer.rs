@@ -141,6 +141,7 @@ fn write_batch(connection: &Connection, batch: &mut Vec<Job>, counters: &Counter
             }
         }
     }
+    crash_point::reach(crash_point::MID_COMMIT);
     let ended = ended.and_then(|()| execute(connection, "commit"));
     if let Err(error) = ended {
         // What was not committed is undone, so that the next batch begins clean. SQLite may have

@@ -38,7 +38,9 @@ pub(crate) async fn charges(
         async move {
             let settlement = decide(&*payments, received.value, &stopping).await?;
             let published = settlements.publish(&received.key, BTreeMap::new(), &settlement).await;
-            published.map_err(|e| e.to_string())
+            published.map_err(|e| e.to_string())?;
+            crash_point::reach(crash_point::SETTLEMENT_PUBLISHED);
+            Ok(())
         }
     };
     match manners {

@@ -45,6 +45,9 @@ enum Left {
 /// An error if none of a batch was handed over.
 async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<Left, ()> {
     let batch = outbox.unsent(BATCH).await.map_err(drop)?;
+    if !batch.is_empty() {
+        crash_point::reach(crash_point::BEFORE_PUBLISH);
+    }
     let published = join_all(batch.iter().map(|(row, charge)| async move {
         let result: Result<(), Error> = charges.publish(&charge.key, BTreeMap::new(), charge).await;
         result.ok().map(|()| *row)

@@ -53,7 +53,10 @@ impl OrderStore for Sqlite {
         };
         match self.db.write(job).await.map_err(meaning)? {
             (_, Some(found)) => Ok(Placed::Existing(found.order()?)),
-            (order, None) => Ok(Placed::New(order)),
+            (order, None) => {
+                crash_point::reach(crash_point::ORDER_COMMITTED);
+                Ok(Placed::New(order))
+            }
         }
     }
 
@@ -64,7 +67,9 @@ impl OrderStore for Sqlite {
             c.prepare_cached(SETTLE)?.execute(params![key, status.as_str(), charge_id, at])?;
             one(c, BY_KEY, [&key]).optional()
         };
-        self.db.write(job).await.map_err(meaning)?.ok_or(Error::NotFound)?.order()
+        let settled = self.db.write(job).await.map_err(meaning)?;
+        crash_point::reach(crash_point::ORDER_SETTLED);
+        settled.ok_or(Error::NotFound)?.order()
     }
 
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {

@@ -25,7 +25,9 @@ impl PaymentStore for Sqlite {
             c.prepare_cached(RECORD)?.execute(row)?;
             find(c, key)
         };
-        self.db.write(job).await.map_err(meaning)
+        let recorded = self.db.write(job).await.map_err(meaning)?;
+        crash_point::reach(crash_point::PAYMENT_RECORDED);
+        Ok(recorded)
     }
 }
 

@@ -43,6 +43,9 @@ impl CardNetwork for RemoteProvider {
             repeatable: true,
         };
         let answer = self.http.call(call).await?;
+        if answer.status == StatusCode::OK {
+            crash_point::reach(crash_point::CARD_CHARGED);
+        }
         match answer.status {
             StatusCode::OK => Ok(match parsed(&answer, StatusCode::OK)? {
                 Decision::Captured { charge_id } => Verdict::Paid { charge_id },
