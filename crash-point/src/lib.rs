@@ -68,10 +68,13 @@ mod tests {
     fn one_thread_takes_an_armed_point() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("acked"), "").unwrap();
-        let takes = |point| thread::scope(|scope| {
-            let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| take(folder.path(), point))).collect();
-            tries.into_iter().map(|t| t.join().unwrap()).filter(|t| *t).count()
-        });
+        let takes = |point| {
+            thread::scope(|scope| {
+                let tries: Vec<_> =
+                    (0..8).map(|_| scope.spawn(|| take(folder.path(), point))).collect();
+                tries.into_iter().map(|t| t.join().unwrap()).filter(|t| *t).count()
+            })
+        };
         assert_eq!(takes(CARD_CHARGED), 0);
         assert_eq!(takes(ACKED), 1);
         assert_eq!(takes(ACKED), 0);

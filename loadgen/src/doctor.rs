@@ -10,6 +10,7 @@ use crate::cores::Cores;
 use crate::disk;
 use crate::environment;
 use crate::fault::fsync as fsync_fault;
+use crate::fault::cgroup;
 use crate::fsync;
 use crate::record::Generator;
 use crate::watch::Hiccups;
@@ -123,9 +124,12 @@ impl Findings {
         let text = if root {
             "root"
         } else {
-            "not root: kill, pause and provider faults work; they need no privilege"
+            "not root: faults of processes, memory, files and the provider work; they need none"
         };
         self.add(true, format!("privileges: {text}"));
+        let quota = cgroup::lacking();
+        let text = quota.as_deref().unwrap_or("works");
+        self.add(quota.is_none(), format!("fault cpu: {text}"));
     }
 }
 

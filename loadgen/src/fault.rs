@@ -7,6 +7,9 @@ pub mod ability;
 mod disk;
 pub mod fsync;
 mod link;
+pub(crate) mod cgroup;
+pub mod crash;
+mod limits;
 mod process;
 mod provider;
 pub mod undo;
@@ -29,6 +32,9 @@ use crate::watch::Watch;
 use disk::DataDisk;
 use fsync::{Fsyncs, Tracer};
 use link::Edge;
+use cgroup::CpuGroup;
+use crash::Points;
+use limits::{Limits, Lowered};
 use process::Processes;
 use provider::CardNetwork;
 pub use provider::set_provider;
@@ -77,6 +83,10 @@ struct Held {
     link: Option<Counts>,
     /// Attached to the processes whose fsyncs are harmed.
     tracers: Vec<Tracer>,
+    /// Control groups that harmed processes are in.
+    groups: Vec<CpuGroup>,
+    /// Limits as they were.
+    lowered: Vec<Lowered>,
 }
 
 /// Walks the timeline of faults; returns what happened. When `ended` becomes true, all that is
@@ -172,9 +182,13 @@ impl Stage<'_> {
             FaultKind::Terminate => Processes::before_the_end(self, fault).await.terminate().await,
             FaultKind::Restart => Processes::before_the_end(self, fault).await.restart().await,
             FaultKind::Deploy => Processes::before_the_end(self, fault).await.deploy().await,
-            FaultKind::Crash | FaultKind::Cpu | FaultKind::Memory | FaultKind::Files => {
-                anyhow::bail!("not yet")
+            FaultKind::Crash => {
+                process::last_look(self).await;
+                Points::of(self, fault).crash(held).await
             }
+            FaultKind::Cpu => Limits::of(self, fault).cpu(fault.cores.unwrap_or(1.0), held).await,
+            FaultKind::Memory => Limits::of(self, fault).memory(fault.spare_mib.unwrap_or(0), held),
+            FaultKind::Files => Limits::of(self, fault).files(fault.spare_files.unwrap_or(0), held),
             FaultKind::Provider => CardNetwork::of(self).disturb(fault).await,
             FaultKind::Latency => Edge::of(self, fault, held)?.latency().await,
             FaultKind::Bandwidth => Edge::of(self, fault, held)?.bandwidth().await,
@@ -213,13 +227,18 @@ impl Stage<'_> {
     /// Takes it back, also if it had no effect; returns the proof of that.
     async fn undo(&mut self, fault: &FaultSpec, held: &mut Held) -> anyhow::Result<String> {
         match fault.kind {
-            FaultKind::Kill
-            | FaultKind::Terminate
-            | FaultKind::Restart
-            | FaultKind::Deploy
-            | FaultKind::Crash => self.raise(fault).await,
+            FaultKind::Kill | FaultKind::Terminate | FaultKind::Restart | FaultKind::Deploy => {
+                self.raise(fault).await
+            }
+            FaultKind::Crash => {
+                Points::of(self, fault).disarm()?;
+                self.raise(fault).await
+            }
             FaultKind::Pause => Processes::of(self, fault).resume().await,
-            FaultKind::Cpu | FaultKind::Memory | FaultKind::Files => anyhow::bail!("not yet"),
+            FaultKind::Cpu | FaultKind::Memory | FaultKind::Files => {
+                let lifted = Limits::lift(held)?;
+                Ok(format!("{lifted}; {}", self.raise(fault).await?))
+            }
             FaultKind::Provider => CardNetwork::of(self).restore().await,
             FaultKind::Latency
             | FaultKind::Bandwidth

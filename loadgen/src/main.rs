@@ -14,6 +14,7 @@ use loadgen::capacity::{self, Capacity};
 use loadgen::config::Span;
 use loadgen::cores::Cores;
 use loadgen::export::{self, Exported, Format};
+use loadgen::fault::undo::{self, Healed};
 use loadgen::record::read::manifests;
 use loadgen::record::{Answer, Manifest};
 use loadgen::run::{Outcome, Run};
@@ -84,6 +85,15 @@ enum Command {
         /// json and openmetrics go to the standard output; hgrm files beside each trial's record
         #[arg(long, value_enum)]
         format: Form,
+    },
+    /// Take back what a run left that was ended in the middle: processes, mounts, control groups
+    #[command(
+        after_help = "Only what an undo journal (undo.jsonl) names is touched, and a process only if it is still\nthe one that was started then.\n\nExamples:\n  loadgen heal\n  loadgen heal results/2026-11-01T120000Z-host"
+    )]
+    Heal {
+        /// A folder with results in or below it
+        #[arg(default_value = "results")]
+        folder: PathBuf,
     },
     /// List the scenarios and systems of this folder
     List,
@@ -320,6 +330,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             print_export(&folder, format)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Heal { folder } => heal(&folder),
         Command::List => {
             show(&list::text())?;
             Ok(ExitCode::SUCCESS)
@@ -388,6 +399,32 @@ fn show_order(folder: &Path, key: &str, json: bool) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
+fn heal(folder: &Path) -> anyhow::Result<ExitCode> {
+    let healed = undo::heal(folder)
+        .with_context(|| format!("cannot heal what is in {}", folder.display()))?;
+    for text in &healed.done {
+        println!("{text}");
+    }
+    for text in &healed.failed {
+        eprintln!("{text}");
+    }
+    if healed == Healed::default() {
+        println!("nothing to take back in {}", folder.display());
+    }
+    Ok(if healed.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What an earlier run left would disturb this one; whether to touch it is the user's decision.
+fn warn_of_leftovers(out: &Path) {
+    for journal in undo::left(out).unwrap_or_default() {
+        eprintln!(
+            "warning: an earlier run was ended in the middle and left something: {}; run: loadgen heal {}",
+            journal.path.display(),
+            out.display()
+        );
+    }
+}
+
 async fn examine(out: &Path, flaw: Broken) -> anyhow::Result<ExitCode> {
     let flaw = match flaw {
         Broken::None => Flaw::None,
@@ -437,6 +474,7 @@ fn show(text: &str) -> anyhow::Result<()> {
 }
 
 async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    warn_of_leftovers(&args.out);
     let read = |name: &String| -> anyhow::Result<Scenario> {
         let mut scenario = Scenario::read(name)?;
         scenario.seed = args.seed.unwrap_or(scenario.seed);

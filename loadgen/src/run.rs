@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::cores::Cores;
 use crate::environment;
-use crate::fault::ability;
+use crate::fault::{ability, undo};
 use crate::launch::{self, Interrupted};
 use crate::profile::Profile;
 use crate::record::{Answer, Manifest, Verdict};
@@ -22,7 +22,7 @@ use crate::scenario::Scenario;
 use crate::selftest;
 use crate::system::SystemSpec;
 use crate::threshold::{Expectation, Met};
-use crate::trial::{Finished, NothingMeasured, Trial};
+use crate::trial::{self, Finished, NothingMeasured, Trial};
 
 /// What to run.
 pub struct Run {
@@ -64,8 +64,11 @@ impl Run {
         for system in &self.systems {
             for scenario in &self.scenarios {
                 let path = PathBuf::from(format!("{}.toml", scenario.name));
-                for fault in &scenario.faults {
-                    system.check_fault(&path, fault)?;
+                for number in 1..=self.trials {
+                    let seed = trial::seed(scenario, number);
+                    for fault in &scenario.schedule(seed) {
+                        system.check_fault(&path, fault)?;
+                    }
                 }
             }
             launch::check_programs(system)?;
@@ -179,6 +182,9 @@ impl Run {
             match run_one(&trial, interrupt.clone()).await {
                 Ok(Finished { manifest, verdict, thresholds }) => {
                     self.tell(&line(&manifest, &verdict));
+                    if verdict.verdict == Answer::False {
+                        self.tell(&format!("    again: {}", again(&trial)));
+                    }
                     for broken in thresholds.iter().filter(|t| !t.met) {
                         self.tell(&format!("    BROKEN: {}", promise(broken)));
                     }
@@ -190,7 +196,10 @@ impl Run {
                     *done += 1;
                 }
                 Err(error) => {
-                    let _ = std::fs::remove_dir_all(&path);
+                    // What is still harmed must stay known.
+                    if undo::is_closed(&path) {
+                        let _ = std::fs::remove_dir_all(&path);
+                    }
                     if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                         outcome.interrupted = true;
                         break;
@@ -276,6 +285,16 @@ fn line(manifest: &Manifest, verdict: &Verdict) -> String {
         manifest.trial,
         manifest.cost.completed_orders,
         manifest.generator.lag_p99_us,
+    )
+}
+
+/// The command that asks the same of the same system: same seed, same schedule, same faults.
+fn again(trial: &Trial<'_>) -> String {
+    format!(
+        "loadgen run {} --system {} --seed {} --keep-data",
+        trial.scenario.path.display(),
+        trial.system.path.display(),
+        trial::seed(trial.scenario, trial.number)
     )
 }
 

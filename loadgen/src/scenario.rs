@@ -1,5 +1,6 @@
 //! A scenario: load, mix, outside world, faults and bounds; the same for every system.
 
+mod chaos;
 mod curve;
 mod fault;
 mod files;
@@ -19,6 +20,7 @@ use crate::record::Phase;
 use crate::threshold::Threshold;
 use crate::workload::Operation;
 
+pub use chaos::{Chaos, Template};
 pub use fault::{DISK, FaultKind, FaultSpec, Lasts, Takes};
 pub(crate) use files::{locate, names, stem};
 pub use provider::{Latency, Provider, ProviderMode};
@@ -30,6 +32,9 @@ pub struct Scenario {
     /// The file's name without `.toml`.
     #[serde(skip_deserializing)]
     pub name: String,
+    /// The file.
+    #[serde(skip)]
+    pub path: PathBuf,
     /// One sentence: what happens.
     pub about: String,
     /// Seed of schedule, operations and provider; trial n adds n − 1.
@@ -91,6 +96,9 @@ pub struct Scenario {
     /// What is harmed, and when.
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultSpec>,
+    /// Instead of `[[fault]]`: faults are drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<Chaos>,
     /// What is promised; a valid trial that breaks one makes the run exit with 4.
     #[serde(default, rename = "threshold")]
     pub thresholds: Vec<Threshold>,
@@ -257,6 +265,7 @@ impl Scenario {
         let path = locate("scenarios", name)?;
         let mut scenario: Self = config::read(&path)?;
         scenario.name = stem(&path);
+        scenario.path.clone_from(&path);
         scenario.curve = scenario.read_curve(&path)?;
         scenario.check().map_err(|text| ConfigError::new(&path, text))?;
         Ok(scenario)

@@ -3,7 +3,7 @@
 mod link;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub struct SystemSpec {
     /// The file's name without `.toml`.
     #[serde(skip_deserializing)]
     pub name: String,
+    /// The file.
+    #[serde(skip)]
+    pub path: PathBuf,
     /// One sentence: what it is.
     pub about: String,
     /// Makes it a control: the class of violation that the audit must find in every trial, or
@@ -61,6 +64,9 @@ pub struct ProcessSpec {
     pub command: Vec<String>,
     /// A URL that answers 200 when the process can work.
     pub ready: String,
+    /// Places of its work at which a fault of the kind crash can end it.
+    #[serde(default)]
+    pub crash_points: Vec<String>,
     /// Further environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -142,6 +148,7 @@ impl SystemSpec {
             let mut texts = process.command.iter().chain(process.env.values());
             process.keeps_data = texts.any(|text| text.contains("{data}"));
         }
+        system.path.clone_from(&path);
         system.check().map_err(|text| ConfigError::new(&path, text))?;
         Ok(system)
     }
@@ -170,8 +177,11 @@ impl SystemSpec {
         if fault.harm == DISK {
             return self.check_outside().map_err(|text| ConfigError::new(scenario, text));
         }
-        if !self.players(&fault.harm).is_empty() {
-            return Ok(());
+        let players = self.players(&fault.harm);
+        if !players.is_empty() {
+            let checked =
+                players.into_iter().try_for_each(|i| self.processes[i].check_point(fault));
+            return checked.map_err(|text| ConfigError::new(scenario, text));
         }
         let mut played: Vec<&str> =
             self.processes.iter().flat_map(|p| p.plays.iter().map(String::as_str)).collect();
@@ -242,5 +252,20 @@ impl SystemSpec {
             }
         }
         self.check_links()
+    }
+}
+
+impl ProcessSpec {
+    fn check_point(&self, fault: &FaultSpec) -> Result<(), String> {
+        let Some(point) = fault.point.as_ref().filter(|point| !self.crash_points.contains(point))
+        else {
+            return Ok(());
+        };
+        let known = if self.crash_points.is_empty() {
+            "it names none (crash_points in the system file)".to_owned()
+        } else {
+            format!("it has {}", self.crash_points.join(", "))
+        };
+        Err(format!("fault crash: the process {} has no crash point {point:?}; {known}", self.name))
     }
 }

@@ -17,7 +17,7 @@ use crate::audit;
 use crate::cores::Cores;
 use crate::digest;
 use crate::disk::IMAGE;
-use crate::fault::{self, Stage};
+use crate::fault::{self, Stage, crash};
 use crate::fsync;
 use crate::history::Recording;
 use crate::launch::{DATA, OUTSIDE, Running, Secrets};
@@ -31,7 +31,7 @@ use crate::record::{
     Cost, Evidence, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts,
     ResourceRow, Verdict,
 };
-use crate::scenario::Scenario;
+use crate::scenario::{FaultSpec, Scenario};
 use crate::system::{LINKS, SystemSpec};
 use crate::threshold::Met;
 use crate::validity;
@@ -63,6 +63,12 @@ pub struct Trial<'a> {
     pub revision: &'a str,
     /// Keep the databases.
     pub keep_data: bool,
+}
+
+/// The seed of a repetition, from 1.
+#[must_use]
+pub fn seed(scenario: &Scenario, number: u32) -> u64 {
+    scenario.seed.wrapping_add(u64::from(number) - 1)
 }
 
 /// What a trial found.
@@ -110,10 +116,11 @@ impl Trial<'_> {
         let before = fsync::probe(&self.folder)?;
         let secrets = Secrets::new();
         let (stop, cores) = (interrupt.clone(), self.cores);
-        let (disk, system, folder) = (self.scenario.data_disk(), self.system, &self.folder);
+        let system = crash::equip(self.system, &self.faults());
+        let (disk, folder) = (self.scenario.data_disk(), &self.folder);
         let links = self.scenario.proxies_links().then(|| self.seed());
         let mut running =
-            Running::start_on(disk, system, folder, &secrets, cores, links, stop).await?;
+            Running::start_on(disk, &system, folder, &secrets, cores, links, stop).await?;
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
         let left = running.stop().await;
@@ -145,7 +152,11 @@ impl Trial<'_> {
     }
 
     fn seed(&self) -> u64 {
-        self.scenario.seed.wrapping_add(u64::from(self.number) - 1)
+        seed(self.scenario, self.number)
+    }
+
+    fn faults(&self) -> Vec<FaultSpec> {
+        self.scenario.schedule(self.seed())
     }
 
     /// The same for every system, so that the same order has the same key everywhere.
@@ -202,13 +213,13 @@ impl Trial<'_> {
             watch: &watch,
             start,
         };
+        let schedule = self.faults();
         let follow = async {
             let loaded = self.follow(load, &gauges, interrupt, progress).await;
             let _ = end.send(true);
             loaded
         };
-        let (loaded, faults) =
-            tokio::join!(follow, fault::walk(stage, &self.scenario.faults, ended));
+        let (loaded, faults) = tokio::join!(follow, fault::walk(stage, &schedule, ended));
         let mut generator = Generator::default();
         hiccups.stop(&mut generator);
         let loaded = loaded?;
@@ -373,6 +384,7 @@ impl Trial<'_> {
             warm_up_s: scenario.warm_up.whole_s().unwrap_or(0),
             duration_s: scenario.duration_s().round() as u32,
             phases: scenario.phases(),
+            faults: self.faults().iter().filter_map(|f| serde_json::to_value(f).ok()).collect(),
             offered: plan.profile.points(),
             schedule_hash,
             operations_hash,

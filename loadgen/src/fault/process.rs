@@ -25,8 +25,7 @@ pub(super) struct Processes<'a> {
 impl<'a> Processes<'a> {
     /// Ready to be ended: their accounts are read.
     pub(super) async fn before_the_end(stage: &'a mut Stage<'_>, fault: &FaultSpec) -> Self {
-        stage.watch.look();
-        sleep(LAST_LOOK).await;
+        last_look(stage).await;
         Self::of(stage, fault)
     }
 
@@ -146,6 +145,12 @@ impl<'a> Processes<'a> {
         }
         failure.map_or_else(|| Ok(proofs.join("; ")), Err)
     }
+}
+
+/// Has the accounts of all processes read: one is about to end.
+pub(super) async fn last_look(stage: &Stage<'_>) {
+    stage.watch.look();
+    sleep(LAST_LOOK).await;
 }
 
 async fn relaunch(running: &mut Running, index: usize, old: u32) -> anyhow::Result<String> {

@@ -181,31 +181,40 @@ impl UndoLog {
     #[must_use]
     pub fn sweep(&self) -> Vec<String> {
         let open: Open = lock(&self.state).open.clone().into_iter().collect();
-        let (told, done) = take_back::all(&self.author, &open);
-        for entry in done {
+        let (told, closed) = take_back::all(&self.author, &open);
+        for entry in closed {
             let _ = self.done(entry);
         }
-        told
+        [told.done, told.failed].concat()
     }
 }
 
-/// Takes back what the journals in and below `folder` hold open, unless their harness still runs;
-/// says what was done.
+/// What a healing did, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Healed {
+    /// What was taken back.
+    pub done: Vec<String>,
+    /// What could not be; the next call tries again.
+    pub failed: Vec<String>,
+}
+
+/// Takes back what the journals in and below `folder` hold open, unless their harness still runs.
 ///
 /// # Errors
-/// If the folder or a journal cannot be read. Whatever cannot be taken back is said, and tried again
-/// by the next call.
-pub fn heal(folder: &Path) -> anyhow::Result<Vec<String>> {
-    let mut told = Vec::new();
+/// If the folder or a journal cannot be read, or a journal cannot be written.
+pub fn heal(folder: &Path) -> anyhow::Result<Healed> {
+    let mut told = Healed::default();
     for journal in left(folder)? {
-        let (found, done) = take_back::all(&journal.author, &journal.open);
-        told.extend(found.into_iter().map(|text| format!("{}: {text}", journal.path.display())));
+        let (found, closed) = take_back::all(&journal.author, &journal.open);
+        let named = |text: String| format!("{}: {text}", journal.path.display());
+        told.done.extend(found.done.into_iter().map(named));
+        told.failed.extend(found.failed.into_iter().map(named));
         let mut file = File::options().append(true).open(&journal.path)?;
         // A line that the end of the harness tore apart goes; nothing was done for it.
         let text = std::fs::read(&journal.path)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64)?;
-        for entry in done {
+        for entry in closed {
             append(&mut file, &Line::Done { done: entry })?;
         }
     }
@@ -214,6 +223,13 @@ pub fn heal(folder: &Path) -> anyhow::Result<Vec<String>> {
 
 /// In the order of their writing.
 type Open = Vec<(Entry, Undo)>;
+
+/// Whether the journal in a folder, if there is one, holds nothing open.
+#[must_use]
+pub fn is_closed(folder: &Path) -> bool {
+    let path = folder.join(JOURNAL);
+    !path.exists() || read(&path).is_ok_and(|found| found.is_none_or(|(_, open)| open.is_empty()))
+}
 
 /// A journal with something left to take back.
 pub struct Left {

@@ -56,6 +56,9 @@ pub struct Manifest {
     pub drained_s: f64,
     /// The parts that statistics are kept for, in order; warm-up is none of them.
     pub phases: Vec<Phase>,
+    /// What was to be harmed, and when: the scenario's `[[fault]]`s, or what its `[chaos]` drew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<serde_json::Value>,
     /// The corners of the rate curve: linear between them, a jump where two share an instant.
     pub offered: Vec<RatePoint>,
     /// SHA-256 over the intended instants.

@@ -16,6 +16,7 @@ impl Scenario {
         self.check_provider()?;
         self.check_phases()?;
         self.check_thresholds()?;
+        self.check_chaos()?;
         self.check_disk()?;
         self.check_aborts()?;
         self.faults.iter().try_for_each(|fault| fault.check(self.duration_s()))?;

@@ -99,6 +99,35 @@ impl Bench {
         assert!(left.is_empty(), "still there: {left:#?}");
     }
 
+    /// Neither a process nor a mount, a loop device or a control group.
+    pub(crate) fn has_left_nothing(&self) {
+        self.is_deserted();
+        let place = self.folder.path().to_str().unwrap();
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        assert!(!mounts.contains(place), "{mounts}");
+        for device in std::fs::read_dir("/sys/block").unwrap().flatten() {
+            let file = std::fs::read_to_string(device.path().join("loop/backing_file"));
+            assert!(!file.unwrap_or_default().contains(place), "{device:?}");
+        }
+        let groups = self.groups();
+        assert!(groups.is_empty(), "still there: {groups:#?}");
+    }
+
+    /// Control groups that carry the mark of a trial of this test.
+    pub(crate) fn groups(&self) -> Vec<PathBuf> {
+        let marks: Vec<String> = below(&self.out(), 5)
+            .iter()
+            .filter_map(|folder| std::fs::read_to_string(folder.join("undo.jsonl")).ok())
+            .filter_map(|text| {
+                let first: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
+                Some(first["mark"].as_str()?.to_owned())
+            })
+            .collect();
+        let mut found = below(Path::new("/sys/fs/cgroup"), 6);
+        found.retain(|folder| marks.iter().any(|m| folder.to_str().unwrap().contains(m)));
+        found
+    }
+
     /// Whether a process that works for this test is stopped.
     pub(crate) fn has_stopped(&self) -> bool {
         let stat = |folder: &PathBuf| std::fs::read_to_string(folder.join("stat"));
@@ -117,6 +146,16 @@ impl Bench {
         }
         found
     }
+}
+
+/// A folder and those in it, so deep.
+fn below(folder: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| depth > 0 && e.file_type().is_ok_and(|t| t.is_dir())) {
+        found.extend(below(&entry.path(), depth - 1));
+    }
+    found
 }
 
 pub(crate) async fn end(child: Child) -> Output {

@@ -11,26 +11,26 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::time::Instant;
 
-use super::{Author, Entry, MARK, Undo, boot, started};
+use super::{Author, Entry, Healed, MARK, Undo, boot, started};
 use crate::watch::process_state;
 
 /// How long a killed process, or a control group that it leaves, may take to go.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
 
-/// Takes everything back; says what was done, and which entries are closed by that.
-pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (Vec<String>, Vec<Entry>) {
-    let (mut told, mut done) = (Vec::new(), Vec::new());
+/// Takes everything back; tells what was done, and which entries are closed by that.
+pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (Healed, Vec<Entry>) {
+    let (mut told, mut closed) = (Healed::default(), Vec::new());
     // Processes, mounts, devices and groups end with the machine; files do not.
     let rebooted = !boot().is_ok_and(|boot| boot == author.boot);
     let mut take = |(entry, undo): &(Entry, Undo)| {
         let moot = rebooted && !matches!(undo, Undo::RemoveFile { .. });
         match if moot { Ok(None) } else { author.take_back(undo) } {
             Ok(text) => {
-                told.extend(text);
-                done.push(*entry);
+                told.done.extend(text);
+                closed.push(*entry);
             }
-            Err(error) => told.push(format!("NOT taken back: {undo:?}: {error:#}")),
+            Err(error) => told.failed.push(format!("not taken back: {undo:?}: {error:#}")),
         }
     };
     let is_process = |entry: &&(Entry, Undo)| {
@@ -44,8 +44,8 @@ pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (Vec<String>, Vec<
         }
     }
     open.iter().rev().filter(|entry| !is_process(entry)).for_each(&mut take);
-    done.retain(|entry| *entry != Entry(0));
-    (told, done)
+    closed.retain(|entry| *entry != Entry(0));
+    (told, closed)
 }
 
 /// The processes (id, start) that carry a journal's mark in their environment.

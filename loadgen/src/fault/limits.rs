@@ -1,0 +1,192 @@
+//! Harm to what the processes of a role may use: CPU, memory, descriptors. Whoever asks for more
+//! may die of it; then the healing starts it again.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tokio::time::{Instant, sleep};
+
+use super::cgroup::CpuGroup;
+use super::undo::Undo;
+use super::{Held, PROOF_POLL, Stage};
+use crate::launch::Running;
+use crate::scenario::FaultSpec;
+
+/// How long a process may take to use up its quota; one that never does is not harmed.
+const THROTTLED_WITHIN: Duration = Duration::from_secs(5);
+const MIB: u64 = 1 << 20;
+
+/// A soft limit that was lowered, and what it was.
+pub(super) struct Lowered {
+    pid: u32,
+    what: What,
+    before: Rlimit,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Memory,
+    Files,
+}
+
+impl What {
+    fn resource(self) -> Resource {
+        match self {
+            Self::Memory => Resource::As,
+            Self::Files => Resource::Nofile,
+        }
+    }
+
+    /// The line in /proc/PID/limits.
+    fn line(self) -> &'static str {
+        match self {
+            Self::Memory => "Max address space",
+            Self::Files => "Max open files",
+        }
+    }
+}
+
+/// The processes that play the harmed role, and their limits.
+pub(super) struct Limits<'a> {
+    running: &'a mut Running,
+    players: Vec<usize>,
+}
+
+impl<'a> Limits<'a> {
+    pub(super) fn of(stage: &'a mut Stage<'_>, fault: &FaultSpec) -> Self {
+        let players = stage.running.spec.players(&fault.harm);
+        Self { running: stage.running, players }
+    }
+
+    /// A quota for each process. Proof: each has been held back by it.
+    pub(super) async fn cpu(self, cores: f64, held: &mut Held) -> anyhow::Result<String> {
+        let first = held.groups.len();
+        for index in &self.players {
+            let pid = self.pid(*index)?;
+            let name = format!("triptych-{}-{}", self.running.undo.mark(), pid);
+            let group = CpuGroup::plan(pid, &name)
+                .map_err(|error| anyhow::anyhow!("not possible on this machine: {error:#}"))?;
+            let undo = Undo::RemoveCgroup { path: group.path().to_owned() };
+            held.entries.push(self.running.undo.before(undo)?);
+            held.groups.push(group);
+            held.groups[held.groups.len() - 1].enter(cores)?;
+        }
+        let mut proofs = Vec::new();
+        for (index, group) in self.players.iter().zip(&held.groups[first..]) {
+            let name = &self.running.spec.processes[*index].name;
+            let times = await_throttled(group).await.with_context(|| name.clone())?;
+            proofs.push(format!("{name}: at most {cores} of a core, nr_throttled {times}"));
+        }
+        Ok(proofs.join("; "))
+    }
+
+    /// A soft limit on the address space. Proof: the kernel's table.
+    pub(super) fn memory(self, spare_mib: u64, held: &mut Held) -> anyhow::Result<String> {
+        self.lower(What::Memory, held, |pid| {
+            // proc(5), statm: field 1 is the size of the address space in pages.
+            let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
+            let pages: u64 = text.split(' ').next().unwrap_or_default().parse()?;
+            Ok(pages * rustix::param::page_size() as u64 + spare_mib * MIB)
+        })
+    }
+
+    /// A soft limit on the numbers of descriptors. Proof: the kernel's table.
+    pub(super) fn files(self, spare_files: u64, held: &mut Held) -> anyhow::Result<String> {
+        self.lower(What::Files, held, |pid| {
+            let open = fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
+            let numbers = open.filter_map(|fd| fd.file_name().to_str()?.parse::<u64>().ok());
+            Ok(numbers.max().map_or(0, |highest| highest + 1) + spare_files)
+        })
+    }
+
+    fn lower(
+        self,
+        what: What,
+        held: &mut Held,
+        limit: impl Fn(u32) -> anyhow::Result<u64>,
+    ) -> anyhow::Result<String> {
+        let mut proofs = Vec::new();
+        for index in &self.players {
+            let (pid, name) = (self.pid(*index)?, &self.running.spec.processes[*index].name);
+            let limit = limit(pid)?;
+            let before = set(pid, what, |old| Rlimit { current: Some(limit), ..old })?;
+            held.lowered.push(Lowered { pid, what, before });
+            // One that died of it at once is the strongest proof.
+            let read = match read(pid, what) {
+                Ok(read) => {
+                    ensure!(read == limit.to_string(), "{name}: {} is {read}", what.line());
+                    format!("{} {limit}, read back", what.line())
+                }
+                Err(_) => format!("{} {limit}, and it is gone", what.line()),
+            };
+            proofs.push(format!("{name}: {read}"));
+        }
+        Ok(proofs.join("; "))
+    }
+
+    /// The old groups and limits for those that still run. Proof: the kernel's tables.
+    pub(super) fn lift(held: &mut Held) -> anyhow::Result<String> {
+        let mut proofs = Vec::new();
+        for group in held.groups.drain(..) {
+            group.leave()?;
+            proofs.push("the control group is gone".to_owned());
+        }
+        for Lowered { pid, what, before } in held.lowered.drain(..) {
+            let wanted = before.current.map_or("unlimited".to_owned(), |limit| limit.to_string());
+            if set(pid, what, |_| before).is_err() {
+                proofs.push(format!("process {pid} is gone"));
+                continue;
+            }
+            let read = read(pid, what)?;
+            ensure!(read == wanted, "process {pid}: {} is {read}", what.line());
+            proofs.push(format!("{} {wanted}, read back", what.line()));
+        }
+        Ok(proofs.join("; "))
+    }
+
+    fn pid(&self, index: usize) -> anyhow::Result<u32> {
+        let name = &self.running.spec.processes[index].name;
+        self.running.pid(index).with_context(|| format!("{name} does not run"))
+    }
+}
+
+async fn await_throttled(group: &CpuGroup) -> anyhow::Result<u64> {
+    let deadline = Instant::now() + THROTTLED_WITHIN;
+    loop {
+        let times = group.throttled()?;
+        if times > 0 {
+            return Ok(times);
+        }
+        let within = THROTTLED_WITHIN.as_secs();
+        ensure!(Instant::now() < deadline, "it has not used up its quota within {within} s");
+        sleep(PROOF_POLL).await;
+    }
+}
+
+/// Changes a limit of a process that this harness started and has not reaped; returns the old one.
+fn set(pid: u32, what: What, new: impl Fn(Rlimit) -> Rlimit) -> anyhow::Result<Rlimit> {
+    let id = Pid::from_raw(pid.cast_signed()).context("a process id of 0")?;
+    let now = current(pid, what)?;
+    prlimit(Some(id), what.resource(), new(now)).with_context(|| format!("process {pid}"))
+}
+
+fn current(pid: u32, what: What) -> anyhow::Result<Rlimit> {
+    let number = |text: &str| if text == "unlimited" { Ok(None) } else { text.parse().map(Some) };
+    let (soft, hard) = row(pid, what)?;
+    Ok(Rlimit { current: number(&soft)?, maximum: number(&hard)? })
+}
+
+fn read(pid: u32, what: What) -> anyhow::Result<String> {
+    row(pid, what).map(|(soft, _)| soft)
+}
+
+/// Soft and hard limit as /proc/PID/limits shows them.
+fn row(pid: u32, what: What) -> anyhow::Result<(String, String)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(what.line()));
+    let mut words = line.context("no such line in /proc/PID/limits")?.split_whitespace();
+    let mut word = || words.next().map(ToOwned::to_owned).context("a limit without a value");
+    Ok((word()?, word()?))
+}
