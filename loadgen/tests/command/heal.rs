@@ -23,7 +23,7 @@ fn told(output: &Output) -> String {
 }
 
 /// Kills the harness when `harmed`, and heals.
-async fn check(fault: &str, harmed: impl Fn(&Bench) -> bool) {
+async fn check(fault: &str, harmed: impl Fn(&Bench) -> bool, survivors: &[&str]) {
     let bench = Bench::new();
     let scenario = bench.file("long.toml", &format!("{LONG}{fault}"));
     let mut child = bench.start(&["run", &scenario, "-s", "microservices-sync"]);
@@ -34,7 +34,7 @@ async fn check(fault: &str, harmed: impl Fn(&Bench) -> bool) {
     assert!(early.status.success() && told(&early).contains("nothing to take back"), "{early:?}");
     assert!(harmed(&bench));
     child.kill().await.unwrap();
-    assert!(bench.processes().len() >= 4, "{:?}", bench.processes());
+    assert!(bench.processes().len() >= survivors.len(), "{:?}", bench.processes());
 
     let next = bench.call(&["run", "./nowhere.toml", "-s", "monolith"]).await;
     let warned = String::from_utf8_lossy(&next.stderr);
@@ -42,7 +42,7 @@ async fn check(fault: &str, harmed: impl Fn(&Bench) -> bool) {
     let healed = bench.call(&["heal", &out]).await;
     let text = told(&healed);
     assert!(healed.status.success(), "{healed:?}");
-    for name in ["provider", "auth", "payments", "orders"] {
+    for name in survivors {
         assert!(text.contains(&format!("killed {name} (process")), "{text}");
     }
     bench.has_left_nothing();
@@ -50,9 +50,12 @@ async fn check(fault: &str, harmed: impl Fn(&Bench) -> bool) {
     assert!(told(&again).starts_with("nothing to take back"), "{again:?}");
 }
 
+/// A stopped process whose harness is gone gets SIGHUP and SIGCONT from the kernel, because its
+/// process group is orphaned (setpgid(2)): it may be gone before it is healed.
 #[tokio::test]
 async fn in_the_middle_of_a_pause() {
-    check("kind = \"pause\"\n", Bench::has_stopped).await;
+    let survivors = ["provider", "auth", "payments"];
+    check("kind = \"pause\"\n", Bench::has_stopped, &survivors).await;
 }
 
 #[tokio::test]
@@ -64,5 +67,7 @@ async fn in_the_middle_of_a_cpu_quota() {
         println!("skipped: no CPU quota can be given here (only root may)");
         return;
     }
-    check("kind = \"cpu\"\ncores = 0.02\n", |bench| !bench.groups().is_empty()).await;
+    let survivors = ["provider", "auth", "payments", "orders"];
+    let harmed = |bench: &Bench| !bench.groups().is_empty();
+    check("kind = \"cpu\"\ncores = 0.02\n", harmed, &survivors).await;
 }
