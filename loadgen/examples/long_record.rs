@@ -2,6 +2,7 @@
 //! `cargo run --release -p loadgen --example long_record -- FOLDER SECONDS RATE`. For `scripts/bench-record`.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -40,8 +41,8 @@ fn write(folder: &Path, seconds: u32, rate: f64) -> anyhow::Result<()> {
     };
     let (send, samples) = sync_channel(WAITING);
     let recorder = {
-        let trial = trial.clone();
-        thread::spawn(move || history::write(&trial, "1", &samples))
+        let recording = (trial.clone(), "1".to_owned()).into();
+        thread::spawn(move || history::write(recording, &samples, &AtomicBool::new(false)))
     };
     invent(&plan, &send)?;
     drop(send);

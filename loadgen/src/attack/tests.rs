@@ -46,7 +46,7 @@ fn who_waits_for_a_connection_that_ends_gets_another() {
         alone: false,
         flaw: Flaw::None,
     };
-    let (samples, recorded) = mpsc::channel();
+    let (samples, recorded) = mpsc::sync_channel(BURST);
     let source = Schedule::new(jobs.map(|job| (0, job)));
     let gauges = Arc::new(Gauges::default());
     let engine = Engine::new(traffic, source, vec![address], pacing, gauges, samples).unwrap();

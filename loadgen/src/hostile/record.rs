@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 
 use proptest::collection::vec;
@@ -13,7 +14,7 @@ use crate::export::{self, Format};
 use crate::history;
 use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow, read_journal};
 use crate::record::read::Run;
-use crate::record::{Answer, Manifest};
+use crate::record::{Answer, Manifest, Met};
 use crate::report::{self, fixture};
 use crate::sample::{Outcome, Receipt, Sample, Trouble};
 use crate::workload::Operation;
@@ -37,6 +38,14 @@ fn record(stopped: bool) -> (tempfile::TempDir, PathBuf) {
     let manifest = fs::read_to_string(trial.join("manifest.json")).unwrap();
     fs::write(trial.join("manifest.json"), manifest.replace("\"from_s\": 10", "\"from_s\": 0"))
         .unwrap();
+    let met = Met {
+        expect: "p(99) < 200ms".to_owned(),
+        operation: "place".to_owned(),
+        phase: "before".to_owned(),
+        found: Some(0.25),
+        met: false,
+    };
+    fs::write(trial.join("thresholds.json"), serde_json::to_vec(&[met]).unwrap()).unwrap();
     (folder, trial)
 }
 
@@ -80,6 +89,7 @@ fn manifests() {
 fn verdicts_and_environments() {
     check("audit.json", 2, false, read);
     check("environment.json", 4, false, read);
+    check("thresholds.json", 4, false, read);
 }
 
 #[test]
@@ -125,7 +135,8 @@ fn attempts(folder: &Path) {
     };
     send.send((0..30).map(sample).collect()).unwrap();
     drop(send);
-    history::write(folder, "1a", &samples).unwrap();
+    let recording = (folder.to_owned(), "1a".to_owned()).into();
+    history::write(recording, &samples, &AtomicBool::new(false)).unwrap();
 }
 
 fn ledger() -> Ledger {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 
 use hdrhistogram::Histogram;
@@ -104,7 +105,8 @@ fn our_log(folder: &Path) -> BTreeMap<(Tag, u64), Histogram<u64>> {
     }
     send.send(batch).unwrap();
     drop(send);
-    history::write(folder, "1", &samples).unwrap();
+    let recording = (folder.to_owned(), "1".to_owned()).into();
+    history::write(recording, &samples, &AtomicBool::new(false)).unwrap();
     let limits = Limits { timeout_s: 5.0, drain_s: 5.0, ..Limits::default() };
     let phases = vec![Phase { name: "all".to_owned(), from_s: 0, to_s: 3 }];
     let requests = [("get".to_owned(), RequestCounts::default())].into();

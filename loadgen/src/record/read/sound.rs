@@ -1,7 +1,9 @@
 //! Numbers that a record can hold: what lies outside was not written by a trial, and would overflow a
 //! sum or stretch an axis without end.
 
-use crate::record::{FaultRow, Manifest, Phase, RequestCounts, ResourceRow, TimelineRow, Verdict};
+use crate::record::{
+    FaultRow, Manifest, Met, Phase, RequestCounts, ResourceRow, TimelineRow, Verdict,
+};
 use std::collections::BTreeMap;
 
 /// Seven days: thresholds and charts count in seconds from 0.
@@ -69,6 +71,13 @@ impl Sound for FaultRow {
     }
 }
 
+impl Sound for Vec<Met> {
+    fn check(&self) -> Result<(), String> {
+        let found = self.iter().filter_map(|met| met.found);
+        found.into_iter().try_for_each(|found| number("found", found.abs()))
+    }
+}
+
 impl Sound for Verdict {
     fn check(&self) -> Result<(), String> {
         let c = &self.counts;
@@ -119,6 +128,8 @@ impl Manifest {
     fn check_figures(&self) -> Result<(), String> {
         let (limits, generator, cost) = (&self.limits, &self.generator, &self.cost);
         second("drained_s", self.drained_s)?;
+        let aborted = self.validity.aborted.as_ref();
+        aborted.map_or(Ok(()), |aborted| second("validity.aborted.at_s", aborted.at_s as f64))?;
         for (name, seconds) in [
             ("limits.timeout_s", limits.timeout_s),
             ("limits.drain_s", limits.drain_s),
