@@ -102,7 +102,7 @@ impl Capacity {
         let scenario = &self.scenario;
         let phased = scenario.thresholds.iter().filter(|t| t.phase.is_some()).count();
         let parts = [
-            (scenario.faults.len(), "fault", "faults"),
+            (scenario.harms().count(), "fault", "faults"),
             (scenario.phases.len(), "phase", "phases"),
             (phased, "threshold of a phase", "thresholds of phases"),
             (usize::from(scenario.closed.is_some()), "closed loop", "closed loops"),
@@ -194,6 +194,7 @@ impl Capacity {
             phases: Vec::new(),
             faults: Vec::new(),
             aborts: Vec::new(),
+            chaos: None,
             thresholds: self.settings().keeps.thresholds,
             ..scenario.clone()
         }

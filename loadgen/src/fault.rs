@@ -4,12 +4,12 @@
 //! kind does is in a file per family.
 
 pub mod ability;
-mod disk;
-pub mod fsync;
-mod link;
 pub(crate) mod cgroup;
 pub mod crash;
+mod disk;
+pub mod fsync;
 mod limits;
+mod link;
 mod process;
 mod provider;
 pub mod undo;
@@ -29,12 +29,12 @@ use crate::link::Counts;
 use crate::record::FaultRow;
 use crate::scenario::{FaultKind, FaultSpec, Provider};
 use crate::watch::Watch;
-use disk::DataDisk;
-use fsync::{Fsyncs, Tracer};
-use link::Edge;
 use cgroup::CpuGroup;
 use crash::Points;
+use disk::DataDisk;
+use fsync::{Fsyncs, Tracer};
 use limits::{Limits, Lowered};
+use link::Edge;
 use process::Processes;
 use provider::CardNetwork;
 pub use provider::set_provider;
@@ -199,7 +199,7 @@ impl Stage<'_> {
             FaultKind::SlowClose => Edge::of(self, fault, held)?.slow_close().await,
             FaultKind::Slice => Edge::of(self, fault, held)?.slice().await,
             FaultKind::PowerCut => {
-                disk::last_look(self).await;
+                process::last_look(self).await;
                 DataDisk::with(self, async |disk| disk.cut().await).await
             }
             FaultKind::Full => DataDisk::with(self, async |disk| disk.fill().await).await,

@@ -307,7 +307,7 @@ impl Scenario {
     /// The disk that the data lies on, if it is one of its own.
     #[must_use]
     pub fn data_disk(&self) -> Option<DiskSpec> {
-        let harmed = self.faults.iter().any(|fault| fault.harm == DISK);
+        let harmed = self.harms().any(|fault| fault.harm == DISK);
         self.disk.or_else(|| harmed.then(DiskSpec::default))
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::fsync;
+use super::{cgroup, fsync};
 use crate::disk;
 use crate::scenario::{FaultKind, Scenario};
 
@@ -17,10 +17,15 @@ pub async fn lacks(scenario: &Scenario, folder: &Path) -> anyhow::Result<Option<
         return Ok(Some(format!("no disk of its own can be mounted: {why}")));
     }
     let traces = |kind| matches!(kind, FaultKind::SlowFsync | FaultKind::FailingFsync);
-    if scenario.faults.iter().any(|fault| traces(fault.kind))
+    if scenario.harms().any(|fault| traces(fault.kind))
         && let Some(why) = fsync::lacks().await?
     {
         return Ok(Some(format!("fsyncs cannot be harmed: {why}")));
+    }
+    if scenario.harms().any(|fault| fault.kind == FaultKind::Cpu)
+        && let Some(why) = cgroup::lacking()
+    {
+        return Ok(Some(format!("no CPU quota can be given: {why}")));
     }
     Ok(None)
 }

@@ -24,7 +24,7 @@ pub fn equip(system: &SystemSpec, faults: &[FaultSpec]) -> SystemSpec {
     let mut equipped = system.clone();
     if faults.iter().any(|fault| fault.kind == FaultKind::Crash) {
         for process in &mut equipped.processes {
-            let folder = format!("{{data}}/crash-points/{}", process.name);
+            let folder = format!("{{outside}}/crash-points/{}", process.name);
             process.env.insert(FOLDER.to_owned(), folder);
         }
     }

@@ -13,8 +13,6 @@ use crate::launch::Running;
 
 /// A thread that waits for the disk stops when its call returns.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
-/// Lets the watcher read the processes' accounts before they are gone.
-const LAST_LOOK: Duration = Duration::from_millis(50);
 
 /// The data's disk, and the processes that write there.
 pub(super) struct DataDisk<'a> {
@@ -126,12 +124,6 @@ impl<'a> DataDisk<'a> {
             Err(error) => bail!("{error:#}; {checked}"),
         }
     }
-}
-
-/// Lets the watcher read the accounts of those who will be killed.
-pub(super) async fn last_look(stage: &Stage<'_>) {
-    stage.watch.look();
-    sleep(LAST_LOOK).await;
 }
 
 /// Returns how many threads there are when all are stopped: one that was in a fsync has then left

@@ -98,6 +98,13 @@ pub(super) fn harm(fault: &FaultRow) -> String {
     let state = match fault.kind.as_str() {
         "kill" => "dead",
         "pause" => "frozen",
+        "terminate" => "stopped",
+        "restart" => "restarted",
+        "deploy" => "deployed anew",
+        "crash" => "crashed",
+        "cpu" => "short of CPU",
+        "memory" => "short of memory",
+        "files" => "short of descriptors",
         _ => "disturbed",
     };
     let who = match fault.harm.as_str() {

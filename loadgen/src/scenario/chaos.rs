@@ -97,6 +97,12 @@ impl Scenario {
         chaos.draw(seed, from, Span(Duration::from_secs_f64(to)))
     }
 
+    /// All that may be done to a system, whenever: the faults, or what they are drawn from.
+    pub fn harms(&self) -> impl Iterator<Item = &FaultSpec> {
+        let drawn = self.chaos.iter().flat_map(|chaos| chaos.kinds.iter().map(|Template(f)| f));
+        self.faults.iter().chain(drawn)
+    }
+
     pub(super) fn check_chaos(&self) -> Result<(), String> {
         let Some(chaos) = &self.chaos else { return Ok(()) };
         if !self.faults.is_empty() {

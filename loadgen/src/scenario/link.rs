@@ -85,6 +85,6 @@ impl Scenario {
     /// Whether links go through the fault proxy: all of every system, or none.
     #[must_use]
     pub fn proxies_links(&self) -> bool {
-        self.links || self.faults.iter().any(|fault| fault.link().is_some())
+        self.links || self.harms().any(|fault| fault.link().is_some())
     }
 }

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Far above any run of these tests, also on two cores that build something else.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(150);
 const POLL: Duration = Duration::from_millis(10);
 
 pub(crate) struct Bench {
@@ -156,6 +156,16 @@ fn below(folder: &Path, depth: usize) -> Vec<PathBuf> {
         found.extend(below(&entry.path(), depth - 1));
     }
     found
+}
+
+impl Drop for Bench {
+    /// A test that failed in the middle leaves nothing either.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let healed = loadgen::fault::undo::heal(&self.out());
+            eprintln!("healed: {healed:?}");
+        }
+    }
 }
 
 pub(crate) async fn end(child: Child) -> Output {

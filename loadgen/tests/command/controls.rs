@@ -29,6 +29,9 @@ async fn check(control: &str, class: &str) {
     found(&verdict, class);
     // Two busy cores may make the measurement invalid (3); the audit does not depend on them.
     assert!(matches!(code, 0 | 3) && told.contains("as it must be"), "{code}: {told}");
+    let again =
+        format!("again: loadgen run scenarios/{control}.toml --system systems/{control}.toml");
+    assert!(told.contains(&again) && told.contains("--seed "), "{told}");
 }
 
 #[tokio::test]

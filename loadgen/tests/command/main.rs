@@ -6,6 +6,7 @@ mod attack;
 mod bad_input;
 mod bench;
 mod capacity;
+mod chaos;
 mod controls;
 mod disk;
 mod every_fault;
