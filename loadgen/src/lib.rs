@@ -39,6 +39,7 @@ pub mod validity;
 mod hostile;
 // commands
 pub mod attack_url;
+pub mod campaign;
 pub mod capacity;
 pub mod doctor;
 pub mod environment;

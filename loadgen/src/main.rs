@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use loadgen::attack::Flaw;
 use loadgen::attack_url::Attack;
+use loadgen::campaign::{self, Conclusion};
 use loadgen::capacity::found::Found;
 use loadgen::capacity::{self, Capacity};
 use loadgen::config::Span;
@@ -72,6 +73,18 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Replace the trials' audit.json
+        #[arg(long)]
+        write: bool,
+    },
+    /// Add up a campaign of many trials: faults, orders, violations, times to recover. Runs nothing
+    #[command(
+        after_help = "scripts/campaign makes such a campaign.\n\nExamples:\n  loadgen campaign results/campaign-2026-11-01T120000Z\n  loadgen campaign results/campaign-* --write\nExit codes: 0 true, 3 unknown, 4 false, or void: a control did not come out as it must."
+    )]
+    Campaign {
+        /// Folders with trials in or anywhere below them
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+        /// Write campaign.md, campaign.csv and campaign.json into the first folder
         #[arg(long)]
         write: bool,
     },
@@ -321,6 +334,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Audit { folder, order: Some(key), json, .. } => show_order(&folder, &key, json),
         Command::Audit { folder, order: None, json, write } => audit_again(&folder, json, write),
+        Command::Campaign { folders, write } => add_up(&folders, write),
         Command::Export { folder, format } => {
             let format = match format {
                 Form::Json => Format::Json,
@@ -375,6 +389,19 @@ fn audit_again(folder: &Path, json: bool, write: bool) -> anyhow::Result<ExitCod
         Some(Answer::True) => ExitCode::SUCCESS,
         Some(Answer::Unknown) | None => ExitCode::from(INVALID),
         Some(Answer::False) => ExitCode::from(VIOLATED),
+    })
+}
+
+fn add_up(folders: &[PathBuf], write: bool) -> anyhow::Result<ExitCode> {
+    let campaign = campaign::read(folders)?;
+    if let Some(folder) = folders.first().filter(|_| write) {
+        campaign.write(folder)?;
+    }
+    show(&campaign.text())?;
+    Ok(match campaign.conclusion {
+        Conclusion::True => ExitCode::SUCCESS,
+        Conclusion::Unknown => ExitCode::from(INVALID),
+        Conclusion::False | Conclusion::Void => ExitCode::from(VIOLATED),
     })
 }
 

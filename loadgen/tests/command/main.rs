@@ -5,6 +5,7 @@ mod aborted;
 mod attack;
 mod bad_input;
 mod bench;
+mod campaign;
 mod capacity;
 mod chaos;
 mod controls;
