@@ -96,3 +96,18 @@ async fn an_early_ctrl_c_leaves_nothing() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     bench.is_clean();
 }
+
+/// A process that is never ready is not waited for.
+#[tokio::test]
+async fn a_ctrl_c_while_a_process_starts_leaves_nothing() {
+    let bench = Bench::new();
+    let system = bench.monolith("{port:shop}/readyz", "{port:shop}/nowhere");
+    let scenario = bench.file("long.toml", LONG);
+    let child = bench.start(&["run", &scenario, "-s", &system]);
+    // The command, the provider, the monolith.
+    until("the start", || bench.processes().len() >= 3).await;
+    signal(&child, Signal::INT);
+    let output = end(child).await;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    bench.is_clean();
+}
