@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use loadgen::record;
+use loadgen::{history, ledger, record};
 
 #[path = "../src/report/fixture.rs"]
 mod fixture;

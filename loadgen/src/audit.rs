@@ -17,9 +17,9 @@ mod text;
 
 pub use classes::{Class, Kind, classes, violations};
 pub use judge::{Audit, Window, judge};
-pub use money::{Money, Point, money, points};
+pub use money::{Flow, Money, Point};
 pub use order::{Event, Traces, order};
-pub use record::{Read, record, traces};
+pub use record::{Read, record, traces, traces_of};
 pub use recovery::recovery;
 pub use text::{bound, events_text, table};
 

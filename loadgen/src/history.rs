@@ -195,7 +195,10 @@ pub(crate) fn read_table<T: serde::de::DeserializeOwned>(
 }
 
 /// Writes a compressed CSV table.
-pub(crate) fn write_table<T: Serialize>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_table<T: Serialize>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     let file = File::create(path).with_context(cannot)?;
     let mut table = csv::Writer::from_writer(zstd::Encoder::new(BufWriter::new(file), LEVEL)?);

@@ -2,12 +2,14 @@
 //!
 //! It starts nothing, asks nobody and knows no system.
 
+mod audit;
 mod canvas;
 mod capacity;
 mod charts;
 mod compare;
 mod differences;
 mod embed;
+mod evidence;
 mod figures;
 mod findings;
 #[cfg(test)]
@@ -44,6 +46,8 @@ pub struct Paths {
     pub readme: PathBuf,
     /// `charts/*.png`.
     pub charts: Vec<PathBuf>,
+    /// `SCENARIO/SYSTEM/TRIAL/audit.html`; none of a search, whose trials are many and alike.
+    pub audits: Vec<PathBuf>,
 }
 
 /// Writes the report of the results folder `run` into it, each file at once; an older report is
@@ -62,11 +66,14 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
         html: run.join("report.html"),
         readme: run.join("README.md"),
         charts: Vec::new(),
+        audits: Vec::new(),
     };
     summary::write(&record, &paths.summary)?;
     let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
+    let audits = audit::write_all(run, &record, &page::source(&record))?;
     let page = Page::of(&record, &comparison, &charts)?;
     whole::write(&paths.html, page.html()?.as_bytes())?;
     whole::write(&paths.readme, page.readme()?.as_bytes())?;
-    Ok(Paths { charts: charts.into_iter().map(|chart| chart.path).collect(), ..paths })
+    let charts = charts.into_iter().map(|chart| chart.path).collect();
+    Ok(Paths { charts, audits, ..paths })
 }

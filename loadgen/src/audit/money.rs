@@ -1,6 +1,6 @@
-//! Money over time and attempts as points: what the charts of an audit are drawn from. Pure.
+//! Money over time and attempts as points: what the charts of an audit are drawn from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::history::Attempt;
 use crate::ledger::{ChargeRow, OrderRow};
@@ -19,42 +19,66 @@ pub struct Money {
     pub settled_cents: i64,
 }
 
-/// Money over time, one row per second in which something changed.
-pub fn money<'a>(
-    attempts: impl IntoIterator<Item = &'a Attempt>,
-    orders: impl IntoIterator<Item = &'a OrderRow>,
-    charges: impl IntoIterator<Item = &'a ChargeRow>,
+/// Money over time, fed row by row. Orders of the preparation are left out: no attempt of the load
+/// accepts them.
+#[derive(Debug, Default)]
+pub struct Flow {
+    changes: BTreeMap<u32, Money>,
+    prepared: HashSet<String>,
     started_at_us: i64,
-) -> Vec<Money> {
-    let mut changes: BTreeMap<u32, Money> = BTreeMap::new();
-    let wall = |at_us: i64| second(((at_us - started_at_us) / 1_000_000).max(0).cast_unsigned());
-    for a in attempts {
+}
+
+impl Flow {
+    /// Nothing yet. `prepared` holds the preparation's keys, `started_at_us` the wall clock at second
+    /// 0, µs.
+    #[must_use]
+    pub fn new(prepared: HashSet<String>, started_at_us: i64) -> Self {
+        Self { prepared, started_at_us, ..Self::default() }
+    }
+
+    /// An attempt: an acknowledged order is accepted.
+    pub fn attempt(&mut self, a: &Attempt) {
         if a.operation == "place" && a.outcome == "ok" {
-            changes.entry(second(a.done_ns / 1_000_000_000)).or_default().accepted_cents +=
-                a.amount_cents;
+            let at = second(a.done_ns / 1_000_000_000);
+            self.changes.entry(at).or_default().accepted_cents += a.amount_cents;
         }
     }
-    for row in charges {
-        if row.event == "captured" {
-            changes.entry(wall(row.at_us)).or_default().captured_cents += row.amount_cents;
+
+    /// A line of the journal.
+    pub fn charge(&mut self, row: &ChargeRow) {
+        if row.event == "captured" && !self.prepared.contains(&row.key) {
+            self.at(row.at_us).captured_cents += row.amount_cents;
         }
     }
-    for row in orders {
-        if let Some(at_us) = row.settled_at.filter(|_| row.status == "paid") {
-            changes.entry(wall(at_us)).or_default().settled_cents += row.total_cents;
+
+    /// An order's row.
+    pub fn order(&mut self, row: &OrderRow) {
+        let settled_at = row.settled_at.filter(|_| row.status == "paid");
+        if let Some(at_us) = settled_at.filter(|_| !self.prepared.contains(&row.key)) {
+            self.at(at_us).settled_cents += row.total_cents;
         }
     }
-    let mut sum = Money::default();
-    let add = |(t_s, change): (u32, Money)| {
-        sum = Money {
-            t_s,
-            accepted_cents: sum.accepted_cents + change.accepted_cents,
-            captured_cents: sum.captured_cents + change.captured_cents,
-            settled_cents: sum.settled_cents + change.settled_cents,
+
+    /// The sums, one row per second in which something changed.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Money> {
+        let mut sum = Money::default();
+        let add = |(t_s, change): (&u32, &Money)| {
+            sum = Money {
+                t_s: *t_s,
+                accepted_cents: sum.accepted_cents + change.accepted_cents,
+                captured_cents: sum.captured_cents + change.captured_cents,
+                settled_cents: sum.settled_cents + change.settled_cents,
+            };
+            sum
         };
-        sum
-    };
-    changes.into_iter().map(add).collect()
+        self.changes.iter().map(add).collect()
+    }
+
+    fn at(&mut self, at_us: i64) -> &mut Money {
+        let at = ((at_us - self.started_at_us) / 1_000_000).max(0).cast_unsigned();
+        self.changes.entry(second(at)).or_default()
+    }
 }
 
 fn second(at: u64) -> u32 {
@@ -62,26 +86,23 @@ fn second(at: u64) -> u32 {
 }
 
 /// One attempt in a picture of all.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Its intended start, s.
     pub at_s: f64,
     /// Its response time, ms; of a dropped one, zero.
     pub response_ms: f64,
-    /// What was asked.
-    pub operation: String,
-    /// What became of it: its colour.
-    pub outcome: String,
 }
 
-/// Attempts as points, in the order of the history.
-pub fn points<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> impl Iterator<Item = Point> {
-    attempts.into_iter().map(|a| Point {
-        at_s: a.intended_ns as f64 / 1e9,
-        response_ms: a.done_ns.saturating_sub(a.intended_ns) as f64 / 1e6,
-        operation: a.operation.clone(),
-        outcome: a.outcome.clone(),
-    })
+impl Point {
+    /// Where `a` belongs.
+    #[must_use]
+    pub fn of(a: &Attempt) -> Self {
+        Self {
+            at_s: a.intended_ns as f64 / 1e9,
+            response_ms: a.done_ns.saturating_sub(a.intended_ns) as f64 / 1e6,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +143,13 @@ mod tests {
         rows[2].settled_at = Some(12_500_000);
         let charges =
             [charge("k", "captured", &["at=11.9"]), charge("k", "declined", &["at=11.9"])];
-        let found = money(&attempts, &rows, &charges, 10_000_000);
+        let prepared = || "1-p0".to_owned();
+        let mut flow = Flow::new(HashSet::from([prepared()]), 10_000_000);
+        attempts.iter().for_each(|a| flow.attempt(a));
+        rows.iter().for_each(|row| flow.order(row));
+        charges.iter().for_each(|row| flow.charge(row));
+        flow.order(&OrderRow { key: prepared(), ..rows[0].clone() });
+        flow.charge(&ChargeRow { key: prepared(), ..charges[0].clone() });
         let row = |t_s, accepted_cents, captured_cents, settled_cents| Money {
             t_s,
             accepted_cents,
@@ -135,13 +162,12 @@ mod tests {
             row(2, 500, 500, 1_000),
             row(3, 1_000, 500, 1_000),
         ];
-        assert_eq!(found, expected);
+        assert_eq!(flow.rows(), expected);
     }
 
     #[test]
     fn a_point_is_where_and_how_long() {
-        let point = points(&[attempt("get", "failed", 1_250)]).next().unwrap();
+        let point = Point::of(&attempt("get", "failed", 1_250));
         assert_eq!((point.at_s, point.response_ms), (1.0, 250.0));
-        assert_eq!((point.operation.as_str(), point.outcome.as_str()), ("get", "failed"));
     }
 }

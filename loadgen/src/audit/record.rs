@@ -1,11 +1,11 @@
 //! From a trial's folder to its verdict, row by row. The run and `loadgen audit` take the same way.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 
 use super::{Audit, Traces, Window, recovery};
-use crate::history::Attempt;
 use crate::record::read::table;
 use crate::record::whole::write_json;
 use crate::record::{FaultRow, Manifest, TimelineRow, Verdict};
@@ -65,28 +65,64 @@ fn feed_ledger(audit: &mut Audit, folder: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// If a table cannot be read.
 pub fn traces(folder: &Path, manifest: &Manifest, key: &str) -> anyhow::Result<Traces> {
-    let mut traces = Traces {
+    Ok(traces_of(folder, manifest, &[key])?.remove(key).unwrap_or_default())
+}
+
+/// The same of several orders, by key, in one pass over the record.
+///
+/// # Errors
+/// If a table cannot be read.
+pub fn traces_of(
+    folder: &Path,
+    manifest: &Manifest,
+    keys: &[&str],
+) -> anyhow::Result<BTreeMap<String, Traces>> {
+    let empty = Traces {
         faults: table::rows(&folder.join("faults.csv"), true)?,
         started_at_us: manifest.started_at_us,
         ..Traces::default()
     };
-    let about = |a: &Attempt| a.key == key || a.about == key;
-    traces.attempts = chosen(history::read(folder)?, about)?;
+    let mut all: BTreeMap<String, Traces> =
+        keys.iter().map(|key| ((*key).to_owned(), empty.clone())).collect();
+    for row in history::read(folder)? {
+        let row = row?;
+        // A placed order has a key, a look-up says what it was about.
+        let key = if row.key.is_empty() { &row.about } else { &row.key };
+        if let Some(traces) = all.get_mut(key) {
+            traces.attempts.push(row);
+        }
+    }
     for replica in std::iter::once(1).chain(ledger::replicas(folder)) {
         let who = if replica == 1 { "orders".to_owned() } else { format!("replica {replica}") };
-        let rows = chosen(ledger::orders(folder, replica)?, |row| row.key == key)?;
-        traces.orders.extend(rows.into_iter().map(|row| (who.clone(), row)));
+        chosen(
+            &mut all,
+            ledger::orders(folder, replica)?,
+            |row| &row.key,
+            |traces, row| {
+                traces.orders.push((who.clone(), row));
+            },
+        )?;
     }
-    traces.charges = chosen(ledger::charges(folder)?, |row| row.key == key)?;
-    traces.dead = chosen(ledger::dead(folder)?, |row| row.key == key)?;
-    Ok(traces)
+    let charges = ledger::charges(folder)?;
+    chosen(&mut all, charges, |row| &row.key, |traces, row| traces.charges.push(row))?;
+    let dead = ledger::dead(folder)?;
+    chosen(&mut all, dead, |row| &row.key, |traces, row| traces.dead.push(row))?;
+    Ok(all)
 }
 
 fn chosen<T>(
+    all: &mut BTreeMap<String, Traces>,
     rows: impl Iterator<Item = anyhow::Result<T>>,
-    wanted: impl Fn(&T) -> bool,
-) -> anyhow::Result<Vec<T>> {
-    rows.filter(|row| row.as_ref().map_or(true, &wanted)).collect()
+    key: impl Fn(&T) -> &String,
+    put: impl Fn(&mut Traces, T),
+) -> anyhow::Result<()> {
+    for row in rows {
+        let row = row?;
+        if let Some(traces) = all.get_mut(key(&row)) {
+            put(traces, row);
+        }
+    }
+    Ok(())
 }
 
 /// A trial as `loadgen audit` shows it.
@@ -130,6 +166,7 @@ impl Read {
 mod tests {
     use super::*;
     use crate::audit::cases::{charge, dead, order};
+    use crate::history::Attempt;
     use crate::ledger::Ledger;
     use crate::record::{Answer, RequestCounts};
     use crate::trial::write_csv;

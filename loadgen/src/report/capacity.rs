@@ -67,6 +67,7 @@ pub(super) fn write(folder: &Path, run: &Run, settings: Settings) -> anyhow::Res
         summary: folder.join("capacity.csv"),
         html: folder.join("report.html"),
         readme: folder.join("README.md"),
+        audits: Vec::new(),
         charts: vec![folder.join("charts/capacity.png")],
     };
     write_csv(&paths.summary, &found.steps)?;
@@ -237,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         invent(&run);
-        let Paths { summary, html, readme, charts } = crate::report::write(&run).unwrap();
+        let Paths { summary, html, readme, charts, .. } = crate::report::write(&run).unwrap();
         let found = Found::read(&run).unwrap();
         // 1 / (0.75 × 1.032 × busy time of an order): the queue's accepting could do 1,170.
         for (one, truth) in found.capacities.iter().zip([994.0, 538.0, 430.0]) {

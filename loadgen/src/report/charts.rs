@@ -1,10 +1,13 @@
 //! All pictures of a run. Each file below draws one kind.
 
+mod attempts;
 mod backlog;
 pub(super) mod capacity;
 mod cost;
+mod money;
 mod outcomes;
 mod percentiles;
+mod rates;
 mod response;
 mod throughput;
 
@@ -14,6 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::compare::{Comparison, Scenario};
+use super::evidence::Evidence;
 
 /// A picture that was drawn.
 #[derive(Clone, Debug)]
@@ -60,5 +64,32 @@ pub(super) fn draw_all(
         let alt = cost::draw(comparison, source, &path)?;
         charts.push(Chart { path, scenario: None, alt, aid: cost::AID });
     }
+    Ok(charts)
+}
+
+/// Draws the audit of the one trial in `scenario` into `folder`, which is made if need be: what the
+/// evidence lacks is left out.
+pub(super) fn draw_audit(
+    scenario: &Scenario<'_>,
+    evidence: &Evidence,
+    source: &str,
+    folder: &Path,
+) -> anyhow::Result<Vec<Chart>> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let at = |name: &str| folder.join(format!("{name}.png"));
+    let mut charts = Vec::new();
+    let mut put = |path: PathBuf, alt: String, aid| {
+        charts.push(Chart { path, scenario: Some(scenario.name.to_owned()), alt, aid });
+    };
+    if let Some(points) = &evidence.attempts {
+        let path = at("attempts");
+        let alt = attempts::draw(scenario, points, source, &path)?;
+        put(path, alt, attempts::AID);
+    }
+    put(at("rates"), rates::draw(scenario, source, &at("rates"))?, rates::AID);
+    if let Some(rows) = &evidence.money {
+        put(at("money"), money::draw(scenario, rows, source, &at("money"))?, money::AID);
+    }
+    put(at("backlog"), backlog::draw(scenario, source, &at("backlog"))?, backlog::AID);
     Ok(charts)
 }

@@ -74,6 +74,11 @@ impl<'r> Scenario<'r> {
         }
     }
 
+    /// One trial by itself.
+    pub(super) fn alone(trial: &'r Trial) -> Self {
+        Self::of(std::slice::from_ref(trial))
+    }
+
     fn started_at_us(&self) -> i64 {
         let trials = self.contestants.iter().flat_map(|one| &one.trials);
         trials.map(|trial| trial.manifest.started_at_us).min().unwrap_or_default()

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::audit;
 use crate::record::{Answer, Phase};
 
 use super::compare::{Comparison, Contestant, Scenario, Spread, doubt, trusted};
@@ -36,6 +37,8 @@ pub(super) struct Finding {
     /// Violations of all other classes.
     other: String,
     verdict: String,
+    /// What no violation among all audited orders shows; empty if there is one.
+    bound: String,
     backlog: String,
     cpu: String,
 }
@@ -71,6 +74,7 @@ fn finding(scenario: &Scenario<'_>, one: &Contestant<'_>) -> Finding {
         stuck: found(one, "stuck"),
         other: other_violations(one),
         verdict: verdict(one),
+        bound: bound(one).unwrap_or_default(),
         backlog: backlog(one),
         cpu: shown(
             one.spread(|trial| trial.manifest.cost.cpu_ms_per_completed_order),
@@ -146,6 +150,14 @@ fn other_violations(one: &Contestant<'_>) -> String {
     let others = audits.iter().flat_map(|audit| &audit.violations);
     let others = others.filter(|finding| !named.contains(&finding.class.as_str()));
     words::count(others.map(|finding| finding.count).sum())
+}
+
+/// Over all audited trials, if none of them has any violation.
+fn bound(one: &Contestant<'_>) -> Option<String> {
+    let audits: Vec<_> = one.trials.iter().filter_map(|trial| trial.audit.as_ref()).collect();
+    let clean = audits.iter().flat_map(|audit| &audit.violations).all(|found| found.count == 0);
+    let asked = audits.iter().map(|audit| audit.counts.asked).sum();
+    (clean && !audits.is_empty()).then(|| audit::bound(asked))
 }
 
 /// False beats unknown beats true; a missing audit is a doubt.
@@ -254,7 +266,7 @@ fn audit_sentence(one: &Contestant<'_>) -> String {
     match (audits.is_empty(), bad.is_empty()) {
         (true, _) => "Not audited.".to_owned(),
         (false, true) => {
-            format!("Audit: {}, {} orders checked.", verdict(one), words::count(checked))
+            format!("Audit: {}, violations {}.", verdict(one), audit::bound(checked))
         }
         (false, false) => format!("Audit: {}: {}.", verdict(one), bad.join(", ")),
     }

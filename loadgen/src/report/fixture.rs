@@ -1,6 +1,8 @@
 //! An invented run to develop and test reports with: three systems, three scenarios, one trial
 //! that is invalid and one that was stopped. Its numbers say nothing about any real system.
 
+#[path = "fixture/ledger.rs"]
+mod ledger;
 #[path = "fixture/shop.rs"]
 mod shop;
 #[path = "fixture/tables.rs"]
@@ -158,6 +160,9 @@ impl Stage {
         tables::rows(&folder.join("timeline.csv"), &timeline)?;
         tables::rows(&folder.join("resources.csv"), &self.resources())?;
         tables::rows(&folder.join("faults.csv"), &self.faults())?;
+        if self.plot.kills_payments {
+            ledger::write(folder, &events, manifest.started_at_us)?;
+        }
         if !self.is_stopped() {
             let verdict = serde_json::to_vec_pretty(&self.verdict(&events))?;
             fs::write(folder.join("audit.json"), verdict)?;
@@ -238,7 +243,7 @@ impl Stage {
             offered: self.offered(),
             schedule_hash: format!("{:064x}", 0x5eed + self.plot.duration_s),
             operations_hash: format!("{:064x}", 0x0b5 + self.plot.duration_s),
-            requests: ledger(events),
+            requests: requests(events),
             limits: Limits { in_flight: 4096, timeout_s: 5.0, drain_s: 30.0, objective_s: 1.0 },
             generator: self.generator(),
             cost: Cost {
@@ -389,7 +394,7 @@ impl Stage {
     }
 }
 
-fn ledger(events: &[Event]) -> BTreeMap<String, RequestCounts> {
+fn requests(events: &[Event]) -> BTreeMap<String, RequestCounts> {
     let mut ledger = BTreeMap::<String, RequestCounts>::new();
     for event in events {
         let counts = ledger.entry(event.operation.to_owned()).or_default();

@@ -1,7 +1,7 @@
 //! `report.html` and `README.md`: the same facts, once to be looked at and once to be read.
 
 mod promises;
-mod tables;
+pub(super) mod tables;
 
 use std::fs;
 
@@ -65,8 +65,9 @@ struct Section {
     audits: Vec<tables::AuditRow>,
 }
 
+/// A chart inside a page.
 #[derive(Serialize)]
-struct Picture {
+pub(super) struct Picture {
     src: String,
     alt: String,
     aid: &'static str,
@@ -213,7 +214,8 @@ fn bounds(manifest: &Manifest) -> String {
     )
 }
 
-fn pictures(charts: &[Chart], scenario: Option<&str>) -> anyhow::Result<Vec<Picture>> {
+/// The charts of `scenario`, or of the whole run, read back to be embedded.
+pub(super) fn pictures(charts: &[Chart], scenario: Option<&str>) -> anyhow::Result<Vec<Picture>> {
     let wanted = charts.iter().filter(|chart| chart.scenario.as_deref() == scenario);
     let picture = |chart: &Chart| {
         let bytes = fs::read(&chart.path)
@@ -228,6 +230,10 @@ fn contents(charts: &[Chart]) -> Vec<(String, String)> {
         ("report.html", "this report with all charts, in one file"),
         ("summary.csv", "every number: a row per scenario, system, trial, phase and operation"),
         ("environment.json", "the machine and the tools"),
+        (
+            "SCENARIO/SYSTEM/TRIAL/audit.html",
+            "one trial's audit, with the lives of offending orders",
+        ),
         ("SCENARIO/SYSTEM/TRIAL/", "the records; everything else here is made from them"),
     ];
     let fixed = fixed.map(|(name, what)| (name.to_owned(), what.to_owned()));

@@ -12,6 +12,8 @@ pub(super) const GRID: RGBColor = RGBColor(0xe3, 0xe6, 0xe9);
 pub(super) const OFFERED: RGBColor = RGBColor(0xc4, 0xcb, 0xd3);
 /// A fault or the phase named `during`.
 pub(super) const BAND: RGBColor = RGBColor(0xf3, 0xc9, 0xa5);
+/// The instant at which a fault's effect was seen.
+pub(super) const ONSET: RGBColor = RGBColor(0xc4, 0x6a, 0x1c);
 /// Warm-up: outside all statistics.
 pub(super) const WARM_UP: RGBColor = RGBColor(0xf1, 0xf2, 0xf4);
 /// The mark of a trial that may not be believed.
@@ -48,3 +50,15 @@ pub(super) const OUTCOMES: [(&str, RGBColor); 5] = [
     ("dropped", RGBColor(0x5b, 0x2a, 0x86)),
     ("unfinished", RGBColor(0x22, 0x22, 0x22)),
 ];
+
+/// The same as points, which are small: the light ones stronger.
+pub(super) const POINTS: [(&str, RGBColor); 5] = [
+    ("ok", RGBColor(0x6f, 0xa8, 0xcc)),
+    ("failed", RGBColor(0xe0, 0x92, 0x14)),
+    OUTCOMES[2],
+    OUTCOMES[3],
+    OUTCOMES[4],
+];
+
+/// Money accepted, captured, settled.
+pub(super) const MONEY: [RGBColor; 3] = [SYSTEMS[0], SYSTEMS[1], SYSTEMS[6]];

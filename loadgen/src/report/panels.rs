@@ -34,7 +34,7 @@ pub(super) fn sheet_height(scenario: &Scenario<'_>) -> u32 {
 pub(super) fn shading(scenario: &Scenario<'_>) -> Vec<(Sample, String)> {
     let mut legend = Vec::new();
     if !scenario.faults().is_empty() {
-        let label = "fault: effect seen until healing seen".to_owned();
+        let label = "fault: effect seen (line) until healing seen; paler: ordered".to_owned();
         legend.push((Sample::Block(palette::tint(palette::BAND, 0.6)), label));
     } else if scenario.phases().iter().any(|phase| phase.name == "during") {
         let label = "phase: during".to_owned();
@@ -85,8 +85,8 @@ fn panel(
     data: &impl Fn(&Plot, &Contestant<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     plot.band(canvas, 0.0, f64::from(scenario.manifest().warm_up_s), palette::WARM_UP, 1.0)?;
-    for (from, to) in bands(scenario, contestant) {
-        plot.band(canvas, from, to, palette::BAND, 0.5)?;
+    for band in bands(scenario, contestant) {
+        shade(canvas, plot, band)?;
     }
     plot.grid(canvas, axis.label)?;
     data(plot, contestant)?;
@@ -99,14 +99,37 @@ fn panel(
     plot.floor(canvas, &marks)
 }
 
+/// A stretch to shade, s: from the order, or from the phase's beginning, to the healing that was seen.
+#[derive(Clone, Copy)]
+struct Band {
+    from: f64,
+    /// When the effect was seen; `None` if it was not. Without a fault the beginning.
+    effective: Option<f64>,
+    to: f64,
+    is_fault: bool,
+}
+
+fn shade(canvas: &Canvas<'_>, plot: &Plot, band: Band) -> anyhow::Result<()> {
+    let effective = band.effective.unwrap_or(band.to);
+    plot.band(canvas, band.from, effective, palette::BAND, 0.22)?;
+    plot.band(canvas, effective, band.to, palette::BAND, 0.5)?;
+    let Some(at) = band.effective.filter(|_| band.is_fault) else { return Ok(()) };
+    let x = plot.at((at, 0.0)).0;
+    let edge = [(x, plot.area.top), (x, plot.area.bottom)];
+    canvas.line(&edge, Pen::solid(palette::ONSET, 1.5))
+}
+
 /// Where to shade: the faults as this system felt them, else the phase named `during`.
-fn bands(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<(f64, f64)> {
+fn bands(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<Band> {
     let trials = contestant.shown();
     let faults: Vec<_> = trials
         .iter()
         .flat_map(|trial| &trial.faults)
-        .filter_map(|fault| {
-            Some((fault.effective_s?, fault.healed_s.unwrap_or_else(|| scenario.end_s())))
+        .map(|fault| Band {
+            from: fault.commanded_s,
+            effective: fault.effective_s,
+            to: fault.healed_s.unwrap_or_else(|| scenario.end_s()),
+            is_fault: true,
         })
         .collect();
     // Bands of several trials would lie on each other and darken: their first trial stands for all.
@@ -115,7 +138,8 @@ fn bands(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<(f64, f64)
         return faults.into_iter().take(per_trial.max(1)).collect();
     }
     let phases = scenario.phases().iter().filter(|phase| phase.name == "during");
-    phases.map(|phase| (f64::from(phase.from_s), f64::from(phase.to_s))).collect()
+    let band = |from: f64, to| Band { from, effective: Some(from), to, is_fault: false };
+    phases.map(|phase| band(f64::from(phase.from_s), f64::from(phase.to_s))).collect()
 }
 
 /// The schedule's parts, named above the first panel.

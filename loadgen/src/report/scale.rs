@@ -22,9 +22,13 @@ pub(super) enum Scale {
 impl Scale {
     /// From 0 to a little above `max`.
     pub(super) fn from_zero(max: f64) -> Self {
-        let max = max.max(1e-9);
-        let step = step(max / 4.0);
-        Self::Linear { lo: 0.0, hi: (max * 1.04 / step).ceil() * step }
+        Self::with_zero(0.0, max.max(1e-9))
+    }
+
+    /// From a little below `lo`, which is 0 or less, to a little above `hi`.
+    pub(super) fn with_zero(lo: f64, hi: f64) -> Self {
+        let step = step((hi - lo).max(1e-9) / 4.0);
+        Self::Linear { lo: (lo * 1.04 / step).floor() * step, hi: (hi * 1.04 / step).ceil() * step }
     }
 
     /// Whole 1-2-5 steps of a factor around the positive `values`; 1 to 10 if there are none.
@@ -46,6 +50,13 @@ impl Scale {
             Self::Log { lo, hi } => (value.max(lo) / lo).ln() / (hi / lo).ln(),
         };
         share.clamp(0.0, 1.0)
+    }
+
+    /// The last value.
+    pub(super) fn end(&self) -> f64 {
+        match *self {
+            Self::Linear { hi, .. } | Self::Log { hi, .. } => hi,
+        }
     }
 
     /// Where marks stand, if about `wanted` are.
@@ -112,6 +123,12 @@ mod tests {
     fn a_scale_without_values_is_still_one() {
         assert_eq!(Scale::factors(std::iter::empty()), Scale::Log { lo: 1.0, hi: 10.0 });
         assert!(Scale::from_zero(0.0).share(0.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_scale_may_go_below_zero() {
+        assert_eq!(Scale::with_zero(-3.0, 50.0).marks(5), [-20.0, 0.0, 20.0, 40.0, 60.0]);
+        assert_eq!(Scale::with_zero(0.0, 187.0), Scale::from_zero(187.0));
     }
 
     #[test]

@@ -132,11 +132,15 @@ fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r
 
 /// The audit's answer, or that there is none.
 pub(super) fn verdict_word(trial: &Trial) -> &'static str {
-    match trial.audit.as_ref().map(|audit| audit.verdict) {
-        Some(Answer::True) => "true",
-        Some(Answer::Unknown) => "unknown",
-        Some(Answer::False) => "false",
-        None => "not audited",
+    trial.audit.as_ref().map_or("not audited", |audit| answer_word(audit.verdict))
+}
+
+/// An answer as a word.
+pub(super) fn answer_word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::True => "true",
+        Answer::Unknown => "unknown",
+        Answer::False => "false",
     }
 }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::{Paths, fixture, write};
-use crate::record::Manifest;
+use crate::ledger::{ChargeRow, Ledger};
 use crate::record::read::Run;
+use crate::record::{Answer, FaultRecovery, Manifest, Recovery, Verdict};
 
 #[track_caller]
 fn invented(scenario: &str, system: &str) -> tempfile::TempDir {
@@ -44,12 +45,18 @@ fn the_report_of_an_invented_run() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     fixture::write(&run).unwrap();
-    let Paths { summary, html, readme, charts } = write(&run).unwrap();
+    let Paths { summary, html, readme, charts, audits } = write(&run).unwrap();
     insta::assert_snapshot!("summary", fs::read_to_string(&summary).unwrap());
     insta::assert_snapshot!("readme", fs::read_to_string(&readme).unwrap());
     let page = fs::read_to_string(&html).unwrap();
     insta::assert_snapshot!("html", visible(&page));
     assert_eq!(page.matches("data:image/png;base64,").count(), charts.len());
+    assert!(!audits.is_empty() && audits.iter().all(|page| page.exists()));
+    for page_of_trial in &audits {
+        let link =
+            page_of_trial.strip_prefix(&run).unwrap().display().to_string().replace('/', "&#x2f;");
+        assert!(page.contains(&format!("href=\"{link}\"")), "{link}");
+    }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
     assert!(charts.iter().all(|chart| fs::read(chart).unwrap().starts_with(b"\x89PNG")));
     let unfinished = |name: &String| name.starts_with('.');
@@ -64,6 +71,80 @@ fn a_second_report_of_the_same_record_is_the_same() {
     let page = fs::read(&first.html).unwrap();
     assert_eq!(write(&run).unwrap(), first);
     assert!(fs::read(&first.html).unwrap() == page);
+}
+
+/// Charges the first order of the record in `folder` twice and says so in its verdict.
+fn offend(folder: &Path) {
+    let mut ledger = Ledger::read(folder).unwrap();
+    let again = ChargeRow { charge_id: Some("again".to_owned()), ..ledger.charges[0].clone() };
+    ledger.charges.push(ChargeRow { at_us: again.at_us + 5_000, ..again });
+    ledger.write(folder).unwrap();
+    let path = folder.join("audit.json");
+    let mut audit: Verdict = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    (audit.verdict, audit.safety) = (Answer::False, Answer::False);
+    let double = audit.violations.iter_mut().find(|found| found.class == "double-charge");
+    if let Some(double) = double {
+        (double.count, double.examples) = (1, vec![ledger.charges[0].key.clone()]);
+    }
+    let fault = FaultRecovery {
+        kind: "kill".to_owned(),
+        harm: "payments".to_owned(),
+        healed_s: 40.9,
+        recovered_after_s: Some(2.0),
+        backlog: 1_700,
+        drained_after_s: Some(8.0),
+        completed_per_s: Some(330.0),
+        offered_per_s: Some(112.0),
+        drain_predicted_s: Some(7.8),
+        ..FaultRecovery::default()
+    };
+    audit.recovery = Some(Recovery { faults: vec![fault], ..Recovery::default() });
+    fs::write(&path, serde_json::to_vec(&audit).unwrap()).unwrap();
+}
+
+#[test]
+fn the_audit_of_an_invented_trial() {
+    let folder = invented("payment-outage", "microservices-async");
+    let run = folder.path().join("run");
+    let trial = run.join("payment-outage/microservices-async/1");
+    offend(&trial);
+    let Paths { audits, .. } = write(&run).unwrap();
+    assert_eq!(audits, [trial.join("audit.html")]);
+    let page = fs::read_to_string(&audits[0]).unwrap();
+    insta::assert_snapshot!("audit", visible(&page));
+    assert_eq!(page.matches("data:image/png;base64,").count(), 4);
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
+    assert_eq!(
+        listing(&trial.join("charts")),
+        ["attempts.png", "backlog.png", "money.png", "rates.png"]
+    );
+}
+
+/// Removes a file of an invented trial and returns what its page leaves out.
+#[track_caller]
+fn left_out(name: &str, pictures: usize) -> String {
+    let folder = invented("payment-outage", "microservices-async");
+    let run = folder.path().join("run");
+    let trial = run.join("payment-outage/microservices-async/1");
+    fs::remove_file(trial.join(name)).unwrap();
+    let Paths { audits, .. } = write(&run).unwrap();
+    let page = fs::read_to_string(&audits[0]).unwrap();
+    assert_eq!(page.matches("data:image/png;base64,").count(), pictures);
+    visible(&page).lines().filter(|line| line.contains("left out:")).collect()
+}
+
+#[test]
+fn what_a_record_lacks_is_left_out_and_said() {
+    let missing = "No such file or directory (os error 2).";
+    assert_eq!(
+        left_out("history.csv.zst", 2),
+        format!("Attempts and money are left out: cannot read history.csv.zst: {missing}")
+    );
+    assert_eq!(
+        left_out("charges.csv.zst", 3),
+        format!("Money is left out: cannot read charges.csv.zst: {missing}")
+    );
+    assert_eq!(left_out("audit.json", 4), "");
 }
 
 #[test]

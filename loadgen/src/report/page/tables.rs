@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::record::FaultRow;
 use crate::record::read::{Run, Trial};
+use crate::report::audit;
 use crate::report::compare::{Comparison, Contestant, Scenario, trusted};
 use crate::report::figures::Figures;
 use crate::report::findings::{share, shown, time_of};
@@ -29,7 +30,7 @@ pub(super) struct PhaseRow {
 
 /// One fault in one trial.
 #[derive(Serialize)]
-pub(super) struct FaultLine {
+pub(in crate::report) struct FaultLine {
     place: String,
     what: String,
     commanded: String,
@@ -43,6 +44,8 @@ pub(super) struct FaultLine {
 #[derive(Serialize)]
 pub(super) struct AuditRow {
     place: String,
+    /// Where its page is; empty if it has none.
+    page: String,
     verdict: String,
     counts: String,
     found: Vec<String>,
@@ -142,7 +145,8 @@ pub(super) fn faults(scenario: &Scenario<'_>) -> Vec<FaultLine> {
         .collect()
 }
 
-fn fault_line(trial: &Trial, fault: &FaultRow) -> FaultLine {
+/// One fault.
+pub(in crate::report) fn fault_line(trial: &Trial, fault: &FaultRow) -> FaultLine {
     let at = |at_s: Option<f64>| {
         at_s.map_or_else(|| "not seen".to_owned(), |at_s| format!("{at_s:.2} s"))
     };
@@ -169,14 +173,33 @@ pub(super) fn audits(scenario: &Scenario<'_>) -> Vec<AuditRow> {
 fn audit_row(trial: &Trial) -> AuditRow {
     let mut row = AuditRow {
         place: place(trial),
+        page: page(trial),
         verdict: verdict_word(trial).to_owned(),
-        counts: String::new(),
+        counts: counts(trial),
         found: Vec::new(),
         oddities: Vec::new(),
     };
     let Some(audit) = &trial.audit else { return row };
-    let counts = &audit.counts;
-    row.counts = format!(
+    row.found = audit.reasons.clone();
+    let line = |finding: &crate::record::Finding| {
+        format!("{} {}: {}", words::count(finding.count), finding.class, finding.meaning)
+    };
+    row.found.extend(audit.violations.iter().filter(|finding| finding.count > 0).map(line));
+    row.oddities = audit.oddities.iter().filter(|finding| finding.count > 0).map(line).collect();
+    row
+}
+
+fn page(trial: &Trial) -> String {
+    let file = trial.folder.join(audit::FILE);
+    if audit::has_page(trial) { file.display().to_string() } else { String::new() }
+}
+
+/// The sums behind the verdict; empty without one.
+pub(in crate::report) fn counts(trial: &Trial) -> String {
+    let Some(counts) = trial.audit.as_ref().map(|audit| &audit.counts) else {
+        return String::new();
+    };
+    format!(
         "asked {}, acknowledged {}, failed {}, unknown {}; orders {}: paid {}, declined {}, \
          pending {}; captures {}",
         counts.asked,
@@ -188,14 +211,7 @@ fn audit_row(trial: &Trial) -> AuditRow {
         counts.declined,
         counts.pending,
         counts.captures
-    );
-    row.found = audit.reasons.clone();
-    let line = |finding: &crate::record::Finding| {
-        format!("{} {}: {}", words::count(finding.count), finding.class, finding.meaning)
-    };
-    row.found.extend(audit.violations.iter().filter(|finding| finding.count > 0).map(line));
-    row.oddities = audit.oddities.iter().filter(|finding| finding.count > 0).map(line).collect();
-    row
+    )
 }
 
 /// How the generator fared, trial by trial.
