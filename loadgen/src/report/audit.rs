@@ -139,11 +139,14 @@ struct Life {
 }
 
 fn said(audit: &Verdict) -> Said {
+    // Older records give one answer for both.
+    let apart = audit.safety.max(audit.liveness) == audit.verdict;
     let word = summary::answer_word;
+    let part = |answer| if apart { word(answer) } else { "not told apart by this record" };
     Said {
         verdict: word(audit.verdict),
-        safety: word(audit.safety),
-        liveness: word(audit.liveness),
+        safety: part(audit.safety),
+        liveness: part(audit.liveness),
         reasons: audit.reasons.clone(),
     }
 }
