@@ -10,17 +10,19 @@ mod disk;
 pub mod fsync;
 mod limits;
 mod link;
+pub mod poison;
 mod process;
 mod provider;
 pub mod undo;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::attack::Gauges;
 use crate::config::Span;
@@ -35,6 +37,7 @@ use disk::DataDisk;
 use fsync::{Fsyncs, Tracer};
 use limits::{Limits, Lowered};
 use link::Edge;
+use poison::{Defect, Poisoner};
 use process::Processes;
 use provider::CardNetwork;
 pub use provider::set_provider;
@@ -42,6 +45,8 @@ use undo::Entry;
 
 const PROOF_WITHIN: Duration = Duration::from_secs(2);
 const PROOF_POLL: Duration = Duration::from_millis(2);
+/// How soon a supervisor sees that a process has ended.
+const SUPERVISE_EVERY: Duration = Duration::from_millis(50);
 
 /// Everything a fault needs to know of the trial.
 pub struct Stage<'a> {
@@ -57,6 +62,8 @@ pub struct Stage<'a> {
     pub watch: &'a Watch,
     /// Second 0.
     pub start: Instant,
+    /// Places poisonous orders.
+    pub poisoner: Poisoner,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,6 +94,10 @@ struct Held {
     groups: Vec<CpuGroup>,
     /// Limits as they were.
     lowered: Vec<Lowered>,
+    /// Poison is in the system: who ends of it is started again.
+    poisoned: bool,
+    /// Processes that aborted of poison, and how they ended.
+    aborted: Vec<String>,
 }
 
 /// Walks the timeline of faults; returns what happened. When `ended` becomes true, all that is
@@ -98,9 +109,11 @@ pub async fn walk(
 ) -> Vec<FaultRow> {
     let mut injuries: Vec<Injury<'_>> = faults.iter().map(|f| stage.injury(f)).collect();
     for (at, index, step) in steps(faults) {
+        let due = stage.start + at.0;
         tokio::select! {
-            () = sleep_until(stage.start + at.0) => {}
+            () = sleep_until(due) => {}
             _ = ended.wait_for(|ended| *ended) => {}
+            never = supervise(&mut stage, &mut injuries) => match never {},
         }
         let injury = &mut injuries[index];
         match step {
@@ -113,6 +126,17 @@ pub async fn walk(
         }
     }
     injuries.into_iter().map(|injury| injury.row).collect()
+}
+
+/// Starts again who ends of poison, for as long as it is polled.
+async fn supervise(stage: &mut Stage<'_>, injuries: &mut [Injury<'_>]) -> Infallible {
+    loop {
+        let poisoned = injuries.iter_mut().find(|injury| injury.held.poisoned);
+        if let Some(injury) = poisoned {
+            Defect::of(stage, injury.fault).restart(&mut injury.held).await;
+        }
+        sleep(SUPERVISE_EVERY).await;
+    }
 }
 
 /// In the order of time; of one instant, in the order of the file.
@@ -206,6 +230,11 @@ impl Stage<'_> {
             FaultKind::SlowFsync | FaultKind::FailingFsync => {
                 Fsyncs::of(self).disturb(fault, held).await
             }
+            FaultKind::Poison => {
+                process::last_look(self).await;
+                let poisoner = self.poisoner.clone();
+                Defect::of(self, fault).poison(&poisoner, held).await
+            }
         }
     }
 
@@ -253,6 +282,10 @@ impl Stage<'_> {
             FaultKind::SlowFsync | FaultKind::FailingFsync => {
                 let released = Fsyncs::of(self).release(held).await?;
                 self.with_settings(fault, released).await
+            }
+            FaultKind::Poison => {
+                process::last_look(self).await;
+                Defect::of(self, fault).mend(held).await
             }
         }
     }

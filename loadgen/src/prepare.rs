@@ -22,6 +22,8 @@ pub struct Prepared {
     pub traffic: ShopTraffic,
     /// Where auth and orders listen.
     pub targets: Vec<SocketAddr>,
+    /// The first customer's token.
+    pub token: String,
 }
 
 /// The idempotency keys of the preparation.
@@ -61,9 +63,10 @@ pub async fn prepare(
     if !orders.drain(PATIENCE, Duration::ZERO).await? {
         bail!("orders placed before the load are still pending after {} s", PATIENCE.as_secs());
     }
+    let token = customers.first().map(|c| c.token.clone()).unwrap_or_default();
     let hosts = [address(&entry.auth)?, address(&entry.orders)?];
     let targets = hosts.iter().map(|h| resolve(h)).collect::<anyhow::Result<_>>()?;
-    Ok(Prepared { traffic: ShopTraffic::new(customers, hosts, prefix.to_owned()), targets })
+    Ok(Prepared { traffic: ShopTraffic::new(customers, hosts, prefix.to_owned()), targets, token })
 }
 
 /// The first address of host:port.

@@ -2,6 +2,7 @@
 
 pub mod latency;
 mod manifest;
+pub mod poisoned;
 pub mod read;
 mod tables;
 mod verdict;

@@ -21,7 +21,7 @@ use crate::threshold::Threshold;
 use crate::workload::Operation;
 
 pub use chaos::{Chaos, Template};
-pub use fault::{DISK, FaultKind, FaultSpec, Lasts, Takes};
+pub use fault::{DISK, Effect, FaultKind, FaultSpec, Lasts, Takes};
 pub(crate) use files::{locate, names, stem};
 pub use provider::{Latency, Provider, ProviderMode};
 

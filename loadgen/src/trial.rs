@@ -1,6 +1,6 @@
 //! One trial: start a system, prepare, load and harm it, drain, read the truth, write the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use crate::audit;
 use crate::cores::Cores;
 use crate::digest;
 use crate::disk::IMAGE;
-use crate::fault::{self, Stage, crash};
+use crate::fault::{self, Stage, crash, poison};
 use crate::fsync;
 use crate::history::Recording;
 use crate::launch::{DATA, OUTSIDE, Running, Secrets};
@@ -25,6 +25,7 @@ use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
+use crate::record::poisoned;
 use crate::record::read;
 use crate::record::whole::write_json;
 use crate::record::{
@@ -116,7 +117,8 @@ impl Trial<'_> {
         let before = fsync::probe(&self.folder)?;
         let secrets = Secrets::new();
         let (stop, cores) = (interrupt.clone(), self.cores);
-        let system = crash::equip(self.system, &self.faults());
+        let faults = self.faults();
+        let system = poison::equip(crash::equip(self.system, &faults), &faults);
         let (disk, folder) = (self.scenario.data_disk(), &self.folder);
         let links = self.scenario.proxies_links().then(|| self.seed());
         let mut running =
@@ -183,7 +185,7 @@ impl Trial<'_> {
         fault::set_provider(&entry.provider, &secrets.control, provider).await?;
         let orders = OrdersReader::new(running.spec.audit.orders.first(), &secrets.operator)?;
         let prefix = self.key_prefix();
-        let Prepared { traffic, targets } = tokio::select! {
+        let Prepared { traffic, targets, token } = tokio::select! {
             prepared = prepare::prepare(self.scenario, &entry, &prefix, self.seed(), &orders) => prepared?,
             Ok(_) = interrupt.wait_for(|stop| *stop) => return Err(NothingMeasured.into()),
         };
@@ -202,6 +204,7 @@ impl Trial<'_> {
         let watch = Watch::start(Arc::clone(&running.pids), start)?;
         let hiccups = Hiccups::start()?;
         let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
+        let poisoner = self.poisoner(token, start);
         let record = Recording { folder: self.folder.clone(), key_prefix: prefix, lookout };
         let load = Load::start(traffic, targets, self.plan(), pacing, Arc::clone(&gauges), record)?;
         let (end, ended) = watch::channel(false);
@@ -212,6 +215,7 @@ impl Trial<'_> {
             gauges: Arc::clone(&gauges),
             watch: &watch,
             start,
+            poisoner,
         };
         let schedule = self.faults();
         let follow = async {
@@ -245,6 +249,11 @@ impl Trial<'_> {
             ended,
             left,
         })
+    }
+
+    fn poisoner(&self, token: String, start: Instant) -> poison::Poisoner {
+        let (folder, key_prefix) = (self.folder.clone(), self.key_prefix());
+        poison::Poisoner { folder, key_prefix, token, start }
     }
 
     /// All orders, and what the other replicas and the broker tell; what these do not tell is a doubt.
@@ -312,8 +321,13 @@ impl Trial<'_> {
         }
         write_csv(&folder.join("resources.csv"), &measured.resources)?;
         write_csv(&folder.join("faults.csv"), &measured.faults)?;
-        let orders = ledger.map(|l| l.orders.as_slice()).unwrap_or_default();
-        let digested = digest::write(folder, &manifest, orders)?;
+        let poisoned: BTreeSet<String> =
+            poisoned::read(folder)?.into_iter().map(|attempt| attempt.key).collect();
+        // They are no part of the load whose goodput and cost are told.
+        let orders = ledger.map(|l| l.orders.clone()).unwrap_or_default();
+        let orders: Vec<OrderRow> =
+            orders.into_iter().filter(|order| !poisoned.contains(&order.key)).collect();
+        let digested = digest::write(folder, &manifest, &orders)?;
         manifest.cost = self.cost(&measured.resources, digested.completed_orders);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
         let verdict = audit::record(folder, &manifest);

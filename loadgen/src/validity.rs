@@ -1,6 +1,7 @@
 //! Whether a trial's numbers may be believed, and if not, why: one reason per doubt.
 
 use crate::attack::Summary;
+use crate::audit::Class;
 use crate::record::{Aborted, Answer, FaultRow, Generator, Manifest, Validity, Verdict};
 
 /// Above this the sending thread may have delayed answers by its own work.
@@ -95,7 +96,7 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
         doubt(true, reason);
     }
     doubt(
-        !e.drained && !interrupted,
+        !e.drained && !interrupted && !only_poison_is_left(e.verdict),
         "orders were still pending at the end of the drain".to_owned(),
     );
     doubt(
@@ -168,6 +169,13 @@ fn harm(e: &Evidence<'_>) -> Vec<String> {
     reasons
         .extend(left.map(|text| format!("something was left after the faults' healing: {text}")));
     reasons
+}
+
+/// Whether every order that is not final is one that the scenario poisoned.
+fn only_poison_is_left(verdict: &Verdict) -> bool {
+    let poisoned = verdict.oddities.iter().find(|found| found.class == Class::Poisoned.name());
+    let left = verdict.counts.pending + verdict.counts.dead;
+    left > 0 && poisoned.is_some_and(|found| found.count == left)
 }
 
 fn unrecorded(count: u64) -> String {

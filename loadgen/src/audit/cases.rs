@@ -5,6 +5,7 @@
 //! case what it is about
 //!   place KEY OUTCOME [RECEIPT] [CENTS] [SENT-DONE]     get KEY OUTCOME [SHOWN] [SENT-DONE] [STATUS]
 //!   order KEY STATUS [CENTS]     replica KEY STATUS [CENTS]     next-replica     prepared KEY
+//!   poisoned KEY
 //!   charge KEY EVENT [CENTS] [id=ID] [at=S]     unreadable     dead KEY     fine KEY
 //!   cut FROM TO|never     fault KIND FROM TO     not-waited     doubt WHY
 //!   expect VERDICT [CLASS …]
@@ -18,13 +19,14 @@ use crate::history::Attempt;
 use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow, UNREADABLE};
 use crate::record::{Answer, FaultRow, Verdict};
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("acknowledged", include_str!("cases/acknowledged.txt")),
     ("unanswered", include_str!("cases/unanswered.txt")),
     ("seen", include_str!("cases/seen.txt")),
     ("ends", include_str!("cases/ends.txt")),
     ("power_cuts", include_str!("cases/power_cuts.txt")),
     ("journal", include_str!("cases/journal.txt")),
+    ("poisoned", include_str!("cases/poisoned.txt")),
 ];
 const CENTS: i64 = 500;
 
@@ -33,6 +35,8 @@ const CENTS: i64 = 500;
 pub(super) struct Facts {
     pub(super) attempts: Vec<Attempt>,
     pub(super) prepared: Vec<String>,
+    /// Keys whose attempts poison.
+    pub(super) poisoned: Vec<String>,
     pub(super) orders: Vec<OrderRow>,
     pub(super) replicas: Vec<Vec<OrderRow>>,
     pub(super) charges: Vec<ChargeRow>,
@@ -49,7 +53,13 @@ impl Facts {
     pub(super) fn judge(&self) -> Verdict {
         let mut audit = Audit::new(Window::of(&self.faults));
         self.prepared.iter().for_each(|key| audit.prepared(key));
-        self.attempts.iter().for_each(|row| audit.attempt(row));
+        for row in &self.attempts {
+            if row.operation == "place" && self.poisoned.contains(&row.key) {
+                audit.poisoned(row);
+            } else {
+                audit.attempt(row);
+            }
+        }
         self.orders.iter().for_each(|row| audit.order(row));
         for rows in &self.replicas {
             audit.replica(rows.iter().cloned().map(Ok::<_, ()>)).unwrap();
@@ -104,6 +114,7 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
         ("place" | "get", [key, outcome, more @ ..]) => {
             facts.attempts.push(attempt(word, key, outcome, more));
         }
+        ("poisoned", [key]) => facts.poisoned.push((*key).to_owned()),
         ("prepared", [key]) => facts.prepared.push((*key).to_owned()),
         ("order", [key, status, more @ ..]) => facts.orders.push(order(key, status, more)),
         ("replica", [key, status, more @ ..]) => {
@@ -236,7 +247,8 @@ fn what_is_in_memory_is_judged_the_same_way() {
     for case in FILES.iter().flat_map(|(_, text)| cases(text)) {
         let Facts { attempts, prepared, orders, replicas, charges, dead, .. } = case.facts.clone();
         let ledger = Ledger { orders, charges, replicas, dead };
-        let facts = Facts { faults: Vec::new(), doubts: Vec::new(), ..case.facts };
+        let facts =
+            Facts { faults: Vec::new(), doubts: Vec::new(), poisoned: Vec::new(), ..case.facts };
         let told = super::judge(&attempts, &ledger, &prepared, !facts.not_waited);
         assert_eq!(told, facts.judge(), "{}", case.name);
     }

@@ -34,12 +34,13 @@ pub enum Class {
     Repeated,
     Indeterminate,
     DeadButDone,
+    Poisoned,
 }
 
 type Row = (Class, Kind, &'static str, &'static str);
 
 /// Every class once, in the order of [`Class`].
-const TABLE: [Row; 19] = {
+const TABLE: [Row; 20] = {
     use Class as C;
     use Kind::{Liveness, Oddity, Safety};
     [
@@ -102,6 +103,7 @@ const TABLE: [Row; 19] = {
             "acknowledged while the power was being cut: counts as unknown",
         ),
         (C::DeadButDone, Oddity, "dead-but-done", "a message is given up, but the order is final"),
+        (C::Poisoned, Oddity, "poisoned", "poisoned by the scenario, not charged and not final"),
     ]
 };
 
@@ -153,7 +155,7 @@ mod tests {
         assert_eq!(classes().collect::<std::collections::BTreeSet<_>>().len(), Class::COUNT);
         assert_eq!(Class::Stuck.name(), "stuck");
         assert!(Class::Vanished.meaning().contains("nothing happened"));
-        assert_eq!(Class::COUNT, 19);
+        assert_eq!(Class::COUNT, 20);
         assert_eq!(violations().last(), Some("dead-lettered"));
         assert_eq!(violations().count(), 14);
     }

@@ -83,6 +83,12 @@ impl Audit {
         }
     }
 
+    /// One attempt to place an order that the scenario poisons on purpose.
+    pub fn poisoned(&mut self, attempt: &Attempt) {
+        self.attempt(attempt);
+        self.story(&attempt.key).poisoned = true;
+    }
+
     fn place(&mut self, attempt: &Attempt, within: bool) {
         let ok = attempt.outcome == "ok";
         self.answered += u64::from(ok);

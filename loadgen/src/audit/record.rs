@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::{Audit, Traces, Window, recovery};
+use crate::record::poisoned;
 use crate::record::read::table;
 use crate::record::whole::write_json;
 use crate::record::{FaultRow, Manifest, TimelineRow, Verdict};
@@ -36,6 +37,9 @@ fn judge(folder: &Path, manifest: &Manifest) -> anyhow::Result<Verdict> {
     if recorded != audit.answered() {
         let (found, what) = (audit.answered(), "acknowledgements");
         doubts.push(format!("the history holds {found} {what}; the recorder counted {recorded}"));
+    }
+    for attempt in poisoned::read(folder)? {
+        audit.poisoned(&attempt);
     }
     feed_ledger(&mut audit, folder).context("the ledger cannot be read")?;
     // Older records do not say how the drain ended, but an interrupted one did not wait.
@@ -84,7 +88,8 @@ pub fn traces_of(
     };
     let mut all: BTreeMap<String, Traces> =
         keys.iter().map(|key| ((*key).to_owned(), empty.clone())).collect();
-    for row in history::read(folder)? {
+    let poisoned = poisoned::read(folder)?.into_iter().map(Ok);
+    for row in history::read(folder)?.chain(poisoned) {
         let row = row?;
         // A placed order has a key, a look-up says what it was about.
         let key = if row.key.is_empty() { &row.about } else { &row.key };

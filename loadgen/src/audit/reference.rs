@@ -18,8 +18,8 @@ pub(super) fn judge(facts: &Facts) -> (Answer, Found) {
             all.entry(class.to_owned()).or_default().insert(key.clone());
         }
     }
-    const LEGAL: [&str; 5] =
-        ["recovered", "vanished", "repeated", "indeterminate", "dead-but-done"];
+    const LEGAL: [&str; 6] =
+        ["recovered", "vanished", "repeated", "indeterminate", "dead-but-done", "poisoned"];
     let answer = if all.keys().any(|class| !LEGAL.contains(&class.as_str())) {
         Answer::False
     } else if is_doubtful(facts) {
@@ -121,9 +121,13 @@ fn classes(facts: &Facts, key: &str) -> Vec<&'static str> {
     );
     when(disappears(facts, key, &[&receipts[..], &shown].concat()), "disappeared");
     when(diverges(facts, key, &orders), "diverged");
-    when(open && waited && !dead, "stuck");
+    let placed_so = facts.attempts.iter().any(|a| a.operation == "place" && a.key == key);
+    let excused = placed_so && facts.poisoned.iter().any(|p| p == key) && captures.is_empty();
+    let stuck = open && waited && !dead;
+    when(stuck && !excused, "stuck");
     let given_up = dead && (open || orders.is_empty());
-    when(given_up, "dead-lettered");
+    when(given_up && !excused, "dead-lettered");
+    when(excused && (stuck || given_up), "poisoned");
     when(told == "unknown" && ended, "recovered");
     when(told == "unknown" && !happened && !known, "vanished");
     when(charges.iter().any(|row| row.event == "repeated"), "repeated");
@@ -279,6 +283,7 @@ prop_compose! {
     fn histories()(
         attempts in prop::collection::vec(attempts(), 0..6),
         prepared in prop::collection::vec(key(), 0..2),
+        poisoned in prop::collection::vec(key(), 0..2),
         orders in prop::collection::vec(rows(), 0..4),
         copies in prop::collection::vec(prop::option::of(prop::collection::vec(rows(), 0..3)), 0..3),
         charges in prop::collection::vec(lines(), 0..4),
@@ -290,7 +295,18 @@ prop_compose! {
         let replicas = copies.into_iter().map(|copy| copy.unwrap_or_else(|| orders.clone())).collect();
         let dead = letters.iter().map(|key| dead(key)).collect();
         let doubts = if doubt == 0 { vec!["a doubt".to_owned()] } else { Vec::new() };
-        Facts { attempts, prepared, orders, replicas, charges, dead, faults, not_waited, doubts }
+        Facts {
+            attempts,
+            prepared,
+            poisoned,
+            orders,
+            replicas,
+            charges,
+            dead,
+            faults,
+            not_waited,
+            doubts,
+        }
     }
 }
 

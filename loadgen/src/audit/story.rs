@@ -54,6 +54,8 @@ impl States {
 pub(super) struct Story {
     pub(super) told: Told,
     pub(super) indeterminate: bool,
+    /// The scenario made it one that cannot be charged.
+    pub(super) poisoned: bool,
     /// None for orders of the preparation, whose sums are not in the history.
     amount_cents: Option<i64>,
     amounts_differ: bool,
@@ -84,6 +86,7 @@ impl Default for Story {
         Self {
             told: Told::Nothing,
             indeterminate: false,
+            poisoned: false,
             amount_cents: None,
             amounts_differ: false,
             receipts: States::default(),
@@ -212,13 +215,17 @@ impl Story {
         when(self.absent_ns > self.known_ns, Class::Disappeared);
         let replicas_open = orders.open > 0 || self.replica_open;
         when(self.diverged && (waited || !replicas_open), Class::Diverged);
-        when(orders.open > 0 && waited && !self.dead, Class::Stuck);
-        when(self.is_dead(), Class::DeadLettered);
+        let (stuck, given_up) = (orders.open > 0 && waited && !self.dead, self.is_dead());
+        // Only that it has no final state is expected of it, and only without a capture.
+        let excused = self.poisoned && self.captures == 0;
+        when(stuck && !excused, Class::Stuck);
+        when(given_up && !excused, Class::DeadLettered);
         when(told == Told::Unknown && is_final, Class::Recovered);
         when(told == Told::Unknown && !happened && !known, Class::Vanished);
         when(self.repeated, Class::Repeated);
         when(self.indeterminate, Class::Indeterminate);
         when(self.dead && !self.is_dead(), Class::DeadButDone);
+        when(excused && (stuck || given_up), Class::Poisoned);
     }
 
     /// Two final states, or "pending" to a question that began after the final state was known.

@@ -58,9 +58,13 @@ pub struct FaultSpec {
     /// failing-fsync: of fsyncs, those that answer EIO.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// failing-fsync: how many fsyncs of each thread answer EIO, from the first on.
+    /// failing-fsync: how many fsyncs of each thread answer EIO, from the first on; poison: how many
+    /// orders, 1 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
+    /// poison: what an order does to whoever charges it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
     /// provider: its latency meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
@@ -76,6 +80,30 @@ pub struct FaultSpec {
     /// provider: its share of decided charges that it does not answer meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_answers: Option<f64>,
+}
+
+/// What a poisonous order does to whoever charges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The charge fails.
+    Error,
+    /// Its handler panics.
+    Panic,
+    /// Its process aborts.
+    Abort,
+}
+
+impl Effect {
+    /// The word in the scenario file, and behind `poison-` on the card.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Abort => "abort",
+        }
+    }
 }
 
 /// What is done to a role.
@@ -129,6 +157,8 @@ pub enum FaultKind {
     SlowFsync,
     /// Some fsyncs answer EIO.
     FailingFsync,
+    /// Orders that its code cannot bear; started again without the defect at the end.
+    Poison,
 }
 
 /// Whether a fault of a kind has a duration.
@@ -187,6 +217,7 @@ impl FaultKind {
             Self::PowerCut | Self::Full => must,
             Self::SlowFsync => Takes { all: &["delay"], ..must },
             Self::FailingFsync => Takes { some: &["share", "count"], ..must },
+            Self::Poison => Takes { all: &["count", "effect"], ..must },
         }
     }
 
@@ -216,6 +247,7 @@ impl FaultKind {
             Self::Full => "full",
             Self::SlowFsync => "slow-fsync",
             Self::FailingFsync => "failing-fsync",
+            Self::Poison => "poison",
         }
     }
 }
@@ -307,10 +339,23 @@ impl FaultSpec {
         Ok(())
     }
 
+    fn check_poison(&self) -> Result<(), String> {
+        if self.harm != "payments" {
+            return Err("this kind harms the role \"payments\" only, which charges".to_owned());
+        }
+        match self.count {
+            Some(count) if count > 100 => Err(format!("count is {count}; expected 1 to 100")),
+            _ => Ok(()),
+        }
+    }
+
     fn check_values(&self) -> Result<(), String> {
         self.check_disk()?;
         if self.kind == FaultKind::Provider && self.harm != "provider" {
             return Err("this kind harms the role \"provider\" only".to_owned());
+        }
+        if self.kind == FaultKind::Poison {
+            self.check_poison()?;
         }
         self.check_link_values()?;
         for (key, share) in [
@@ -413,6 +458,10 @@ mod tests {
         lasting("orders", "failing-fsync", "share = 0.1", Ok(()));
         lasting("orders", "failing-fsync", "share = 0.1\ncount = 3", Err("not both"));
         lasting("orders", "failing-fsync", "count = 0", Err("count is 0"));
+        lasting("payments", "poison", "count = 2\neffect = \"abort\"", Ok(()));
+        lasting("payments", "poison", "count = 2", Err("needs the key `effect`"));
+        lasting("payments", "poison", "count = 101\neffect = \"error\"", Err("count is 101"));
+        lasting("orders", "poison", "count = 2\neffect = \"panic\"", Err("\"payments\" only"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
-use super::{Curve, Scenario};
+use super::{Curve, FaultKind, Scenario};
 
 /// More would be no load test but a mistake in the file.
 const RATE_MAX: f64 = 200_000.0;
@@ -20,6 +20,12 @@ impl Scenario {
         self.check_disk()?;
         self.check_aborts()?;
         self.faults.iter().try_for_each(|fault| fault.check(self.duration_s()))?;
+        // The first one's heal takes the defect out, for good.
+        if self.faults.iter().filter(|fault| fault.kind == FaultKind::Poison).count() > 1 {
+            return Err(
+                "more than one fault is of kind = \"poison\"; expected one at most".to_owned()
+            );
+        }
         self.check_links()
     }
 

@@ -48,6 +48,12 @@ const LINKS_AND_DISK: &[Line] = &[
     ("orders", "failing-fsync", "1s", "share = 0.3"),
     ("disk", "power-cut", "1s", ""),
 ];
+/// Once per scenario: the fault's heal takes the defect out of the system.
+const POISON: [&[Line]; 3] = [
+    &[("payments", "poison", "2s", "count = 2\neffect = \"error\"")],
+    &[("payments", "poison", "2s", "count = 2\neffect = \"panic\"")],
+    &[("payments", "poison", "2s", "count = 2\neffect = \"abort\"")],
+];
 /// Between the onsets, seconds: the longest fault with its healing, and some quiet.
 const EVERY_S: f64 = 2.5;
 /// The exit code of a run whose scenario this machine cannot do.
@@ -128,6 +134,27 @@ async fn of_the_synchronous_microservices() {
 #[tokio::test]
 async fn of_the_asynchronous_microservices() {
     check("microservices-async", &[EVERYWHERE, WITH_A_BROKER]).await;
+}
+
+async fn poison(system: &str) {
+    for effect in POISON {
+        check(system, &[effect]).await;
+    }
+}
+
+#[tokio::test]
+async fn poison_in_the_monolith() {
+    poison("monolith").await;
+}
+
+#[tokio::test]
+async fn poison_in_the_synchronous_microservices() {
+    poison("microservices-sync").await;
+}
+
+#[tokio::test]
+async fn poison_in_the_asynchronous_microservices() {
+    poison("microservices-async").await;
 }
 
 #[tokio::test]
