@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep};
 use crate::shop::{Answer, Shop, answer};
 use crate::stand::Stand;
 
-/// Deliveries before a message is given up: few, so that this ends soon.
-const ATTEMPTS: &str = "4";
+/// Deliveries before a message is given up: few, so that this ends soon; enough that no innocent message
+/// is in work beside the poison at every one of them, for each abort counts for all that is in work.
+const ATTEMPTS: &str = "8";
 const INNOCENT: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
