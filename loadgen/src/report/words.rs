@@ -2,6 +2,9 @@
 
 use crate::record::{FaultRow, Manifest, Phase, RatePoint};
 
+/// More faults than that are counted in a title instead of told one by one.
+const HARMS_TOLD: usize = 2;
+
 /// A time: three digits at most, in µs, ms or s.
 pub(super) fn millis(ms: f64) -> String {
     match ms {
@@ -74,6 +77,9 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 /// What the systems had to bear, to follow "Placing an order".
 pub(super) fn circumstance(manifest: &Manifest, faults: &[FaultRow]) -> String {
+    if faults.len() > HARMS_TOLD {
+        return format!("while {} faults strike ({})", faults.len(), kinds(faults));
+    }
     if !faults.is_empty() {
         let harms: Vec<_> = faults.iter().map(harm).collect();
         return format!("while {}", harms.join(" and "));
@@ -105,17 +111,47 @@ pub(super) fn harm(fault: &FaultRow) -> String {
         "cpu" => "short of CPU",
         "memory" => "short of memory",
         "files" => "short of descriptors",
+        "latency" => "slow",
+        "bandwidth" => "narrow",
+        "blackhole" => "a black hole",
+        "reset" => "reset",
+        "reply-lost" => "losing replies",
+        "half-open" => "half open",
+        "slow-close" => "slow to close",
+        "slice" => "slicing what it carries",
+        "power-cut" => "without power",
+        "full" => "full",
+        "slow-fsync" => "slow to fsync",
+        "failing-fsync" => "failing to fsync",
+        "poison" => "sent poison",
         _ => "disturbed",
     };
     let who = match fault.harm.as_str() {
         "provider" => "the card network".to_owned(),
-        role => format!("the {role} role"),
+        "disk" => "the disk".to_owned(),
+        harm => match harm.strip_prefix("link:") {
+            Some(link) => format!("the link {link}"),
+            None => format!("the {harm} role"),
+        },
     };
-    let length = fault.heal_commanded_s.map(|heal| (heal - fault.commanded_s).round());
-    length.map_or_else(
-        || format!("{who} is {state}"),
-        |length| format!("{who} is {state} for {length} s"),
-    )
+    let length = fault.heal_commanded_s.map(|heal| heal - fault.commanded_s);
+    match length {
+        Some(length) if length >= 1.0 => format!("{who} is {state} for {} s", length.round()),
+        Some(length) if length >= 0.05 => format!("{who} is {state} for {length:.1} s"),
+        _ => format!("{who} is {state}"),
+    }
+}
+
+/// "kill 12, crash 9, deploy 2".
+fn kinds(faults: &[FaultRow]) -> String {
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for fault in faults {
+        *counts.entry(&fault.kind).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
+    let told: Vec<_> = counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    told.join(", ")
 }
 
 /// The rate of the curve at an instant, per second.
@@ -149,6 +185,40 @@ mod tests {
         check(millis(420.4), "420 ms");
         check(millis(4204.0), "4.2 s");
         check(millis(999.9), "1 s");
+    }
+
+    fn fault(kind: &str, harm: &str, length: Option<f64>) -> FaultRow {
+        FaultRow {
+            kind: kind.to_owned(),
+            harm: harm.to_owned(),
+            commanded_s: 3.0,
+            heal_commanded_s: length.map(|length| 3.0 + length),
+            ..FaultRow::default()
+        }
+    }
+
+    #[test]
+    fn a_fault_in_words() {
+        check(harm(&fault("kill", "payments", Some(15.2))), "the payments role is dead for 15 s");
+        check(harm(&fault("kill", "auth", Some(0.42))), "the auth role is dead for 0.4 s");
+        check(harm(&fault("deploy", "auth", Some(0.01))), "the auth role is deployed anew");
+        check(harm(&fault("crash", "orders", None)), "the orders role is crashed");
+        check(harm(&fault("reset", "link:entry", Some(1.0))), "the link entry is reset for 1 s");
+        check(harm(&fault("power-cut", "disk", Some(2.0))), "the disk is without power for 2 s");
+        check(
+            harm(&fault("provider", "provider", Some(9.0))),
+            "the card network is disturbed for 9 s",
+        );
+    }
+
+    #[test]
+    fn many_faults_are_counted() {
+        let manifest = Manifest::default();
+        let two = [fault("kill", "auth", Some(1.0)), fault("reset", "link:entry", None)];
+        let told = "while the auth role is dead for 1 s and the link entry is reset";
+        check(circumstance(&manifest, &two), told);
+        let many = [two.to_vec(), two.to_vec(), two[..1].to_vec()].concat();
+        check(circumstance(&manifest, &many), "while 5 faults strike (kill 3, reset 2)");
     }
 
     #[test]
