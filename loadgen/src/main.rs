@@ -137,6 +137,9 @@ enum Command {
         /// … for this long
         #[arg(long, requires = "stall_at")]
         stall_for: Option<Span>,
+        /// Never sleep, so that no request pays for waking it
+        #[arg(long)]
+        awake: bool,
     },
     /// The fault proxy of a system's links; `run` starts it and speaks to its standard input
     #[command(hide = true)]
@@ -356,11 +359,12 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Selftest { out, flaw } => examine(&out, flaw).await,
-        Command::NullServer { listen, stall_at, stall_for } => {
+        Command::NullServer { listen, stall_at, stall_for, awake } => {
             let stall = stall_at
                 .zip(stall_for)
                 .map(|(at, lasts)| Stall { from: From::First(at.0), lasts: lasts.0 });
-            serve_nothing(listen, stall).await
+            let awake = if awake { Awake::Always } else { Awake::WhenNeeded };
+            serve_nothing(listen, stall, awake).await
         }
         Command::Links { of: _ } => {
             link::serve_standard_streams().await?;
@@ -473,8 +477,9 @@ async fn examine(out: &Path, flaw: Broken) -> anyhow::Result<ExitCode> {
 async fn serve_nothing(
     listen: std::net::SocketAddr,
     stall: Option<Stall>,
+    awake: Awake,
 ) -> anyhow::Result<ExitCode> {
-    let server = Server::start(listen, &Cores::divide()?, stall, Awake::WhenNeeded)?;
+    let server = Server::start(listen, &Cores::divide()?, stall, awake)?;
     eprintln!("null-server: listening on {}", server.address);
     let mut stop = interruption()?;
     stop.wait_for(|stop| *stop).await?;
