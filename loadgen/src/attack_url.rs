@@ -1,5 +1,7 @@
 //! `loadgen attack URL`: open-loop load on any HTTP service, with the same engine and record.
 
+mod brief;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,9 +18,11 @@ use crate::config::Span;
 use crate::cores::Cores;
 use crate::digest;
 use crate::environment;
+use crate::export::summary::summarise;
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::resolve;
 use crate::profile::Profile;
+use crate::record::read::Run;
 use crate::record::whole::write_json;
 use crate::record::{Answer, Generator, Limits, Manifest, Phase, RequestCounts, Verdict};
 use crate::report;
@@ -62,6 +66,16 @@ pub struct Attack {
     pub no_report: bool,
     /// The command line.
     pub command: Vec<String>,
+}
+
+/// What a terminal shows of the attack in this results folder.
+///
+/// # Errors
+/// If its record cannot be read.
+pub fn brief(folder: &Path) -> anyhow::Result<String> {
+    let run = Run::read(folder)?;
+    let trials = run.trials.iter().zip(summarise(&run).trials);
+    Ok(trials.map(|(trial, summary)| brief::text(&summary, &trial.manifest.generator)).collect())
 }
 
 impl Attack {

@@ -24,7 +24,7 @@ use crate::record::read;
 use crate::record::whole::write_json;
 use crate::report;
 use crate::run::{Outcome, new_folder, point_latest, run_one};
-use crate::scenario::{Arrivals, Curve, Scenario, Stage};
+use crate::scenario::{Arrivals, Curve, Limits, Scenario, Stage};
 use crate::selftest;
 use crate::system::SystemSpec;
 use crate::threshold::Threshold;
@@ -38,6 +38,9 @@ use step::{Keeps, Step};
 pub const KEEPS: &str = "99%";
 /// Growth is a difference between the first and the last third of the measured window.
 const STEP_LEAST_S: u32 = 3;
+/// So many times as many requests may be open as are while the objective is just kept (rate ×
+/// objective, Little): else the generator's own limit would end the search.
+const OPEN_ROOM: f64 = 1.5;
 /// The highest rate a scenario may have.
 const RATE_MAX: u32 = 200_000;
 
@@ -177,6 +180,8 @@ impl Capacity {
         let rate = f64::from(rate_per_s);
         let duration = Span(self.warm_up.0 + self.step.0);
         let patience = scenario.objective.max(scenario.limits.timeout);
+        let open = (rate * scenario.objective.as_s() * OPEN_ROOM).ceil() as u32;
+        let limits = Limits { in_flight: scenario.limits.in_flight.max(open), ..scenario.limits };
         Scenario {
             name: format!("{}-at-{rate_per_s}", scenario.name),
             about: format!("{} arrivals per second with the mix of {}.", rate_per_s, scenario.name),
@@ -196,6 +201,7 @@ impl Capacity {
             aborts: Vec::new(),
             chaos: None,
             thresholds: self.settings().keeps.thresholds,
+            limits,
             ..scenario.clone()
         }
     }
@@ -344,5 +350,34 @@ impl<'a> UnderWay<'a> {
 
     fn tell(&self, line: &str) {
         if self.capacity.quiet { eprintln!("{line}") } else { println!("{line}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn as_many_requests_may_be_open_as_the_objective_needs_and_no_fewer_than_asked() {
+        let text = "about = \"x\"\nstart = 10\nstages = [{ duration = \"30s\", rate = 10 }]\n\
+                    objective = \"2s\"\nmix = { place = 1 }\nlimits = { in_flight = 4000 }";
+        let capacity = Capacity {
+            scenario: config::parse(Path::new("s.toml"), text).unwrap(),
+            systems: Vec::new(),
+            from_per_s: 50,
+            to_per_s: None,
+            resolution: 0.05,
+            trials: 3,
+            warm_up: Span::secs(3),
+            step: Span::secs(10),
+            keeps: 0.99,
+            out: PathBuf::new(),
+            quiet: true,
+            command: Vec::new(),
+        };
+        assert_eq!(capacity.at(100).limits.in_flight, 4_000);
+        assert_eq!(capacity.at(3_200).limits.in_flight, 9_600);
+        assert_eq!(capacity.at(3_200).limits.timeout, capacity.scenario.limits.timeout);
     }
 }

@@ -4,7 +4,7 @@ mod hgrm;
 mod openmetrics;
 #[cfg(test)]
 pub(crate) mod schema;
-mod summary;
+pub(crate) mod summary;
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use loadgen::attack::Flaw;
-use loadgen::attack_url::Attack;
+use loadgen::attack_url::{self, Attack};
 use loadgen::campaign::{self, Conclusion};
 use loadgen::capacity::found::Found;
 use loadgen::capacity::{self, Capacity};
@@ -16,8 +16,8 @@ use loadgen::config::Span;
 use loadgen::cores::Cores;
 use loadgen::export::{self, Exported, Format};
 use loadgen::fault::undo::{self, Healed};
+use loadgen::record::Answer;
 use loadgen::record::read::manifests;
-use loadgen::record::{Answer, Manifest};
 use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::selftest::server::{Awake, From, Server, Stall};
@@ -588,21 +588,7 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         command: command_line(),
     };
     let (folder, manifest) = attack.run(interruption()?).await?;
-    for (operation, counts) in &manifest.requests {
-        println!("{operation}: {counts:?}");
-    }
-    println!(
-        "send lag: p50 {} µs, p99 {} µs",
-        manifest.generator.lag_p50_us, manifest.generator.lag_p99_us
-    );
-    for reason in &manifest.validity.reasons {
-        println!("INVALID: {reason}");
-    }
-    println!(
-        "CPU while the load ran: {:.1} µs per request; the sending thread worked {:.1} % of the time",
-        cpu_us_per_request(&manifest),
-        manifest.generator.cpu_share * 100.0
-    );
+    show(&attack_url::brief(&folder)?)?;
     let shown = if attack.no_report { folder } else { folder.join("report.html") };
     println!("report: {}", shown.display());
     let validity = manifest.validity;
@@ -612,12 +598,6 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         interrupted: validity.interrupted,
         not_run: false,
     }))
-}
-
-/// All threads of the generator, from the start of the load to its end.
-fn cpu_us_per_request(manifest: &Manifest) -> f64 {
-    let requests: u64 = manifest.requests.values().map(|c| c.recorded()).sum();
-    manifest.generator.cpu_s * 1e6 / requests.max(1) as f64
 }
 
 fn exit_code(outcome: Outcome) -> ExitCode {

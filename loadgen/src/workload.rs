@@ -46,6 +46,19 @@ impl Operation {
     }
 }
 
+impl Mix {
+    /// Each operation's weight, in the order in which they are drawn.
+    #[must_use]
+    pub fn weights(&self) -> [(Operation, f64); 4] {
+        [
+            (Operation::Place, self.place),
+            (Operation::Get, self.get),
+            (Operation::Login, self.login),
+            (Operation::Signup, self.signup),
+        ]
+    }
+}
+
 /// One line of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -147,14 +160,8 @@ impl Workload {
     }
 
     fn operation(&mut self) -> Operation {
-        let Mix { place, get, login, signup } = self.mix;
-        let weights = [
-            (Operation::Place, place),
-            (Operation::Get, get),
-            (Operation::Login, login),
-            (Operation::Signup, signup),
-        ];
-        let mut left = self.rng.random::<f64>() * (place + get + login + signup);
+        let weights = self.mix.weights();
+        let mut left = self.rng.random::<f64>() * weights.iter().map(|(_, w)| w).sum::<f64>();
         for (operation, weight) in weights {
             if left < weight {
                 return operation;

@@ -4,6 +4,8 @@ mod place;
 mod recovery;
 mod service;
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -141,8 +143,8 @@ pub trait OrderStore: Send + Sync {
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>>;
     /// At most `limit` orders that this reader may see, in order of id, after `after`.
     async fn list(&self, reader: Reader, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>>;
-    /// At most `limit` pending orders that were created before `before`, oldest first.
-    async fn pending(&self, before: Micros, limit: u32) -> Result<Vec<Order>>;
+    /// At most `limit` pending orders that were created in this time, oldest first.
+    async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>>;
 }
 
 /// The charges that are owed to the payments service but not handed over (transactional outbox).

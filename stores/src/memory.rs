@@ -2,6 +2,7 @@
 //! as the databases, except durability.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -91,9 +92,9 @@ impl OrderStore for Memory {
         Ok(orders.filter(|o| visible(reader, o)).take(limit as usize).cloned().collect())
     }
 
-    async fn pending(&self, before: Micros, limit: u32) -> Result<Vec<Order>> {
+    async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>> {
         let state = self.state();
-        let left = |o: &&Order| o.status == OrderStatus::Pending && o.created_at < before;
+        let left = |o: &&Order| o.status == OrderStatus::Pending && created.contains(&o.created_at);
         let mut orders: Vec<_> = state.orders.values().filter(left).collect();
         orders.sort_by_key(|o| (o.created_at, o.id));
         Ok(orders.into_iter().take(limit as usize).cloned().collect())

@@ -1,6 +1,7 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
 use super::{Curve, FaultKind, Scenario};
+use crate::workload::Operation;
 
 /// More would be no load test but a mistake in the file.
 const RATE_MAX: f64 = 200_000.0;
@@ -133,7 +134,18 @@ impl Scenario {
 
     fn check_thresholds(&self) -> Result<(), String> {
         let phases = self.phases();
+        let operations = self.operations()?;
         for threshold in &self.thresholds {
+            let named = threshold.operation.as_ref();
+            let sent = |name: &&String| operations.iter().any(|o| o.as_str() == **name);
+            if let Some(name) = named.filter(|name| !sent(name)) {
+                let names: Vec<&str> = operations.iter().map(|o| o.as_str()).collect();
+                return Err(format!(
+                    "threshold {:?}: the load has no operation {name:?}; it has {}",
+                    threshold.expect.to_string(),
+                    names.join(", ")
+                ));
+            }
             let known = |name: &String| phases.iter().any(|p| p.name == *name);
             if let Some(name) = threshold.phase.as_ref().filter(|name| !known(name)) {
                 let names: Vec<&str> = phases.iter().map(|p| p.name.as_str()).collect();
@@ -145,6 +157,15 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+
+    /// What the load consists of.
+    fn operations(&self) -> Result<Vec<Operation>, String> {
+        if let Some(session) = &self.session {
+            return session.operations();
+        }
+        let sent = self.mix.weights().into_iter().filter(|(_, weight)| *weight > 0.0);
+        Ok(sent.map(|(operation, _)| operation).collect())
     }
 
     fn check_aborts(&self) -> Result<(), String> {
@@ -246,6 +267,11 @@ mix = { place = 1 }
             assert_eq!(scenario.check().is_ok(), fine, "{period}");
         }
         check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
+        let promise = |rest: &str| format!("[[threshold]]\nexpect = \"p(99) < 1s\"\n{rest}");
+        check(&promise("operation = \"place\""), Ok(()));
+        check(&promise("operation = \"plac\""), Err("no operation \"plac\"; it has place"));
+        check(&promise("operation = \"get\""), Err("no operation \"get\"; it has place"));
+        check(&promise("phase = \"later\""), Err("no phase \"later\"; there are steady"));
         check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));
         check(
             "[[phase]]\nname = \"a\"\nfrom = \"6s\"\nto = \"31s\"",

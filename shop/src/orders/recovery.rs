@@ -1,35 +1,64 @@
 //! Orders that a crash or an outage left pending are charged again, until they settle. It knows
 //! neither why they were left nor who else may be settling them.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::{OrderService, OrderStatus};
+use super::{Order, OrderId, OrderService, OrderStatus};
 use crate::{Error, Result, now_us};
 
-/// Pending orders that one pass takes up.
+/// Pending orders that one pass takes up: half of them the oldest, half of them from anywhere.
 const BATCH: u32 = 100;
 /// Charges that a pass has under way at once: few beside the traffic of customers.
 const CHARGES_AT_ONCE: usize = 8;
 
 impl OrderService {
-    /// Charges the oldest 100 orders that have been pending for longer than `age`, up to 8 at a
-    /// time, and returns how many settled. Repeating a charge is harmless: it carries the order's
-    /// key. One that fails does not keep the others from being tried, and its order is taken up
-    /// again by the next pass.
+    /// Charges up to 100 orders that have been pending for longer than `age`, up to 8 at a time,
+    /// and returns how many settled. Repeating a charge is harmless: it carries the order's key.
+    /// One that fails does not keep the others from being tried, and its order may be taken up
+    /// again by the next pass; of more than 50, those that fail for ever cannot keep the others
+    /// from their turn, even if each pass ends with the process.
     ///
     /// # Errors
     /// The store's, or the first error of a charge if no order at all settled.
     pub async fn recover(&self, age: Duration) -> Result<usize> {
-        let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-        let left = self.store.pending(now_us().saturating_sub(age_us), BATCH).await?;
+        Ok(self.pass(age).await?.settled)
+    }
+
+    async fn pass(&self, age: Duration) -> Result<Pass> {
+        let left = self.left(age).await?;
+        let taken = left.len();
         let charges = stream::iter(left).map(|order| unpanicked(self.charge(order)));
         let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
-        settled(results.into_iter().map(|r| r.map(|order| order.status)))
+        let settled = settled(results.into_iter().map(|r| r.map(|order| order.status)))?;
+        Ok(Pass { taken, settled })
     }
+
+    /// What a pass takes up. From anywhere means those that follow a random instant, and they come
+    /// first: what always comes first might never let others have their turn.
+    async fn left(&self, age: Duration) -> Result<Vec<Order>> {
+        let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        let before = now_us().saturating_sub(age_us);
+        let oldest = self.store.pending(0..before, BATCH / 2).await?;
+        let (Some(first), true) = (oldest.first(), oldest.len() as u32 == BATCH / 2) else {
+            return Ok(oldest);
+        };
+        // Passes begin at any microsecond: random enough to choose by, and it needs no generator.
+        let from = first.created_at + now_us() % (before - first.created_at).max(1);
+        let mut left = self.store.pending(from..before, BATCH / 2).await?;
+        let known: HashSet<OrderId> = left.iter().map(|order| order.id).collect();
+        left.extend(oldest.into_iter().filter(|order| !known.contains(&order.id)));
+        Ok(left)
+    }
+}
+
+struct Pass {
+    taken: usize,
+    settled: usize,
 }
 
 /// Recovers orders older than `age` for as long as it is polled: a pass, a pause of `every`, and
@@ -37,8 +66,9 @@ impl OrderService {
 /// followed by another, so errors are not reported: what they leave stays pending, in the ledger.
 pub async fn keep_recovering(service: Arc<OrderService>, age: Duration, every: Duration) {
     loop {
-        let full = service.recover(age).await == Ok(BATCH as usize);
-        if !full {
+        let pass = service.pass(age).await;
+        let more = pass.is_ok_and(|p| p.settled == p.taken && p.taken >= BATCH as usize / 2);
+        if !more {
             tokio::time::sleep(every).await;
         }
     }
@@ -68,6 +98,7 @@ fn settled(charged: impl Iterator<Item = Result<OrderStatus>>) -> Result<usize> 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::ops::Range;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -77,8 +108,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Auth, Charge, Charged, Credentials, Handover, Item, Micros, Order, OrderId, OrderStore,
-        Orders, Payments, PlaceOrder, Placed, Reader, Session, Settlement, UserId, Verdict,
+        Auth, Charge, Charged, Credentials, Handover, Item, Micros, OrderStore, Orders, Payments,
+        PlaceOrder, Placed, Reader, Session, Settlement, UserId, Verdict,
     };
 
     struct Anybody;
@@ -127,10 +158,14 @@ mod tests {
         async fn list(&self, _: Reader, _: Option<OrderId>, _: u32) -> Result<Vec<Order>> {
             Ok(Vec::new())
         }
-        async fn pending(&self, before: Micros, limit: u32) -> Result<Vec<Order>> {
+        async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>> {
             let orders = self.0.lock().unwrap();
-            let left = |o: &&Order| o.status == OrderStatus::Pending && o.created_at <= before;
-            Ok(orders.values().filter(left).take(limit as usize).cloned().collect())
+            let left =
+                |o: &&Order| o.status == OrderStatus::Pending && created.contains(&o.created_at);
+            let mut left: Vec<_> = orders.values().filter(left).cloned().collect();
+            left.sort_by_key(|order| (order.created_at, order.id));
+            left.truncate(limit as usize);
+            Ok(left)
         }
     }
 
@@ -234,6 +269,23 @@ mod tests {
         sleep(Duration::from_secs(1_000)).await;
         assert_eq!(shop.service.recover(Duration::ZERO).await, Ok(5));
         assert_eq!(shop.kept.count(OrderStatus::Pending), 1, "the poison alone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn orders_that_fail_for_ever_do_not_starve_the_others() {
+        let shop = shop(1_000);
+        leave(&shop, "bad", 300).await;
+        leave(&shop, "good", 20).await;
+        sleep(Duration::from_secs(1_000)).await;
+        let every = Duration::from_secs(1);
+        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
+        for _ in 0..1_000 {
+            sleep(Duration::from_secs(60)).await;
+            if shop.kept.count(OrderStatus::Paid) == 20 {
+                return;
+            }
+        }
+        panic!("{} of 20 settled", shop.kept.count(OrderStatus::Paid));
     }
 
     #[tokio::test(start_paused = true)]

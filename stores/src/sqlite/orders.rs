@@ -1,5 +1,7 @@
 //! Orders.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 use shop::{
@@ -33,8 +35,10 @@ const GET: &str = select!("where id = ?1");
 const GET_OWN: &str = select!("where id = ?1 and customer = ?2");
 const LIST: &str = select!("where id > ?1 order by id limit ?2");
 const LIST_OWN: &str = select!("where customer = ?3 and id > ?1 order by id limit ?2");
-const PENDING: &str =
-    select!("where status = 'pending' and created_at < ?1 order by created_at, id limit ?2");
+const PENDING: &str = select!(
+    "where status = 'pending' and created_at >= ?1 and created_at < ?2
+        order by created_at, id limit ?3"
+);
 
 #[async_trait]
 impl OrderStore for Sqlite {
@@ -98,8 +102,8 @@ impl OrderStore for Sqlite {
         orders(self.db.read(job).await.map_err(meaning)?)
     }
 
-    async fn pending(&self, before: Micros, limit: u32) -> Result<Vec<Order>> {
-        let job = move |c: &Connection| all(c, PENDING, params![before, limit]);
+    async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>> {
+        let job = move |c: &Connection| all(c, PENDING, params![created.start, created.end, limit]);
         orders(self.db.read(job).await.map_err(meaning)?)
     }
 }
@@ -198,6 +202,6 @@ mod tests {
         check(GET_OWN, &format!("{id} (id=?)"));
         check(LIST, &format!("{id} (id>?)"));
         check(LIST_OWN, "SEARCH orders USING INDEX orders_customer (customer=? AND id>?)");
-        check(PENDING, "SEARCH orders USING INDEX orders_pending (created_at<?)");
+        check(PENDING, "SEARCH orders USING INDEX orders_pending (created_at>? AND created_at<?)");
     }
 }

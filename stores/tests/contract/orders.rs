@@ -17,7 +17,7 @@ pub(crate) async fn an_order_is_read_back_as_it_was(stores: Stores) {
         assert_eq!(stores.orders.get(reader, ordered.id).await, Ok(Some(ordered.clone())));
         assert_eq!(stores.orders.list(reader, None, 10).await, Ok(vec![ordered.clone()]));
     }
-    assert_eq!(stores.orders.pending(i64::MAX, 10).await, Ok(vec![ordered]));
+    assert_eq!(stores.orders.pending(0..i64::MAX, 10).await, Ok(vec![ordered]));
 }
 
 pub(crate) async fn a_key_has_one_order(stores: Stores) {

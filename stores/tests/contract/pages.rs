@@ -60,7 +60,7 @@ pub(crate) async fn a_page_begins_after_any_id(stores: Stores) {
 pub(crate) async fn an_empty_store_has_no_pages(stores: Stores) {
     assert_eq!(stores.orders.list(Reader::Operator, None, 10).await, Ok(vec![]));
     assert_eq!(stores.orders.list(Reader::Customer(customer(1)), None, 10).await, Ok(vec![]));
-    assert_eq!(stores.orders.pending(i64::MAX, 10).await, Ok(vec![]));
+    assert_eq!(stores.orders.pending(0..i64::MAX, 10).await, Ok(vec![]));
 }
 
 /// Orders created at these instants; their ids are in the order of the slice.
@@ -76,21 +76,25 @@ pub(crate) async fn pending_orders_come_oldest_first(stores: Stores) {
     let [c, a, b] = created_at(&stores, [30, 10, 20]).await;
     let oldest_first = [a, b, c];
     for limit in 0..5 {
-        let found = stores.orders.pending(i64::MAX, limit).await.unwrap();
+        let found = stores.orders.pending(0..i64::MAX, limit).await.unwrap();
         assert_eq!(found, oldest_first[..3.min(limit as usize)], "at most {limit}");
     }
 }
 
-pub(crate) async fn pending_orders_are_older_than_asked(stores: Stores) {
+pub(crate) async fn pending_orders_are_of_the_time_asked_for(stores: Stores) {
     let [a, b, _] = created_at(&stores, [10, 20, 30]).await;
-    assert_eq!(stores.orders.pending(10, 9).await, Ok(vec![]));
-    assert_eq!(stores.orders.pending(11, 9).await, Ok(vec![a.clone()]));
-    assert_eq!(stores.orders.pending(30, 9).await, Ok(vec![a, b]), "created before, not at");
+    let pending = async |created| stores.orders.pending(created, 9).await.unwrap();
+    assert_eq!(pending(0..10).await, []);
+    assert_eq!(pending(0..11).await, std::slice::from_ref(&a));
+    assert_eq!(pending(0..30).await, [a.clone(), b.clone()], "created before the end, not at");
+    assert_eq!(pending(10..30).await, [a, b.clone()], "created at the beginning");
+    assert_eq!(pending(11..30).await, [b]);
+    assert_eq!(pending(21..21).await, []);
 }
 
 pub(crate) async fn settled_orders_are_not_pending(stores: Stores) {
     let [a, b, c] = created_at(&stores, [10, 20, 30]).await;
     stores.orders.settle(paid(&a.key, "ch-1"), 40).await.unwrap();
     stores.orders.settle(declined(&b.key), 40).await.unwrap();
-    assert_eq!(stores.orders.pending(i64::MAX, 9).await, Ok(vec![c]));
+    assert_eq!(stores.orders.pending(0..i64::MAX, 9).await, Ok(vec![c]));
 }
