@@ -41,6 +41,9 @@ const STEP_LEAST_S: u32 = 3;
 /// So many times as many requests may be open as are while the objective is just kept (rate ×
 /// objective, Little): else the generator's own limit would end the search.
 const OPEN_ROOM: f64 = 1.5;
+/// The send lag may be this part of the objective: it is in every time that is held against it, and
+/// cannot make a kept objective of a broken one, nor the other way round.
+const LAG_PART: u32 = 100;
 /// The highest rate a scenario may have.
 const RATE_MAX: u32 = 200_000;
 
@@ -181,7 +184,11 @@ impl Capacity {
         let duration = Span(self.warm_up.0 + self.step.0);
         let patience = scenario.objective.max(scenario.limits.timeout);
         let open = (rate * scenario.objective.as_s() * OPEN_ROOM).ceil() as u32;
-        let limits = Limits { in_flight: scenario.limits.in_flight.max(open), ..scenario.limits };
+        let limits = Limits {
+            in_flight: scenario.limits.in_flight.max(open),
+            send_lag: scenario.limits.send_lag.max(Span(scenario.objective.0 / LAG_PART)),
+            ..scenario.limits
+        };
         Scenario {
             name: format!("{}-at-{rate_per_s}", scenario.name),
             about: format!("{} arrivals per second with the mix of {}.", rate_per_s, scenario.name),
@@ -359,7 +366,7 @@ mod tests {
     use crate::config;
 
     #[test]
-    fn as_many_requests_may_be_open_as_the_objective_needs_and_no_fewer_than_asked() {
+    fn the_limits_are_those_that_the_objective_needs_and_no_fewer_than_asked() {
         let text = "about = \"x\"\nstart = 10\nstages = [{ duration = \"30s\", rate = 10 }]\n\
                     objective = \"2s\"\nmix = { place = 1 }\nlimits = { in_flight = 4000 }";
         let capacity = Capacity {
@@ -379,5 +386,6 @@ mod tests {
         assert_eq!(capacity.at(100).limits.in_flight, 4_000);
         assert_eq!(capacity.at(3_200).limits.in_flight, 9_600);
         assert_eq!(capacity.at(3_200).limits.timeout, capacity.scenario.limits.timeout);
+        assert_eq!(capacity.at(100).limits.send_lag, Span(std::time::Duration::from_millis(20)));
     }
 }

@@ -21,7 +21,7 @@ use loadgen::record::read::manifests;
 use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::selftest::server::{Awake, From, Server, Stall};
-use loadgen::system::SystemSpec;
+use loadgen::system::{self, SystemSpec};
 use loadgen::{audit, doctor, link, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -45,12 +45,12 @@ struct Cli {
 enum Command {
     /// Run scenarios on systems, record, audit and report
     #[command(
-        after_help = "Examples:\n  loadgen run steady --system monolith\n  loadgen run spike payment-outage --system monolith --system microservices-async --trials 3\n  loadgen run ./my-scenario.toml --system ./my-system.toml --seed 7"
+        after_help = "Examples:\n  loadgen run payment-outage\n  loadgen run steady --system monolith\n  loadgen run spike payment-outage --system monolith --system microservices-async --trials 3\n  loadgen run ./my-scenario.toml --system ./my-system.toml --seed 7"
     )]
     Run(RunArgs),
     /// Find the highest arrival rate at which systems keep a scenario's objective
     #[command(
-        after_help = "Examples:\n  loadgen capacity steady monolith\n  loadgen capacity steady monolith microservices-sync microservices-async --step 20s --warm-up 5s\n  loadgen capacity ./my-scenario.toml ./my-system.toml --from 500 --to 4000 --resolution 2%\n\nThe scenario gives mix, limits, provider and objective; its curve and its faults are left out.\nEach trial is on a fresh system. The answer is an interval: kept at 640/s (3 of 3), broken at\n673/s (3 of 3). It ends with 3 if a capacity is not known."
+        after_help = "Examples:\n  loadgen capacity steady\n  loadgen capacity steady monolith\n  loadgen capacity steady monolith microservices-async --step 20s --warm-up 5s\n  loadgen capacity ./my-scenario.toml ./my-system.toml --from 500 --to 4000 --resolution 2%\n\nThe scenario gives mix, limits, provider and objective; its curve and its faults are left out.\nEach trial is on a fresh system. The answer is an interval: kept at 640/s (3 of 3), broken at\n673/s (3 of 3). It ends with 3 if a capacity is not known."
     )]
     Capacity(CapacityArgs),
     /// Write the report of a results folder again, from its records alone
@@ -169,7 +169,7 @@ struct RunArgs {
     #[arg(required = true)]
     scenarios: Vec<String>,
     /// A name in ./systems, or the path of a system file; repeat for more
-    #[arg(long = "system", short, required = true)]
+    #[arg(long = "system", short, default_values = system::DEFAULT)]
     systems: Vec<String>,
     /// Repetitions of each pair; each has the next seed
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -193,7 +193,7 @@ struct CapacityArgs {
     /// A name in ./scenarios, or the path of a scenario file
     scenario: String,
     /// Names in ./systems, or paths of system files
-    #[arg(required = true)]
+    #[arg(default_values = system::DEFAULT)]
     systems: Vec<String>,
     /// The first rate, arrivals per second; doubled until it breaks
     #[arg(long, default_value_t = 50)]

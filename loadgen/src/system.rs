@@ -18,6 +18,9 @@ pub use link::LinkSpec;
 pub const ROLES: [&str; 7] =
     ["auth", "orders", "payments", "broker", "balancer", "provider", "database"];
 
+/// The systems that are compared unless others are named.
+pub const DEFAULT: [&str; 3] = ["monolith", "microservices-sync", "microservices-async"];
+
 /// A system file. Texts may hold `{data}` (the trial's folder for what the system must not lose),
 /// `{outside}` (its folder for the outside world's journal, which no harm to the disk reaches),
 /// `{port:NAME}` (a free port, the same wherever the name is used) and `{link:NAME}` (host:port

@@ -141,7 +141,8 @@ async fn check(arguments: &[&str], code: i32, parts: &[&str]) {
 async fn what_makes_no_sense_is_refused() {
     check(&["stedy", "monolith"], 1, &["did you mean steady?"]).await;
     check(&["steady", "monolit"], 1, &["did you mean monolith?"]).await;
-    check(&["steady"], 2, &["<SYSTEMS>..."]).await;
+    check(&[], 2, &["<SCENARIO>"]).await;
+    check(&["steady", "--from", "0"], 1, &["--from 0"]).await; // on the default systems
     check(&["steady", "monolith", "monolith"], 1, &["monolith is named twice"]).await;
     check(&["steady", "monolith", "--from", "0"], 1, &["--from 0", "1 ≤ from"]).await;
     check(&["steady", "monolith", "--to", "20"], 1, &["--from 50 and --to 20"]).await;
