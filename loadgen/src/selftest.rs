@@ -3,9 +3,11 @@
 
 mod experiment;
 pub mod server;
+mod standstill;
 mod truth;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::time::Instant;
@@ -18,6 +20,7 @@ use crate::validity::RUN_QUEUE_SHARE_MAX;
 
 use experiment::{Experiment, Observed};
 use server::Awake;
+use standstill::Standstill;
 use truth::StallTruth;
 
 /// Percentiles may differ from the truth by this share, or by [`CLOSE_US`].
@@ -28,6 +31,8 @@ const CLOSE_US: f64 = 5_000.0;
 const LAG_P99_MAX_US: u64 = 1_000;
 /// Kolmogorov's distance that exponential gaps exceed once in a hundred times: this / √n.
 const KS_1_PERCENT: f64 = 1.63;
+/// How long the bare core is watched.
+const BARE: Duration = Duration::from_secs(3);
 const CEILING_STEPS: [u32; 7] = [10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000];
 /// A null server that cannot follow must not exhaust the descriptors of both sides.
 const CEILING_IN_FLIGHT: u32 = 1_000;
@@ -65,6 +70,7 @@ pub async fn examine(folder: &Path, flaw: Flaw, tell: &dyn Fn(&Check)) -> anyhow
     report(setting.stall("2 s stall in mid-run", 10, (4.0, 2.0)).await?);
     report(setting.stall("5 s stall from 1 s before the end", 5, (4.0, 5.0)).await?);
     report(setting.poisson().await?);
+    report(vec![bare(&cores)]);
     for rate in [1_000, 5_000, 10_000] {
         report(setting.pacing(rate).await?);
     }
@@ -91,6 +97,12 @@ struct Setting<'a> {
     folder: &'a Path,
     cores: &'a Cores,
     flaw: Flaw,
+}
+
+/// No check of the generator, but what its lag is to be held against.
+fn bare(cores: &Cores) -> Check {
+    let found = Standstill::watch(BARE);
+    Check { passed: true, text: found.text(&cores.generator) }
 }
 
 fn apart(cores: &Cores) -> Check {

@@ -2,6 +2,7 @@
 //! neither why they were left nor who else may be settling them.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::{Order, OrderId, OrderService, OrderStatus};
-use crate::{Error, Result, now_us};
+use crate::{Error, Micros, Result, now_us};
 
 /// Pending orders that one pass takes up: half of them the oldest, half of them from anywhere.
 const BATCH: u32 = 100;
@@ -38,8 +39,8 @@ impl OrderService {
         Ok(Pass { taken, settled })
     }
 
-    /// What a pass takes up. From anywhere means those that follow a random instant, and they come
-    /// first: what always comes first might never let others have their turn.
+    /// What a pass takes up. Those from anywhere come first: what always comes first might never let
+    /// others have their turn.
     async fn left(&self, age: Duration) -> Result<Vec<Order>> {
         let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
         let before = now_us().saturating_sub(age_us);
@@ -47,12 +48,26 @@ impl OrderService {
         let (Some(first), true) = (oldest.first(), oldest.len() as u32 == BATCH / 2) else {
             return Ok(oldest);
         };
-        // Passes begin at any microsecond: random enough to choose by, and it needs no generator.
-        let from = first.created_at + now_us() % (before - first.created_at).max(1);
-        let mut left = self.store.pending(from..before, BATCH / 2).await?;
+        let mut left = self.anywhere(first.created_at..before).await?;
         let known: HashSet<OrderId> = left.iter().map(|order| order.id).collect();
         left.extend(oldest.into_iter().filter(|order| !known.contains(&order.id)));
         Ok(left)
+    }
+}
+
+impl OrderService {
+    /// Orders from a random instant of this time on, in which there is one: an instant after which
+    /// there is none bounds the next that is drawn, so the drawing soon stays among them.
+    async fn anywhere(&self, mut created: Range<Micros>) -> Result<Vec<Order>> {
+        loop {
+            // Passes begin at any microsecond: random enough to choose by, without a generator.
+            let from = created.start + now_us() % (created.end - created.start).max(1);
+            let found = self.store.pending(from..created.end, BATCH / 2).await?;
+            if !found.is_empty() || from <= created.start {
+                return Ok(found);
+            }
+            created.end = from;
+        }
     }
 }
 
@@ -98,7 +113,6 @@ fn settled(charged: impl Iterator<Item = Result<OrderStatus>>) -> Result<usize> 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::ops::Range;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -108,7 +122,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Auth, Charge, Charged, Credentials, Handover, Item, Micros, OrderStore, Orders, Payments,
+        Auth, Charge, Charged, Credentials, Handover, Item, OrderStore, Orders, Payments,
         PlaceOrder, Placed, Reader, Session, Settlement, UserId, Verdict,
     };
 
@@ -131,6 +145,11 @@ mod tests {
     struct Kept(Mutex<BTreeMap<String, Order>>);
 
     impl Kept {
+        fn age(&self, by: Duration) {
+            let by = by.as_micros() as Micros;
+            self.0.lock().unwrap().values_mut().for_each(|order| order.created_at -= by);
+        }
+
         fn count(&self, status: OrderStatus) -> usize {
             self.0.lock().unwrap().values().filter(|o| o.status == status).count()
         }
@@ -277,6 +296,7 @@ mod tests {
         leave(&shop, "bad", 300).await;
         leave(&shop, "good", 20).await;
         sleep(Duration::from_secs(1_000)).await;
+        shop.kept.age(Duration::from_secs(3_600)); // all that was left lies in a moment, an hour ago
         let every = Duration::from_secs(1);
         tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
         for _ in 0..1_000 {
