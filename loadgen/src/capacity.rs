@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::environment;
+use crate::fault::undo;
 use crate::launch::{self, Interrupted};
 use crate::record::read;
 use crate::record::whole::write_json;
@@ -138,7 +139,7 @@ impl Capacity {
         let mut under_way = UnderWay::new(self, &folder);
         let result = under_way.fill(interrupt).await;
         if under_way.steps == 0 {
-            let _ = std::fs::remove_dir_all(&folder);
+            undo::remove_if_closed(&folder);
             return Ok((None, result.map(|()| under_way.outcome)?));
         }
         result.with_context(|| format!("the finished trials are in {}", folder.display()))?;
@@ -337,7 +338,7 @@ impl<'a> UnderWay<'a> {
             keep_data: false,
         };
         if let Err(error) = run_one(&trial, interrupt.clone()).await {
-            let _ = std::fs::remove_dir_all(&folder);
+            undo::remove_if_closed(&folder);
             if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                 return Ok(false);
             }

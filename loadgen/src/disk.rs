@@ -70,8 +70,9 @@ impl Disk {
         spec: DiskSpec,
         undo: &UndoLog,
     ) -> anyhow::Result<Self> {
-        let image = std::path::absolute(folder.join(IMAGE))?;
-        let mount_point = std::path::absolute(mount_point)?;
+        // The kernel's list of mounts has no links in it.
+        let image = folder.canonicalize()?.join(IMAGE);
+        let mount_point = mount_point.canonicalize()?;
         let file = File::create_new(&image)
             .with_context(|| format!("cannot make the disk image {}", image.display()))?;
         fallocate(&file, FallocateFlags::empty(), 0, spec.size_mib * MIB).with_context(|| {
@@ -331,6 +332,19 @@ mod tests {
         disk.unmount(&undo).await.unwrap();
         disk.check().await.unwrap();
         assert!(!is_mounted(folder.path()));
+    }
+
+    /// The kernel's list of mounts names no links.
+    #[tokio::test]
+    async fn a_sweep_unmounts_a_disk_that_was_made_through_a_link() {
+        let (real, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let linked = links.path().join("results");
+        std::os::unix::fs::symlink(real.path(), &linked).unwrap();
+        let Some((_disk, undo)) = disk(&linked).await else { return };
+        assert!(is_mounted(real.path()));
+        let told = undo.sweep();
+        assert!(told.len() == 1 && told[0].starts_with("unmounted"), "{told:?}");
+        assert!(!is_mounted(real.path()));
     }
 
     /// The proof can fail: without a cut the second canary is still there.

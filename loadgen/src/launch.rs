@@ -98,6 +98,18 @@ struct Started {
 #[error("stopped before the system was ready")]
 pub struct Interrupted;
 
+/// Adds to an error what only the final sweep took back, or could not.
+///
+/// # Errors
+/// The same one.
+pub(crate) fn told<T>(result: anyhow::Result<T>, left: &[String]) -> anyhow::Result<T> {
+    let told = |error: anyhow::Error| match left {
+        [] => error,
+        left => error.context(format!("the trial failed, and at its end: {}", left.join("; "))),
+    };
+    result.map_err(told)
+}
+
 impl Running {
     /// Starts all processes in order, each when the one before is ready. With a seed for its draws
     /// all links go through the fault proxy.
@@ -157,8 +169,8 @@ impl Running {
             lock(&running.pids).insert(LINKS.to_owned(), pid);
         }
         if let Err(error) = running.begin(disk, folder, interrupt).await {
-            running.stop().await;
-            return Err(error);
+            let left = running.stop().await;
+            return told(Err(error), &left);
         }
         Ok(running)
     }

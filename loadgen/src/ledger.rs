@@ -16,6 +16,8 @@ const DEAD: &str = "dead.csv.zst";
 /// The event of a line of the journal that cannot be read; it keeps the line's place.
 pub const UNREADABLE: &str = "unreadable";
 const PAGE: u32 = 1_000;
+/// How long a page is asked for: three times as long as a contestant may take for one request.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(200);
 
 /// An order as the system tells it.
@@ -191,7 +193,24 @@ impl OrdersReader {
         }
     }
 
+    /// A page; what is answered with an error or not in time is asked again for a while, for a system
+    /// that works off a backlog may be too busy to list it. Where nobody listens nobody will.
     async fn page(&self, after: Option<&str>) -> anyhow::Result<Page> {
+        let give_up = Instant::now() + ASK_AGAIN;
+        loop {
+            let error = match self.ask(after).await {
+                Ok(page) => return Ok(page),
+                Err(error) => error,
+            };
+            let refused = error.downcast_ref::<reqwest::Error>().is_some_and(|e| e.is_connect());
+            if refused || Instant::now() >= give_up {
+                return Err(error);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn ask(&self, after: Option<&str>) -> anyhow::Result<Page> {
         let cursor = after.map(|a| format!("&after={a}")).unwrap_or_default();
         let url = format!("{}?limit={PAGE}{cursor}", self.url);
         let answer = self.http.get(&url).bearer_auth(&self.token).send().await?;
@@ -325,7 +344,7 @@ mod tests {
         assert!(read_journal(&folder.path().join("none")).is_err());
     }
 
-    /// Answers one request per body.
+    /// Answers one request per body; an empty body is a 503.
     async fn served(
         bodies: &'static [&'static str],
     ) -> (String, tokio::task::JoinHandle<Vec<String>>) {
@@ -340,7 +359,8 @@ mod tests {
                 let text = String::from_utf8_lossy(&request[..read]).into_owned();
                 asked.push(text.lines().next().unwrap_or_default().to_owned());
                 let answer = format!(
-                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    "HTTP/1.1 {} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    if body.is_empty() { 503 } else { 200 },
                     body.len()
                 );
                 stream.write_all(answer.as_bytes()).await.unwrap();
@@ -365,6 +385,17 @@ mod tests {
             asked[0].contains("?after=0&limit=1000") && asked[1].contains("?after=7&"),
             "{asked:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_asked_for_again_until_nobody_listens() {
+        let (url, task) = served(&["", "no page", r#"{"orders":[],"next":null}"#]).await;
+        let reader = OrdersReader::new(&url, "token").unwrap();
+        assert!(reader.drain(Duration::from_secs(60), Duration::ZERO).await.unwrap());
+        assert_eq!(task.await.unwrap().len(), 3);
+        let begun = Instant::now();
+        assert!(reader.drain(Duration::from_secs(60), Duration::ZERO).await.is_err());
+        assert!(begun.elapsed() < ASK_AGAIN, "nobody listens");
     }
 
     #[tokio::test]

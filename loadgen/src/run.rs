@@ -91,7 +91,7 @@ impl Run {
         let mut done = 0;
         let result = self.fill(&folder, interrupt, &mut done).await;
         if done == 0 {
-            let _ = std::fs::remove_dir_all(&folder);
+            undo::remove_if_closed(&folder);
             return Ok((None, result?));
         }
         let kept = || format!("the finished trials are in {}", folder.display());
@@ -196,10 +196,7 @@ impl Run {
                     *done += 1;
                 }
                 Err(error) => {
-                    // What is still harmed must stay known.
-                    if undo::is_closed(&path) {
-                        let _ = std::fs::remove_dir_all(&path);
-                    }
+                    undo::remove_if_closed(&path);
                     if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                         outcome.interrupted = true;
                         break;

@@ -20,7 +20,7 @@ use crate::disk::IMAGE;
 use crate::fault::{self, Stage, crash, poison};
 use crate::fsync;
 use crate::history::Recording;
-use crate::launch::{DATA, OUTSIDE, Running, Secrets};
+use crate::launch::{self, DATA, OUTSIDE, Running, Secrets};
 use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
@@ -87,6 +87,16 @@ pub struct Finished {
 #[error("stopped before the load began")]
 pub struct NothingMeasured;
 
+/// How the waiting for pending orders ended.
+struct Waited {
+    /// Whether the drain ended with orders that are known to be pending.
+    pending: bool,
+    /// Whether what is pending had its time.
+    whole: bool,
+    /// What could not be read.
+    doubts: Vec<String>,
+}
+
 /// The measured part, before it is digested.
 struct Measured {
     loaded: Loaded,
@@ -94,10 +104,8 @@ struct Measured {
     resources: Vec<ResourceRow>,
     generator: Generator,
     started_at_us: i64,
-    drained: bool,
+    waited: Waited,
     ledger: anyhow::Result<Ledger>,
-    /// What else could not be read.
-    doubts: Vec<String>,
     ended: Vec<String>,
     /// What only the final sweep took back.
     left: Vec<String>,
@@ -126,7 +134,7 @@ impl Trial<'_> {
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
         let left = running.stop().await;
-        let mut measured = measured?;
+        let mut measured = launch::told(measured, &left)?;
         measured.left = left;
         if let Ok(ledger) = &mut measured.ledger {
             match ledger::read_journal(&journal) {
@@ -227,15 +235,12 @@ impl Trial<'_> {
         let mut generator = Generator::default();
         hiccups.stop(&mut generator);
         let loaded = loaded?;
-        let within = if loaded.interrupted() { QUIET * 2 } else { self.scenario.drain.0 };
-        let drained = orders.drain(within, QUIET).await;
+        let mut waited = self.wait(&orders, loaded.interrupted()).await;
         let resources = watch.stop();
         let wall_s = (wall_us() - started_at_us) as f64 / 1e6;
         generator.clock_drift_us = ((wall_s - start.elapsed().as_secs_f64()) * 1e6) as i64;
-        let mut doubts = Vec::new();
-        let ledger = self.ledger(running, secrets, &orders, &mut doubts).await;
+        let ledger = self.ledger(running, secrets, &orders, &mut waited.doubts).await;
         let ended = running.all_ended();
-        let drained = drained.unwrap_or(false);
         let left = Vec::new();
         Ok(Measured {
             loaded,
@@ -243,12 +248,24 @@ impl Trial<'_> {
             resources,
             generator,
             started_at_us,
-            drained,
+            waited,
             ledger,
-            doubts,
             ended,
             left,
         })
+    }
+
+    async fn wait(&self, orders: &OrdersReader, interrupted: bool) -> Waited {
+        let within = if interrupted { QUIET * 2 } else { self.scenario.drain.0 };
+        match orders.drain(within, QUIET).await {
+            Ok(drained) => {
+                Waited { pending: !drained, whole: drained || !interrupted, doubts: Vec::new() }
+            }
+            Err(error) => {
+                let doubt = format!("the orders could not be listed to wait for them: {error:#}");
+                Waited { pending: false, whole: false, doubts: vec![doubt] }
+            }
+        }
     }
 
     fn poisoner(&self, token: String, start: Instant) -> poison::Poisoner {
@@ -339,7 +356,7 @@ impl Trial<'_> {
             service_s: measured.loaded.totals.service_s,
             faults: &measured.faults,
             verdict: &verdict,
-            drained: measured.drained,
+            drained: !measured.waited.pending,
             ended: &measured.ended,
             left: &measured.left,
             apart: self.cores.apart(),
@@ -367,11 +384,11 @@ impl Trial<'_> {
     fn evidence(measured: &Measured) -> Evidence {
         let unreadable = measured.ledger.as_ref().err();
         Evidence {
-            waited: Some(measured.drained || !measured.loaded.interrupted()),
+            waited: Some(measured.waited.whole),
             unreadable: unreadable
                 .map(|error| format!("the ledger cannot be read: {error:#}"))
                 .unwrap_or_default(),
-            doubts: measured.doubts.clone(),
+            doubts: measured.waited.doubts.clone(),
         }
     }
 

@@ -6,7 +6,8 @@
 
 mod keeping;
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -102,6 +103,15 @@ pub struct Summary {
     pub unrecorded: u64,
 }
 
+/// When a request, or the making of a connection, has taken too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Deadline {
+    at_ns: u64,
+    index: usize,
+    generation: u32,
+    connects: bool,
+}
+
 /// The loop over targets.
 pub struct Engine<T, S> {
     traffic: T,
@@ -119,8 +129,8 @@ pub struct Engine<T, S> {
     waiting: Vec<VecDeque<(Open, Vec<u8>)>>,
     /// By target: how many connections are being made.
     connecting: Vec<usize>,
-    /// In order: all requests have the same time-out.
-    deadlines: VecDeque<(u64, usize, u32)>,
+    /// The earliest first: requests and the making of connections.
+    deadlines: BinaryHeap<Reverse<Deadline>>,
     generation: u32,
     open: u32,
     area_s: f64,
@@ -167,7 +177,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             idle,
             waiting,
             connecting,
-            deadlines: VecDeque::new(),
+            deadlines: BinaryHeap::new(),
             generation: 0,
             open: 0,
             area_s: 0.0,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Engine, Flaw, Gauges, Pacing, Schedule, UrlTraffic};
-use crate::sample::Outcome;
+use crate::sample::{Outcome, Sample};
 use crate::scenario::Mix;
 use crate::workload::Workload;
 
@@ -32,16 +32,29 @@ fn serve_once_each() -> SocketAddr {
     address
 }
 
-/// Each connection that ends is replaced for those who wait for one.
-#[test]
-fn who_waits_for_a_connection_that_ends_gets_another() {
-    let address = serve_once_each();
+/// Leaves connections unaccepted for half a second, then accepts all and answers none.
+fn accept_late() -> SocketAddr {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(4).unwrap();
+    let listener: TcpListener = socket.into();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        let kept: Vec<_> = listener.incoming().flatten().collect();
+        drop(kept);
+    });
+    address
+}
+
+/// A burst at second 0; what became of each request.
+fn burst_on(address: SocketAddr, timeout: Duration) -> Vec<Sample> {
     let traffic = UrlTraffic::new("GET", &address.to_string(), "/", &[], b"");
     let jobs = Workload::new(Mix { place: 1.0, ..Mix::default() }, 1, 1).take(BURST);
     let pacing = Pacing {
         start: Instant::now() + Duration::from_millis(50),
         in_flight: 4_000,
-        timeout: Duration::from_secs(30),
+        timeout,
         drain: Duration::from_secs(30),
         alone: false,
         flaw: Flaw::None,
@@ -50,9 +63,29 @@ fn who_waits_for_a_connection_that_ends_gets_another() {
     let source = Schedule::new(jobs.map(|job| (0, job)));
     let gauges = Arc::new(Gauges::default());
     let engine = Engine::new(traffic, source, vec![address], pacing, gauges, samples).unwrap();
-    let summary = engine.run().unwrap();
-    let ends: Vec<Outcome> = recorded.iter().flatten().map(|s| s.outcome).collect();
+    assert!(!engine.run().unwrap().interrupted);
+    recorded.iter().flatten().collect()
+}
+
+/// Each connection that ends is replaced for those who wait for one.
+#[test]
+fn who_waits_for_a_connection_that_ends_gets_another() {
+    let samples = burst_on(serve_once_each(), Duration::from_secs(30));
+    let ends: Vec<Outcome> = samples.iter().map(|s| s.outcome).collect();
     assert_eq!(ends.len(), BURST);
     assert!(ends.iter().all(|end| *end == Outcome::Ok), "{ends:?}");
-    assert!(!summary.interrupted);
+}
+
+/// The wait for a connection is a part of the time that a request may take. Those that waited got
+/// connections that were begun a second after they were sent (a lost SYN is sent again then).
+#[test]
+fn who_waited_for_a_connection_is_given_up_in_time() {
+    let timeout = Duration::from_secs(3);
+    let samples = burst_on(accept_late(), timeout);
+    assert_eq!(samples.len(), BURST);
+    let longest = samples.iter().map(|s| s.done_ns - s.sent_ns).max().unwrap();
+    let late = Duration::from_nanos(longest).saturating_sub(timeout);
+    assert!(late < Duration::from_millis(500), "given up {late:?} late");
+    let unknown = samples.iter().filter(|s| s.outcome == Outcome::Unknown).count();
+    assert!(unknown > 8, "{unknown} had a connection");
 }

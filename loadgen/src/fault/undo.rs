@@ -128,7 +128,8 @@ impl UndoLog {
             started: started(pid).unwrap_or_default(),
             boot: boot()?,
             mark: format!("{:032x}", rand::random::<u128>()),
-            folder: std::path::absolute(folder)?,
+            // As the kernel's list of mounts has it: without links.
+            folder: folder.canonicalize()?,
         };
         let mut file = File::options().create_new(true).append(true).open(folder.join(JOURNAL))?;
         append(&mut file, &Line::Begin(author.clone()))?;
@@ -226,9 +227,18 @@ type Open = Vec<(Entry, Undo)>;
 
 /// Whether the journal in a folder, if there is one, holds nothing open.
 #[must_use]
-pub fn is_closed(folder: &Path) -> bool {
+fn is_closed(folder: &Path) -> bool {
     let path = folder.join(JOURNAL);
     !path.exists() || read(&path).is_ok_and(|found| found.is_none_or(|(_, open)| open.is_empty()))
+}
+
+/// Removes a folder whose trials came to nothing, unless a journal in or below it holds something
+/// open or cannot be read: what is still harmed must stay known.
+pub fn remove_if_closed(folder: &Path) {
+    let closed = |path: &PathBuf| path.parent().is_some_and(is_closed);
+    if journals(folder).is_ok_and(|journals| journals.iter().all(closed)) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }
 
 /// A journal with something left to take back.
@@ -257,8 +267,9 @@ pub fn left(folder: &Path) -> anyhow::Result<Vec<Left>> {
     Ok(found)
 }
 
-/// Results folders hold scenario/system/trial: a journal is not deeper than that.
-const DEPTH: usize = 6;
+/// Deeper than any journal lies: below `results` a campaign has campaign/lane/system/run/scenario/
+/// system/trial.
+const DEPTH: usize = 12;
 
 fn journals(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();

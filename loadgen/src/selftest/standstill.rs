@@ -1,7 +1,9 @@
 //! How well a core runs a thread that does nothing but look at the clock: the floor of every lag that
 //! is measured on it. A virtual machine's core stands still while the host runs something else.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A look at the clock takes a fraction of a microsecond; one that takes this long was interrupted.
 const LEAST: Duration = Duration::from_micros(100);

@@ -1,12 +1,13 @@
 //! The engine's connections: who carries which request, who waits for one, and what their ends mean.
 
+use std::cmp::Reverse;
 use std::io;
 
 use rustix::event::epoll;
 
 use super::super::connection::{Connection, Incoming, Open};
 use super::super::{Judged, Source, Traffic, stamp};
-use super::{CONNECTING_MAX, Engine, nanos};
+use super::{CONNECTING_MAX, Deadline, Engine, nanos};
 use crate::sample::{Outcome, Trouble};
 
 impl<T: Traffic, S: Source> Engine<T, S> {
@@ -28,8 +29,9 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.scratch = std::mem::replace(&mut connection.request, request);
         connection.written = 0;
         connection.parser.reset();
-        let deadline = open.sent_ns + nanos(self.pacing.timeout);
-        self.deadlines.push_back((deadline, index, connection.generation));
+        let at_ns = open.sent_ns + nanos(self.pacing.timeout);
+        let generation = connection.generation;
+        self.deadlines.push(Reverse(Deadline { at_ns, index, generation, connects: false }));
         self.send(index);
     }
 
@@ -86,8 +88,9 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             self.connections[index] = Some(connection);
         }
         self.connecting[target] += 1;
-        let deadline = self.now_ns() + nanos(self.pacing.timeout);
-        self.deadlines.push_back((deadline, index, self.generation));
+        let at_ns = self.now_ns() + nanos(self.pacing.timeout);
+        let generation = self.generation;
+        self.deadlines.push(Reverse(Deadline { at_ns, index, generation, connects: true }));
         Ok(())
     }
 
@@ -211,24 +214,38 @@ impl<T: Traffic, S: Source> Engine<T, S> {
     }
 
     pub(super) fn expire(&mut self, now_ns: u64) {
-        while let Some((deadline, index, generation)) = self.deadlines.front().copied() {
-            let waiting = self.connections[index].as_ref().filter(|c| {
-                let due = |o: Open| o.sent_ns + nanos(self.pacing.timeout) <= deadline;
-                c.generation == generation && (!c.connected || c.open.is_some_and(due))
-            });
-            match waiting.map(|c| c.connected) {
-                Some(_) if deadline > now_ns => break,
-                Some(true) => self.give_up(index, Trouble::Timeout, Outcome::Unknown),
-                Some(false) => self.not_connected(index, Trouble::ConnectTimeout),
-                None => {}
+        while let Some(Reverse(first)) = self.deadlines.peek().copied() {
+            let stands = self.stands(first);
+            if stands && first.at_ns > now_ns {
+                break;
             }
-            self.deadlines.pop_front();
+            self.deadlines.pop();
+            match first {
+                _ if !stands => {}
+                Deadline { connects: true, index, .. } => {
+                    self.not_connected(index, Trouble::ConnectTimeout);
+                }
+                Deadline { index, .. } => self.give_up(index, Trouble::Timeout, Outcome::Unknown),
+            }
         }
         for target in 0..self.targets.len() {
             while self.waits_too_long(target, now_ns) {
                 self.fail_waiting(target, Trouble::ConnectTimeout, Outcome::Failed);
             }
         }
+    }
+
+    /// Whether what a deadline was set for is still awaited. A connection's later requests have later
+    /// deadlines of their own.
+    fn stands(&self, deadline: Deadline) -> bool {
+        let Some(connection) = &self.connections[deadline.index] else { return false };
+        let due = |open: Open| open.sent_ns + nanos(self.pacing.timeout) <= deadline.at_ns;
+        let awaited = if deadline.connects {
+            !connection.connected
+        } else {
+            connection.open.is_some_and(due)
+        };
+        connection.generation == deadline.generation && awaited
     }
 
     fn waits_too_long(&self, target: usize, now_ns: u64) -> bool {

@@ -2,7 +2,7 @@
 //! entry names must still be what it was: a process by its start, the rest by the trial's folder or
 //! the journal's mark.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Author {
 
     fn own(&self, path: &Path) -> anyhow::Result<()> {
         ensure!(
-            path.starts_with(&self.folder),
+            resolved(path).starts_with(&self.folder),
             "{} does not lie in the trial's folder {}",
             path.display(),
             self.folder.display()
@@ -174,8 +174,15 @@ fn end(pid: u32, begun: u64, how: Signal) -> anyhow::Result<bool> {
 }
 
 /// proc(5), mountinfo: field 5 is the mount point, with spaces as \040.
+/// A path as the kernel tells it: without links, also if its last part is not there.
+fn resolved(path: &Path) -> PathBuf {
+    let parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(parent).unwrap_or_else(|| path.to_owned())
+}
+
 fn is_mounted(path: &Path) -> anyhow::Result<bool> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let path = resolved(path);
     let wanted = path.to_string_lossy().replace('\\', "\\134").replace(' ', "\\040");
     Ok(mounts.lines().any(|line| line.split(' ').nth(4) == Some(&wanted)))
 }

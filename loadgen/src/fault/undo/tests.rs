@@ -110,3 +110,43 @@ fn a_torn_last_line_is_no_error_and_a_foreign_one_is() {
     let error = heal(folder.path()).unwrap_err().to_string();
     assert!(error.contains("undo.jsonl:3"), "{error}");
 }
+
+#[test]
+fn a_journal_is_found_as_deep_as_a_campaign_puts_it() {
+    let results = tempfile::tempdir().unwrap();
+    let trial = results.path().join("campaign-1/kills/monolith/2026-vm/campaign/monolith/1");
+    std::fs::create_dir_all(&trial).unwrap();
+    let log = abandoned(&trial);
+    std::fs::write(trial.join("armed"), "").unwrap();
+    log.before(Undo::RemoveFile { path: trial.join("armed") }).unwrap();
+    assert_eq!(heal(results.path()).unwrap().done.len(), 1);
+    assert!(!trial.join("armed").exists());
+}
+
+#[test]
+fn a_folder_with_something_open_in_it_is_not_removed() {
+    let results = tempfile::tempdir().unwrap();
+    let run = results.path().join("run");
+    let trial = run.join("steady/monolith/1");
+    std::fs::create_dir_all(&trial).unwrap();
+    let log = UndoLog::begin(&trial).unwrap();
+    let entry = log.before(Undo::Unmount { path: trial.join("data") }).unwrap();
+    remove_if_closed(&run);
+    assert!(trial.join(JOURNAL).exists());
+    log.done(entry).unwrap();
+    remove_if_closed(&run);
+    assert!(!run.exists());
+}
+
+#[test]
+fn what_is_below_a_link_is_the_trials_own() {
+    let (real, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let linked = links.path().join("results");
+    std::os::unix::fs::symlink(real.path(), &linked).unwrap();
+    let log = abandoned(&linked);
+    std::fs::write(linked.join("armed"), "").unwrap();
+    log.before(Undo::RemoveFile { path: linked.join("armed") }).unwrap();
+    let told = heal(&linked).unwrap();
+    assert!(told.done.len() == 1 && told.failed.is_empty(), "{told:?}");
+    assert!(!real.path().join("armed").exists());
+}
