@@ -3,7 +3,7 @@
 use loadgen::record::read::Run;
 use loadgen::record::{Answer, FaultRow};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::bench::{Bench, end};
 
@@ -77,8 +77,11 @@ async fn the_proxy_ends_with_its_input() {
     let bench = Bench::new();
     let mut proxy = bench.piped(&["links", "--of", bench.path("run").to_str().unwrap()]);
     let mut input = proxy.stdin.take().unwrap();
-    let order = br#"{"open":{"seed":1,"links":{"a":"127.0.0.1:9"}}}"#;
-    input.write_all(&[order, &b"\n"[..]].concat()).await.unwrap();
+    // Where nobody listens the proxy resets the client, perhaps before it knows that it is connected.
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let order = format!("{{\"open\":{{\"seed\":1,\"links\":{{\"a\":\"{address}\"}}}}}}\n");
+    input.write_all(order.as_bytes()).await.unwrap();
     let mut answers = BufReader::new(proxy.stdout.as_mut().unwrap()).lines();
     let opened = answers.next_line().await.unwrap().unwrap();
     let address = opened.split('"').nth(5).unwrap();
