@@ -30,6 +30,7 @@ use crate::selftest;
 use crate::system::SystemSpec;
 use crate::threshold::Threshold;
 use crate::trial::{NothingMeasured, Trial};
+use crate::workload::Operation;
 
 use found::Settings;
 use search::{Bound, Rules, Search};
@@ -47,6 +48,20 @@ const OPEN_ROOM: f64 = 1.5;
 const LAG_PART: u32 = 100;
 /// The highest rate a scenario may have.
 const RATE_MAX: u32 = 200_000;
+
+/// So many standard deviations of a Poisson number are left to chance.
+const CHANCE: f64 = 3.0;
+
+/// Why a search does not ask for a threshold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LeftOut {
+    /// The phase falls away.
+    Phase,
+    /// It would break every rate below it.
+    Goodput,
+    /// Its operation is not in the mix.
+    Session,
+}
 
 /// What to search for.
 pub struct Capacity {
@@ -100,18 +115,73 @@ impl Capacity {
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
         ensure!(twice.is_none(), "the system {} is named twice", twice.unwrap_or_default());
+        self.thresholds().try_for_each(|threshold| self.check_sample(threshold))?;
         self.systems.iter().try_for_each(launch::check_programs)
+    }
+
+    /// A percentile of too few values says nothing: the first rate must bring enough.
+    fn check_sample(&self, threshold: &Threshold) -> anyhow::Result<()> {
+        let least = threshold.expect.least();
+        let root = f64::midpoint(CHANCE, (CHANCE * CHANCE + 4.0 * least as f64).sqrt());
+        // So many on average that chance leaves enough: n − 3√n ≥ least.
+        let needed = if least > 1 { root * root } else { 0.0 };
+        let per_s = f64::from(self.from_per_s) * self.share(threshold);
+        ensure!(
+            per_s * self.step.as_s() >= needed,
+            "threshold {:?}: --from {} and --step {} bring about {:.0} values; expected {} or more, so \
+             that its {least} are there: give --step {}s or a higher --from",
+            threshold.expect.to_string(),
+            self.from_per_s,
+            self.step,
+            per_s * self.step.as_s(),
+            needed.ceil(),
+            (needed / per_s).ceil()
+        );
+        Ok(())
+    }
+
+    /// The part of the arrivals that a threshold speaks of.
+    fn share(&self, threshold: &Threshold) -> f64 {
+        let weights = self.scenario.mix.weights();
+        let all: f64 = weights.iter().map(|(_, weight)| weight).sum();
+        let named = |(operation, _): &&(Operation, f64)| match &threshold.operation {
+            Some(name) => operation.as_str() == name,
+            None => *operation == Operation::Place,
+        };
+        let of_it = weights.iter().find(named).map_or(0.0, |(_, weight)| *weight);
+        let is_unnamed = threshold.operation.is_none() && of_it <= 0.0;
+        let most = weights.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+        if is_unnamed { most / all } else { of_it / all }
+    }
+
+    /// The scenario's thresholds that a search asks for.
+    fn thresholds(&self) -> impl Iterator<Item = &Threshold> {
+        self.scenario.thresholds.iter().filter(|t| self.why_left_out(t).is_none())
+    }
+
+    fn why_left_out(&self, threshold: &Threshold) -> Option<LeftOut> {
+        if threshold.phase.is_some() {
+            Some(LeftOut::Phase)
+        } else if threshold.expect.asks_for_goodput() {
+            Some(LeftOut::Goodput)
+        } else {
+            (self.share(threshold) <= 0.0).then_some(LeftOut::Session)
+        }
     }
 
     /// What the scenario has and a search leaves out, in words.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         let scenario = &self.scenario;
-        let phased = scenario.thresholds.iter().filter(|t| t.phase.is_some()).count();
+        let without = |why: LeftOut| {
+            scenario.thresholds.iter().filter(|t| self.why_left_out(t) == Some(why)).count()
+        };
         let parts = [
             (scenario.harms().count(), "fault", "faults"),
             (scenario.phases.len(), "phase", "phases"),
-            (phased, "threshold of a phase", "thresholds of phases"),
+            (without(LeftOut::Phase), "threshold of a phase", "thresholds of phases"),
+            (without(LeftOut::Goodput), "least goodput", "least goodputs"),
+            (without(LeftOut::Session), "threshold of the session", "thresholds of the session"),
             (usize::from(scenario.closed.is_some()), "closed loop", "closed loops"),
             (usize::from(scenario.session.is_some()), "session", "sessions"),
         ];
@@ -159,7 +229,6 @@ impl Capacity {
 
     fn settings(&self) -> Settings {
         let scenario = &self.scenario;
-        let lasting = |t: &&Threshold| t.phase.is_none();
         Settings {
             format: found::FORMAT,
             scenario: scenario.name.clone(),
@@ -170,10 +239,7 @@ impl Capacity {
             generator_most_per_s: None,
             warm_up_s: self.warm_up.whole_s().unwrap_or(0),
             step_s: self.step.whole_s().unwrap_or(0),
-            keeps: Keeps {
-                share: self.keeps,
-                thresholds: scenario.thresholds.iter().filter(lasting).cloned().collect(),
-            },
+            keeps: Keeps { share: self.keeps, thresholds: self.thresholds().cloned().collect() },
             rules: self.rules(),
         }
     }
@@ -366,12 +432,11 @@ mod tests {
     use super::*;
     use crate::config;
 
-    #[test]
-    fn the_limits_are_those_that_the_objective_needs_and_no_fewer_than_asked() {
+    fn capacity(rest: &str) -> Capacity {
         let text = "about = \"x\"\nstart = 10\nstages = [{ duration = \"30s\", rate = 10 }]\n\
-                    objective = \"2s\"\nmix = { place = 1 }\nlimits = { in_flight = 4000 }";
-        let capacity = Capacity {
-            scenario: config::parse(Path::new("s.toml"), text).unwrap(),
+                    objective = \"2s\"\nlimits = { in_flight = 4000 }\n";
+        Capacity {
+            scenario: config::parse(Path::new("s.toml"), &format!("{text}{rest}")).unwrap(),
             systems: Vec::new(),
             from_per_s: 50,
             to_per_s: None,
@@ -383,7 +448,40 @@ mod tests {
             out: PathBuf::new(),
             quiet: true,
             command: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_search_whose_sample_would_be_too_small_is_refused() {
+        let check = |expect: &str, rest: &str| {
+            let threshold = format!("[[threshold]]\nexpect = \"{expect}\"\n{rest}");
+            let mix = "mix = { place = 7, login = 3 }\n";
+            capacity(&format!("{mix}{threshold}")).check().map_err(|error| error.to_string())
         };
+        check("p(90) < 1s", "").unwrap();
+        check("failed < 1%", "operation = \"login\"").unwrap();
+        check("p(99.9) < 1s", "phase = \"steady\"").unwrap();
+        let refused = check("p(99) < 1s", "").unwrap_err();
+        assert!(refused.contains("bring about 350 values; expected 431 or more"), "{refused}");
+        assert!(refused.contains("give --step 13s"), "{refused}");
+        assert!(check("p(99) < 1s", "operation = \"login\"").unwrap_err().contains("--step 29s"));
+    }
+
+    #[test]
+    fn a_search_does_not_ask_for_what_no_rate_could_keep() {
+        let threshold = |text: &str| format!("[[threshold]]\nexpect = \"{text}\"\n");
+        let text = ["goodput > 50", "goodput >= 9", "p(50) < 1s"].map(threshold).concat();
+        let get = format!("{}operation = \"get\"\n", threshold("p(50) < 1s"));
+        let capacity = capacity(&format!("mix = {{ place = 1 }}\n{text}{get}"));
+        assert_eq!(capacity.left_out(), ["2 least goodputs", "1 threshold of the session"]);
+        let kept = capacity.settings().keeps.thresholds;
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].expect.to_string(), "p(50) < 1s");
+    }
+
+    #[test]
+    fn the_limits_are_those_that_the_objective_needs_and_no_fewer_than_asked() {
+        let capacity = capacity("mix = { place = 1 }");
         assert_eq!(capacity.at(100).limits.in_flight, 4_000);
         assert_eq!(capacity.at(3_200).limits.in_flight, 9_600);
         assert_eq!(capacity.at(3_200).limits.timeout, capacity.scenario.limits.timeout);

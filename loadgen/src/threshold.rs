@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::audit;
 use crate::config::{self, Span};
 use crate::record::latency::Metric;
-use crate::record::read::Trial;
+use crate::record::read::{Spectrum, Trial};
 
 pub use crate::record::Met;
 
@@ -74,6 +74,17 @@ impl Series {
         ("completed", Self::Completed),
         ("lag", Self::Lag),
     ];
+}
+
+/// What a record says of a quantity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Found {
+    /// Seconds, a share, a rate or a count.
+    Value(f64),
+    /// Longer than anything that ended.
+    Longer,
+    /// Nothing: there are too few values, or none.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,22 +175,45 @@ impl Threshold {
     #[must_use]
     pub fn judge(&self, trial: &Trial) -> Vec<Met> {
         let operation = self.operation.clone().unwrap_or_else(|| trial.main_operation().to_owned());
+        let found = self.found(trial, &operation).into_iter();
+        found.map(|(phase, found)| self.met(operation.clone(), phase, found)).collect()
+    }
+
+    /// Whether a finished trial has too few values to say that it was met, and does not say either
+    /// that it was not.
+    pub(crate) fn is_unknown(&self, trial: &Trial) -> bool {
+        let operation = self.operation.as_deref().unwrap_or_else(|| trial.main_operation());
+        self.found(trial, operation).iter().any(|(_, found)| *found == Found::Unknown)
+    }
+
+    /// Phase by phase, with its name; the audit's classes belong to the whole trial.
+    fn found(&self, trial: &Trial, operation: &str) -> Vec<(String, Found)> {
         if let Quantity::Class(class) = &self.expect.quantity {
-            return vec![self.met(operation, String::new(), counted(trial, class))];
+            return vec![(String::new(), Found::value(counted(trial, class)))];
         }
         let phases = trial.manifest.phases.iter().enumerate();
         let wanted = phases.filter(|(_, p)| self.phase.as_ref().is_none_or(|name| *name == p.name));
-        wanted
-            .map(|(index, phase)| {
-                let found = self.expect.found(trial, index, &operation);
-                self.met(operation.clone(), phase.name.clone(), found)
-            })
-            .collect()
+        let found = |index| self.expect.found(trial, index, operation);
+        wanted.map(|(index, phase)| (phase.name.clone(), found(index))).collect()
     }
 
-    fn met(&self, operation: String, phase: String, found: Option<f64>) -> Met {
+    fn met(&self, operation: String, phase: String, found: Found) -> Met {
+        let found = match found {
+            Found::Value(value) => Some(value),
+            Found::Longer | Found::Unknown => None,
+        };
         let met = found.is_some_and(|found| self.expect.holds(found));
         Met { expect: self.expect.to_string(), operation, phase, found, met }
+    }
+}
+
+impl Found {
+    fn value(value: Option<f64>) -> Self {
+        value.map_or(Self::Unknown, Self::Value)
+    }
+
+    fn us(us: Option<u64>, without: Self) -> Self {
+        us.map_or(without, |us| Self::Value(us as f64 / 1e6))
     }
 }
 
@@ -193,6 +227,22 @@ impl Expectation {
     /// What is compared.
     pub(crate) fn quantity(&self) -> &Quantity {
         &self.quantity
+    }
+
+    /// The fewest values from which it can be judged.
+    pub(crate) fn least(&self) -> u64 {
+        match self.quantity {
+            Quantity::Time(_, q) if q < 1.0 => Spectrum::least(q),
+            Quantity::Time(..) | Quantity::Failed => 1,
+            Quantity::Goodput | Quantity::Class(_) => 0,
+        }
+    }
+
+    /// Whether it asks for a goodput, which cannot exceed what is offered.
+    pub(crate) fn asks_for_goodput(&self) -> bool {
+        let asks =
+            matches!(self.comparison, Comparison::More | Comparison::AtLeast | Comparison::Equal);
+        self.quantity == Quantity::Goodput && asks
     }
 
     /// Whether it holds for a value in seconds, as a share, a rate or a count.
@@ -213,60 +263,61 @@ impl Expectation {
         }
     }
 
-    fn found(&self, trial: &Trial, phase: usize, operation: &str) -> Option<f64> {
-        let times = |metric, wanted: fn(&str) -> bool| {
-            trial.latencies.times(phase, operation, metric, wanted)
-        };
-        let any: fn(&str) -> bool = |_| true;
-        let ok: fn(&str) -> bool = |outcome| outcome == "ok";
+    fn found(&self, trial: &Trial, phase: usize, operation: &str) -> Found {
         match &self.quantity {
-            Quantity::Time(Series::Completed, q) => {
-                // Accepted orders that never became final are longer than any.
-                let completed = times(Metric::Completed, ok);
-                let accepted = times(Metric::Response, ok).count();
-                let endless = accepted.saturating_sub(completed.count());
-                if *q >= 1.0 && endless > 0 {
-                    return None;
-                }
-                let us = completed.quantile_with_endless(*q, endless);
-                if *q >= 1.0 { seconds(completed.max()) } else { seconds(us) }
-            }
-            Quantity::Time(series, q) => {
-                let spectrum = match series {
-                    Series::Response => times(Metric::Response, any),
-                    Series::Accepted => times(Metric::Response, ok),
-                    Series::Service => times(Metric::Service, any),
-                    Series::Completed => times(Metric::Completed, ok),
-                    Series::Lag => times(Metric::Lag, any),
-                };
-                // An open request's time is "at least": nothing above it is known.
-                let open = times(Metric::Response, |outcome| outcome == "unfinished").min();
-                let found = if *q >= 1.0 { spectrum.max() } else { spectrum.quantile(*q) };
-                seconds(found.filter(|us| open.is_none_or(|open| *us < open)))
-            }
+            Quantity::Time(series, q) => time(trial, phase, operation, (*series, *q)),
             Quantity::Failed => {
-                let (ok, all) = outcomes(trial, phase, operation)?;
-                (all > 0).then(|| all.saturating_sub(ok) as f64 / all as f64)
+                let (ok, all) = outcomes(trial, phase, operation).unwrap_or_default();
+                let share = all.saturating_sub(ok) as f64 / all.max(1) as f64;
+                Found::value((all > 0).then_some(share))
             }
             Quantity::Goodput => {
+                let completed =
+                    trial.latencies.times(phase, operation, Metric::Completed, |o| o == "ok");
                 let within_us = (trial.manifest.limits.objective_s * 1e6) as u64;
                 let bounds = &trial.manifest.phases[phase];
                 let seconds = f64::from(bounds.to_s.saturating_sub(bounds.from_s).max(1));
-                Some(times(Metric::Completed, ok).count_up_to(within_us) as f64 / seconds)
+                Found::Value(completed.count_up_to(within_us) as f64 / seconds)
             }
-            Quantity::Class(_) => None,
+            Quantity::Class(_) => Found::Unknown,
         }
     }
+}
+
+fn time(trial: &Trial, phase: usize, operation: &str, (series, q): (Series, f64)) -> Found {
+    let times =
+        |metric, wanted: fn(&str) -> bool| trial.latencies.times(phase, operation, metric, wanted);
+    let any: fn(&str) -> bool = |_| true;
+    let ok: fn(&str) -> bool = |outcome| outcome == "ok";
+    let spectrum = match series {
+        Series::Response => times(Metric::Response, any),
+        Series::Accepted => times(Metric::Response, ok),
+        Series::Service => times(Metric::Service, any),
+        Series::Completed => times(Metric::Completed, ok),
+        Series::Lag => times(Metric::Lag, any),
+    };
+    let (open, endless) = if series == Series::Completed {
+        // Accepted orders that never became final are longer than any.
+        (None, times(Metric::Response, ok).count().saturating_sub(spectrum.count()))
+    } else {
+        // An open request's time is "at least": nothing above it is known.
+        (times(Metric::Response, |outcome| outcome == "unfinished").min(), 0)
+    };
+    if spectrum.count() + endless < if q < 1.0 { Spectrum::least(q) } else { 1 } {
+        return Found::Unknown;
+    }
+    let found = match (q >= 1.0, endless) {
+        (true, 0) => spectrum.max(),
+        (true, _) => None,
+        (false, _) => spectrum.quantile_with_endless(q, endless),
+    };
+    Found::us(found.filter(|us| open.is_none_or(|open| *us < open)), Found::Longer)
 }
 
 /// Three decimals at most, no trailing zeros.
 fn rounded(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn seconds(us: Option<u64>) -> Option<f64> {
-    us.map(|us| us as f64 / 1e6)
 }
 
 /// Ok and all arrivals of an operation in a phase.

@@ -80,7 +80,10 @@ impl Step {
     pub fn of(trial: &Trial, keeps: &Keeps) -> Self {
         let manifest = &trial.manifest;
         let window = Window::of(trial);
-        let (doubts, troubles) = (window.doubts(), window.troubles(keeps));
+        let (mut doubts, troubles) = (window.doubts(), window.troubles(keeps));
+        if troubles.is_empty() {
+            doubts.extend(window.too_few(keeps));
+        }
         let judged = match (doubts.is_empty(), troubles.is_empty()) {
             (false, _) => Judged::Invalid,
             (true, false) => Judged::Broken,
@@ -259,11 +262,24 @@ impl<'t> Window<'t> {
             troubles.push(format!("open orders grew by {per_s:.1} per second"));
         }
         troubles.extend(self.overload());
-        for met in keeps.thresholds.iter().flat_map(|t| t.judge(self.trial)).filter(|m| !m.met) {
-            let found = met.found.map_or("not known".to_owned(), |found| format!("{found}"));
+        let judged = keeps.thresholds.iter().filter(|t| !t.is_unknown(self.trial));
+        for met in judged.flat_map(|t| t.judge(self.trial)).filter(|m| !m.met) {
+            let found = met.found.map_or("more than any that ended".to_owned(), |f| f.to_string());
             troubles.push(format!("{} ({}): found {found}", met.expect, met.operation));
         }
         troubles
+    }
+
+    /// Thresholds that the window is too short for. Where something else is broken this says nothing
+    /// for the system: it may have answered too few.
+    fn too_few(&self, keeps: &Keeps) -> Vec<String> {
+        let unknown = keeps.thresholds.iter().filter(|t| t.is_unknown(self.trial));
+        unknown
+            .map(|t| {
+                let (expect, least) = (&t.expect, t.expect.least());
+                format!("{expect}: not known from fewer than {least} values: give a longer --step")
+            })
+            .collect()
     }
 
     /// What the trial's own judgement has against the system.
@@ -329,12 +345,34 @@ mod tests {
         let at = fixture::write_step(folder.path(), (0, rate, 1), 0, None).unwrap();
         let mut trial = Trial::read(&at).unwrap().unwrap();
         change(&mut trial);
-        let expect = "completed p(50) < 1s".parse().unwrap();
-        let thresholds = vec![Threshold { expect, operation: None, phase: None }];
-        let step = Step::of(&trial, &Keeps { share: 0.99, thresholds });
+        let step = Step::of(&trial, &keeps("completed p(50) < 1s"));
         assert_eq!(step.judged, judged, "{step}");
         assert_eq!(step.reason.is_empty(), reasons.is_empty(), "{step}");
         assert!(reasons.iter().all(|reason| step.reason.contains(reason)), "{step}");
+    }
+
+    fn keeps(threshold: &str) -> Keeps {
+        let expect = threshold.parse().unwrap();
+        let thresholds = vec![Threshold { expect, operation: None, phase: None }];
+        Keeps { share: 0.99, thresholds }
+    }
+
+    /// A percentile that has too few values is no fault of the system.
+    #[test]
+    fn a_sample_that_is_too_small_breaks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let judged = |rate, threshold| {
+            let at = fixture::write_step(folder.path(), (0, rate, 1), 0, None).unwrap();
+            let step = Step::of(&Trial::read(&at).unwrap().unwrap(), &keeps(threshold));
+            (step.judged, step.reason)
+        };
+        let (too_few, reason) = judged(25, "p(99) < 30s");
+        assert_eq!(too_few, Judged::Invalid, "{reason}");
+        assert!(reason.contains("p(99) < 30s: not known from fewer than 368"), "{reason}");
+        assert_eq!(judged(300, "p(99) < 30s").0, Judged::Kept);
+        // Orders that never end are no lack of values, and what breaks otherwise stays broken.
+        assert_eq!(judged(1_300, "completed max < 30s").0, Judged::Broken);
+        assert_eq!(judged(1_300, "p(99.999) < 30s").0, Judged::Broken);
     }
 
     fn doubt(trial: &mut Trial, reason: &str) {
