@@ -23,13 +23,23 @@ const CLOCK_DRIFT_MAX_US: i64 = 5_000;
 
 /// Parts of the reasons that speak of a system under too much load rather than of the instrument.
 const OVERLOAD: [&str; 4] =
-    ["aborted at ", " requests were dropped", "orders were still pending", " ended by itself"];
+    ["aborted at ", " requests were dropped", "orders were still pending", ENDED];
+const ENDED: &str = " ended by itself";
+const NOT_JUDGED: &str = "the audit could not judge";
 
 /// Whether a reason that [`judge`] gave would be a finding where too much load is what is tried.
 #[must_use]
 pub fn comes_of_overload(reason: &str) -> bool {
     // A condition on the send lag speaks of the instrument.
     OVERLOAD.iter().any(|part| reason.contains(part)) && !reason.contains(": lag ")
+}
+
+/// Of the reasons that [`judge`] gave, those that speak of the instrument where too much load is what
+/// is tried. An audit cannot judge a system that has died; that is no doubt beside its death.
+pub fn of_instrument(reasons: &[String]) -> impl Iterator<Item = &String> {
+    let died = reasons.iter().any(|reason| reason.contains(ENDED));
+    let silenced = move |reason: &str| died && reason.starts_with(NOT_JUDGED);
+    reasons.iter().filter(move |reason| !comes_of_overload(reason) && !silenced(reason))
 }
 
 /// What is known of a trial.
@@ -101,7 +111,7 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     );
     doubt(
         e.verdict.verdict == Answer::Unknown && !interrupted,
-        format!("the audit could not judge: {}", e.verdict.reasons.join("; ")),
+        format!("{NOT_JUDGED}: {}", e.verdict.reasons.join("; ")),
     );
     let aborted = e.aborted.cloned();
     Validity { valid: reasons.is_empty(), interrupted, aborted, reasons }
@@ -164,7 +174,7 @@ fn harm(e: &Evidence<'_>) -> Vec<String> {
             reasons.push(format!("{name}: {}", fault.heal_proof));
         }
     }
-    reasons.extend(e.ended.iter().map(|process| format!("the process {process} ended by itself")));
+    reasons.extend(e.ended.iter().map(|process| format!("the process {process}{ENDED}")));
     let left = e.left.iter();
     reasons
         .extend(left.map(|text| format!("something was left after the faults' healing: {text}")));
@@ -263,9 +273,12 @@ mod tests {
             left: &[],
             apart: false,
         });
-        let (overload, instrument): (Vec<&String>, Vec<&String>) =
-            validity.reasons.iter().partition(|reason| comes_of_overload(reason));
-        assert_eq!((overload.len(), instrument.len()), (4, 3), "{validity:?}");
+        let overload = validity.reasons.iter().filter(|reason| comes_of_overload(reason)).count();
+        let instrument = |reasons: &[String]| of_instrument(reasons).count();
+        assert_eq!((overload, instrument(&validity.reasons)), (4, 2), "{validity:?}");
+        // Without the death the audit's silence is a doubt.
+        let alive = validity.reasons.iter().filter(|reason| !reason.contains(ENDED));
+        assert_eq!(instrument(&alive.cloned().collect::<Vec<_>>()), 3, "{validity:?}");
         assert!(!comes_of_overload("aborted at 7 s: lag p(99) > 1s over 3s"));
     }
 

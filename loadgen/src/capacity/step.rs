@@ -217,8 +217,7 @@ impl<'t> Window<'t> {
     /// Reasons to believe nothing of it: instrument and machine.
     fn doubts(&self) -> Vec<String> {
         let reasons = &self.trial.manifest.validity.reasons;
-        let mut doubts: Vec<String> =
-            reasons.iter().filter(|r| !validity::comes_of_overload(r)).cloned().collect();
+        let mut doubts: Vec<String> = validity::of_instrument(reasons).cloned().collect();
         let limits = self.trial.manifest.limits;
         let needed = self.rate_per_s() * limits.objective_s;
         if self.dropped() > 0 && f64::from(limits.in_flight) < needed {
@@ -409,6 +408,19 @@ mod tests {
             t.audit = Some(Verdict { verdict, violations: vec![found], ..Verdict::default() });
         };
         check(300, lost, Judged::Broken, &["the audit is false: 2 lost"]);
+    }
+
+    #[test]
+    fn a_system_that_dies_is_broken_although_its_audit_cannot_judge() {
+        let died = "the process monolith (signal: 9) ended by itself";
+        let silent = "the audit could not judge: the ledger cannot be read: connection refused";
+        let pending = "orders were still pending at the end of the drain";
+        let dies = |t: &mut Trial| [died, pending, silent].iter().for_each(|r| doubt(t, r));
+        check(300, dies, Judged::Broken, &[died, pending]);
+        check(300, |t| doubt(t, silent), Judged::Invalid, &[silent]);
+        let late = "send lag p99 is 4100 µs; the scenario allows 1000 µs";
+        let dies_late = |t: &mut Trial| [died, silent, late].iter().for_each(|r| doubt(t, r));
+        check(300, dies_late, Judged::Invalid, &[late]);
     }
 
     #[test]
