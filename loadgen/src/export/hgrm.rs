@@ -18,14 +18,36 @@ pub(super) fn spectra(trial: &Trial) -> Vec<(String, String)> {
                 // Orders finished after their customer got no answer are no completed time.
                 let wanted = |outcome: &str| metric != Metric::Completed || outcome == "ok";
                 let spectrum = trial.latencies.times(index, operation, metric, wanted);
+                let note = match metric {
+                    Metric::Completed => not_final(trial.never_final(index, operation)),
+                    _ => still_open(trial, index, operation, metric),
+                };
                 if spectrum.count() > 0 {
                     let name = format!("{}-{operation}-{metric}.hgrm", phase.name);
-                    files.push((name, text(&spectrum)));
+                    files.push((name, text(&spectrum) + &note));
                 }
             }
         }
     }
     files
+}
+
+/// What the lines above do not hold, as a comment that HdrHistogram's tools pass over.
+fn not_final(count: u64) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    format!("#[Not final = {count:>10}, accepted and longer than any above; left out]\n")
+}
+
+/// Requests of which only a lower bound stands above.
+fn still_open(trial: &Trial, phase: usize, operation: &str, metric: Metric) -> String {
+    let open = trial.latencies.times(phase, operation, metric, |o| o == "unfinished");
+    let Some(least_us) = open.min() else { return String::new() };
+    let (count, least) = (open.count(), ms(least_us));
+    format!(
+        "#[Open    = {count:>12}, at least so long; values from {least:.3} on are lower bounds]\n"
+    )
 }
 
 fn text(spectrum: &Spectrum) -> String {
@@ -75,6 +97,34 @@ fn moments(spectrum: &Spectrum) -> (f64, f64) {
 mod tests {
     use super::*;
     use crate::record::latency::histogram;
+    use crate::record::read::Latencies;
+    use crate::record::{Phase, RequestCounts};
+
+    #[test]
+    fn what_never_ended_is_told_in_a_comment() {
+        let times = [
+            ("ok", Metric::Response, 1..=90),
+            ("ok", Metric::Completed, 1..=60),
+            ("unfinished", Metric::Response, 5_000..=5_009),
+        ];
+        let mut trial = Trial { latencies: Latencies::of_places(&times), ..Trial::default() };
+        trial.manifest.phases.push(Phase { name: "steady".to_owned(), ..Phase::default() });
+        trial.manifest.requests.insert("place".to_owned(), RequestCounts::default());
+        let last = |(name, text): (String, String)| {
+            let (all, last) = text.trim_end().rsplit_once('\n').unwrap();
+            let before = all.rsplit_once('\n').unwrap().1;
+            assert!(last.starts_with('#') && before.starts_with("#[Buckets"), "{text}");
+            (name, last.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
+        let last: Vec<_> = spectra(&trial).into_iter().map(last).collect();
+        assert_eq!(last[0].0, "steady-place-response.hgrm");
+        assert!(
+            last[0].1.starts_with("#[Open = 10, at least so long; values from 5.0"),
+            "{last:?}"
+        );
+        assert_eq!(last[1].0, "steady-place-completed.hgrm");
+        assert!(last[1].1.starts_with("#[Not final = 30, accepted"), "{last:?}");
+    }
 
     #[test]
     fn a_spectrum_rises_to_its_largest_value() {

@@ -75,7 +75,7 @@ pub struct PhaseSummary {
 }
 
 /// Percentiles, ms; absent where the sample is too small, or where the value has no end (an accepted
-/// order that never became final).
+/// order that never became final) or only a lower bound (a request still open when the drain ended).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// How many.
@@ -136,24 +136,26 @@ fn cell(trial: &Trial, index: usize, phase: String, operation: String) -> PhaseS
         |metric, wanted: fn(&str) -> bool| trial.latencies.times(index, &operation, metric, wanted);
     let ok: fn(&str) -> bool = |outcome| outcome == "ok";
     let (accepted, completed) = (times(Metric::Response, ok), times(Metric::Completed, ok));
-    // Accepted orders that never became final are longer than any, if completion was watched at all.
-    let endless = match completed.count() {
-        0 => 0,
-        ended => accepted.count().saturating_sub(ended),
+    let endless = trial.never_final(index, &operation);
+    let felt = |metric| {
+        let open = times(metric, |outcome| outcome == "unfinished").min();
+        Times::of(&times(metric, |_| true), 0, open)
     };
     PhaseSummary {
-        response: Times::of(&times(Metric::Response, |_| true), 0),
-        service: Times::of(&times(Metric::Service, |_| true), 0),
-        completed: Times::of(&completed, endless),
-        accepted: Times::of(&accepted, 0),
+        response: felt(Metric::Response),
+        service: felt(Metric::Service),
+        completed: Times::of(&completed, endless, None),
+        accepted: Times::of(&accepted, 0, None),
         phase,
         operation,
     }
 }
 
 impl Times {
-    fn of(spectrum: &Spectrum, endless: u64) -> Self {
-        let ms = |us: Option<u64>| us.map(|us| us as f64 / 1e3);
+    /// Of the times from `open_us` on, some are only known to be no shorter: requests still open.
+    fn of(spectrum: &Spectrum, endless: u64, open_us: Option<u64>) -> Self {
+        let is_known = |us: &u64| open_us.is_none_or(|open| *us < open);
+        let ms = |us: Option<u64>| us.filter(is_known).map(|us| us as f64 / 1e3);
         let quantile = |q| ms(spectrum.quantile_with_endless(q, endless));
         Self {
             count: spectrum.count() + endless,
@@ -172,7 +174,8 @@ mod tests {
 
     use super::*;
     use crate::export::schema::check;
-    use crate::record::Aborted;
+    use crate::record::read::Latencies;
+    use crate::record::{Aborted, AuditCounts, Phase, Verdict};
 
     const SCHEMA: &str = include_str!("../../../docs/summary.schema.json");
 
@@ -214,6 +217,37 @@ mod tests {
         };
         let environment = [("host".to_owned(), "h".to_owned())].into();
         Summary { format: FORMAT, run: "r".to_owned(), environment, trials: vec![trial] }
+    }
+
+    fn trial(times: &[(&str, Metric, std::ops::RangeInclusive<u64>)]) -> Trial {
+        let counts = AuditCounts { asked: 1, ..AuditCounts::default() };
+        let mut trial = Trial {
+            latencies: Latencies::of_places(times),
+            audit: Some(Verdict { counts, ..Verdict::default() }),
+            ..Trial::default()
+        };
+        trial.manifest.phases.push(Phase::default());
+        trial.manifest.requests.insert("place".to_owned(), RequestCounts::default());
+        trial
+    }
+
+    #[test]
+    fn orders_none_of_which_became_final_are_counted() {
+        let phases = of_trial(&trial(&[("ok", Metric::Response, 1..=400)])).phases;
+        let Times { count, p50_ms, max_ms, .. } = phases[0].completed;
+        assert_eq!((count, p50_ms, max_ms), (400, None, None));
+    }
+
+    /// 90 answers, and 10 requests that were open after 50 µs.
+    #[test]
+    fn a_lower_bound_is_not_exported_as_a_time() {
+        let times = [("ok", Metric::Response, 1..=90), ("unfinished", Metric::Response, 50..=59)];
+        let Times { count, p50_ms, p90_ms, max_ms, .. } =
+            of_trial(&trial(&times)).phases[0].response;
+        assert_eq!((count, p50_ms, p90_ms, max_ms), (100, None, None, None));
+        let times = [("ok", Metric::Response, 1..=90), ("unfinished", Metric::Response, 80..=89)];
+        let Times { p50_ms, p90_ms, .. } = of_trial(&trial(&times)).phases[0].response;
+        assert_eq!((p50_ms, p90_ms), (Some(0.05), None));
     }
 
     #[test]

@@ -19,7 +19,11 @@ use sound::Sound;
 pub use spectrum::Spectrum;
 pub(crate) use spectrum::rank;
 
+use super::latency::Metric;
 use super::{FORMAT, FORMAT_OLDEST, FaultRow, Manifest, Met, ResourceRow, TimelineRow, Verdict};
+
+/// The operation that orders are made of.
+const PLACE: &str = "place";
 
 /// Everything below `results/<run>/` that reports use.
 #[derive(Clone, Debug, Default)]
@@ -106,13 +110,23 @@ impl Trial {
     /// The operation that the report is about: `place`, or the busiest of a load without orders.
     #[must_use]
     pub fn main_operation(&self) -> &str {
-        const PLACE: &str = "place";
         let requests = &self.manifest.requests;
         if requests.is_empty() || requests.contains_key(PLACE) {
             return PLACE;
         }
         let busiest = requests.iter().max_by_key(|(_, counts)| counts.scheduled);
         busiest.map_or(PLACE, |(operation, _)| operation)
+    }
+
+    /// How many accepted requests of an operation in a phase (by its number) never reached a final
+    /// state; 0 where nobody could say: of operations that are no orders, and without an audit.
+    #[must_use]
+    pub fn never_final(&self, phase: usize, operation: &str) -> u64 {
+        let count = |metric| self.latencies.times(phase, operation, metric, |o| o == "ok").count();
+        let (accepted, completed) = (count(Metric::Response), count(Metric::Completed));
+        let is_audited = self.audit.as_ref().is_some_and(|audit| audit.counts.asked > 0);
+        let is_watched = completed > 0 || (operation == PLACE && is_audited);
+        if is_watched { accepted.saturating_sub(completed) } else { 0 }
     }
 
     fn key(&self) -> (&str, u32, &str, u32) {

@@ -66,7 +66,7 @@ impl Figures {
             completed_count: completed.count(),
             in_time_count: completed.count_up_to(objective_us),
             recovered_count: times(Metric::Completed, |outcome| outcome != "ok").count(),
-            completed: Times::of_which_ended(completed, accepted.count()),
+            completed: Times::with_endless(completed, trial.never_final(index, operation)),
             accepted: Times::exact(accepted),
             phase,
         })
@@ -113,13 +113,8 @@ impl Times {
         Self { at_least_us: open.min(), spectrum: ended.merged(open), endless: 0 }
     }
 
-    /// The ended ones of `all`; the others have no end. Without any end nobody watched for one.
-    fn of_which_ended(ended: Spectrum, all: u64) -> Self {
-        let endless = all.saturating_sub(ended.count());
-        if ended.count() == 0 {
-            return Self::default();
-        }
-        Self { spectrum: ended, endless, at_least_us: None }
+    fn with_endless(spectrum: Spectrum, endless: u64) -> Self {
+        Self { spectrum, endless, at_least_us: None }
     }
 
     /// The time at quantile `q`; `None` if the sample is too small for it.
@@ -180,6 +175,8 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::record::latency::histogram;
+    use crate::record::read::Latencies;
+    use crate::record::{AuditCounts, Verdict};
 
     fn spectrum(values: impl Iterator<Item = u64>) -> Spectrum {
         let mut all = histogram().unwrap();
@@ -189,10 +186,32 @@ mod tests {
 
     #[test]
     fn orders_that_never_became_final_count_in_the_percentiles() {
-        let times = Times::of_which_ended(spectrum(1..=60), 100);
+        let times = Times::with_endless(spectrum(1..=60), 40);
         assert_eq!(times.quantile(0.5).map(|time| time.ms), Some(0.05));
         assert_eq!(times.quantile(0.9).map(|time| time.ms), Some(f64::INFINITY));
         assert_eq!(times.max().map(|time| time.ms), Some(f64::INFINITY));
+    }
+
+    /// All accepted orders were dead-lettered, say.
+    #[test]
+    fn orders_none_of_which_became_final_are_not_final() {
+        let asked = |asked| AuditCounts { asked, ..AuditCounts::default() };
+        let figures = |counts| {
+            let mut trial = Trial {
+                latencies: Latencies::of_places(&[("ok", Metric::Response, 1..=400)]),
+                audit: Some(Verdict { counts, ..Verdict::default() }),
+                ..Trial::default()
+            };
+            trial.manifest.phases.push(Phase::default());
+            let counts = [Figures::of(&trial, 0, "place"), Figures::of(&trial, 0, "get")];
+            counts.map(|figures| figures.unwrap().completed)
+        };
+        let [placed, got] = figures(asked(400));
+        assert_eq!((placed.count(), placed.endless()), (0, 400));
+        assert_eq!(placed.quantile(0.99), Some(ENDLESS));
+        assert_eq!((got.endless(), got.quantile(0.99)), (0, None));
+        // An audit that read nothing says nothing.
+        assert_eq!(figures(asked(0))[0].endless(), 0);
     }
 
     #[test]

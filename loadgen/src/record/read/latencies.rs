@@ -49,6 +49,23 @@ impl Latencies {
         Ok(merge.finish())
     }
 
+    /// Invented times, µs, of `place` in the first phase, by outcome and metric.
+    #[cfg(test)]
+    pub(crate) fn of_places(times: &[(&str, Metric, std::ops::RangeInclusive<u64>)]) -> Self {
+        let spectrum = |range: &std::ops::RangeInclusive<u64>| {
+            let mut all = histogram().unwrap();
+            range.clone().for_each(|us| all.record(us).unwrap());
+            Spectrum::of(&all)
+        };
+        let tag = |outcome: &str, metric| {
+            let (operation, outcome) = ("place".to_owned(), outcome.to_owned());
+            (0, Tag { operation, outcome, metric })
+        };
+        let times = times.iter();
+        let spectra = times.map(|(outcome, metric, us)| (tag(outcome, *metric), spectrum(us)));
+        Self { spectra: spectra.collect() }
+    }
+
     /// The times of `operation` in `phase` whose outcome is wanted, merged.
     #[must_use]
     pub fn times(
