@@ -20,7 +20,7 @@ pub(super) fn sentences(scenario: &Scenario<'_>) -> Vec<String> {
     if others.is_empty() {
         return Vec::new();
     }
-    let pairs = |other: &Contestant<'_>| pairs(first, other, |_| Some(1.0)).len();
+    let pairs = |other: &Contestant<'_>| pairs(first, other, |_| Some(1.0)).ratios.len();
     let most = others.iter().map(pairs).max().unwrap_or(0);
     if most < LEAST_PAIRS {
         return vec![too_few(most)];
@@ -63,31 +63,57 @@ fn sentence(
     name: &str,
     quantity: &dyn Fn(&Trial) -> Option<f64>,
 ) -> Option<String> {
-    let ratios = pairs(first, other, quantity);
-    let n = ratios.len();
+    let Pairs { ratios, left_out } = pairs(first, other, quantity);
     let (lo, hi) = interval(&ratios)?;
+    let mut notes = vec![format!("n = {}", ratios.len())];
+    if left_out > 0 {
+        let pairs = if left_out == 1 { "pair" } else { "pairs" };
+        notes.push(format!("{left_out} {pairs} left out for lack of a value"));
+    }
+    let not_final = [(f64::INFINITY, "∞", other.name), (0.0, "0", first.name)];
+    let not_final = not_final.iter().filter(|(ratio, ..)| ratios.contains(ratio));
+    notes.extend(not_final.map(|(_, sign, name)| format!("{sign}: {name} not final")));
     let median = Spread::of(ratios)?.median;
-    let [median, lo_text, hi_text] = [median, lo, hi].map(words::digits);
-    let range = format!("{median} × [{lo_text}, {hi_text}], n = {n}");
+    let [median, lo_text, hi_text] = [median, lo, hi].map(shown);
+    let range = format!("{median} × [{lo_text}, {hi_text}], {}", notes.join(", "));
     Some(if lo <= 1.0 && 1.0 <= hi {
-        format!("{name}, {} to {}: undecided ({range} holds 1).", other.name, first.name)
+        format!("{name}, {} to {}: undecided ({range}; it holds 1).", other.name, first.name)
     } else {
         format!("{name}: {} has {range}, of {}.", other.name, first.name)
     })
 }
 
-/// Ratios other/first of trials with the same number, both to be believed.
+fn shown(ratio: f64) -> String {
+    if ratio.is_infinite() { "∞".to_owned() } else { words::digits(ratio) }
+}
+
+/// Ratios other/first of trials with the same number, both to be believed: infinite where only the
+/// other one was not final, 0 where only the first one was not. As ends of an order they are exact.
+struct Pairs {
+    ratios: Vec<f64>,
+    /// Pairs without a ratio: a value is lacking, or neither was final.
+    left_out: usize,
+}
+
 fn pairs(
     first: &Contestant<'_>,
     other: &Contestant<'_>,
     quantity: impl Fn(&Trial) -> Option<f64>,
-) -> Vec<f64> {
+) -> Pairs {
     let of = |one: &Contestant<'_>, number: u32| {
-        let trial = one.trials.iter().find(|trial| trial.manifest.trial == number)?;
-        quantity(trial).filter(|value| trusted(trial) && value.is_finite() && *value > 0.0)
+        let trial = one.trials.iter().find(|trial| trial.manifest.trial == number);
+        trial.filter(|trial| trusted(trial)).map(|trial| quantity(trial))
     };
     let numbers = first.trials.iter().map(|trial| trial.manifest.trial);
-    numbers.filter_map(|number| Some(of(other, number)? / of(first, number)?)).collect()
+    let both: Vec<_> =
+        numbers.filter_map(|number| Some((of(other, number)?, of(first, number)?))).collect();
+    let positive = |value: Option<f64>| value.filter(|value| *value > 0.0);
+    let ratio = |(other, first): &(Option<f64>, Option<f64>)| {
+        let ratio = positive(*other)? / positive(*first)?;
+        Some(ratio).filter(|ratio| !ratio.is_nan())
+    };
+    let ratios: Vec<f64> = both.iter().filter_map(ratio).collect();
+    Pairs { left_out: both.len() - ratios.len(), ratios }
 }
 
 /// The narrowest pair of order statistics that covers the median with 95 %, by the binomial law.
@@ -113,6 +139,54 @@ mod tests {
     fn five_pairs_have_no_interval_and_six_have_their_ends() {
         assert_eq!(interval(&[1.0, 2.0, 3.0, 4.0, 5.0]), None);
         assert_eq!(interval(&[6.0, 2.0, 3.0, 4.0, 5.0, 1.0]), Some((1.0, 6.0)));
+    }
+
+    fn contestant<'t>(name: &'t str, trials: &'t [Trial]) -> Contestant<'t> {
+        Contestant { name, order: 0, trials: trials.iter().collect() }
+    }
+
+    /// Seven pairs of trials; what the two systems' values make of them.
+    #[track_caller]
+    fn check(firsts: [Option<f64>; 7], others: [Option<f64>; 7], expected: &str) {
+        let trials = |values: [Option<f64>; 7]| {
+            let trial = |(number, value): (usize, Option<f64>)| {
+                let mut trial = Trial::default();
+                trial.manifest.trial = number as u32;
+                trial.manifest.validity.valid = true;
+                trial.manifest.cost.cpu_ms_per_completed_order = value;
+                trial
+            };
+            values.into_iter().enumerate().map(trial).collect::<Vec<_>>()
+        };
+        let (firsts, others) = (trials(firsts), trials(others));
+        let (first, other) = (contestant("a", &firsts), contestant("b", &others));
+        let cpu = |trial: &Trial| trial.manifest.cost.cpu_ms_per_completed_order;
+        let said = sentence(&first, &other, "t", &cpu).unwrap_or_default();
+        assert_eq!(said, expected);
+    }
+
+    /// A ratio on the pairs in which the slower system finished would flatter it.
+    #[test]
+    fn what_was_not_final_is_an_end_of_the_order() {
+        const NEVER: Option<f64> = Some(f64::INFINITY);
+        let (ones, some) = ([Some(1.0); 7], |values: [f64; 7]| values.map(Some));
+        let mut others = some([2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        check(ones, others, "t: b has 5 × [2, 8], n = 7, of a.");
+        others[0] = None;
+        let text = "t: b has 5.5 × [3, 8], n = 6, 1 pair left out for lack of a value, of a.";
+        check(ones, others, text);
+        others[0] = NEVER;
+        check(ones, others, "t: b has 6 × [3, ∞], n = 7, ∞: b not final, of a.");
+        let mut firsts = ones;
+        firsts[1] = NEVER;
+        let text =
+            "t, b to a: undecided (6 × [0, ∞], n = 7, ∞: b not final, 0: a not final; it holds 1).";
+        check(firsts, others, text);
+        firsts[0] = NEVER;
+        let text = "t, b to a: undecided (5.5 × [0, 8], n = 6, 1 pair left out for lack of a value, \
+                    0: a not final; it holds 1).";
+        check(firsts, others, text);
+        check(ones, [None; 7], "");
     }
 
     #[test]

@@ -78,21 +78,21 @@ fn finding(scenario: &Scenario<'_>, one: &Contestant<'_>) -> Finding {
         backlog: backlog(one),
         cpu: shown(
             one.spread(|trial| trial.manifest.cost.cpu_ms_per_completed_order),
+            one.trusted().len(),
             words::millis,
         ),
     }
 }
 
-/// The median and, of several trials that differ, the range.
-pub(super) fn shown(spread: Option<Spread>, text: impl Fn(f64) -> String) -> String {
-    match spread {
-        None => NOTHING.to_owned(),
-        Some(Spread { median, n: 1, .. }) => text(median),
-        Some(Spread { median, lo, hi, .. }) => {
-            let [median, lo, hi] = [median, lo, hi].map(text);
-            if lo == hi { median } else { format!("{median} ({} to {hi})", without_unit(&lo, &hi)) }
-        }
-    }
+/// The median, of several trials that differ the range, and, of fewer than `trials` trials, how many
+/// have the value: in those that lack it too little was answered, so they are not like the others.
+pub(super) fn shown(spread: Option<Spread>, trials: usize, text: impl Fn(f64) -> String) -> String {
+    let Some(Spread { median, lo, hi, n }) = spread else { return NOTHING.to_owned() };
+    let [median, lo, hi] = [median, lo, hi].map(text);
+    let range = (lo != hi).then(|| format!("{} to {hi}", without_unit(&lo, &hi)));
+    let part = (n < trials).then(|| format!("{n} of {trials} trials"));
+    let notes: Vec<String> = range.into_iter().chain(part).collect();
+    if notes.is_empty() { median } else { format!("{median} ({})", notes.join("; ")) }
 }
 
 /// `lo` without its unit if `hi` has the same.
@@ -110,7 +110,7 @@ pub(super) fn share(
     share: impl Fn(&Figures) -> Option<f64>,
 ) -> String {
     let spread = one.spread(|trial| share(&Figures::named(trial, phase)?));
-    shown(spread, words::percent)
+    shown(spread, one.trusted().len(), words::percent)
 }
 
 /// A time of a phase; "≥" if it is a lower bound in any trial.
@@ -126,7 +126,7 @@ pub(super) fn time_of(
         .collect();
     let bound = if times.iter().any(|time| time.at_least) { "≥ " } else { "" };
     let spread = Spread::of(times.iter().map(|time| time.ms).collect());
-    shown(spread, |ms| {
+    shown(spread, one.trusted().len(), |ms| {
         if ms.is_finite() {
             format!("{bound}{}", words::millis(ms))
         } else {
@@ -200,7 +200,8 @@ fn backlog(one: &Contestant<'_>) -> String {
         Backlog::GoneAfter(seconds) => *seconds,
         Backlog::NeverGrew | Backlog::Stayed => 0.0,
     });
-    shown(Spread::of(seconds.collect()), |s| format!("{} s", words::digits(s)))
+    let spread = Spread::of(seconds.collect());
+    shown(spread, one.trusted().len(), |s| format!("{} s", words::digits(s)))
 }
 
 /// What happened, system by system, in words.
@@ -269,5 +270,45 @@ fn audit_sentence(one: &Contestant<'_>) -> String {
             format!("Audit: {}, violations {}.", verdict(one), audit::bound(checked))
         }
         (false, false) => format!("Audit: {}: {}.", verdict(one), bad.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::latency::Metric;
+    use crate::record::read::{Latencies, Trial};
+
+    #[track_caller]
+    fn check(values: &[f64], trials: usize, expected: &str) {
+        assert_eq!(shown(Spread::of(values.to_vec()), trials, words::millis), expected);
+    }
+
+    #[test]
+    fn a_median_says_of_how_many_trials_it_is() {
+        check(&[], 3, NOTHING);
+        check(&[2.0], 1, "2 ms");
+        check(&[2.0], 3, "2 ms (1 of 3 trials)");
+        check(&[2.0, 2.0, 2.0], 3, "2 ms");
+        check(&[1.0, 2.0, 4.0], 3, "2 ms (1 to 4 ms)");
+        check(&[1.0, 2.0, 4.0], 7, "2 ms (1 to 4 ms; 3 of 7 trials)");
+    }
+
+    /// An outage: only two of three trials answered 368 times.
+    #[test]
+    fn a_percentile_that_some_trials_lack_is_marked() {
+        let trial = |answers: u64| {
+            let times = [("ok", Metric::Response, 1_000..=1_000 + answers - 1)];
+            let mut trial = Trial { latencies: Latencies::of_places(&times), ..Trial::default() };
+            trial.manifest.validity.valid = true;
+            trial.manifest.phases.push(Phase { name: "during".to_owned(), ..Phase::default() });
+            trial
+        };
+        let trials = [trial(400), trial(400), trial(300)];
+        let one = Contestant { name: "m", order: 0, trials: trials.iter().collect() };
+        let p99 = time_of(&one, "during", |figures| figures.accepted.quantile(0.99));
+        assert!(p99.ends_with("(2 of 3 trials)"), "{p99}");
+        let p50 = time_of(&one, "during", |figures| figures.accepted.quantile(0.5));
+        assert!(!p50.contains("trials"), "{p50}");
     }
 }

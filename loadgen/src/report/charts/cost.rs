@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::record::read::Trial;
 use crate::report::canvas::{Canvas, Hold};
-use crate::report::compare::{Comparison, Contestant, Scenario, doubt, trusted};
+use crate::report::compare::{Comparison, Contestant, Scenario, Spread, doubt, trusted};
 use crate::report::palette;
 use crate::report::plot::Plot;
 use crate::report::scale::Scale;
@@ -117,17 +117,18 @@ fn bar(
         }
     }
     let x = plot.at((f64::midpoint(left, right), 0.0)).0;
-    caption(canvas, contestant, spread.map(|spread| spread.median), (x, top))
+    caption(canvas, contestant, spread, (x, top))
 }
 
 fn caption(
     canvas: &Canvas<'_>,
     contestant: &Contestant<'_>,
-    median: Option<f64>,
+    spread: Option<Spread>,
     (x, top): (f64, f64),
 ) -> anyhow::Result<()> {
-    let n = contestant.trusted().len();
-    if let Some(median) = median {
+    if let Some(Spread { median, n, .. }) = spread {
+        let all = contestant.trusted().len();
+        let n = if n < all { format!("{n} of {all}") } else { n.to_string() };
         let text = format!("{} (n = {n})", words::millis(median));
         return canvas.text((x, top - 22.0), Hold::Centre, 18.0, palette::INK, &text);
     }

@@ -85,7 +85,7 @@ fn cell(one: &Contestant<'_>, promise: &Met) -> Cell {
         found: if spread.is_none() && !judged.is_empty() {
             "not known".to_owned()
         } else {
-            shown(spread, unit)
+            shown(spread, judged.len(), unit)
         },
         verdict: verdict(met, judged.len()),
         is_met: (!judged.is_empty()).then_some(met == judged.len()),

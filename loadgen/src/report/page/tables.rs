@@ -123,7 +123,7 @@ fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
         seconds: String::new(),
         system: one.name.to_owned(),
         is_doubtful: one.mark().is_some(),
-        offered: shown(offered, words::digits),
+        offered: shown(offered, one.trusted().len(), words::digits),
         ok: share(one, phase, Figures::ok_share),
         not_ok: share(one, phase, Figures::failed_share),
         accepted: [0.5, 0.9, 0.99].map(accepted),
@@ -134,7 +134,7 @@ fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
             completed(0.99),
             time_of(one, phase, |figures| figures.completed.max()),
         ],
-        goodput: shown(goodput, words::digits),
+        goodput: shown(goodput, one.trusted().len(), words::digits),
     }
 }
 
