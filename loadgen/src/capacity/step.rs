@@ -1,5 +1,6 @@
 //! What one trial at one rate says, read off its finished record. It knows no search.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -136,8 +137,8 @@ struct Window<'t> {
     phase: Phase,
     seconds: f64,
     main: Share,
-    /// All other operations together.
-    others: Share,
+    /// By their words.
+    others: BTreeMap<&'t str, Share>,
     /// Of the main operation, within the objective.
     in_time: u64,
 }
@@ -146,10 +147,14 @@ impl<'t> Window<'t> {
     fn of(trial: &'t Trial) -> Self {
         let phase = trial.manifest.phases.first().cloned().unwrap_or_default();
         let seconds = f64::from(phase.to_s.saturating_sub(phase.from_s).max(1));
-        let (mut main, mut others) = (Share::default(), Share::default());
+        let (mut main, mut others) = (Share::default(), BTreeMap::<&str, Share>::new());
         for row in trial.timeline.iter().filter(|r| (phase.from_s..phase.to_s).contains(&r.t_s)) {
-            let share =
-                if row.operation == trial.main_operation() { &mut main } else { &mut others };
+            let operation = row.operation.as_str();
+            let share = if operation == trial.main_operation() {
+                &mut main
+            } else {
+                others.entry(operation).or_default()
+            };
             share.offered += row.offered;
             share.ok += row.ok;
         }
@@ -239,6 +244,21 @@ impl<'t> Window<'t> {
         doubts
     }
 
+    /// Whether too few of the other requests were answered, all together; and which ones.
+    fn refused(&self, least: f64) -> Option<String> {
+        let all = self.others.values().fold(Share::default(), |sum, share| Share {
+            offered: sum.offered + share.offered,
+            ok: sum.ok + share.ok,
+        });
+        let percent = |share: &Share| share.value(share.ok) * 100.0;
+        let which = self.others.iter().filter(|(_, share)| share.value(share.ok) < least);
+        let which = which.map(|(operation, share)| format!("{operation} {:.0} %", percent(share)));
+        (all.offered > 0 && all.value(all.ok) < least).then(|| {
+            let which = which.collect::<Vec<_>>().join(", ");
+            format!("of the other requests {:.2} % were answered ({which})", percent(&all))
+        })
+    }
+
     /// Reasons to say that the system did not keep the objective.
     fn troubles(&self, keeps: &Keeps) -> Vec<String> {
         let mut troubles = Vec::new();
@@ -251,10 +271,7 @@ impl<'t> Window<'t> {
                 keeps.share * 100.0
             ));
         }
-        let others = self.others.value(self.others.ok);
-        if self.others.offered > 0 && others < keeps.share {
-            troubles.push(format!("of the other requests {:.2} % were answered", others * 100.0));
-        }
+        troubles.extend(self.refused(keeps.share));
         let (per_s, grown, chance) = self.growth();
         let offered_per_s = self.main.offered as f64 / self.seconds;
         if per_s > (1.0 - keeps.share) * offered_per_s && grown > chance {
@@ -399,7 +416,12 @@ mod tests {
         let others = |t: &mut Trial| {
             t.timeline.iter_mut().filter(|r| r.operation == "get").for_each(|r| r.ok = 0);
         };
-        check(300, others, Judged::Broken, &["of the other requests 0.00 % were answered"]);
+        check(
+            300,
+            others,
+            Judged::Broken,
+            &["of the other requests 0.00 % were answered (get 0 %)"],
+        );
         let pending = "orders were still pending at the end of the drain";
         check(300, |t| doubt(t, pending), Judged::Broken, &[pending]);
         let lost = |t: &mut Trial| {
