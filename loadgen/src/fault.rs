@@ -139,14 +139,15 @@ async fn supervise(stage: &mut Stage<'_>, injuries: &mut [Injury<'_>]) -> Infall
     }
 }
 
-/// In the order of time; of one instant, in the order of the file.
+/// In the order of time; of one instant what lasted is healed first, the rest in the order of the file.
 fn steps(faults: &[FaultSpec]) -> Vec<(Span, usize, Step)> {
     let mut steps: Vec<(Span, usize, Step)> = Vec::new();
     for (index, fault) in faults.iter().enumerate() {
         steps.push((fault.at, index, Step::Inject));
         steps.push((fault.until(), index, Step::Heal));
     }
-    steps.sort_by_key(|(at, ..)| *at);
+    let heals = |index: usize, step| step == Step::Heal && faults[index].lasts.is_some();
+    steps.sort_by_key(|(at, index, step)| (*at, !heals(*index, *step)));
     steps
 }
 

@@ -20,6 +20,7 @@ const MIB: u64 = 1 << 20;
 
 /// A soft limit that was lowered, and what it was.
 pub(super) struct Lowered {
+    index: usize,
     pid: u32,
     what: What,
     before: Rlimit,
@@ -109,10 +110,11 @@ impl<'a> Limits<'a> {
     ) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
         for index in &self.players {
-            let (pid, name) = (self.pid(*index)?, &self.running.spec.processes[*index].name);
+            let (pid, name) = (self.pid(*index)?, self.running.spec.processes[*index].name.clone());
             let limit = limit(pid)?;
             let before = set(pid, what, |old| Rlimit { current: Some(limit), ..old })?;
-            held.lowered.push(Lowered { pid, what, before });
+            held.lowered.push(Lowered { index: *index, pid, what, before });
+            self.running.may_end(*index);
             // One that died of it at once is the strongest proof.
             let read = match read(pid, what) {
                 Ok(read) => {
@@ -127,13 +129,13 @@ impl<'a> Limits<'a> {
     }
 
     /// The old groups and limits for those that still run. Proof: the kernel's tables.
-    pub(super) fn lift(held: &mut Held) -> anyhow::Result<String> {
+    pub(super) fn lift(running: &mut Running, held: &mut Held) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
         for group in held.groups.drain(..) {
             group.leave()?;
             proofs.push("the control group is gone".to_owned());
         }
-        for Lowered { pid, what, before } in held.lowered.drain(..) {
+        for Lowered { index, pid, what, before } in held.lowered.drain(..) {
             let wanted = before.current.map_or("unlimited".to_owned(), |limit| limit.to_string());
             if set(pid, what, |_| before).is_err() {
                 proofs.push(format!("process {pid} is gone"));
@@ -141,6 +143,7 @@ impl<'a> Limits<'a> {
             }
             let read = read(pid, what)?;
             ensure!(read == wanted, "process {pid}: {} is {read}", what.line());
+            running.survived(index);
             proofs.push(format!("{} {wanted}, read back", what.line()));
         }
         Ok(proofs.join("; "))
