@@ -65,23 +65,6 @@ impl FaultSpec {
 }
 
 impl Scenario {
-    /// A link suffers one harm at a time.
-    pub(super) fn check_links(&self) -> Result<(), String> {
-        for (i, fault) in self.faults.iter().enumerate().filter(|(_, f)| f.link().is_some()) {
-            let same = |other: &&FaultSpec| other.harm == fault.harm;
-            let meets = |other: &&FaultSpec| other.at < fault.until() && fault.at < other.until();
-            if let Some(other) = self.faults[..i].iter().filter(same).find(meets) {
-                return Err(format!(
-                    "faults {} and {} on {:?} overlap; a link suffers one at a time",
-                    other.kind.as_str(),
-                    fault.kind.as_str(),
-                    fault.harm
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether links go through the fault proxy: all of every system, or none.
     #[must_use]
     pub fn proxies_links(&self) -> bool {
