@@ -237,9 +237,8 @@ fn system(trials: &[&Trial]) -> SystemSum {
     let not_judged = || trials.iter().filter(|t| !is_judged(t));
     let (oddities, violations) =
         Class::all().partition::<Vec<_>, _>(|class| class.kind() == Kind::Oddity);
-    let classes = |classes: Vec<Class>| {
-        classes.into_iter().map(|class| class_sum(class, trials)).collect()
-    };
+    let classes =
+        |classes: Vec<Class>| classes.into_iter().map(|class| class_sum(class, trials)).collect();
     SystemSum {
         system: trials.first().map(|t| t.manifest.system.clone()).unwrap_or_default(),
         trials: trials.len() as u64,

@@ -95,7 +95,10 @@ impl Campaign {
     fn write_violations(&self, text: &mut String) {
         line(text, "\n## Violations and oddities by class\n");
         line(text, "0 of n is no zero: with 95 % confidence the rate is below 3/n, if orders fail");
-        line(text, "independently, which orders under one fault do not. n are the accepted orders of");
+        line(
+            text,
+            "independently, which orders under one fault do not. n are the accepted orders of",
+        );
         line(text, "trials whose audit had no doubts.\n");
         let Some(first) = self.systems.first() else { return };
         let mut head = vec!["class", "kind"];

@@ -112,6 +112,8 @@ impl<'a> Limits<'a> {
         for index in &self.players {
             let (pid, name) = (self.pid(*index)?, self.running.spec.processes[*index].name.clone());
             let limit = limit(pid)?;
+            lowers(current(pid, what)?.current, limit)
+                .with_context(|| format!("{name}: {}", what.line()))?;
             let before = set(pid, what, |old| Rlimit { current: Some(limit), ..old })?;
             held.lowered.push(Lowered { index: *index, pid, what, before });
             self.running.may_end(*index);
@@ -155,6 +157,13 @@ impl<'a> Limits<'a> {
     }
 }
 
+/// A limit at or above the one in force harms nobody.
+fn lowers(old: Option<u64>, new: u64) -> anyhow::Result<()> {
+    let old = old.unwrap_or(u64::MAX);
+    ensure!(new < old, "would be {new}, but is {old} already; give it less to spare");
+    Ok(())
+}
+
 async fn await_throttled(group: &CpuGroup) -> anyhow::Result<u64> {
     let deadline = Instant::now() + THROTTLED_WITHIN;
     loop {
@@ -192,4 +201,18 @@ fn row(pid: u32, what: What) -> anyhow::Result<(String, String)> {
     let mut words = line.context("no such line in /proc/PID/limits")?.split_whitespace();
     let mut word = || words.next().map(ToOwned::to_owned).context("a limit without a value");
     Ok((word()?, word()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_does_not_get_lower_is_no_harm() {
+        assert!(lowers(None, 5_000).is_ok());
+        assert!(lowers(Some(5_001), 5_000).is_ok());
+        assert!(lowers(Some(5_000), 5_000).is_err());
+        let text = lowers(Some(1_024), 5_020).unwrap_err().to_string();
+        assert!(text.contains("5020") && text.contains("1024"), "{text}");
+    }
 }

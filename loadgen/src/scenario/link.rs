@@ -51,8 +51,10 @@ impl FaultSpec {
         if let Some(delay) = self.delay.filter(|d| d.0.is_zero() || *d > DELAY_MAX) {
             return Err(format!("delay is {delay}; expected at most {DELAY_MAX}, and more than 0"));
         }
-        if let Some(jitter) = self.jitter.filter(|j| *j > self.delay.unwrap_or_default()) {
-            return Err(format!("jitter is {jitter}; expected at most the delay"));
+        if let Some(jitter) = self.jitter.filter(|j| *j >= self.delay.unwrap_or_default()) {
+            return Err(format!(
+                "jitter is {jitter}; expected less than the delay, or some bytes are not late at all"
+            ));
         }
         if let Some(share) = self.share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             return Err(format!("share is {share}; expected more than 0, at most 1"));
