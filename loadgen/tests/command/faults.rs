@@ -90,7 +90,7 @@ async fn a_process_that_had_ended_by_itself_is_not_counted_as_killed() {
     let fault = &trial.faults[0];
     assert!(fault.effective_s.is_none() && fault.healed_s.is_some(), "{fault:?}");
     assert!(fault.effect_proof.contains("had ended by itself before"), "{fault:?}");
-    let ended = "the process monolith ended by itself (signal: 9 (SIGKILL))";
+    let ended = "the process monolith (signal: 9 (SIGKILL)) ended by itself";
     let reasons = &trial.manifest.validity.reasons;
     assert!(reasons.iter().any(|reason| reason == ended), "{reasons:?}");
 }
