@@ -124,6 +124,12 @@ impl Disk {
         undo.done(entry).context("the undo journal cannot be written")
     }
 
+    /// Whether it is mounted.
+    #[must_use]
+    pub fn is_mounted(&self) -> bool {
+        self.mounted.is_some()
+    }
+
     /// Where it is mounted.
     #[must_use]
     pub fn mount_point(&self) -> &Path {

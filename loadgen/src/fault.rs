@@ -139,14 +139,15 @@ async fn supervise(stage: &mut Stage<'_>, injuries: &mut [Injury<'_>]) -> Infall
     }
 }
 
-/// In the order of time; of one instant, in the order of the file.
+/// In the order of time; of one instant what lasted is healed first, the rest in the order of the file.
 fn steps(faults: &[FaultSpec]) -> Vec<(Span, usize, Step)> {
     let mut steps: Vec<(Span, usize, Step)> = Vec::new();
     for (index, fault) in faults.iter().enumerate() {
         steps.push((fault.at, index, Step::Inject));
         steps.push((fault.until(), index, Step::Heal));
     }
-    steps.sort_by_key(|(at, ..)| *at);
+    let heals = |index: usize, step| step == Step::Heal && faults[index].lasts.is_some();
+    steps.sort_by_key(|(at, index, step)| (*at, !heals(*index, *step)));
     steps
 }
 
@@ -265,7 +266,7 @@ impl Stage<'_> {
             }
             FaultKind::Pause => Processes::of(self, fault).resume().await,
             FaultKind::Cpu | FaultKind::Memory | FaultKind::Files => {
-                let lifted = Limits::lift(held)?;
+                let lifted = Limits::lift(self.running, held)?;
                 Ok(format!("{lifted}; {}", self.raise(fault).await?))
             }
             FaultKind::Provider => CardNetwork::of(self).restore().await,
@@ -315,4 +316,30 @@ pub(crate) fn address(url: &str) -> anyhow::Result<String> {
     let host = url.host_str().context("a URL without a host")?;
     let port = url.port_or_known_default().context("a URL without a port")?;
     Ok(format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn of_one_instant_what_lasted_is_healed_first() {
+        let fault = |keys: &str| -> FaultSpec {
+            let text = format!("harm = \"orders\"\n{keys}");
+            config::parse(Path::new("s.toml"), &text).unwrap()
+        };
+        let faults = [
+            fault("at = \"8s\"\nkind = \"restart\""),
+            fault("at = \"8s\"\nfor = \"2s\"\nkind = \"kill\""),
+            fault("at = \"5s\"\nfor = \"3s\"\nkind = \"kill\""),
+        ];
+        let order: Vec<(usize, bool)> = steps(&faults)
+            .into_iter()
+            .map(|(_, index, step)| (index, step == Step::Inject))
+            .collect();
+        assert_eq!(order, [(2, true), (2, false), (0, true), (0, false), (1, true), (1, false)]);
+    }
 }

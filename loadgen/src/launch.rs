@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,6 +78,8 @@ pub struct Running {
     /// The disk that the data lies on, if it is one of its own.
     pub disk: Option<Disk>,
     children: Vec<Option<Started>>,
+    /// Who ended by itself, and was started again or is forgotten.
+    lost: Vec<String>,
     versions: Vec<u32>,
     /// The fault proxy, where links go through it.
     pub links: Option<Links>,
@@ -91,6 +94,8 @@ struct Started {
     child: Child,
     /// In the undo journal.
     entry: Entry,
+    /// A fault is in it of which it may end.
+    may_end: bool,
 }
 
 /// Stopped while the system was being started.
@@ -159,6 +164,7 @@ impl Running {
             links,
             disk: None,
             children,
+            lost: Vec::new(),
             versions,
             secrets: secrets.clone(),
             cores: cores.clone(),
@@ -193,10 +199,11 @@ impl Running {
         Ok(())
     }
 
-    /// Starts one process and waits until it is ready.
+    /// Starts one process and waits until it is ready. That the one before it ended by itself stays
+    /// known.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// As [`Self::start`], and if it keeps data and the disk is away.
     pub async fn launch(&mut self, index: usize) -> anyhow::Result<()> {
         if self.is_up(index) {
             bail!("the process {} runs already", self.spec.processes[index].name);
@@ -206,6 +213,10 @@ impl Running {
         let address = address(&spec.ready)?;
         if !is_free(&address).await {
             bail!("the process {} cannot have {address}: the port is in use by another", spec.name);
+        }
+        // It would begin anew in the bare mount point, and what it keeps there be hidden later.
+        if spec.keeps_data && self.disk.as_ref().is_some_and(|disk| !disk.is_mounted()) {
+            bail!("the process {} cannot be started: its disk is not mounted", spec.name);
         }
         let mut child = self.spawn(index)?;
         let pid = child.id().unwrap_or_default();
@@ -218,7 +229,9 @@ impl Running {
             }
         };
         lock(&self.pids).insert(spec.name.clone(), pid);
-        if let Some(ended) = self.children[index].replace(Started { child, entry }) {
+        self.note_end(index);
+        let started = Started { child, entry, may_end: false };
+        if let Some(ended) = self.children[index].replace(started) {
             self.undo.done(ended.entry)?;
         }
         self.await_ready(index).await
@@ -297,9 +310,32 @@ impl Running {
         started.child.try_wait().ok().flatten().map(|status| status.to_string())
     }
 
-    /// Who has ended by itself, and how; the fault proxy among them.
+    /// A fault is in a process from now on of which it may end.
+    pub fn may_end(&mut self, index: usize) {
+        if let Some(started) = self.children[index].as_mut() {
+            started.may_end = true;
+        }
+    }
+
+    /// The fault is out of it: if it still runs, its end would be its own again.
+    pub fn survived(&mut self, index: usize) {
+        let is_up = self.is_up(index);
+        if let Some(started) = self.children[index].as_mut().filter(|_| is_up) {
+            started.may_end = false;
+        }
+    }
+
+    /// Keeps how a process ended, unless it was told to, or a fault may have had that effect.
+    fn note_end(&mut self, index: usize) {
+        let excused = self.children[index].as_ref().is_none_or(|started| started.may_end);
+        if let Some(status) = self.ended(index).filter(|_| !excused) {
+            self.lost.push(format!("{} ({status})", self.spec.processes[index].name));
+        }
+    }
+
+    /// Who has ended by itself, and how, also if it was started again; the fault proxy among them.
     pub fn all_ended(&mut self) -> Vec<String> {
-        let mut ended = Vec::new();
+        let mut ended = self.lost.clone();
         for index in 0..self.children.len() {
             let status = self.ended(index);
             let name = &self.spec.processes[index].name;
@@ -324,12 +360,16 @@ impl Running {
     /// Kills a process and waits for its end, which is returned.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it does not run, or ended otherwise.
     pub async fn kill(&mut self, index: usize) -> anyhow::Result<ExitStatus> {
+        self.signal(index, Signal::KILL)?;
+        let status = self.await_end(index).await?;
         let name = &self.spec.processes[index].name;
-        let started = self.children[index].as_mut();
-        started.with_context(|| format!("{name} does not run"))?.child.start_kill()?;
-        self.await_end(index).await
+        if status.signal() != Some(Signal::KILL.as_raw()) {
+            self.lost.push(format!("{name} ({status})"));
+            bail!("{name} was killed, but had just ended by itself ({status})");
+        }
+        Ok(status)
     }
 
     /// Waits for the end of a process that was told to end; returns how it did.
@@ -356,9 +396,13 @@ impl Running {
     /// Sends a signal to a process that this harness started and has not reaped.
     ///
     /// # Errors
-    /// If it does not run.
-    pub fn signal(&self, index: usize, signal: Signal) -> anyhow::Result<u32> {
+    /// If it does not run; a signal to one that has ended would go through, too.
+    pub fn signal(&mut self, index: usize, signal: Signal) -> anyhow::Result<u32> {
+        let ended = self.ended(index);
         let name = &self.spec.processes[index].name;
+        if let Some(status) = ended {
+            bail!("{name} had ended by itself before ({status})");
+        }
         let id = self.pid(index).with_context(|| format!("{name} does not run"))?;
         let pid = Pid::from_raw(id.cast_signed()).context("a process id of 0")?;
         kill_process(pid, signal)?;
@@ -536,6 +580,9 @@ fn find_program(name: &str) -> anyhow::Result<PathBuf> {
         format!("the program {name:?} is neither in {folder} nor on the PATH; build it with: cargo build --release")
     })
 }
+
+#[cfg(test)]
+mod ends;
 
 #[cfg(test)]
 mod tests {

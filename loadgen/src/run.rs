@@ -66,9 +66,7 @@ impl Run {
                 let path = PathBuf::from(format!("{}.toml", scenario.name));
                 for number in 1..=self.trials {
                     let seed = trial::seed(scenario, number);
-                    for fault in &scenario.schedule(seed) {
-                        system.check_fault(&path, fault)?;
-                    }
+                    system.check_faults(&path, &scenario.schedule(seed))?;
                 }
             }
             launch::check_programs(system)?;

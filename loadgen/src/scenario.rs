@@ -5,6 +5,7 @@ mod curve;
 mod fault;
 mod files;
 mod link;
+mod overlap;
 mod provider;
 mod rules;
 

@@ -166,11 +166,38 @@ impl SystemSpec {
         (0..self.processes.len()).filter(|i| plays(&self.processes[*i])).collect()
     }
 
-    /// Whether this fault can be done to this system.
+    /// Whether these faults can be done to this system.
     ///
     /// # Errors
-    /// If no process plays the role, or there is no such link.
-    pub fn check_fault(&self, scenario: &Path, fault: &FaultSpec) -> Result<(), ConfigError> {
+    /// If no process plays a role, there is no such link, or two that overlap harm one process.
+    pub fn check_faults(&self, scenario: &Path, faults: &[FaultSpec]) -> Result<(), ConfigError> {
+        for (i, fault) in faults.iter().enumerate() {
+            self.check_fault(scenario, fault)?;
+            let together = faults[..i].iter().filter(|other| other.overlaps(fault));
+            for other in together {
+                self.check_apart(other, fault).map_err(|text| ConfigError::new(scenario, text))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Two roles may be one process here: then the healing of one fault would undo the other.
+    fn check_apart(&self, one: &FaultSpec, other: &FaultSpec) -> Result<(), String> {
+        let players = self.players(&one.harm);
+        let both = self.players(&other.harm).into_iter().find(|index| players.contains(index));
+        both.map_or(Ok(()), |index| {
+            Err(format!(
+                "faults {} and {} overlap, and the process {} of the system {} suffers both; \
+                 let one begin when the other has ended, or leave this system out",
+                one.named(),
+                other.named(),
+                self.processes[index].name,
+                self.name
+            ))
+        })
+    }
+
+    fn check_fault(&self, scenario: &Path, fault: &FaultSpec) -> Result<(), ConfigError> {
         if let Some(link) = fault.link() {
             return self.check_link(link).map_err(|text| {
                 let kind = fault.kind.as_str();
@@ -270,5 +297,45 @@ impl ProcessSpec {
             format!("it has {}", self.crash_points.join(", "))
         };
         Err(format!("fault crash: the process {} has no crash point {point:?}; {known}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    const LOAD: &str = "about = \"x\"\nstart = 10\nstages = [{ duration = \"30s\", rate = 10 }]\n\
+                        mix = { place = 1 }\n";
+
+    /// Two faults of 5 s, the second at a second.
+    #[track_caller]
+    fn check(system: &str, harm: [&str; 2], at_s: u64, expected: Option<&str>) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systems");
+        let system = SystemSpec::read(&format!("{folder}/{system}.toml")).unwrap();
+        let fault = |at_s, harm| {
+            format!("[[fault]]\nat = \"{at_s}s\"\nfor = \"5s\"\nharm = {harm:?}\nkind = \"kill\"\n")
+        };
+        let text = format!("{LOAD}{}{}", fault(5, harm[0]), fault(at_s, harm[1]));
+        let path = Path::new("s.toml");
+        let scenario: Scenario = config::parse(path, &text).unwrap();
+        let result = system.check_faults(path, &scenario.faults).map_err(|e| e.to_string());
+        match (&result, expected) {
+            (Ok(()), None) => {}
+            (Err(text), Some(part)) if text.contains(part) => {}
+            _ => panic!("{result:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn one_process_suffers_one_fault_at_a_time_whatever_roles_it_plays() {
+        let both = Some(
+            "kill on \"payments\" and kill on \"orders\" overlap, and the process monolith of the system monolith suffers both",
+        );
+        check("monolith", ["payments", "orders"], 8, both);
+        check("monolith", ["payments", "orders"], 10, None);
+        check("monolith", ["payments", "provider"], 8, None);
+        check("microservices-sync", ["payments", "orders"], 8, None);
+        check("microservices-async", ["payments", "broker"], 8, None);
     }
 }

@@ -83,6 +83,10 @@ pub struct SystemSum {
     pub asked: u64,
     /// Orders that were acknowledged.
     pub accepted: u64,
+    /// Of these, in trials that could not be judged: they are in no class's n.
+    pub not_judged: u64,
+    /// Why not, figures left out, and in how many trials.
+    pub not_judged_why: BTreeMap<String, u64>,
     /// Orders whose customers do not know.
     pub unknown: u64,
     /// Captures in the card network's journal.
@@ -104,7 +108,7 @@ pub struct ClassSum {
     pub kind: String,
     /// How often it was met.
     pub count: u64,
-    /// Among how many accepted orders.
+    /// Among how many accepted orders: those of trials that were judged in this class.
     pub n: u64,
     /// 3/n where the count is 0: with 95 % confidence the rate is below; `None` elsewhere.
     pub below: Option<f64>,
@@ -177,9 +181,7 @@ pub fn tally(trials: &[Trial], broken: Vec<String>) -> Campaign {
         broken,
         ..Campaign::default()
     };
-    for reason in contestants.iter().flat_map(|t| &t.manifest.validity.reasons) {
-        *campaign.doubts.entry(without_figures(reason)).or_default() += 1;
-    }
+    campaign.doubts = reasons(contestants.iter().flat_map(|t| &t.manifest.validity.reasons));
     conclude(&mut campaign);
     campaign
 }
@@ -231,12 +233,12 @@ fn control(trial: &Trial) -> ControlSum {
 fn system(trials: &[&Trial]) -> SystemSum {
     let count = |answer| trials.iter().filter(|t| t.audit.verdict == answer).count() as u64;
     let sum = |of: fn(&Trial) -> u64| trials.iter().map(|t| of(t)).sum::<u64>();
-    let accepted = sum(|t| t.audit.counts.acknowledged);
+    let accepted = |t: &Trial| t.audit.counts.acknowledged;
+    let not_judged = || trials.iter().filter(|t| !is_judged(t));
     let (oddities, violations) =
         Class::all().partition::<Vec<_>, _>(|class| class.kind() == Kind::Oddity);
-    let classes = |classes: Vec<Class>| {
-        classes.into_iter().map(|class| class_sum(class, trials, accepted)).collect()
-    };
+    let classes =
+        |classes: Vec<Class>| classes.into_iter().map(|class| class_sum(class, trials)).collect();
     SystemSum {
         system: trials.first().map(|t| t.manifest.system.clone()).unwrap_or_default(),
         trials: trials.len() as u64,
@@ -244,7 +246,9 @@ fn system(trials: &[&Trial]) -> SystemSum {
         unknown_trials: count(Answer::Unknown),
         false_trials: count(Answer::False),
         asked: sum(|t| t.audit.counts.asked),
-        accepted,
+        accepted: sum(accepted),
+        not_judged: not_judged().map(|t| accepted(t)).sum(),
+        not_judged_why: reasons(not_judged().flat_map(|t| &t.audit.reasons)),
         unknown: sum(|t| t.audit.counts.unknown),
         captures: sum(|t| t.audit.counts.captures),
         violations: classes(violations),
@@ -253,9 +257,21 @@ fn system(trials: &[&Trial]) -> SystemSum {
     }
 }
 
-fn class_sum(class: Class, trials: &[&Trial], n: u64) -> ClassSum {
-    let found = trials.iter().flat_map(|t| t.audit.violations.iter().chain(&t.audit.oddities));
-    let count = found.filter(|f| f.class == class.name()).map(|f| f.count).sum();
+/// Whether a class that was not met there was looked for in the whole record. Where there are
+/// doubts, a violation that was found is one, and those that were not found prove nothing.
+fn is_judged(trial: &Trial) -> bool {
+    let audit = &trial.audit;
+    audit.reasons.is_empty() && ![audit.safety, audit.liveness].contains(&Answer::Unknown)
+}
+
+fn class_sum(class: Class, trials: &[&Trial]) -> ClassSum {
+    let met = |trial: &Trial| -> u64 {
+        let found = trial.audit.violations.iter().chain(&trial.audit.oddities);
+        found.filter(|f| f.class == class.name()).map(|f| f.count).sum()
+    };
+    let count = trials.iter().map(|t| met(t)).sum();
+    let judged = trials.iter().filter(|t| is_judged(t) || met(t) > 0);
+    let n: u64 = judged.map(|t| t.audit.counts.acknowledged).sum();
     let kind = match class.kind() {
         Kind::Safety => "safety",
         Kind::Liveness => "liveness",
@@ -365,6 +381,15 @@ fn again(manifest: &Manifest) -> String {
         said(&manifest.system),
         manifest.seed
     )
+}
+
+/// Reasons, and how often each was given.
+fn reasons<'a>(given: impl Iterator<Item = &'a String>) -> BTreeMap<String, u64> {
+    let mut counted = BTreeMap::new();
+    for reason in given {
+        *counted.entry(without_figures(reason)).or_default() += 1;
+    }
+    counted
 }
 
 /// Reasons that differ in figures alone are one.

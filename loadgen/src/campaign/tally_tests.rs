@@ -21,6 +21,9 @@ fn trial(system: &str, verdict: Answer, class: &str, count: u64) -> Trial {
         },
         audit: Verdict {
             verdict,
+            safety: verdict,
+            liveness: verdict,
+            reasons: doubts(verdict),
             counts: AuditCounts {
                 asked: 50,
                 acknowledged: 30,
@@ -32,6 +35,11 @@ fn trial(system: &str, verdict: Answer, class: &str, count: u64) -> Trial {
         },
         ..Trial::default()
     }
+}
+
+fn doubts(verdict: Answer) -> Vec<String> {
+    let pending = "3 orders were still pending and were not waited for";
+    (verdict == Answer::Unknown).then(|| pending.to_owned()).into_iter().collect()
 }
 
 fn control(expected: &str, verdict: Answer, count: u64) -> Trial {
@@ -117,6 +125,36 @@ fn orders_and_classes_add_up_by_system_and_zero_is_a_bound() {
     let csv = found.csv().unwrap();
     assert!(csv.contains("a,liveness,stuck,2,60,\n"), "{csv}");
     assert!(csv.contains("a,safety,lost,0,60,5.000e-2\n"), "{csv}");
+}
+
+#[test]
+fn what_was_not_judged_makes_no_bound_tighter() {
+    let mut doubtful = trial("a", Answer::False, "duplicated", 2);
+    doubtful.audit.reasons = vec!["the journal has a line that cannot be read".to_owned()];
+    doubtful.audit.liveness = Answer::Unknown;
+    let trials = [
+        trial("a", Answer::True, "lost", 0),
+        trial("a", Answer::True, "stuck", 0),
+        trial("a", Answer::Unknown, "lost", 0),
+        trial("a", Answer::Unknown, "lost", 0),
+        doubtful,
+        trial("b", Answer::True, "lost", 0),
+    ];
+    let found = tally(&trials, Vec::new());
+    let a = &found.systems[0];
+    let class = |name: &str| a.violations.iter().find(|c| c.class == name).unwrap();
+    assert_eq!((a.accepted, a.not_judged), (150, 90));
+    assert_eq!((class("lost").n, class("lost").below), (60, Some(0.05)));
+    assert_eq!((class("stuck").n, class("stuck").below), (60, Some(0.05)));
+    assert_eq!((class("duplicated").count, class("duplicated").n), (2, 90), "what was met counts");
+    let text = found.text();
+    assert!(text.contains("0 of 60 (< 5.0e-2)") && !text.contains("of 150"), "{text}");
+    assert!(text.contains("0 of 90 (< 3.3e-2)"), "both systems together: {text}");
+    let left = "- a: 90 accepted orders are in no n: in how many trials, and why: ";
+    let line = text.lines().find(|line| line.starts_with(left)).unwrap();
+    assert!(line.contains("… orders were still pending and were not waited for (2)"), "{line}");
+    assert!(line.contains("the journal has a line that cannot be read (1)"), "{line}");
+    assert!(found.csv().unwrap().contains("a,orders,not judged,90,150,\n"), "{text}");
 }
 
 #[test]

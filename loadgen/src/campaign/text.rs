@@ -59,6 +59,7 @@ impl Campaign {
             "false",
             "asked",
             "accepted",
+            "not judged",
             "outcome unknown",
             "captures",
             "safety violations",
@@ -80,6 +81,7 @@ impl Campaign {
             all.false_trials += s.false_trials;
             all.asked += s.asked;
             all.accepted += s.accepted;
+            all.not_judged += s.not_judged;
             all.unknown += s.unknown;
             all.captures += s.captures;
             for (sum, class) in all.violations.iter_mut().zip(&s.violations) {
@@ -93,7 +95,11 @@ impl Campaign {
     fn write_violations(&self, text: &mut String) {
         line(text, "\n## Violations and oddities by class\n");
         line(text, "0 of n is no zero: with 95 % confidence the rate is below 3/n, if orders fail");
-        line(text, "independently, which orders under one fault do not.\n");
+        line(
+            text,
+            "independently, which orders under one fault do not. n are the accepted orders of",
+        );
+        line(text, "trials whose audit had no doubts.\n");
         let Some(first) = self.systems.first() else { return };
         let mut head = vec!["class", "kind"];
         head.extend(self.systems.iter().map(|s| s.system.as_str()));
@@ -106,6 +112,18 @@ impl Campaign {
             cells.chain(self.systems.iter().map(of)).collect()
         });
         table(text, &head, rows.collect());
+        self.write_not_judged(text);
+    }
+
+    fn write_not_judged(&self, text: &mut String) {
+        let some = |s: &&SystemSum| s.not_judged > 0;
+        for (i, s) in self.systems.iter().filter(some).enumerate() {
+            let why: Vec<String> =
+                s.not_judged_why.iter().map(|(why, trials)| format!("{why} ({trials})")).collect();
+            let left = format!("{}: {} accepted orders are in no n", s.system, s.not_judged);
+            let gap = if i == 0 { "\n" } else { "" };
+            line(text, &format!("{gap}- {left}: in how many trials, and why: {}", why.join("; ")));
+        }
     }
 
     fn write_faults(&self, text: &mut String) {
@@ -188,6 +206,7 @@ impl Campaign {
                 row("trials", which, count, Some(s.trials), None)?;
             }
             row("orders", "accepted", s.accepted, Some(s.asked), None)?;
+            row("orders", "not judged", s.not_judged, Some(s.accepted), None)?;
             row("orders", "unknown", s.unknown, Some(s.asked), None)?;
             row("captures", "", s.captures, None, None)?;
             for class in s.violations.iter().chain(&s.oddities) {
@@ -221,11 +240,13 @@ fn word(conclusion: Conclusion) -> &'static str {
 
 fn order_row(s: &SystemSum) -> Vec<String> {
     let of = |wanted: &dyn Fn(&ClassSum) -> bool| {
-        let found = s.violations.iter().filter(|class| wanted(class));
+        let found = || s.violations.iter().filter(|class| wanted(class));
+        // Where none was met they are the same; where one was, n is not shown.
+        let n = found().map(|class| class.n).min().unwrap_or_default();
         let sum = ClassSum {
-            count: found.map(|class| class.count).sum(),
-            n: s.accepted,
-            below: Some(3.0 / s.accepted.max(1) as f64),
+            count: found().map(|class| class.count).sum(),
+            n,
+            below: Some(3.0 / n.max(1) as f64),
             ..ClassSum::default()
         };
         counted(&sum)
@@ -237,6 +258,7 @@ fn order_row(s: &SystemSum) -> Vec<String> {
         s.false_trials,
         s.asked,
         s.accepted,
+        s.not_judged,
         s.unknown,
         s.captures,
     ];

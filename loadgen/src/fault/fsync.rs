@@ -58,6 +58,10 @@ impl<'a> Fsyncs<'a> {
         for index in self.running.spec.players(&fault.harm) {
             let tracer = Tracer::attach(self.running, index, &inject).await?;
             held.tracers.push(tracer);
+            // Slow ones end nobody.
+            if fault.kind == FaultKind::FailingFsync {
+                self.running.may_end(index);
+            }
         }
         let mut proofs = Vec::new();
         for tracer in &held.tracers {
@@ -87,6 +91,7 @@ impl<'a> Fsyncs<'a> {
 impl Fsyncs<'_> {
     async fn ready(&mut self, index: usize) -> anyhow::Result<String> {
         if self.running.is_up(index) && await_ready(self.running, index).await.is_ok() {
+            self.running.survived(index);
             return Ok("ready".to_owned());
         }
         let ended = match self.running.ended(index) {

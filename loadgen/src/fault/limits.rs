@@ -20,6 +20,7 @@ const MIB: u64 = 1 << 20;
 
 /// A soft limit that was lowered, and what it was.
 pub(super) struct Lowered {
+    index: usize,
     pid: u32,
     what: What,
     before: Rlimit,
@@ -109,10 +110,13 @@ impl<'a> Limits<'a> {
     ) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
         for index in &self.players {
-            let (pid, name) = (self.pid(*index)?, &self.running.spec.processes[*index].name);
+            let (pid, name) = (self.pid(*index)?, self.running.spec.processes[*index].name.clone());
             let limit = limit(pid)?;
+            lowers(current(pid, what)?.current, limit)
+                .with_context(|| format!("{name}: {}", what.line()))?;
             let before = set(pid, what, |old| Rlimit { current: Some(limit), ..old })?;
-            held.lowered.push(Lowered { pid, what, before });
+            held.lowered.push(Lowered { index: *index, pid, what, before });
+            self.running.may_end(*index);
             // One that died of it at once is the strongest proof.
             let read = match read(pid, what) {
                 Ok(read) => {
@@ -127,13 +131,13 @@ impl<'a> Limits<'a> {
     }
 
     /// The old groups and limits for those that still run. Proof: the kernel's tables.
-    pub(super) fn lift(held: &mut Held) -> anyhow::Result<String> {
+    pub(super) fn lift(running: &mut Running, held: &mut Held) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
         for group in held.groups.drain(..) {
             group.leave()?;
             proofs.push("the control group is gone".to_owned());
         }
-        for Lowered { pid, what, before } in held.lowered.drain(..) {
+        for Lowered { index, pid, what, before } in held.lowered.drain(..) {
             let wanted = before.current.map_or("unlimited".to_owned(), |limit| limit.to_string());
             if set(pid, what, |_| before).is_err() {
                 proofs.push(format!("process {pid} is gone"));
@@ -141,6 +145,7 @@ impl<'a> Limits<'a> {
             }
             let read = read(pid, what)?;
             ensure!(read == wanted, "process {pid}: {} is {read}", what.line());
+            running.survived(index);
             proofs.push(format!("{} {wanted}, read back", what.line()));
         }
         Ok(proofs.join("; "))
@@ -150,6 +155,13 @@ impl<'a> Limits<'a> {
         let name = &self.running.spec.processes[index].name;
         self.running.pid(index).with_context(|| format!("{name} does not run"))
     }
+}
+
+/// A limit at or above the one in force harms nobody.
+fn lowers(old: Option<u64>, new: u64) -> anyhow::Result<()> {
+    let old = old.unwrap_or(u64::MAX);
+    ensure!(new < old, "would be {new}, but is {old} already; give it less to spare");
+    Ok(())
 }
 
 async fn await_throttled(group: &CpuGroup) -> anyhow::Result<u64> {
@@ -189,4 +201,18 @@ fn row(pid: u32, what: What) -> anyhow::Result<(String, String)> {
     let mut words = line.context("no such line in /proc/PID/limits")?.split_whitespace();
     let mut word = || words.next().map(ToOwned::to_owned).context("a limit without a value");
     Ok((word()?, word()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_does_not_get_lower_is_no_harm() {
+        assert!(lowers(None, 5_000).is_ok());
+        assert!(lowers(Some(5_001), 5_000).is_ok());
+        assert!(lowers(Some(5_000), 5_000).is_err());
+        let text = lowers(Some(1_024), 5_020).unwrap_err().to_string();
+        assert!(text.contains("5020") && text.contains("1024"), "{text}");
+    }
 }

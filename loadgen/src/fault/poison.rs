@@ -172,20 +172,31 @@ impl<'a> Defect<'a> {
     /// call; one that ended of something else is left alone, and makes the trial invalid.
     pub(super) async fn restart(&mut self, held: &mut Held) {
         for index in self.players.clone() {
-            let Some(status) = self.running.ended(index) else { continue };
-            if !status.contains("SIGABRT") || self.running.await_end(index).await.is_err() {
-                continue;
+            if self.aborted(index, held).await {
+                let _ = self.running.launch(index).await;
             }
-            held.aborted.push(format!("{}: {status}", self.running.spec.processes[index].name));
-            let _ = self.running.launch(index).await;
         }
+    }
+
+    /// Whether a process ended as this poison ends it; then its end is accounted for.
+    async fn aborted(&mut self, index: usize, held: &mut Held) -> bool {
+        let ended = self.running.ended(index).filter(|status| status.contains("SIGABRT"));
+        let Some(status) = ended.filter(|_| self.fault.effect == Some(Effect::Abort)) else {
+            return false;
+        };
+        if self.running.await_end(index).await.is_err() {
+            return false;
+        }
+        held.aborted.push(format!("{}: {status}", self.running.spec.processes[index].name));
+        true
     }
 
     /// Starts them again without the defect. Proof: each is ready; the orders are charged now, or
     /// are dead letters already.
-    pub(super) async fn mend(self, held: &mut Held) -> anyhow::Result<String> {
+    pub(super) async fn mend(mut self, held: &mut Held) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
-        for index in self.players {
+        for index in self.players.clone() {
+            self.aborted(index, held).await;
             self.running.spec.processes[index].env.remove(ARMED);
             let name = self.running.spec.processes[index].name.clone();
             // Already ended, or not started again yet: then nobody hears it.

@@ -42,7 +42,7 @@ pub struct FaultSpec {
     /// slow-fsync: how much longer each takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
-    /// latency: at most this much earlier or later than the delay.
+    /// latency: at most this much earlier or later than the delay, than which it is less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Span>,
     /// bandwidth: each connection's each way; 0 holds everything until the heal.
@@ -436,7 +436,8 @@ mod tests {
             Err("\"80\" is not of the form"),
         );
         lasting("orders", "provider", "error_rate = 0.5", Err("\"provider\" only"));
-        lasting("link:a", "latency", "delay = \"9ms\"\njitter = \"9ms\"", Ok(()));
+        lasting("link:a", "latency", "delay = \"9ms\"\njitter = \"8ms\"", Ok(()));
+        lasting("link:a", "latency", "delay = \"9ms\"\njitter = \"9ms\"", Err("jitter is 9ms"));
         lasting("link:a", "latency", "", Err("needs the key `delay`"));
         lasting("link:a", "latency", "delay = \"1ms\"\njitter = \"2ms\"", Err("jitter is 2ms"));
         lasting("link:a", "latency", "delay = \"2m\"", Err("delay is 120s; expected at most 60s"));

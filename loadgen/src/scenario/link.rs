@@ -51,8 +51,10 @@ impl FaultSpec {
         if let Some(delay) = self.delay.filter(|d| d.0.is_zero() || *d > DELAY_MAX) {
             return Err(format!("delay is {delay}; expected at most {DELAY_MAX}, and more than 0"));
         }
-        if let Some(jitter) = self.jitter.filter(|j| *j > self.delay.unwrap_or_default()) {
-            return Err(format!("jitter is {jitter}; expected at most the delay"));
+        if let Some(jitter) = self.jitter.filter(|j| *j >= self.delay.unwrap_or_default()) {
+            return Err(format!(
+                "jitter is {jitter}; expected less than the delay, or some bytes are not late at all"
+            ));
         }
         if let Some(share) = self.share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             return Err(format!("share is {share}; expected more than 0, at most 1"));
@@ -65,23 +67,6 @@ impl FaultSpec {
 }
 
 impl Scenario {
-    /// A link suffers one harm at a time.
-    pub(super) fn check_links(&self) -> Result<(), String> {
-        for (i, fault) in self.faults.iter().enumerate().filter(|(_, f)| f.link().is_some()) {
-            let same = |other: &&FaultSpec| other.harm == fault.harm;
-            let meets = |other: &&FaultSpec| other.at < fault.until() && fault.at < other.until();
-            if let Some(other) = self.faults[..i].iter().filter(same).find(meets) {
-                return Err(format!(
-                    "faults {} and {} on {:?} overlap; a link suffers one at a time",
-                    other.kind.as_str(),
-                    fault.kind.as_str(),
-                    fault.harm
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether links go through the fault proxy: all of every system, or none.
     #[must_use]
     pub fn proxies_links(&self) -> bool {

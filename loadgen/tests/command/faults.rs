@@ -2,8 +2,9 @@
 
 use loadgen::history;
 use loadgen::record::read::Trial;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, end, until};
 
 /// The provider declines every card: not what it does when it is started without a word.
 const STRICT: &str = r#"about = "The card network is killed and comes back as strict as it was."
@@ -42,4 +43,54 @@ async fn a_provider_that_was_killed_gets_its_settings_back() {
     assert!(!receipts.is_empty(), "nothing was asked after second {healed_s}");
     assert!(receipts.iter().all(|receipt| receipt == "declined"), "{receipts:?}");
     assert!(fault.heal_proof.contains("\"decline_rate\":1.0"), "{fault:?}");
+}
+
+/// Killed by nobody of the harness, seconds before the harness kills it.
+const LATE: &str = r#"about = "A process ends by itself, and is killed afterwards."
+start = 20
+stages = [{ duration = "14s", rate = 20 }]
+warm_up = "0s"
+drain = "20s"
+customers = 2
+mix = { place = 1 }
+provider = { latency = "constant:5ms" }
+
+[[fault]]
+at = "10s"
+for = "1s"
+harm = "payments"
+kind = "kill"
+"#;
+
+/// The process of the monolith that works for this test.
+fn monolith(bench: &Bench) -> Option<Pid> {
+    let is_monolith = |folder: &&std::path::PathBuf| {
+        std::fs::read_to_string(folder.join("comm")).is_ok_and(|comm| comm.trim() == "monolith")
+    };
+    let folder = bench.processes().iter().find(is_monolith)?.clone();
+    Pid::from_raw(folder.file_name()?.to_str()?.parse().ok()?)
+}
+
+#[tokio::test]
+async fn a_process_that_had_ended_by_itself_is_not_counted_as_killed() {
+    let bench = Bench::new();
+    let scenario = bench.file("late.toml", LATE);
+    let child = bench.start(&["run", &scenario, "-s", "monolith"]);
+    let charged = || {
+        let results = std::fs::read_dir(bench.out()).ok()?.flatten().next()?;
+        let journal = results.path().join("late/monolith/1/outside/provider.jsonl");
+        Some(std::fs::read_to_string(journal).ok()?.lines().count() > 20)
+    };
+    until("a second of load", || charged() == Some(true)).await;
+    kill_process(monolith(&bench).unwrap(), Signal::KILL).unwrap();
+    let output = end(child).await;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    bench.is_deserted();
+    let trial = Trial::read(&bench.latest().join("late/monolith/1")).unwrap().unwrap();
+    let fault = &trial.faults[0];
+    assert!(fault.effective_s.is_none() && fault.healed_s.is_some(), "{fault:?}");
+    assert!(fault.effect_proof.contains("had ended by itself before"), "{fault:?}");
+    let ended = "the process monolith (signal: 9 (SIGKILL)) ended by itself";
+    let reasons = &trial.manifest.validity.reasons;
+    assert!(reasons.iter().any(|reason| reason == ended), "{reasons:?}");
 }
