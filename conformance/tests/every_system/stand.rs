@@ -141,7 +141,7 @@ impl Stand {
     }
 
     /// Sends SIGTERM and does not wait.
-    pub(crate) fn terminate(&self, index: usize) -> anyhow::Result<()> {
+    pub(crate) fn terminate(&mut self, index: usize) -> anyhow::Result<()> {
         self.running.signal(index, Signal::TERM).map(drop)
     }
 
