@@ -15,6 +15,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::launch::lock;
+use crate::watch::process_state;
 
 /// The journal's name in a trial's folder.
 pub const JOURNAL: &str = "undo.jsonl";
@@ -258,7 +259,7 @@ pub fn left(folder: &Path) -> anyhow::Result<Vec<Left>> {
     for path in journals(folder)? {
         let Some((author, open)) = read(&path)? else { continue };
         let own = boot()? == author.boot;
-        let runs = own && started(author.pid) == Some(author.started);
+        let runs = own && runs(author.pid, author.started);
         let marked = own && !take_back::marked(&author.mark).is_empty();
         if !runs && (!open.is_empty() || marked) {
             found.push(Left { path, author, open });
@@ -320,6 +321,11 @@ fn append(file: &mut File, line: &Line) -> io::Result<()> {
 pub(crate) fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+/// Whether a process is still the one that was started then, and not merely waiting to be reaped.
+fn runs(pid: u32, begun: u64) -> bool {
+    started(pid) == Some(begun) && process_state(pid) != Some('Z')
 }
 
 fn boot() -> io::Result<String> {

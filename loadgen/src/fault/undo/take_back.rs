@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::time::Instant;
 
-use super::{Author, Entry, Healed, MARK, Undo, boot, started};
+use super::{Author, Entry, Healed, MARK, Undo, boot, runs, started};
 use crate::watch::process_state;
 
 /// How long a killed process, or a control group that it leaves, may take to go.
@@ -151,7 +151,7 @@ fn signal(pid: u32, begun: u64, signal: Signal) -> anyhow::Result<bool> {
     let Some(id) = Pid::from_raw(pid.cast_signed()) else { return Ok(false) };
     let Ok(handle) = pidfd_open(id, PidfdFlags::empty()) else { return Ok(false) };
     // Behind the handle: what is looked at is what is signalled.
-    if started(pid) != Some(begun) || process_state(pid) == Some('Z') {
+    if !runs(pid, begun) {
         return Ok(false);
     }
     pidfd_send_signal(&handle, signal).with_context(|| format!("signal to process {pid}"))?;
@@ -164,7 +164,7 @@ fn end(pid: u32, begun: u64, how: Signal) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let deadline = Instant::now() + GONE_WITHIN;
-    while started(pid) == Some(begun) && process_state(pid) != Some('Z') {
+    while runs(pid, begun) {
         if Instant::now() > deadline {
             bail!("process {pid} has not ended within {} s", GONE_WITHIN.as_secs());
         }
@@ -173,13 +173,13 @@ fn end(pid: u32, begun: u64, how: Signal) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// proc(5), mountinfo: field 5 is the mount point, with spaces as \040.
 /// A path as the kernel tells it: without links, also if its last part is not there.
 fn resolved(path: &Path) -> PathBuf {
     let parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(parent).unwrap_or_else(|| path.to_owned())
 }
 
+/// proc(5), mountinfo: field 5 is the mount point, with spaces as \040.
 fn is_mounted(path: &Path) -> anyhow::Result<bool> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
     let path = resolved(path);

@@ -1,9 +1,11 @@
 //! The journal on its own: what it says is done, no more, and only once.
 
 use std::process::{Child, Command};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::*;
-use crate::watch::process_state;
 
 /// A journal whose author has ended, as a later call finds it.
 fn abandoned(folder: &Path) -> UndoLog {
@@ -149,4 +151,29 @@ fn what_is_below_a_link_is_the_trials_own() {
     let told = heal(&linked).unwrap();
     assert!(told.done.len() == 1 && told.failed.is_empty(), "{told:?}");
     assert!(!real.path().join("armed").exists());
+}
+
+/// Its parent has not asked how it ended: it is in /proc, and does nothing any more.
+#[test]
+fn a_harness_that_waits_to_be_reaped_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = UndoLog::begin(folder.path()).unwrap();
+    let mut harness = sleeper("none");
+    let path = folder.path().join(JOURNAL);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let author = |pid| format!("\"pid\":{pid},\"started\":{}", started(pid).unwrap());
+    let own = author(std::process::id());
+    assert!(text.contains(&own), "{text}");
+    std::fs::write(&path, text.replace(&own, &author(harness.id()))).unwrap();
+    std::fs::write(folder.path().join("armed"), "").unwrap();
+    log.before(Undo::RemoveFile { path: folder.path().join("armed") }).unwrap();
+    assert_eq!(heal(folder.path()).unwrap(), Healed::default(), "it runs");
+    harness.kill().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while process_state(harness.id()) != Some('Z') {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(heal(folder.path()).unwrap().done.len(), 1);
+    harness.wait().unwrap();
 }
