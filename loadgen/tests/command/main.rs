@@ -15,5 +15,6 @@ mod faults;
 mod heal;
 mod interrupted;
 mod links;
+mod old_records;
 mod run;
 mod secrets;
