@@ -4,6 +4,8 @@
 //! to each session, and five services must not get five shares where a monolith gets one. Each is a
 //! process group of its own, so that a Ctrl-C in the terminal reaches the harness alone.
 
+pub(crate) mod secrets;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
@@ -27,6 +29,8 @@ use crate::fault::undo::{Entry, MARK, UndoLog};
 use crate::link::Links;
 use crate::system::{LINKS, ProcessSpec, SystemSpec};
 
+pub use secrets::Secrets;
+
 /// Where a system keeps what it must not lose, in the trial's folder.
 pub const DATA: &str = "data";
 /// Where the outside world keeps its own, in the trial's folder: no harm to the disk reaches it.
@@ -38,31 +42,6 @@ const FREE_WITHIN: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 /// A log's end, shown when a process ends by itself.
 const LOG_LINES: usize = 3;
-
-/// Random words for one run, handed to processes by their environment and never written down.
-#[derive(Clone)]
-pub struct Secrets {
-    token: String,
-    /// Reads all orders.
-    pub operator: String,
-    /// Changes the provider.
-    pub control: String,
-}
-
-impl Secrets {
-    /// New ones, from the operating system's generator.
-    #[must_use]
-    pub fn new() -> Self {
-        let word = || format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-        Self { token: word(), operator: word(), control: word() }
-    }
-}
-
-impl Default for Secrets {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// The process ids in force, for whoever samples them.
 pub type Pids = Arc<Mutex<BTreeMap<String, u32>>>;
@@ -256,10 +235,7 @@ impl Running {
         let mut command = Command::new(&program);
         command
             .args(&spec.command[1..])
-            .envs(&spec.env)
-            .env("TRIPTYCH_TOKEN_SECRET", &self.secrets.token)
-            .env("TRIPTYCH_OPERATOR_TOKEN", &self.secrets.operator)
-            .env("TRIPTYCH_CONTROL_TOKEN", &self.secrets.control)
+            .envs(spec.env.iter().map(|(name, value)| (name, self.secrets.fill(value))))
             .env("TRIPTYCH_VERSION", self.versions[index].to_string())
             .env(MARK, self.undo.mark())
             .stdin(Stdio::null())

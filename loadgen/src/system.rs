@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError};
 use crate::control::Expectation;
+use crate::launch::secrets;
 use crate::scenario::{DISK, FaultSpec, locate, stem};
 
 pub(crate) use link::LINKS;
@@ -24,7 +25,8 @@ pub const DEFAULT: [&str; 3] = ["monolith", "microservices-sync", "microservices
 /// A system file. Texts may hold `{data}` (the trial's folder for what the system must not lose),
 /// `{outside}` (its folder for the outside world's journal, which no harm to the disk reaches),
 /// `{port:NAME}` (a free port, the same wherever the name is used) and `{link:NAME}` (host:port
-/// where a link begins).
+/// where a link begins). Environments may hold `{secret:NAME}`: a random word of the run, which only
+/// processes that name it are given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemSpec {
@@ -281,11 +283,20 @@ impl SystemSpec {
                 return Err(format!("no process plays {role:?}"));
             }
         }
+        self.processes.iter().try_for_each(ProcessSpec::check_secrets)?;
         self.check_links()
     }
 }
 
 impl ProcessSpec {
+    fn check_secrets(&self) -> Result<(), String> {
+        let mut open = self.command.iter().chain([&self.ready]);
+        let named = open.try_for_each(|text| secrets::check_none(text));
+        let named =
+            named.and_then(|()| self.env.values().try_for_each(|text| secrets::check(text)));
+        named.map_err(|text| format!("process {:?}: {text}", self.name))
+    }
+
     fn check_point(&self, fault: &FaultSpec) -> Result<(), String> {
         let Some(point) = fault.point.as_ref().filter(|point| !self.crash_points.contains(point))
         else {

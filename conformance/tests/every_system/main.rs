@@ -45,6 +45,10 @@ mod ten_thousand_idle_connections_are_bounded {
     each_system!(crate::security::idlers::bear);
 }
 
+mod each_process_knows_the_secrets_of_its_roles {
+    each_system!(crate::security::secrets::spread);
+}
+
 mod side_doors_open_to_the_token_alone {
     each_system!(crate::security::doors::knock);
 }

@@ -3,4 +3,5 @@
 pub(crate) mod doors;
 pub(crate) mod idlers;
 pub(crate) mod patience;
+pub(crate) mod secrets;
 pub(crate) mod tokens;

@@ -22,7 +22,8 @@ use crate::shop::Shop;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(5);
-const SECRET: &str = "TRIPTYCH_TOKEN_SECRET=";
+/// The names of all secrets in the system files.
+pub(crate) const SECRETS: [&str; 5] = ["token", "operator", "control", "payments", "merchant"];
 
 pub(crate) struct Stand {
     pub(crate) running: Running,
@@ -70,9 +71,9 @@ impl Stand {
         &self.secrets.operator
     }
 
-    /// What signs the tokens of this system, as its auth was given it.
-    pub(crate) fn token_secret(&self) -> anyhow::Result<String> {
-        self.secrets()?.pop().context("no process was given a token secret")
+    /// The secret of this name.
+    pub(crate) fn word(&self, name: &str) -> String {
+        self.secrets.word(name)
     }
 
     pub(crate) fn control_token(&self) -> &str {
@@ -160,15 +161,8 @@ impl Stand {
     }
 
     /// Everything that nobody may write down: the words that the processes were given.
-    pub(crate) fn secrets(&self) -> anyhow::Result<Vec<String>> {
-        let mut words = vec![self.secrets.operator.clone(), self.secrets.control.clone()];
-        let pids: Vec<u32> = self.running.pids.lock().unwrap().values().copied().collect();
-        for pid in pids {
-            let given = std::fs::read_to_string(format!("/proc/{pid}/environ"))?;
-            let token = given.split('\0').find_map(|entry| entry.strip_prefix(SECRET));
-            words.push(token.context("a process without a token secret")?.to_owned());
-        }
-        Ok(words)
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        SECRETS.map(|name| self.word(name)).to_vec()
     }
 
     /// All that the processes have printed.

@@ -21,7 +21,7 @@ pub(crate) async fn judge(system: &str) -> anyhow::Result<()> {
     let shop = stand.shop()?;
     let ann = shop.customer("ann@example.com", "correct horse battery").await?;
     let bob = shop.customer("bob@example.com", "staple for bob, long").await?;
-    let secret = stand.token_secret()?;
+    let secret = stand.word("token");
     let claims = claims_of(&ann)?;
     // Made the same way as the forgeries: so a refusal is due to what was changed.
     shop.get(&signed(Algorithm::HS256, &secret, &claims)?, "/orders").await?.good(200)?;

@@ -1,0 +1,49 @@
+//! Each process is given the secrets of the roles that it plays, and no other.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::ensure;
+
+use crate::stand::{SECRETS, Stand};
+
+/// What whoever plays a role may know.
+const NEEDED: [(&str, &[&str]); 5] = [
+    ("auth", &["token"]),
+    ("orders", &["token", "operator", "payments"]),
+    ("payments", &["payments", "merchant"]),
+    ("broker", &["control"]),
+    ("provider", &["control", "merchant"]),
+];
+
+pub(crate) async fn spread(system: &str) -> anyhow::Result<()> {
+    let stand = Stand::start(system).await?;
+    let mut all = BTreeSet::new();
+    for process in &stand.running.spec.processes {
+        let plays = |role: &str| process.plays.iter().any(|played| played == role);
+        let needed: BTreeSet<&str> = NEEDED
+            .into_iter()
+            .filter(|(role, _)| plays(role))
+            .flat_map(|(_, n)| n)
+            .copied()
+            .collect();
+        let given = stand.found(&process.name, "environ")?;
+        ensure!(given.is_subset(&needed), "{} knows {given:?}, needs {needed:?}", process.name);
+        let shown = stand.found(&process.name, "cmdline")?;
+        ensure!(shown.is_empty(), "the command line of {} shows {shown:?}", process.name);
+        all.extend(given);
+    }
+    ensure!(all.is_superset(&BTreeSet::from(["token", "operator", "control"])), "only {all:?}");
+    stand.stop().await;
+    Ok(())
+}
+
+impl Stand {
+    /// The names of the secrets that a file of this process in /proc holds.
+    fn found(&self, process: &str, file: &str) -> anyhow::Result<BTreeSet<&'static str>> {
+        let pid = self.running.pids.lock().unwrap()[process];
+        let text = std::fs::read(PathBuf::from(format!("/proc/{pid}/{file}")))?;
+        let text = String::from_utf8_lossy(&text);
+        Ok(SECRETS.into_iter().filter(|name| text.contains(&self.word(name))).collect())
+    }
+}

@@ -1,0 +1,133 @@
+//! Secrets of one run: random words that processes are given by their environment and that are never
+//! written down. It does not know who needs which: `env = { NAME = "{secret:token}" }` says so.
+
+use sha2::{Digest, Sha256};
+
+const OPENING: &str = "{secret:";
+
+/// The random words of one run, by name.
+#[derive(Clone)]
+pub struct Secrets {
+    root: [u8; 32],
+    /// Reads all orders.
+    pub operator: String,
+    /// Changes the provider.
+    pub control: String,
+}
+
+impl Secrets {
+    /// New ones, from the operating system's generator.
+    #[must_use]
+    pub fn new() -> Self {
+        let root = rand::random();
+        let [operator, control] = ["operator", "control"].map(|name| word(&root, name));
+        Self { root, operator, control }
+    }
+
+    /// The word of this name: 64 characters, the same wherever the name is used in a run.
+    #[must_use]
+    pub fn word(&self, name: &str) -> String {
+        word(&self.root, name)
+    }
+
+    /// A text with the words in place of their names.
+    #[must_use]
+    pub fn fill(&self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, name, after)) = next(rest) {
+            out.push_str(before);
+            out.push_str(&self.word(name));
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One way only: who knows a word learns nothing of the others.
+fn word(root: &[u8; 32], name: &str) -> String {
+    let digest = Sha256::new().chain_update(root).chain_update(name).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What stands before the first name, the name, and what stands behind it.
+fn next(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once(OPENING)?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+/// Whether the names of secrets in a text can be read.
+///
+/// # Errors
+/// If one has no end, or is no name.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    let mut rest = text;
+    while rest.contains(OPENING) {
+        let (_, name, after) =
+            next(rest).ok_or(format!("{text:?}: {OPENING} without a closing brace"))?;
+        let plain = |c: char| c.is_ascii_lowercase() || c == '-';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(format!(
+                "{text:?}: {name:?} names no secret; expected lower-case letters, as in {{secret:token}}"
+            ));
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Whether a text names no secret at all.
+///
+/// # Errors
+/// If it does: everybody on the machine can read it there.
+pub(crate) fn check_none(text: &str) -> Result<(), String> {
+    if !text.contains(OPENING) {
+        return Ok(());
+    }
+    Err(format!("{text:?}: a secret may stand in env alone; elsewhere everybody can read it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_the_same_in_one_run_and_another_in_the_next() {
+        let (one, other) = (Secrets::new(), Secrets::new());
+        assert_eq!(one.word("token"), one.clone().word("token"));
+        assert_eq!(one.word("token").len(), 64);
+        assert_ne!(one.word("token"), one.word("merchant"));
+        assert_ne!(one.word("token"), other.word("token"));
+        assert_eq!((one.word("operator"), one.word("control")), (one.operator, one.control));
+    }
+
+    #[test]
+    fn words_stand_where_their_names_stood() {
+        let secrets = Secrets::new();
+        let (a, b) = (secrets.word("a"), secrets.word("b"));
+        assert_eq!(secrets.fill("x{secret:a}y{secret:b}z"), format!("x{a}y{b}z"));
+        assert_eq!(secrets.fill("plain {data}"), "plain {data}");
+    }
+
+    #[test]
+    fn what_names_no_secret_is_refused() {
+        assert_eq!(check("{secret:token}{secret:a-b}"), Ok(()));
+        for (text, part) in [
+            ("{secret:token", "without a closing brace"),
+            ("{secret:}", "names no secret"),
+            ("{secret:a}{secret:A B}", "\"A B\" names no secret"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(check_none("--token={secret:a}").unwrap_err().contains("env alone"));
+    }
+}
