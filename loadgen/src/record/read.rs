@@ -1,5 +1,6 @@
 //! A results folder read back: all that a report may know. It knows no system and no chart.
 
+mod astray;
 mod broken;
 #[cfg(test)]
 mod elsewhere;
@@ -76,14 +77,16 @@ impl Run {
             }
         }
         run.trials.sort_by(|a, b| a.key().cmp(&b.key()));
-        if run.trials.is_empty() && run.without_manifest.is_empty() {
-            return Err(Broken::at(path)
-                .expected("trials as <scenario>/<system>/<trial>/manifest.json")
-                .found("none")
-                .remedy("give the folder that a run has written, e.g. results/latest")
-                .into());
+        if run.trials.is_empty() {
+            return Err(astray::explain(path, &run.without_manifest).into());
         }
         Ok(run)
+    }
+
+    /// When the first of its trials began, µs since the epoch.
+    #[must_use]
+    pub fn began_us(&self) -> i64 {
+        self.trials.iter().map(|trial| trial.manifest.started_at_us).min().unwrap_or_default()
     }
 }
 
@@ -165,11 +168,7 @@ pub fn manifests(path: &Path) -> anyhow::Result<Vec<(PathBuf, Manifest)>> {
         found.extend(manifest(&folder)?.map(|manifest| (folder, manifest)));
     }
     if found.is_empty() {
-        return Err(Broken::at(path)
-            .expected("a trial's manifest.json, or trials as <scenario>/<system>/<trial>")
-            .found("none")
-            .remedy("give the folder that a run has written, e.g. results/latest")
-            .into());
+        return Err(astray::explain(path, &[]).into());
     }
     Ok(found)
 }

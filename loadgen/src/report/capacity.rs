@@ -82,8 +82,7 @@ pub(super) fn write(folder: &Path, run: &Run, settings: Settings) -> anyhow::Res
 impl Page {
     /// Gathers the facts and draws the chart at `chart`.
     fn of(run: &Run, found: &Found, chart: &Path) -> anyhow::Result<Self> {
-        let started = found.steps.first().map(|step| words::utc(step.started_at_us));
-        let (started, revision) = (started.unwrap_or_default(), revision(run));
+        let (started, revision) = (words::utc(run.began_us()), revision(run));
         let source = format!("{} · {started} · revision {revision}", run.name);
         let alt = chart::draw(found, &source, chart)?;
         let bytes = fs::read(chart).with_context(|| format!("cannot read {}", chart.display()))?;

@@ -80,13 +80,12 @@ impl Page {
         comparison: &Comparison<'_>,
         charts: &[Chart],
     ) -> anyhow::Result<Self> {
-        let first = run.trials.first().map(|trial| &trial.manifest);
         let section = |scenario| Section::of(scenario, charts);
         Ok(Self {
             run: run.name.clone(),
             command: command(run),
             revision: revision(run),
-            started: first.map(|first| words::utc(first.started_at_us)).unwrap_or_default(),
+            started: words::utc(run.began_us()),
             seeds: distinct(run, |manifest| manifest.seed.to_string()),
             machine: run.environment.clone().into_iter().collect(),
             trials: run.trials.len(),
@@ -133,8 +132,7 @@ impl Section {
 
 /// Where the run's numbers come from, for the foot of each chart.
 pub(super) fn source(run: &Run) -> String {
-    let first = run.trials.first().map(|trial| words::utc(trial.manifest.started_at_us));
-    format!("{} · {} · revision {}", run.name, first.unwrap_or_default(), revision(run),)
+    format!("{} · {} · revision {}", run.name, words::utc(run.began_us()), revision(run))
 }
 
 /// The name's ending decides whether values are escaped.

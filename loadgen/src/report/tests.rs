@@ -226,5 +226,5 @@ fn a_finished_trial_lacks_no_table() {
 fn an_empty_folder_is_no_run() {
     let folder = tempfile::tempdir().unwrap();
     let error = write(folder.path()).err().unwrap().to_string();
-    assert!(error.contains("expected trials as <scenario>/<system>/<trial>"), "{error}");
+    assert!(error.contains("trials as <scenario>/<system>/<trial>"), "{error}");
 }
