@@ -24,7 +24,10 @@ use crate::prepare::resolve;
 use crate::profile::Profile;
 use crate::record::read::Run;
 use crate::record::whole::write_json;
-use crate::record::{Answer, Generator, Limits, Manifest, Phase, RequestCounts, Verdict};
+use crate::record::{
+    Answer, FaultRow, Generator, Limits, Manifest, Phase, RequestCounts, ResourceRow, Verdict,
+    write_csv,
+};
 use crate::report;
 use crate::run::{new_folder, point_latest};
 use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
@@ -163,9 +166,8 @@ impl Attack {
             left: &[],
             apart: cores.apart(),
         });
-        for name in ["resources.csv", "faults.csv"] {
-            std::fs::write(trial.join(name), "")?;
-        }
+        write_csv::<ResourceRow>(&trial.join("resources.csv"), &[])?;
+        write_csv::<FaultRow>(&trial.join("faults.csv"), &[])?;
         write_json(&trial.join("manifest.json"), &manifest)?;
         if !self.no_report {
             report::write(folder)?;

@@ -19,9 +19,9 @@ use hdrhistogram::serialization::interval_log::{
 use crate::history::{self, Attempt};
 use crate::ledger::OrderRow;
 use crate::record::latency::{self, Metric, Tag};
+use crate::record::write_csv;
 use crate::record::{Manifest, TimelineRow};
 use crate::sample::Outcome;
-use crate::trial::write_csv;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -263,7 +263,7 @@ impl<'a> Series<'a> {
 
     fn finish(mut self, folder: &Path) -> anyhow::Result<Digested> {
         self.add_levels();
-        let rows: Vec<_> = self.rows.values().collect();
+        let rows: Vec<_> = self.rows.into_values().collect();
         write_csv(&folder.join("timeline.csv"), &rows)?;
         Ok(self.digested)
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::abort::Lookout;
 use crate::attack::ShopTraffic;
 use crate::bounded;
-use crate::record::{Aborted, RequestCounts, latency};
+use crate::record::{Aborted, RequestCounts, latency, write_rows};
 use crate::sample::{Outcome, Sample};
 use crate::workload::Operation;
 
@@ -25,7 +25,7 @@ const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_n
 const LEVEL: i32 = 1;
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Its place in the schedule.
     pub seq: u64,
@@ -198,13 +198,10 @@ pub(crate) fn read_table<T: serde::de::DeserializeOwned>(
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_table<T: Serialize>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
+pub fn write_table<T: Serialize + Default>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     let file = File::create(path).with_context(cannot)?;
-    let mut table = csv::Writer::from_writer(zstd::Encoder::new(BufWriter::new(file), LEVEL)?);
-    for row in rows {
-        table.serialize(row).with_context(cannot)?;
-    }
-    let encoder = table.into_inner().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+    let encoder = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
+    let encoder = write_rows(encoder, rows).with_context(cannot)?;
     encoder.finish().and_then(|mut file| file.flush()).with_context(cannot)
 }

@@ -21,7 +21,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(200);
 
 /// An order as the system tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OrderRow {
     /// The client's idempotency key.
     pub key: String,
@@ -40,7 +40,7 @@ pub struct OrderRow {
 }
 
 /// A line of the provider's journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChargeRow {
     /// When, µs since the epoch.
     pub at_us: i64,

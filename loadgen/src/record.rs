@@ -13,6 +13,7 @@ pub use manifest::{
     RatePoint, RequestCounts, Validity,
 };
 pub use tables::{FaultRow, ResourceRow, TimelineRow};
+pub(crate) use tables::{write_csv, write_rows};
 pub use verdict::{
     Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, Recovery, Verdict,
 };

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
@@ -30,7 +29,7 @@ use crate::record::read;
 use crate::record::whole::write_json;
 use crate::record::{
     Cost, Evidence, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts,
-    ResourceRow, Verdict,
+    ResourceRow, Verdict, write_csv,
 };
 use crate::scenario::{FaultSpec, Scenario};
 use crate::system::{LINKS, SystemSpec};
@@ -530,13 +529,4 @@ fn generator(measured: &Measured, duration_s: f64) -> Generator {
 fn wall_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
-pub(crate) fn write_csv<T: Serialize>(path: &std::path::Path, rows: &[T]) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
-    let mut table = csv::Writer::from_path(path).with_context(cannot)?;
-    for row in rows {
-        table.serialize(row).with_context(cannot)?;
-    }
-    table.flush().with_context(cannot)
 }

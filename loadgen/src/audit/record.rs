@@ -173,8 +173,8 @@ mod tests {
     use crate::audit::cases::{charge, dead, order};
     use crate::history::Attempt;
     use crate::ledger::Ledger;
+    use crate::record::write_csv;
     use crate::record::{Answer, RequestCounts};
-    use crate::trial::write_csv;
 
     fn attempt(key: &str, about: &str, done_s: u64) -> Attempt {
         Attempt {

@@ -44,7 +44,7 @@ pub enum Bound {
 }
 
 /// What one trial says of its rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Judged {
     /// The system kept the objective.
@@ -52,6 +52,7 @@ pub enum Judged {
     /// It did not.
     Broken,
     /// Instrument or machine failed: this says nothing of the system.
+    #[default]
     Invalid,
 }
 

@@ -29,7 +29,7 @@ pub struct Keeps {
 /// A row of `capacity.csv`: one trial at one rate. All but the last three columns are of the measured
 /// window; times are those of the main operation, empty if the sample is too small, `inf` if the
 /// percentile never ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// The system.
     pub system: String,

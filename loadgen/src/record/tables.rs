@@ -1,5 +1,10 @@
 //! The record's CSV tables, one struct per row.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 /// `timeline.csv`: one interval of one operation. Counts by outcome and percentiles belong to the
@@ -91,4 +96,56 @@ pub struct FaultRow {
     pub heal_proof: String,
     /// Requests open at the onset.
     pub in_flight_at_onset: u64,
+}
+
+/// Writes a table; its header also if there are no rows, so that an empty table is told from a torn one.
+pub(crate) fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    let file = File::create(path).with_context(cannot)?;
+    let mut out = write_rows(io::BufWriter::new(file), rows).with_context(cannot)?;
+    out.flush().with_context(cannot)
+}
+
+/// Header and rows.
+pub(crate) fn write_rows<T, W>(mut out: W, rows: &[T]) -> io::Result<W>
+where
+    T: Serialize + Default,
+    W: Write,
+{
+    out.write_all(&header::<T>()?)?;
+    let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(out);
+    rows.iter().try_for_each(|row| table.serialize(row))?;
+    table.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+/// The first of the lines that a row of defaults is written as.
+fn header<T: Serialize + Default>() -> io::Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.serialize(T::default())?;
+    let mut text = table.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    let end = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
+    text.truncate(end);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_without_rows_has_its_header_and_is_read_as_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("faults.csv");
+        write_csv::<FaultRow>(&path, &[]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("kind,harm,processes,parameters,commanded_s,"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+        let row = FaultRow { kind: "kill".to_owned(), ..FaultRow::default() };
+        write_csv(&path, std::slice::from_ref(&row)).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.starts_with(&text) && written.lines().count() == 2, "{written}");
+        let rows: Vec<FaultRow> =
+            csv::Reader::from_path(&path).unwrap().deserialize().map(Result::unwrap).collect();
+        assert_eq!(rows, [row]);
+    }
 }

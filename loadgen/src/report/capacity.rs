@@ -11,7 +11,7 @@ use crate::capacity::search::Judged;
 use crate::capacity::step::Step;
 use crate::record::read::Run;
 use crate::record::whole;
-use crate::trial::write_csv;
+use crate::record::write_csv;
 
 use super::charts::capacity as chart;
 use super::page::{render, revision};
