@@ -89,6 +89,9 @@ fn sample(intended_ns: u64, job: &Job) -> Sample {
         trouble: Trouble::None,
         receipt: if place && outcome == Outcome::Ok { Receipt::Paid } else { Receipt::None },
         about: None,
+        told: None,
+        retry: 0,
+        again: false,
     }
 }
 

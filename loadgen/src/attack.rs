@@ -4,6 +4,7 @@
 //! intended instant and the write: no queue, no lock, no other task's turn. In the open loop it
 //! never waits for an answer before it sends the next request.
 
+mod answer;
 mod connection;
 mod engine;
 mod response;
@@ -22,7 +23,7 @@ pub use shop::{Customer, ShopTraffic};
 pub use source::{Schedule, Sessions, Source, Think, Users};
 pub use url::UrlTraffic;
 
-use crate::sample::{Outcome, Receipt};
+use crate::sample::{Outcome, Receipt, Told, Trouble};
 use crate::workload::{Job, Known};
 
 /// What to send and how to read the answer.
@@ -38,21 +39,29 @@ pub trait Traffic: Send {
 }
 
 /// What an answer means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// What became of the request.
     pub outcome: Outcome,
-    /// What it said of the order.
+    /// What it said of the order's state.
     pub receipt: Receipt,
-    /// Whether the body was what was asked for.
-    pub readable: bool,
+    /// What else it said of an order.
+    pub told: Option<Told>,
+    /// Why it was not understood, if it was not.
+    pub trouble: Trouble,
 }
 
 impl Judged {
     /// An answer without a receipt.
     #[must_use]
     pub fn plain(outcome: Outcome) -> Self {
-        Self { outcome, receipt: Receipt::None, readable: true }
+        Self { outcome, receipt: Receipt::None, told: None, trouble: Trouble::None }
+    }
+
+    /// What was asked for may have happened, but the answer does not say so.
+    #[must_use]
+    pub fn not_understood(trouble: Trouble) -> Self {
+        Self { trouble, ..Self::plain(Outcome::Unknown) }
     }
 
     /// What a status that is not the wanted one means: 4xx, and refusals marked as without effect,

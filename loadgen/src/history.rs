@@ -20,7 +20,7 @@ use crate::workload::Operation;
 
 /// The file's name in a trial's folder.
 pub const FILE: &str = "history.csv.zst";
-const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt,about\n";
+const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt,about,order,amount,try,again\n";
 /// Quick, and already a fifth of the size.
 const LEVEL: i32 = 1;
 
@@ -54,6 +54,18 @@ pub struct Attempt {
     /// The key of the order that was looked up (get), else empty; not in records of format 1.
     #[serde(default)]
     pub about: String,
+    /// The id of the order that the answer told of; empty if it told of none, and in older records.
+    #[serde(default)]
+    pub order: String,
+    /// The sum that it told, cents; empty if it told none, and in older records.
+    #[serde(default)]
+    pub amount: Option<i64>,
+    /// 0 for the first attempt, n for the n-th retry of the same request; 0 in older records.
+    #[serde(default, rename = "try")]
+    pub retry: u8,
+    /// Whether another attempt of the same request was to follow; false in older records.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Where a history goes, and what is looked out for meanwhile.
@@ -157,9 +169,9 @@ fn write_line(out: &mut Vec<u8>, prefix: &str, s: &Sample) -> std::io::Result<()
         _ => String::new(),
     };
     let about = s.about.map_or_else(String::new, |order| order.key(prefix, s.customer));
-    writeln!(
+    write!(
         out,
-        "{},{key},{},{},{},{},{},{},{},{},{},{},{about}",
+        "{},{key},{},{},{},{},{},{},{},{},{},{},{about},",
         s.seq,
         s.operation.as_str(),
         s.customer,
@@ -171,7 +183,22 @@ fn write_line(out: &mut Vec<u8>, prefix: &str, s: &Sample) -> std::io::Result<()
         s.status,
         s.trouble.as_str(),
         s.receipt.as_str()
-    )
+    )?;
+    if let Some(told) = &s.told {
+        write_field(out, &told.order)?;
+    }
+    match s.told.as_ref().and_then(|told| told.amount_cents) {
+        Some(cents) => writeln!(out, ",{cents},{},{}", s.retry, s.again),
+        None => writeln!(out, ",,{},{}", s.retry, s.again),
+    }
+}
+
+/// A contestant's text, quoted where a table needs it (RFC 4180).
+fn write_field(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
+    if text.contains(['"', ',', '\r', '\n']) {
+        return write!(out, "\"{}\"", text.replace('"', "\"\""));
+    }
+    out.write_all(text.as_bytes())
 }
 
 /// Reads a history, line by line.
@@ -204,4 +231,72 @@ pub fn write_table<T: Serialize + Default>(path: &Path, rows: &[T]) -> anyhow::R
     let encoder = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
     let encoder = write_rows(encoder, rows).with_context(cannot)?;
     encoder.finish().and_then(|mut file| file.flush()).with_context(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::sample::{Receipt, Told, Trouble};
+
+    fn sample(order: &str, amount_cents: Option<i64>) -> Sample {
+        Sample {
+            seq: 7,
+            operation: Operation::Place,
+            customer: 3,
+            amount_cents: 500,
+            intended_ns: 1,
+            sent_ns: 2,
+            done_ns: 3,
+            outcome: Outcome::Ok,
+            status: 201,
+            trouble: Trouble::None,
+            receipt: Receipt::Paid,
+            about: None,
+            told: Some(Told { order: order.into(), amount_cents }),
+            retry: 1,
+            again: true,
+        }
+    }
+
+    fn read_back(samples: Vec<Sample>) -> Vec<Attempt> {
+        let folder = tempfile::tempdir().unwrap();
+        let (send, samples_of) = sync_channel(1);
+        send.send(samples).unwrap();
+        drop(send);
+        let recording = (folder.path().to_owned(), "1".to_owned()).into();
+        write(recording, &samples_of, &AtomicBool::new(false)).unwrap();
+        read(folder.path()).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn what_an_answer_told_comes_back_whatever_is_in_it() {
+        let ids = ["o1", "a,b", "\"", "a\r\nb\"\"c", "ü ", ""];
+        let attempts = read_back(ids.iter().map(|id| sample(id, Some(-5))).collect());
+        assert!(attempts.iter().map(|a| a.order.as_str()).eq(ids), "{attempts:?}");
+        let rest = |a: &Attempt| (a.amount, a.retry, a.again, a.key.clone());
+        assert!(attempts.iter().all(|a| rest(a) == (Some(-5), 1, true, "1-00000007".to_owned())));
+    }
+
+    #[test]
+    fn what_was_not_told_is_empty() {
+        let silent = Sample { told: None, retry: 0, again: false, ..sample("", None) };
+        let attempts = read_back(vec![silent, sample("o", None)]);
+        assert_eq!((attempts[0].order.as_str(), attempts[0].amount), ("", None));
+        assert_eq!((attempts[1].order.as_str(), attempts[1].amount), ("o", None));
+    }
+
+    #[test]
+    fn an_older_history_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt,about\n\
+                   7,1-00000007,place,3,500,1,2,3,ok,201,,paid,\n";
+        let packed = zstd::encode_all(old.as_bytes(), LEVEL).unwrap();
+        std::fs::write(folder.path().join(FILE), packed).unwrap();
+        let attempts: Vec<Attempt> = read(folder.path()).unwrap().map(Result::unwrap).collect();
+        let expected = Attempt { amount: None, retry: 0, again: false, ..attempts[0].clone() };
+        assert_eq!(attempts, [expected]);
+        assert_eq!((attempts[0].status, attempts[0].order.as_str()), (201, ""));
+    }
 }

@@ -58,7 +58,8 @@ pub async fn prepare(
         let url = format!("{}/orders", entry.orders);
         let order = post(&http, &url, Some((&token, &key)), &body).await?;
         let id = text(&order, "id")?;
-        customers.push(Customer { email, password, token, orders: [(id, Known::Prepared)].into() });
+        let orders = [(id.into(), Known::Prepared)].into();
+        customers.push(Customer { email, password, token, orders });
     }
     if !orders.drain(PATIENCE, Duration::ZERO).await? {
         bail!("orders placed before the load are still pending after {} s", PATIENCE.as_secs());

@@ -1,5 +1,7 @@
 //! One request as it was measured.
 
+use std::sync::Arc;
+
 use crate::workload::{Known, Operation};
 
 /// What became of a request.
@@ -41,10 +43,10 @@ impl Outcome {
     }
 }
 
-/// Why a request has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a request has no answer, or one that was not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trouble {
-    /// There is an answer.
+    /// There is an answer, and it was understood.
     None,
     /// The connection was refused.
     Refused,
@@ -56,8 +58,22 @@ pub enum Trouble {
     Timeout,
     /// The connection ended before the answer did.
     Reset,
-    /// The answer is not HTTP, or not the receipt that was asked for.
+    /// The answer is not HTTP.
     Garbled,
+    /// Its head is longer than what is read.
+    HeadTooLong,
+    /// Its body is longer than what is read.
+    BodyTooLong,
+    /// An order was asked for, and its answer is longer than what is kept.
+    AnswerTooLong,
+    /// An order was asked for, and the body is no JSON object.
+    NotJson,
+    /// The object lacks an id, key or status that is a text.
+    FieldMissing,
+    /// It tells of another order.
+    OtherOrder,
+    /// The order's state is none that this answer may tell.
+    StateUnknown,
     /// Too many requests were open.
     InFlight,
 }
@@ -74,6 +90,13 @@ impl Trouble {
             Self::Timeout => "timeout",
             Self::Reset => "reset",
             Self::Garbled => "garbled",
+            Self::HeadTooLong => "head-too-long",
+            Self::BodyTooLong => "body-too-long",
+            Self::AnswerTooLong => "answer-too-long",
+            Self::NotJson => "not-json",
+            Self::FieldMissing => "field-missing",
+            Self::OtherOrder => "other-order",
+            Self::StateUnknown => "state-unknown",
             Self::InFlight => "in-flight-limit",
         }
     }
@@ -116,8 +139,17 @@ impl Receipt {
     }
 }
 
+/// What an answer said of an order beside its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The order's id.
+    pub order: Arc<str>,
+    /// Its sum, cents; `None` if it was not told as a whole number.
+    pub amount_cents: Option<i64>,
+}
+
 /// One request: its instants in nanoseconds since the start of the schedule, and its outcome.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Its place in the schedule.
     pub seq: u64,
@@ -143,4 +175,10 @@ pub struct Sample {
     pub receipt: Receipt,
     /// The order that was looked up.
     pub about: Option<Known>,
+    /// The order that the answer told of.
+    pub told: Option<Told>,
+    /// 0 for the first attempt, n for the n-th retry of the same request.
+    pub retry: u8,
+    /// Whether another attempt of the same request was to follow.
+    pub again: bool,
 }

@@ -28,6 +28,9 @@ fn sample(done_s: f64, outcome: Outcome, response_ms: u64) -> Sample {
         trouble: Trouble::None,
         receipt: Receipt::None,
         about: None,
+        told: None,
+        retry: 0,
+        again: false,
     }
 }
 

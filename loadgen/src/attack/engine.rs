@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::connection::{Connection, Open};
 use super::wake::WakeUp;
 use super::{Judged, Source, Traffic};
-use crate::sample::{Outcome, Receipt, Sample, Trouble};
+use crate::sample::{Outcome, Sample, Trouble};
 use crate::workload::Job;
 
 /// Events handled before the schedule is looked at again.
@@ -350,7 +350,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let open = Open { job, intended_ns, sent_ns };
         self.gauges.begun.fetch_add(1, Ordering::Relaxed);
         if self.open >= self.pacing.in_flight {
-            self.emit(open, sent_ns, Judged::plain(Outcome::Dropped), 0, Trouble::InFlight);
+            let dropped = Judged { trouble: Trouble::InFlight, ..Judged::plain(Outcome::Dropped) };
+            self.emit(open, sent_ns, dropped, 0);
             return;
         }
         let mut request = std::mem::take(&mut self.scratch);
@@ -367,7 +368,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.gauges.in_flight.store(u64::from(self.open), Ordering::Relaxed);
     }
 
-    fn emit(&mut self, open: Open, done_ns: u64, judged: Judged, status: u16, trouble: Trouble) {
+    fn emit(&mut self, open: Open, done_ns: u64, judged: Judged, status: u16) {
         self.source.ended(&open.job, done_ns);
         self.batch.push(Sample {
             seq: open.job.seq,
@@ -379,9 +380,12 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             done_ns,
             outcome: judged.outcome,
             status,
-            trouble,
+            trouble: judged.trouble,
             receipt: judged.receipt,
             about: open.job.about,
+            told: judged.told,
+            retry: 0,
+            again: false,
         });
     }
 
@@ -409,9 +413,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             left.clear();
         }
         for open in left {
-            let judged =
-                Judged { outcome: Outcome::Unfinished, receipt: Receipt::None, readable: true };
-            self.emit(open, now_ns, judged, 0, Trouble::None);
+            self.emit(open, now_ns, Judged::plain(Outcome::Unfinished), 0);
             self.count_open(now_ns, -1);
         }
         // Nothing more is to be sent: now there is time to wait for the recorder.

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::Arc;
 
-use serde::Deserialize;
-
+use super::answer::{self, Order};
 use super::{Judged, Response, Traffic};
-use crate::sample::{Outcome, Receipt};
+use crate::sample::{Outcome, Receipt, Told, Trouble};
 use crate::workload::{Job, Known, Operation};
 
 /// Orders that a customer remembers, to look them up.
@@ -22,7 +22,7 @@ pub struct Customer {
     /// The session.
     pub token: String,
     /// Ids of the newest orders, newest first; at least one.
-    pub orders: VecDeque<(String, Known)>,
+    pub orders: VecDeque<(Arc<str>, Known)>,
 }
 
 /// Requests to the shop.
@@ -32,13 +32,6 @@ pub struct ShopTraffic {
     /// Hosts of auth and orders, as in the Host header.
     hosts: [String; 2],
     key_prefix: String,
-}
-
-#[derive(Deserialize)]
-struct OrderBody<'a> {
-    id: &'a str,
-    key: &'a str,
-    status: &'a str,
 }
 
 impl ShopTraffic {
@@ -100,12 +93,11 @@ impl Traffic for ShopTraffic {
             }
             Operation::Get => {
                 let customer = &self.customers[job.customer as usize];
-                let id = customer.orders.get(self.back(job)).map_or("", |(id, _)| id.as_str());
+                let id = customer.orders.get(self.back(job)).map_or("", |(id, _)| id);
                 let token = &customer.token;
-                write!(
-                    out,
-                    "GET /orders/{id} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
-                )
+                out.extend_from_slice(b"GET /orders/");
+                write_segment(out, id);
+                write!(out, " HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n")
             }
             Operation::Login | Operation::Signup | Operation::Request => {
                 let (email, password) = self.credentials(job);
@@ -139,9 +131,17 @@ impl Traffic for ShopTraffic {
     }
 }
 
-/// Not the answer to what was asked.
-const UNREADABLE: Judged =
-    Judged { outcome: Outcome::Unknown, receipt: Receipt::None, readable: false };
+/// A text as one segment of a path (RFC 3986, 3.3): an id is the contestant's, whatever is in it.
+fn write_segment(out: &mut Vec<u8>, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte);
+        } else {
+            let digit = |n: u8| b"0123456789ABCDEF"[usize::from(n)];
+            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+}
 
 impl ShopTraffic {
     /// Which of the customer's orders a get is about, from the newest.
@@ -151,35 +151,48 @@ impl ShopTraffic {
 
     /// A look-up counts only if it shows the order that was asked for, in a state that exists.
     fn seen(&self, job: &Job, response: &Response<'_>) -> Judged {
-        let Ok(order) = serde_json::from_slice::<OrderBody<'_>>(response.body) else {
-            return UNREADABLE;
-        };
         let asked = job.about.map(|known| known.key(&self.key_prefix, job.customer));
-        match Receipt::parse(order.status) {
-            Receipt::None => UNREADABLE,
-            _ if asked.is_none_or(|key| key != order.key) => UNREADABLE,
-            receipt => Judged { outcome: Outcome::Ok, receipt, readable: true },
-        }
+        read(response, asked.as_deref(), Receipt::parse)
     }
 
     /// An acknowledgement counts only if it names the order that was asked for.
     fn receipt(&mut self, job: &Job, response: &Response<'_>) -> Judged {
-        let Ok(order) = serde_json::from_slice::<OrderBody<'_>>(response.body) else {
-            return UNREADABLE;
+        let is_final = response.status == 201;
+        let state = |status: &str| match Receipt::parse(status) {
+            _ if !is_final => Receipt::Pending,
+            Receipt::Pending => Receipt::None,
+            receipt => receipt,
         };
-        let receipt = match (response.status, Receipt::parse(order.status)) {
-            (201, receipt @ (Receipt::Paid | Receipt::Declined)) => receipt,
-            (202, _) => Receipt::Pending,
-            _ => return UNREADABLE,
-        };
-        if order.key != Self::key(&self.key_prefix, job.seq) {
-            return UNREADABLE;
+        let key = Self::key(&self.key_prefix, job.seq);
+        let judged = read(response, Some(&key), state);
+        if let (Outcome::Ok, Some(told)) = (judged.outcome, &judged.told) {
+            let orders = &mut self.customers[job.customer as usize].orders;
+            orders.truncate(REMEMBERED - 1);
+            orders.push_front((Arc::clone(&told.order), Known::Placed(job.seq)));
         }
-        let orders = &mut self.customers[job.customer as usize].orders;
-        orders.truncate(REMEMBERED - 1);
-        orders.push_front((order.id.to_owned(), Known::Placed(job.seq)));
-        Judged { outcome: Outcome::Ok, receipt, readable: true }
+        judged
     }
+}
+
+/// Reads an answer about the order with this key; `state` says what its state's word means.
+fn read(response: &Response<'_>, key: Option<&str>, state: impl Fn(&str) -> Receipt) -> Judged {
+    let order = match answer::order(response.body) {
+        Ok(order) => order,
+        Err(trouble) => return Judged::not_understood(trouble),
+    };
+    let trouble = match (key, state(&order.status)) {
+        (Some(key), _) if key != order.key => Trouble::OtherOrder,
+        (None, _) => Trouble::OtherOrder,
+        (_, Receipt::None) => Trouble::StateUnknown,
+        (_, receipt) => {
+            return Judged { receipt, told: Some(told(&order)), ..Judged::plain(Outcome::Ok) };
+        }
+    };
+    Judged { told: Some(told(&order)), ..Judged::not_understood(trouble) }
+}
+
+fn told(order: &Order<'_>) -> Told {
+    Told { order: Arc::from(&*order.id), amount_cents: order.amount_cents }
 }
 
 #[cfg(test)]
@@ -191,7 +204,7 @@ mod tests {
     fn traffic() -> ShopTraffic {
         let customer = Customer {
             token: "t0".to_owned(),
-            orders: [("order-0".to_owned(), Known::Prepared)].into(),
+            orders: [("order-0".into(), Known::Prepared)].into(),
             ..Customer::default()
         };
         ShopTraffic::new(
@@ -205,13 +218,17 @@ mod tests {
         Workload::new(Mix { place: 1.0, ..Mix::default() }, 1, 1).job(operation, 0)
     }
 
-    #[track_caller]
-    fn check(operation: Operation, status: u16, body: &str, expected: (Outcome, Receipt)) {
+    fn judged(operation: Operation, status: u16, body: &str) -> Judged {
         let response = Response { status, effect_none: false, body: body.as_bytes() };
         let mut traffic = traffic();
         let mut job = job(operation);
         job.about = traffic.about(&job);
-        let judged = traffic.judge(&job, &response);
+        traffic.judge(&job, &response)
+    }
+
+    #[track_caller]
+    fn check(operation: Operation, status: u16, body: &str, expected: (Outcome, Receipt)) {
+        let judged = judged(operation, status, body);
         assert_eq!((judged.outcome, judged.receipt), expected);
     }
 
@@ -246,6 +263,36 @@ mod tests {
         check(Operation::Login, 500, "", (Unknown, Receipt::None));
         let shed = Response { status: 503, effect_none: true, body: b"" };
         assert_eq!(traffic().judge(&job(Operation::Place), &shed).outcome, Failed);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_understood_has_its_reason_and_what_it_told_is_kept() {
+        let told = |key: &str, status: &str| {
+            let body = format!(
+                "{{\"id\":\"o\",\"key\":\"{key}\",\"status\":\"{status}\",\"total_cents\":5}}"
+            );
+            let judged = judged(Operation::Place, 201, &body);
+            let told = judged.told.unwrap();
+            assert_eq!((&*told.order, told.amount_cents), ("o", Some(5)));
+            (judged.outcome, judged.trouble)
+        };
+        assert_eq!(told("1-00000000", "paid"), (Outcome::Ok, Trouble::None));
+        assert_eq!(told("1-00000001", "paid"), (Outcome::Unknown, Trouble::OtherOrder));
+        assert_eq!(told("1-00000000", "lent"), (Outcome::Unknown, Trouble::StateUnknown));
+        assert_eq!(judged(Operation::Place, 201, "{}").trouble, Trouble::FieldMissing);
+        assert_eq!(judged(Operation::Get, 200, "<html>").trouble, Trouble::NotJson);
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_segment_of_the_path() {
+        let mut traffic = traffic();
+        traffic.customers[0].orders = [("a/../b c\r\nx: ü%".into(), Known::Prepared)].into();
+        let mut out = Vec::new();
+        traffic.render(&job(Operation::Get), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let first = text.lines().next().unwrap();
+        assert_eq!(first, "GET /orders/a%2F..%2Fb%20c%0D%0Ax%3A%20%C3%BC%25 HTTP/1.1");
+        assert_eq!(text.matches("\r\n").count(), 4, "{text}");
     }
 
     #[test]

@@ -147,16 +147,11 @@ fn attempt(operation: &str, key: &str, outcome: &str, more: &[&str]) -> Attempt 
         seq: 1,
         key: placed.to_owned(),
         operation: operation.to_owned(),
-        customer: 0,
         amount_cents: CENTS,
-        intended_ns: 0,
-        sent_ns: 0,
         done_ns: 100_000_000,
         outcome: outcome.to_owned(),
-        status: 0,
-        trouble: String::new(),
-        receipt: String::new(),
         about: about.to_owned(),
+        ..Attempt::default()
     };
     let ns = |text: &str| (text.parse::<f64>().unwrap() * 1e9).round() as u64;
     for word in more {

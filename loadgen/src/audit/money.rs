@@ -112,19 +112,14 @@ mod tests {
 
     fn attempt(operation: &str, outcome: &str, done_ms: u64) -> Attempt {
         Attempt {
-            seq: 0,
             key: "k".to_owned(),
             operation: operation.to_owned(),
-            customer: 0,
             amount_cents: 500,
             intended_ns: 1_000_000_000,
             sent_ns: 1_000_000_000,
             done_ns: done_ms * 1_000_000,
             outcome: outcome.to_owned(),
-            status: 0,
-            trouble: String::new(),
-            receipt: String::new(),
-            about: String::new(),
+            ..Attempt::default()
         }
     }
 

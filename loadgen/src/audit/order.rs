@@ -136,16 +136,13 @@ mod tests {
             seq: 1,
             key: "k".to_owned(),
             operation: "place".to_owned(),
-            customer: 0,
             amount_cents: 500,
             intended_ns: 9_900_000_000,
             sent_ns: 10_000_000_000,
             done_ns: 11_000_000_000,
             outcome: "unknown".to_owned(),
-            status: 0,
             trouble: "reset".to_owned(),
-            receipt: String::new(),
-            about: String::new(),
+            ..Attempt::default()
         };
         let look = Attempt {
             operation: "get".to_owned(),

@@ -178,19 +178,15 @@ mod tests {
 
     fn attempt(key: &str, about: &str, done_s: u64) -> Attempt {
         Attempt {
-            seq: 0,
             key: key.to_owned(),
             operation: if about.is_empty() { "place" } else { "get" }.to_owned(),
-            customer: 0,
             amount_cents: 500,
-            intended_ns: 0,
-            sent_ns: 0,
             done_ns: done_s * 1_000_000_000,
             outcome: "ok".to_owned(),
             status: 200,
-            trouble: String::new(),
             receipt: "paid".to_owned(),
             about: about.to_owned(),
+            ..Attempt::default()
         }
     }
 

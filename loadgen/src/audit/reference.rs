@@ -236,16 +236,14 @@ fn attempts() -> impl Strategy<Value = Attempt> {
             seq: 1,
             key: if placed { key.clone() } else { String::new() },
             operation: if placed { "place" } else { "get" }.to_owned(),
-            customer: 0,
             amount_cents: 500,
-            intended_ns: 0,
             sent_ns: sent * 1_000_000_000,
             done_ns: (sent + lasts) * 1_000_000_000,
             outcome: outcome.to_owned(),
             status: if outcome == "ok" { 200 } else { status },
-            trouble: String::new(),
             receipt: if outcome == "ok" { receipt } else { "" }.to_owned(),
             about: if placed { String::new() } else { key },
+            ..Attempt::default()
         },
     )
 }

@@ -62,16 +62,11 @@ impl Poisoner {
             seq: u64::from(n),
             key,
             operation: "place".to_owned(),
-            customer: 0,
             amount_cents: CENTS,
             intended_ns: sent_ns,
             sent_ns,
-            done_ns: 0,
             outcome: "unknown".to_owned(),
-            status: 0,
-            trouble: String::new(),
-            receipt: String::new(),
-            about: String::new(),
+            ..Attempt::default()
         };
         match request.json(&body).send().await {
             Ok(answer) => {

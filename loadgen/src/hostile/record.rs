@@ -132,6 +132,9 @@ fn attempts(folder: &Path) {
         trouble: Trouble::None,
         receipt: Receipt::Paid,
         about: None,
+        told: None,
+        retry: 0,
+        again: false,
     };
     send.send((0..30).map(sample).collect()).unwrap();
     drop(send);

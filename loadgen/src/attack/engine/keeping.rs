@@ -170,12 +170,11 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.stamped = age.is_some();
         let done_ns = now_ns.saturating_sub(nanos(age.unwrap_or_default())).max(open.sent_ns);
         let judged = self.traffic.judge(&open.job, &response);
-        let trouble = if judged.readable { Trouble::None } else { Trouble::Garbled };
         let status = response.status;
         connection.open = None;
         let whole = connection.written == connection.request.len();
         let again = connection.parser.keep_alive() && whole && !hung_up;
-        self.emit(open, done_ns, judged, status, trouble);
+        self.emit(open, done_ns, judged, status);
         self.count_open(done_ns, -1);
         if again {
             self.free(index);
@@ -202,7 +201,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
 
     fn close_request(&mut self, open: Open, trouble: Trouble, outcome: Outcome) {
         let done_ns = self.now_ns();
-        self.emit(open, done_ns, Judged::plain(outcome), 0, trouble);
+        self.emit(open, done_ns, Judged { trouble, ..Judged::plain(outcome) }, 0);
         self.count_open(done_ns, -1);
     }
 

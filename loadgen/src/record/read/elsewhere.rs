@@ -90,6 +90,9 @@ fn our_log(folder: &Path) -> BTreeMap<(Tag, u64), Histogram<u64>> {
             trouble: Trouble::None,
             receipt: Receipt::None,
             about: None,
+            told: None,
+            retry: 0,
+            again: false,
         });
         for (metric, us) in [
             (Metric::Response, (done_ns - intended_ns) / 1_000),
