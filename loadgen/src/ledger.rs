@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::history::{read_table, write_table};
+use crate::number;
 
 const ORDERS: &str = "orders.csv.zst";
 const CHARGES: &str = "charges.csv.zst";
@@ -30,10 +31,13 @@ pub struct OrderRow {
     /// pending, paid, declined.
     pub status: String,
     /// Its sum, cents.
+    #[serde(deserialize_with = "number::whole")]
     pub total_cents: i64,
     /// When it was accepted, µs since the epoch.
+    #[serde(deserialize_with = "number::whole")]
     pub created_at: i64,
     /// When it reached its final state.
+    #[serde(default, deserialize_with = "number::whole_or_none")]
     pub settled_at: Option<i64>,
     /// The provider's reference.
     pub charge_id: Option<String>,

@@ -20,6 +20,7 @@ pub mod launch;
 pub mod ledger;
 pub mod link;
 pub mod load;
+mod number;
 pub mod prepare;
 pub mod sample;
 pub mod trial;

@@ -2,18 +2,15 @@
 //! forms and further fields make no difference. It knows neither status codes nor what was asked.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::Visitor;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::number;
 use crate::sample::Trouble;
 
 /// A longer id is not kept: a UUID has 36 bytes.
 const ID_BYTES_MAX: usize = 256;
-/// Up to here a double holds every whole number (IEEE 754: 53 bits).
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// What the answer says.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -28,7 +25,7 @@ pub(super) struct Order<'a> {
     #[serde(borrow)]
     pub(super) status: Cow<'a, str>,
     /// Its sum; `None` if it is not told as a whole number.
-    #[serde(default, rename = "total_cents", deserialize_with = "whole")]
+    #[serde(default, rename = "total_cents", deserialize_with = "number::whole_or_none")]
     pub(super) amount_cents: Option<i64>,
 }
 
@@ -51,48 +48,12 @@ fn by_value(body: &[u8]) -> Result<Order<'static>, Trouble> {
     let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
         return Err(Trouble::NotJson);
     };
-    let amount_cents = fields.get("total_cents").and_then(whole_number);
+    let amount_cents = fields.remove("total_cents").and_then(|cents| number::whole(cents).ok());
     let mut text = |name: &str| match fields.remove(name) {
         Some(Value::String(text)) => Ok(Cow::Owned(text)),
         _ => Err(Trouble::FieldMissing),
     };
     Ok(Order { id: text("id")?, key: text("key")?, status: text("status")?, amount_cents })
-}
-
-fn whole_number(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_f64().filter(|_| !value.is_u64()).and_then(whole_double))
-}
-
-/// `5.0` and `5e2` are whole numbers, too.
-fn whole_double(number: f64) -> Option<i64> {
-    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
-}
-
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    struct Whole;
-
-    impl<'de> Visitor<'de> for Whole {
-        type Value = Option<i64>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a whole number")
-        }
-
-        fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-            Ok(Some(number))
-        }
-
-        fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-            Ok(i64::try_from(number).ok())
-        }
-
-        fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-            Ok(whole_double(number))
-        }
-    }
-
-    // Text, null, a list: the slow way takes them for no number.
-    deserializer.deserialize_any(Whole)
 }
 
 #[cfg(test)]
