@@ -13,8 +13,8 @@ mod time;
 pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore};
 pub use error::{Error, Result};
 pub use orders::{
-    Handover, Item, Order, OrderId, OrderService, OrderStatus, OrderStore, Orders, Outbox, Page,
-    PlaceOrder, Placed, Reader, keep_recovering,
+    Handover, Item, Listed, Most, Number, Order, OrderId, OrderService, OrderStatus, OrderStore,
+    Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader, keep_recovering,
 };
 pub use payments::{
     CardNetwork, Charge, Charged, PaymentService, PaymentStore, Payments, Settlement, Verdict,

@@ -1,5 +1,6 @@
 //! What was ordered, and what became of it.
 
+mod ages;
 mod place;
 mod recovery;
 mod service;
@@ -14,9 +15,10 @@ use crate::{Charge, Micros, Result, Settlement, UserId};
 
 pub use place::{Item, PlaceOrder};
 pub use recovery::keep_recovering;
-pub use service::{OrderService, PAGE_MAX};
+pub use service::{OrderService, PAGE_BYTES, PAGE_MAX};
 
-/// Identifies an order. Version 7: sorts by the time it was made.
+/// Identifies an order. Version 7, so that neighbours in time are neighbours in an index; who was first
+/// is told by its number alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrderId(pub Uuid);
@@ -90,10 +92,14 @@ pub enum Reader {
     Operator,
 }
 
+/// Counts the orders of a store in the sequence of their insertion: an order that is inserted after another
+/// has a higher number, whatever clocks and ids say.
+pub type Number = i64;
+
 /// A page of orders, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page {
-    /// At most as many as were asked for.
+    /// At most as many as were asked for; fewer if they are long.
     pub orders: Vec<Order>,
     /// Ask for what comes after this; `None` on the last page.
     pub next: Option<OrderId>,
@@ -117,6 +123,33 @@ pub enum Placed {
     Existing(Order),
 }
 
+/// How much of a listing is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most {
+    /// No more orders than these.
+    pub orders: u32,
+    /// None further once their items, as JSON, have so many bytes together.
+    pub bytes: usize,
+}
+
+/// A part of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The orders, lowest number first; one at least, if there is one.
+    pub orders: Vec<Order>,
+    /// Whether more would follow.
+    pub more: bool,
+}
+
+/// Orders that are pending, and how far the store has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The orders with their numbers, lowest first.
+    pub orders: Vec<(Number, Order)>,
+    /// The number of the newest order, whatever its state; 0 if there is none.
+    pub newest: Number,
+}
+
 /// The service that knows orders.
 #[async_trait]
 pub trait Orders: Send + Sync {
@@ -127,7 +160,8 @@ pub trait Orders: Send + Sync {
     async fn settle(&self, settlement: Settlement) -> Result<Order>;
     /// One order of the token's owner. Errors: `Unauthenticated`, `NotFound`.
     async fn get(&self, token: &str, id: OrderId) -> Result<Order>;
-    /// A page of the token's orders: the owner's, or all for the operator.
+    /// A page of the token's orders: the owner's, or all for the operator. Errors: `Unauthenticated`,
+    /// `Invalid` if `after` is none of them.
     async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page>;
 }
 
@@ -141,10 +175,11 @@ pub trait OrderStore: Send + Sync {
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order>;
     /// One order, if this reader may see it.
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>>;
-    /// At most `limit` orders that this reader may see, in order of id, after `after`.
-    async fn list(&self, reader: Reader, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>>;
-    /// At most `limit` pending orders that were created in this time, oldest first.
-    async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>>;
+    /// Orders that this reader may see, in the sequence of their numbers, after `after`. Errors:
+    /// `NotFound` if `after` is none that this reader may see.
+    async fn list(&self, reader: Reader, after: Option<OrderId>, most: Most) -> Result<Listed>;
+    /// At most `limit` pending orders with numbers in this range, lowest first.
+    async fn pending(&self, numbers: Range<Number>, limit: u32) -> Result<Pending>;
 }
 
 /// The charges that are owed to the payments service but not handed over (transactional outbox).

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use shop::{
-    Charge, Error, Handover, Micros, Order, OrderId, OrderStatus, OrderStore, Outbox, PaymentStore,
-    Placed, Reader, Result, Settlement, User, UserStore, Verdict,
+    Charge, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus, OrderStore,
+    Outbox, PaymentStore, Pending, Placed, Reader, Result, Settlement, User, UserStore, Verdict,
 };
 
 #[derive(Default)]
@@ -17,8 +17,10 @@ pub(crate) struct Memory(Mutex<State>);
 #[derive(Default)]
 struct State {
     users: HashMap<String, User>,
-    orders: BTreeMap<OrderId, Order>,
-    order_ids: HashMap<String, OrderId>,
+    /// In the sequence of their numbers, which begin with 1.
+    orders: Vec<Order>,
+    by_id: HashMap<OrderId, usize>,
+    by_key: HashMap<String, usize>,
     payments: HashMap<String, Settlement>,
     outbox: BTreeMap<i64, Charge>,
     /// The number of the youngest outbox row there ever was.
@@ -28,6 +30,13 @@ struct State {
 impl Memory {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Where this order is, if this reader may see it.
+    fn visible(&self, reader: Reader, id: OrderId) -> Option<usize> {
+        self.by_id.get(&id).copied().filter(|index| visible(reader, &self.orders[*index]))
     }
 }
 
@@ -51,10 +60,10 @@ impl UserStore for Memory {
 impl OrderStore for Memory {
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
         let mut state = self.state();
-        if let Some(found) = state.order_ids.get(&order.key).and_then(|id| state.orders.get(id)) {
+        if let Some(found) = state.by_key.get(&order.key).map(|index| &state.orders[*index]) {
             return Ok(Placed::Existing(found.clone()));
         }
-        if state.orders.contains_key(&order.id) {
+        if state.by_id.contains_key(&order.id) {
             return Err(Error::Internal("two orders have the same id".to_owned()));
         }
         if let (Handover::Outbox, Some(charge)) = (handover, order.charge()) {
@@ -62,15 +71,17 @@ impl OrderStore for Memory {
             let number = state.numbered;
             state.outbox.insert(number, charge);
         }
-        state.order_ids.insert(order.key.clone(), order.id);
-        state.orders.insert(order.id, order.clone());
+        let index = state.orders.len();
+        state.by_key.insert(order.key.clone(), index);
+        state.by_id.insert(order.id, index);
+        state.orders.push(order.clone());
         Ok(Placed::New(order))
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
         let mut state = self.state();
-        let id = *state.order_ids.get(&settlement.key).ok_or(Error::NotFound)?;
-        let order = state.orders.get_mut(&id).ok_or(Error::NotFound)?;
+        let index = *state.by_key.get(&settlement.key).ok_or(Error::NotFound)?;
+        let order = &mut state.orders[index];
         if order.status == OrderStatus::Pending {
             (order.status, order.charge_id) = match settlement.verdict {
                 Verdict::Paid { charge_id } => (OrderStatus::Paid, Some(charge_id)),
@@ -83,21 +94,32 @@ impl OrderStore for Memory {
     }
 
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {
-        Ok(self.state().orders.get(&id).filter(|o| visible(reader, o)).cloned())
+        let state = self.state();
+        Ok(state.visible(reader, id).map(|index| state.orders[index].clone()))
     }
 
-    async fn list(&self, reader: Reader, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>> {
+    async fn list(&self, reader: Reader, after: Option<OrderId>, most: Most) -> Result<Listed> {
         let state = self.state();
-        let orders = state.orders.values().filter(|o| after.is_none_or(|after| o.id > after));
-        Ok(orders.filter(|o| visible(reader, o)).take(limit as usize).cloned().collect())
+        let after = after.map(|id| state.visible(reader, id).ok_or(Error::NotFound)).transpose()?;
+        let from = after.map_or(0, |index| index + 1);
+        let mut left = state.orders[from..].iter().filter(|o| visible(reader, o)).peekable();
+        let (mut orders, mut bytes) = (Vec::new(), 0);
+        while orders.len() < most.orders as usize && (bytes < most.bytes || orders.is_empty()) {
+            let Some(order) = left.next() else { break };
+            let items = serde_json::to_vec(&order.items);
+            bytes += items.map_err(|e| Error::Internal(e.to_string()))?.len();
+            orders.push(order.clone());
+        }
+        Ok(Listed { orders, more: left.peek().is_some() })
     }
 
-    async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>> {
+    async fn pending(&self, numbers: Range<Number>, limit: u32) -> Result<Pending> {
         let state = self.state();
-        let left = |o: &&Order| o.status == OrderStatus::Pending && created.contains(&o.created_at);
-        let mut orders: Vec<_> = state.orders.values().filter(left).collect();
-        orders.sort_by_key(|o| (o.created_at, o.id));
-        Ok(orders.into_iter().take(limit as usize).cloned().collect())
+        let numbered = (1..).zip(&state.orders);
+        let left =
+            numbered.filter(|(n, o)| numbers.contains(n) && o.status == OrderStatus::Pending);
+        let orders = left.take(limit as usize).map(|(n, o)| (n, o.clone())).collect();
+        Ok(Pending { orders, newest: state.orders.len() as Number })
     }
 }
 

@@ -9,66 +9,21 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::{Order, OrderId, OrderService, OrderStatus};
-use crate::{Error, Micros, Result, now_us};
+use tokio::time::Instant;
+
+use super::ages::Ages;
+use super::{Number, Order, OrderId, OrderService, OrderStatus, Pending};
+use crate::{Error, Result, now_us};
 
 /// Pending orders that one pass takes up: half of them the oldest, half of them from anywhere.
 const BATCH: u32 = 100;
 /// Charges that a pass has under way at once: few beside the traffic of customers.
 const CHARGES_AT_ONCE: usize = 8;
 
-impl OrderService {
-    /// Charges up to 100 orders that have been pending for longer than `age`, up to 8 at a time,
-    /// and returns how many settled. Repeating a charge is harmless: it carries the order's key.
-    /// One that fails does not keep the others from being tried, and its order may be taken up
-    /// again by the next pass; of more than 50, those that fail for ever cannot keep the others
-    /// from their turn, even if each pass ends with the process.
-    ///
-    /// # Errors
-    /// The store's, or the first error of a charge if no order at all settled.
-    pub async fn recover(&self, age: Duration) -> Result<usize> {
-        Ok(self.pass(age).await?.settled)
-    }
-
-    async fn pass(&self, age: Duration) -> Result<Pass> {
-        let left = self.left(age).await?;
-        let taken = left.len();
-        let charges = stream::iter(left).map(|order| unpanicked(self.charge(order)));
-        let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
-        let settled = settled(results.into_iter().map(|r| r.map(|order| order.status)))?;
-        Ok(Pass { taken, settled })
-    }
-
-    /// What a pass takes up. Those from anywhere come first: what always comes first might never let
-    /// others have their turn.
-    async fn left(&self, age: Duration) -> Result<Vec<Order>> {
-        let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-        let before = now_us().saturating_sub(age_us);
-        let oldest = self.store.pending(0..before, BATCH / 2).await?;
-        let (Some(first), true) = (oldest.first(), oldest.len() as u32 == BATCH / 2) else {
-            return Ok(oldest);
-        };
-        let mut left = self.anywhere(first.created_at..before).await?;
-        let known: HashSet<OrderId> = left.iter().map(|order| order.id).collect();
-        left.extend(oldest.into_iter().filter(|order| !known.contains(&order.id)));
-        Ok(left)
-    }
-}
-
-impl OrderService {
-    /// Orders from a random instant of this time on, in which there is one: an instant after which
-    /// there is none bounds the next that is drawn, so the drawing soon stays among them.
-    async fn anywhere(&self, mut created: Range<Micros>) -> Result<Vec<Order>> {
-        loop {
-            // Passes begin at any microsecond: random enough to choose by, without a generator.
-            let from = created.start + now_us() % (created.end - created.start).max(1);
-            let found = self.store.pending(from..created.end, BATCH / 2).await?;
-            if !found.is_empty() || from <= created.start {
-                return Ok(found);
-            }
-            created.end = from;
-        }
-    }
+/// Charges again what is left pending, pass by pass.
+struct Recovery {
+    service: Arc<OrderService>,
+    ages: Ages,
 }
 
 struct Pass {
@@ -77,14 +32,72 @@ struct Pass {
 }
 
 /// Recovers orders older than `age` for as long as it is polled: a pass, a pause of `every`, and
-/// so on; without the pause after a pass that settled all it could take up. A pass that fails is
-/// followed by another, so errors are not reported: what they leave stays pending, in the ledger.
+/// so on; without the pause after a pass that settled all it could take up. What was there when it
+/// began counts as old. A pass that fails is followed by another, so errors are not reported: what
+/// they leave stays pending, in the ledger.
 pub async fn keep_recovering(service: Arc<OrderService>, age: Duration, every: Duration) {
+    let mut recovery = Recovery::new(service, age);
     loop {
-        let pass = service.pass(age).await;
+        let pass = recovery.pass().await;
         let more = pass.is_ok_and(|p| p.settled == p.taken && p.taken >= BATCH as usize / 2);
         if !more {
             tokio::time::sleep(every).await;
+        }
+    }
+}
+
+impl Recovery {
+    fn new(service: Arc<OrderService>, age: Duration) -> Self {
+        Self { service, ages: Ages::new(age) }
+    }
+
+    /// Charges up to 100 orders that have been pending for longer than the age, up to 8 at a time.
+    /// Repeating a charge is harmless: it carries the order's key. One that fails does not keep the
+    /// others from being tried, and its order may be taken up again by the next pass; of more than
+    /// 50, those that fail for ever cannot keep the others from their turn, even if each pass ends
+    /// with the process.
+    ///
+    /// Errors: the store's, or the first of a charge if no order at all settled.
+    async fn pass(&mut self) -> Result<Pass> {
+        let left = self.left().await?;
+        let taken = left.len();
+        let charges = stream::iter(left).map(|order| unpanicked(self.service.charge(order)));
+        let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
+        let settled = settled(results.into_iter().map(|r| r.map(|order| order.status)))?;
+        Ok(Pass { taken, settled })
+    }
+
+    /// What a pass takes up. Those from anywhere come first: what always comes first might never let
+    /// others have their turn.
+    async fn left(&mut self) -> Result<Vec<Order>> {
+        let now = Instant::now();
+        let end = self.ages.old(now).saturating_add(1);
+        let Pending { orders: oldest, newest } =
+            self.service.store.pending(0..end, BATCH / 2).await?;
+        self.ages.note(now, newest);
+        let mut left = match oldest.first() {
+            Some((first, _)) if oldest.len() as u32 == BATCH / 2 => {
+                self.anywhere(*first..end.min(newest + 1)).await?
+            }
+            _ => Vec::new(),
+        };
+        let known: HashSet<OrderId> = left.iter().map(|order| order.id).collect();
+        let oldest = oldest.into_iter().map(|(_, order)| order);
+        left.extend(oldest.filter(|order| !known.contains(&order.id)));
+        Ok(left)
+    }
+
+    /// Orders from a random one of these numbers on, in which there is one: a number after which
+    /// there is none bounds the next that is drawn, so the drawing soon stays among them.
+    async fn anywhere(&self, mut numbers: Range<Number>) -> Result<Vec<Order>> {
+        loop {
+            // Passes begin at any microsecond: random enough to choose by, without a generator.
+            let from = numbers.start + now_us() % (numbers.end - numbers.start).max(1);
+            let found = self.service.store.pending(from..numbers.end, BATCH / 2).await?.orders;
+            if !found.is_empty() || from <= numbers.start {
+                return Ok(found.into_iter().map(|(_, order)| order).collect());
+            }
+            numbers.end = from;
         }
     }
 }
@@ -112,18 +125,17 @@ fn settled(charged: impl Iterator<Item = Result<OrderStatus>>) -> Result<usize> 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use async_trait::async_trait;
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
     use uuid::Uuid;
 
     use super::*;
     use crate::{
-        Auth, Charge, Charged, Credentials, Handover, Item, OrderStore, Orders, Payments,
-        PlaceOrder, Placed, Reader, Session, Settlement, UserId, Verdict,
+        Auth, Charge, Charged, Credentials, Handover, Item, Listed, Micros, Most, OrderStore,
+        Orders, Payments, PlaceOrder, Placed, Reader, Session, Settlement, UserId, Verdict,
     };
 
     struct Anybody;
@@ -142,28 +154,24 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Kept(Mutex<BTreeMap<String, Order>>);
+    struct Kept(Mutex<Vec<Order>>);
 
     impl Kept {
-        fn age(&self, by: Duration) {
-            let by = by.as_micros() as Micros;
-            self.0.lock().unwrap().values_mut().for_each(|order| order.created_at -= by);
-        }
-
         fn count(&self, status: OrderStatus) -> usize {
-            self.0.lock().unwrap().values().filter(|o| o.status == status).count()
+            self.0.lock().unwrap().iter().filter(|o| o.status == status).count()
         }
     }
 
     #[async_trait]
     impl OrderStore for Kept {
         async fn insert(&self, order: Order, _: Handover) -> Result<Placed> {
-            self.0.lock().unwrap().insert(order.key.clone(), order.clone());
+            self.0.lock().unwrap().push(order.clone());
             Ok(Placed::New(order))
         }
         async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
             let mut orders = self.0.lock().unwrap();
-            let order = orders.get_mut(&settlement.key).ok_or(Error::NotFound)?;
+            let order = orders.iter_mut().find(|order| order.key == settlement.key);
+            let order = order.ok_or(Error::NotFound)?;
             (order.status, order.settled_at) = (OrderStatus::Paid, Some(at));
             let Verdict::Paid { charge_id } = settlement.verdict else {
                 return Err(Error::NotFound);
@@ -174,17 +182,19 @@ mod tests {
         async fn get(&self, _: Reader, _: OrderId) -> Result<Option<Order>> {
             Ok(None)
         }
-        async fn list(&self, _: Reader, _: Option<OrderId>, _: u32) -> Result<Vec<Order>> {
-            Ok(Vec::new())
+        async fn list(&self, _: Reader, _: Option<OrderId>, _: Most) -> Result<Listed> {
+            Ok(Listed { orders: Vec::new(), more: false })
         }
-        async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>> {
+        async fn pending(&self, numbers: Range<Number>, limit: u32) -> Result<Pending> {
             let orders = self.0.lock().unwrap();
-            let left =
-                |o: &&Order| o.status == OrderStatus::Pending && created.contains(&o.created_at);
-            let mut left: Vec<_> = orders.values().filter(left).cloned().collect();
-            left.sort_by_key(|order| (order.created_at, order.id));
-            left.truncate(limit as usize);
-            Ok(left)
+            let left = (1..).zip(orders.iter()).filter(|(number, order)| {
+                numbers.contains(number) && order.status == OrderStatus::Pending
+            });
+            let left = left.map(|(number, order)| (number, order.clone()));
+            Ok(Pending {
+                orders: left.take(limit as usize).collect(),
+                newest: orders.len() as Number,
+            })
         }
     }
 
@@ -244,6 +254,31 @@ mod tests {
         }
     }
 
+    /// How many orders a pass settles.
+    async fn settled_by(recovery: &mut Recovery) -> Result<usize> {
+        recovery.pass().await.map(|pass| pass.settled)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_is_left_alone_until_it_is_old_whatever_its_clock_says() {
+        let shop = shop(10);
+        leave(&shop, "before", 2).await;
+        sleep(Duration::from_secs(10)).await;
+        let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::from_secs(5));
+        assert_eq!(settled_by(&mut recovery).await, Ok(2), "there before it began: nobody's");
+        for (key, hours) in [("set-back", 1), ("set-forward", -1)] {
+            let mut late = shop.kept.0.lock().unwrap()[0].clone();
+            (late.key, late.status) = (key.to_owned(), OrderStatus::Pending);
+            late.created_at = now_us() + hours * 3_600_000_000;
+            shop.kept.0.lock().unwrap().push(late);
+        }
+        for second in 0..5 {
+            assert_eq!(settled_by(&mut recovery).await, Ok(0), "after {second} s");
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(settled_by(&mut recovery).await, Ok(2));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_order_left_by_a_failed_charge_settles_without_help() {
         let shop = shop(60);
@@ -265,12 +300,12 @@ mod tests {
         leave(&shop, "good", 20).await;
         sleep(Duration::from_secs(100)).await;
         let begun = Instant::now();
-        assert_eq!(shop.service.recover(Duration::ZERO).await, Ok(20));
+        let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::from_secs(3_600));
+        assert_eq!(settled_by(&mut recovery).await, Ok(20));
         assert_eq!(begun.elapsed().as_secs(), 3, "23 charges of 1 s, 8 at a time");
         assert_eq!(shop.payments.most.load(SeqCst), 8);
-        let left = shop.service.recover(Duration::ZERO).await;
+        let left = settled_by(&mut recovery).await;
         assert!(matches!(left, Err(Error::Unavailable(_))), "nothing settled: {left:?}");
-        assert_eq!(shop.service.recover(Duration::from_secs(3600)).await, Ok(0), "none so old");
     }
 
     #[tokio::test(start_paused = true)]
@@ -286,7 +321,8 @@ mod tests {
         });
         assert!(placing.await.is_err_and(|error| error.is_panic()));
         sleep(Duration::from_secs(1_000)).await;
-        assert_eq!(shop.service.recover(Duration::ZERO).await, Ok(5));
+        let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::ZERO);
+        assert_eq!(settled_by(&mut recovery).await, Ok(5));
         assert_eq!(shop.kept.count(OrderStatus::Pending), 1, "the poison alone");
     }
 
@@ -296,7 +332,6 @@ mod tests {
         leave(&shop, "bad", 300).await;
         leave(&shop, "good", 20).await;
         sleep(Duration::from_secs(1_000)).await;
-        shop.kept.age(Duration::from_secs(3_600)); // all that was left lies in a moment, an hour ago
         let every = Duration::from_secs(1);
         tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
         for _ in 0..1_000 {

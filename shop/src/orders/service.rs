@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader};
+use super::{
+    Listed, Most, Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader,
+};
 use crate::{Auth, Charged, Error, Payments, Result, Settlement, Verdict, now_us};
 
 /// The most orders on one page.
 pub const PAGE_MAX: u32 = 1_000;
+/// A page ends when its items have so many bytes. 1,000 usual orders have half of them; without this
+/// bound 1,000 of the longest would have 16 MiB.
+pub const PAGE_BYTES: usize = 256 * 1024;
 
 /// Orders over a store, a service that knows customers and one that takes money.
 pub struct OrderService {
@@ -89,10 +94,14 @@ impl Orders for OrderService {
 
     async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page> {
         let reader = self.reader(token).await?;
-        let limit = limit.clamp(1, PAGE_MAX);
-        let orders = self.store.list(reader, after, limit).await?;
-        let full = orders.len() == limit as usize;
-        let next = if full { orders.last().map(|o| o.id) } else { None };
+        let most = Most { orders: limit.clamp(1, PAGE_MAX), bytes: PAGE_BYTES };
+        let unknown = |error| match error {
+            Error::NotFound => Error::Invalid("after is the id of none of these orders".to_owned()),
+            other => other,
+        };
+        let Listed { orders, more } =
+            self.store.list(reader, after, most).await.map_err(unknown)?;
+        let next = orders.last().filter(|_| more).map(|order| order.id);
         Ok(Page { orders, next })
     }
 }

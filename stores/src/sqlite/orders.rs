@@ -5,8 +5,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 use shop::{
-    Error, Handover, Micros, Order, OrderId, OrderStatus, OrderStore, Placed, Reader, Result,
-    Settlement, UserId,
+    Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus, OrderStore,
+    Pending, Placed, Reader, Result, Settlement, UserId,
 };
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select id, key, customer, fingerprint, items, total_cents, card, status, charge_id,
-             created_at, settled_at from orders ",
+             created_at, settled_at, number from orders ",
             $rest
         )
     };
@@ -33,12 +33,13 @@ const SETTLE: &str = "update orders set status = ?2, charge_id = ?3, settled_at 
 const BY_KEY: &str = select!("where key = ?1");
 const GET: &str = select!("where id = ?1");
 const GET_OWN: &str = select!("where id = ?1 and customer = ?2");
-const LIST: &str = select!("where id > ?1 order by id limit ?2");
-const LIST_OWN: &str = select!("where customer = ?3 and id > ?1 order by id limit ?2");
-const PENDING: &str = select!(
-    "where status = 'pending' and created_at >= ?1 and created_at < ?2
-        order by created_at, id limit ?3"
-);
+const NUMBER: &str = "select number from orders where id = ?1";
+const NUMBER_OWN: &str = "select number from orders where id = ?1 and customer = ?2";
+const NEWEST: &str = "select coalesce(max(number), 0) from orders";
+const LIST: &str = select!("where number > ?1 order by number");
+const LIST_OWN: &str = select!("where customer = ?2 and number > ?1 order by number");
+const PENDING: &str =
+    select!("where status = 'pending' and number >= ?1 and number < ?2 order by number limit ?3");
 
 #[async_trait]
 impl OrderStore for Sqlite {
@@ -88,23 +89,36 @@ impl OrderStore for Sqlite {
         self.db.read(job).await.map_err(meaning)?.map(Stored::order).transpose()
     }
 
-    async fn list(&self, reader: Reader, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>> {
+    async fn list(&self, reader: Reader, after: Option<OrderId>, most: Most) -> Result<Listed> {
         let job = move |c: &Connection| {
-            // Every id has 16 bytes, so all come after the empty blob.
-            let after: &[u8] = after.as_ref().map_or(&[], |id| id.0.as_bytes());
-            match reader {
-                Reader::Operator => all(c, LIST, params![after, limit]),
+            let Some(after) = after.map_or(Ok(Some(0)), |id| number(c, reader, id))? else {
+                return Ok(None);
+            };
+            let page = match reader {
+                Reader::Operator => page(c, LIST, params![after], most),
                 Reader::Customer(owner) => {
-                    all(c, LIST_OWN, params![after, limit, owner.0.as_bytes()])
+                    page(c, LIST_OWN, params![after, owner.0.as_bytes()], most)
                 }
-            }
+            };
+            page.map(Some)
         };
-        orders(self.db.read(job).await.map_err(meaning)?)
+        let found = self.db.read(job).await.map_err(meaning)?;
+        let (stored, more) = found.ok_or(Error::NotFound)?;
+        let orders = stored.into_iter().map(Stored::order).collect::<Result<_>>()?;
+        Ok(Listed { orders, more })
     }
 
-    async fn pending(&self, created: Range<Micros>, limit: u32) -> Result<Vec<Order>> {
-        let job = move |c: &Connection| all(c, PENDING, params![created.start, created.end, limit]);
-        orders(self.db.read(job).await.map_err(meaning)?)
+    async fn pending(&self, numbers: Range<Number>, limit: u32) -> Result<Pending> {
+        let job = move |c: &Connection| {
+            let newest = c.prepare_cached(NEWEST)?.query_row([], |row| row.get(0))?;
+            let mut pending = c.prepare_cached(PENDING)?;
+            let found =
+                pending.query_map(params![numbers.start, numbers.end, limit], Stored::read)?;
+            Ok((found.collect::<rusqlite::Result<Vec<_>>>()?, newest))
+        };
+        let (found, newest) = self.db.read(job).await.map_err(meaning)?;
+        let numbered = |stored: Stored| Ok((stored.number, stored.order()?));
+        Ok(Pending { orders: found.into_iter().map(numbered).collect::<Result<_>>()?, newest })
     }
 }
 
@@ -126,6 +140,7 @@ fn insert(c: &Connection, order: &Order, items: &str) -> rusqlite::Result<usize>
 
 /// An order whose items are still text.
 struct Stored {
+    number: Number,
     order: Order,
     items: String,
 }
@@ -145,7 +160,7 @@ impl Stored {
             created_at: row.get(9)?,
             settled_at: row.get(10)?,
         };
-        Ok(Self { order, items: row.get(4)? })
+        Ok(Self { number: row.get(11)?, order, items: row.get(4)? })
     }
 
     fn order(self) -> Result<Order> {
@@ -168,12 +183,37 @@ fn one(c: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Store
     c.prepare_cached(sql)?.query_row(params, Stored::read)
 }
 
-fn all(c: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Vec<Stored>> {
-    c.prepare_cached(sql)?.query_map(params, Stored::read)?.collect()
+/// The number of this order, if this reader may see it.
+fn number(c: &Connection, reader: Reader, id: OrderId) -> rusqlite::Result<Option<Number>> {
+    let id = id.0.as_bytes();
+    let found = match reader {
+        Reader::Operator => c.prepare_cached(NUMBER)?.query_row([id], |row| row.get(0)),
+        Reader::Customer(owner) => {
+            c.prepare_cached(NUMBER_OWN)?.query_row([id, owner.0.as_bytes()], |row| row.get(0))
+        }
+    };
+    found.optional()
 }
 
-fn orders(stored: Vec<Stored>) -> Result<Vec<Order>> {
-    stored.into_iter().map(Stored::order).collect()
+/// Reads no further than is wanted, and whether there is more.
+fn page(
+    c: &Connection,
+    sql: &str,
+    params: impl Params,
+    most: Most,
+) -> rusqlite::Result<(Vec<Stored>, bool)> {
+    let mut list = c.prepare_cached(sql)?;
+    let mut rows = list.query(params)?;
+    let (mut page, mut bytes) = (Vec::<Stored>::new(), 0);
+    while let Some(row) = rows.next()? {
+        if page.len() >= most.orders as usize || (bytes >= most.bytes && !page.is_empty()) {
+            return Ok((page, true));
+        }
+        let stored = Stored::read(row)?;
+        bytes += stored.items.len();
+        page.push(stored);
+    }
+    Ok((page, false))
 }
 
 #[cfg(test)]
@@ -200,8 +240,14 @@ mod tests {
         check(BY_KEY, "SEARCH orders USING INDEX orders_key (key=?)");
         check(GET, &format!("{id} (id=?)"));
         check(GET_OWN, &format!("{id} (id=?)"));
-        check(LIST, &format!("{id} (id>?)"));
-        check(LIST_OWN, "SEARCH orders USING INDEX orders_customer (customer=? AND id>?)");
-        check(PENDING, "SEARCH orders USING INDEX orders_pending (created_at>? AND created_at<?)");
+        check(NUMBER, "SEARCH orders USING COVERING INDEX sqlite_autoindex_orders_1 (id=?)");
+        check(NUMBER_OWN, &format!("{id} (id=?)"));
+        check(NEWEST, "SEARCH orders");
+        check(LIST, "SEARCH orders USING INTEGER PRIMARY KEY (rowid>?)");
+        check(LIST_OWN, "SEARCH orders USING INDEX orders_customer (customer=? AND rowid>?)");
+        check(
+            PENDING,
+            "SEARCH orders USING INDEX orders_pending (status=? AND rowid>? AND rowid<?)",
+        );
     }
 }

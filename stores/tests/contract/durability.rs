@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use shop::{Handover, Order, OrderStatus, Reader};
 use stores::Stores;
 
-use crate::sample::{customer, insert, order, paid, race, user};
+use crate::sample::{customer, everything, insert, order, paid, race, user};
 
 const URL: &str = "TRIPTYCH_TEST_KILLED_URL";
 const WRITERS: usize = 16;
@@ -18,10 +18,6 @@ const ORDERS_PER_WRITER: usize = 20_000;
 
 fn url(path: &Path) -> String {
     format!("sqlite:{}", path.display())
-}
-
-async fn everything(stores: &Stores) -> Vec<Order> {
-    stores.orders.list(Reader::Operator, None, u32::MAX).await.unwrap()
 }
 
 #[tokio::test]
@@ -38,7 +34,7 @@ async fn data_survive_reopening() {
     assert!(stores.users.find("ann@example.com").await.unwrap().is_some());
     let found = stores.payments.find(&ordered.key).await.unwrap();
     assert_eq!(found, Some(paid(&ordered.key, "ch-1")));
-    assert_eq!(everything(&stores).await, [ordered]);
+    assert_eq!(everything(&stores, Reader::Operator).await, [ordered]);
     assert_eq!(stores.outbox.depth().await, Ok(1));
 }
 
@@ -110,7 +106,7 @@ fn run_and_kill(path: &Path, lines: usize, said: &mut Said) {
 
 async fn check(path: &Path, said: &Said) {
     let stores = stores::open(&url(path)).unwrap();
-    let orders = everything(&stores).await;
+    let orders = everything(&stores, Reader::Operator).await;
     let placed: HashSet<_> = orders.iter().map(|o| o.key.clone()).collect();
     let paid = |o: &&Order| o.status == OrderStatus::Paid;
     let settled: HashSet<_> = orders.iter().filter(paid).map(|o| o.key.clone()).collect();

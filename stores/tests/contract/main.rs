@@ -40,8 +40,9 @@ contract! {
         settling_pays_once_and_forgets_the_card, settling_declines_once_and_forgets_the_card,
         concurrent_settlements_agree, what_was_not_ordered_cannot_settle,
         a_stranger_sees_nothing;
-    pages: pages_visit_each_order_once, a_page_begins_after_any_id, an_empty_store_has_no_pages,
-        pending_orders_come_oldest_first, pending_orders_are_of_the_time_asked_for,
+    pages: pages_visit_each_order_once, a_page_begins_after_an_order_of_the_listing,
+        a_page_ends_when_its_items_have_so_many_bytes, an_empty_store_has_no_pages,
+        pending_orders_come_as_they_were_inserted, pending_orders_have_the_numbers_asked_for,
         settled_orders_are_not_pending;
     payments: a_settlement_is_found_by_its_key, the_first_settlement_stands,
         concurrent_settlements_of_a_key_have_one_winner;

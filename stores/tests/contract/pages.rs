@@ -1,6 +1,6 @@
 //! Orders, many at a time.
 
-use shop::{Order, OrderId, Reader};
+use shop::{Error, Listed, Most, Order, OrderId, Pending, Reader};
 use stores::Stores;
 use uuid::Uuid;
 
@@ -8,26 +8,33 @@ use crate::sample::{customer, declined, insert, order, paid};
 
 const ORDERS: usize = 50;
 
-/// Orders of two customers in turns; returned in order of id, inserted in another.
+/// Orders of two customers in turns, in the sequence of their insertion, which is not that of their ids
+/// and creation.
 async fn fill(stores: &Stores) -> Vec<Order> {
     let mut orders: Vec<_> = (0..ORDERS).map(|n| order(customer(n as u128 % 2))).collect();
-    for start in [1, 0] {
-        for ordered in orders.iter().skip(start).step_by(2).rev() {
-            insert(stores, ordered).await;
-        }
+    orders.reverse();
+    orders[ORDERS / 2..].reverse();
+    for ordered in &orders {
+        insert(stores, ordered).await;
     }
-    orders.sort_by_key(|o| o.id);
     orders
+}
+
+async fn list(stores: &Stores, reader: Reader, after: Option<OrderId>, most: u32) -> Listed {
+    let most = Most { orders: most, bytes: usize::MAX };
+    stores.orders.list(reader, after, most).await.unwrap()
 }
 
 async fn walk(stores: &Stores, reader: Reader, limit: u32) -> Vec<Order> {
     let (mut seen, mut after) = (Vec::new(), None);
     while seen.len() <= ORDERS {
-        let page = stores.orders.list(reader, after, limit).await.unwrap();
-        assert!(page.len() <= limit as usize, "{} on a page of {limit}", page.len());
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        seen.extend(page);
+        let page = list(stores, reader, after, limit).await;
+        assert!(page.orders.len() <= limit as usize, "{} on a page of {limit}", page.orders.len());
+        seen.extend(page.orders);
+        if !page.more {
+            break;
+        }
+        after = seen.last().map(|order| order.id);
     }
     seen
 }
@@ -42,59 +49,82 @@ pub(crate) async fn pages_visit_each_order_once(stores: Stores) {
     }
 }
 
-pub(crate) async fn a_page_begins_after_any_id(stores: Stores) {
+pub(crate) async fn a_page_begins_after_an_order_of_the_listing(stores: Stores) {
     let all = fill(&stores).await;
-    let reader = Reader::Customer(customer(1));
-    // another's order, one that never was, and the highest there can be
-    let others = all.iter().position(|o| o.customer == customer(0) && o.id > all[20].id).unwrap();
-    let next = all[others..].iter().find(|o| o.customer == customer(1)).cloned();
-    let page = stores.orders.list(reader, Some(all[others].id), 1).await.unwrap();
-    assert_eq!(page.first(), next.as_ref());
-    let between = OrderId(Uuid::from_u128(all[30].id.0.as_u128() + 1));
-    let page = stores.orders.list(Reader::Operator, Some(between), 1).await.unwrap();
-    assert_eq!(page, [all[31].clone()]);
-    let last = OrderId(Uuid::max());
-    assert_eq!(stores.orders.list(Reader::Operator, Some(last), 1).await, Ok(vec![]));
+    let page = list(&stores, Reader::Operator, Some(all[30].id), 2).await;
+    assert_eq!((page.orders, page.more), (all[31..33].to_vec(), true));
+    let page = list(&stores, Reader::Operator, Some(all[ORDERS - 1].id), 1).await;
+    assert_eq!((page.orders, page.more), (vec![], false));
+    let most = Most { orders: 1, bytes: usize::MAX };
+    let anns = Reader::Customer(customer(1));
+    let bobs = all.iter().find(|o| o.customer == customer(0)).unwrap().id;
+    for (reader, after) in [(anns, bobs), (Reader::Operator, OrderId(Uuid::max()))] {
+        assert_eq!(stores.orders.list(reader, Some(after), most).await, Err(Error::NotFound));
+    }
+}
+
+pub(crate) async fn a_page_ends_when_its_items_have_so_many_bytes(stores: Stores) {
+    let all = fill(&stores).await;
+    let each = serde_json::to_vec(&all[0].items).unwrap().len();
+    for (bytes, expected) in [(0, 1), (1, 1), (each, 1), (each + 1, 2), (each * 7, 7)] {
+        let most = Most { orders: 1_000, bytes };
+        let page = stores.orders.list(Reader::Operator, None, most).await.unwrap();
+        assert_eq!(
+            (page.orders.len(), page.more),
+            (expected, true),
+            "{bytes} of {each} bytes each"
+        );
+    }
 }
 
 pub(crate) async fn an_empty_store_has_no_pages(stores: Stores) {
-    assert_eq!(stores.orders.list(Reader::Operator, None, 10).await, Ok(vec![]));
-    assert_eq!(stores.orders.list(Reader::Customer(customer(1)), None, 10).await, Ok(vec![]));
-    assert_eq!(stores.orders.pending(0..i64::MAX, 10).await, Ok(vec![]));
+    let empty = Listed { orders: vec![], more: false };
+    assert_eq!(list(&stores, Reader::Operator, None, 10).await, empty);
+    assert_eq!(list(&stores, Reader::Customer(customer(1)), None, 10).await, empty);
+    let none = Pending { orders: vec![], newest: 0 };
+    assert_eq!(stores.orders.pending(0..i64::MAX, 10).await, Ok(none));
 }
 
-/// Orders created at these instants; their ids are in the order of the slice.
-async fn created_at<const N: usize>(stores: &Stores, instants: [i64; N]) -> [Order; N] {
-    let orders = instants.map(|created_at| Order { created_at, ..order(customer(1)) });
-    for ordered in orders.iter().rev() {
+/// Three orders, created in another sequence than they are inserted in.
+async fn three(stores: &Stores) -> [Order; 3] {
+    let orders = [30, 10, 20].map(|created_at| Order { created_at, ..order(customer(1)) });
+    for ordered in &orders {
         insert(stores, ordered).await;
     }
     orders
 }
 
-pub(crate) async fn pending_orders_come_oldest_first(stores: Stores) {
-    let [c, a, b] = created_at(&stores, [30, 10, 20]).await;
-    let oldest_first = [a, b, c];
+pub(crate) async fn pending_orders_come_as_they_were_inserted(stores: Stores) {
+    let [a, b, c] = three(&stores).await;
+    let numbered = [(1, a), (2, b), (3, c)];
     for limit in 0..5 {
         let found = stores.orders.pending(0..i64::MAX, limit).await.unwrap();
-        assert_eq!(found, oldest_first[..3.min(limit as usize)], "at most {limit}");
+        assert_eq!(found.orders, numbered[..3.min(limit as usize)], "at most {limit}");
+        assert_eq!(found.newest, 3);
     }
 }
 
-pub(crate) async fn pending_orders_are_of_the_time_asked_for(stores: Stores) {
-    let [a, b, _] = created_at(&stores, [10, 20, 30]).await;
-    let pending = async |created| stores.orders.pending(created, 9).await.unwrap();
-    assert_eq!(pending(0..10).await, []);
-    assert_eq!(pending(0..11).await, std::slice::from_ref(&a));
-    assert_eq!(pending(0..30).await, [a.clone(), b.clone()], "created before the end, not at");
-    assert_eq!(pending(10..30).await, [a, b.clone()], "created at the beginning");
-    assert_eq!(pending(11..30).await, [b]);
-    assert_eq!(pending(21..21).await, []);
+pub(crate) async fn pending_orders_have_the_numbers_asked_for(stores: Stores) {
+    let [a, b, _] = three(&stores).await;
+    let pending = async |numbers| {
+        let found = stores.orders.pending(numbers, 9).await.unwrap();
+        found.orders.into_iter().map(|(_, order)| order).collect::<Vec<_>>()
+    };
+    assert_eq!(pending(0..1).await, []);
+    assert_eq!(pending(0..2).await, std::slice::from_ref(&a));
+    assert_eq!(pending(0..3).await, [a.clone(), b.clone()], "below the end");
+    assert_eq!(pending(1..3).await, [a, b.clone()], "from the beginning");
+    assert_eq!(pending(2..3).await, [b]);
+    assert_eq!(pending(2..2).await, []);
 }
 
 pub(crate) async fn settled_orders_are_not_pending(stores: Stores) {
-    let [a, b, c] = created_at(&stores, [10, 20, 30]).await;
+    let [a, b, c] = three(&stores).await;
     stores.orders.settle(paid(&a.key, "ch-1"), 40).await.unwrap();
     stores.orders.settle(declined(&b.key), 40).await.unwrap();
-    assert_eq!(stores.orders.pending(0..i64::MAX, 9).await, Ok(vec![c]));
+    let left = Pending { orders: vec![(3, c.clone())], newest: 3 };
+    assert_eq!(stores.orders.pending(0..i64::MAX, 9).await, Ok(left));
+    stores.orders.settle(declined(&c.key), 40).await.unwrap();
+    let none = Pending { orders: vec![], newest: 3 };
+    assert_eq!(stores.orders.pending(0..i64::MAX, 9).await, Ok(none));
 }

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use shop::{
-    Handover, Item, Order, OrderId, OrderStatus, Placed, Settlement, User, UserId, Verdict,
+    Handover, Item, Most, Order, OrderId, OrderStatus, Placed, Reader, Settlement, User, UserId,
+    Verdict,
 };
 use stores::Stores;
 use uuid::Uuid;
@@ -43,6 +44,12 @@ pub(crate) fn order(customer: UserId) -> Order {
 pub(crate) async fn insert(stores: &Stores, order: &Order) {
     let placed = stores.orders.insert(order.clone(), Handover::Direct).await.unwrap();
     assert_eq!(placed, Placed::New(order.clone()));
+}
+
+/// All orders that this reader may see.
+pub(crate) async fn everything(stores: &Stores, reader: Reader) -> Vec<Order> {
+    let most = Most { orders: u32::MAX, bytes: usize::MAX };
+    stores.orders.list(reader, None, most).await.unwrap().orders
 }
 
 pub(crate) fn paid(key: &str, charge_id: &str) -> Settlement {
