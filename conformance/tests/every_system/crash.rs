@@ -7,7 +7,7 @@ use loadgen::audit;
 use loadgen::history::Attempt;
 use loadgen::record::Answer as Verdict;
 use loadgen::scenario::Latency;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::shop::{Answer, Shop, answer};
@@ -109,24 +109,20 @@ async fn place(shop: &Shop, token: &str, seq: u64) -> Attempt {
     let items = json!([{"sku": "tea", "quantity": 1, "price_cents": amount_cents}]);
     let body = json!({"items": items, "card": "4242424242424242"});
     let told = answer(shop.place(token, &key, &body)).await;
-    let (status, receipt) = match &told {
-        Ok(Answer { status, body, .. }) => (*status, body["status"].as_str().unwrap_or_default()),
-        Err(_) => (0, ""),
-    };
+    let outcome = outcome(&told).to_owned();
+    let (status, order) = told.map_or((0, Value::Null), |told| (told.status, told.body));
+    let text = |field: &str| order[field].as_str().unwrap_or_default().to_owned();
     Attempt {
         seq,
         key,
         operation: "place".to_owned(),
-        customer: 0,
         amount_cents,
-        intended_ns: 0,
-        sent_ns: 0,
-        done_ns: 0,
-        outcome: outcome(&told).to_owned(),
+        outcome,
         status,
-        trouble: String::new(),
-        receipt: receipt.to_owned(),
-        about: String::new(),
+        receipt: text("status"),
+        order: text("id"),
+        amount: order["total_cents"].as_i64(),
+        ..Attempt::default()
     }
 }
 
