@@ -22,6 +22,6 @@ pub(crate) async fn run(Arguments { place }: Arguments) -> anyhow::Result<()> {
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
-    let routes = Routes::new().accounts(Arc::clone(&auth) as _).verify(auth);
+    let routes = Routes::new().accounts(auth);
     Ok(service::run("auth", place.listen, routes, Arc::new(Always)).await?)
 }

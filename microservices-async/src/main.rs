@@ -16,14 +16,14 @@ use http_server::Listen;
 
 /// One service of the shop.
 ///
-/// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth; at least 32 bytes),
+/// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth and orders; at least 32 bytes),
 /// TRIPTYCH_OPERATOR_TOKEN (orders; reads all orders; optional).
 #[derive(Parser)]
 #[command(version)]
 enum Service {
     /// Knows customers
     Auth(auth::Arguments),
-    /// Knows orders; asks auth, and tells payments by message
+    /// Knows orders; tells payments by message
     Orders(orders::Arguments),
     /// Takes money for the charges that come by message
     Payments(payments::Arguments),

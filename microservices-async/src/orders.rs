@@ -1,14 +1,15 @@
-//! Wiring of the orders service: customers are a call away, money a message.
+//! Wiring of the orders service: customers are known by their tokens, money is a message away.
 
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
+use http_server::Always;
 use shop::OrderService;
+use shop::auth::Tokens;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use web::client::{Base, Dependencies, Http, RemoteAuth};
 use web::{Routes, environment, service};
 
 use crate::queued::Queued;
@@ -18,25 +19,20 @@ use crate::{Place, consume, relay};
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// The auth service
-    #[arg(long, value_name = "http://HOST:PORT")]
-    auth: Base,
     /// The broker
     #[arg(long, value_name = "URL")]
     broker: String,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { place, auth, broker } = arguments;
+    let Arguments { place, broker } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
     let broker = brokers::connect(&broker).await.context("--broker")?;
-    let http = Http::default();
-    let ready = Arc::new(Dependencies::new(http.clone(), &[&auth]));
-    let auth = Arc::new(RemoteAuth::new(http, &auth));
+    let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
     let payments = Arc::new(Queued::new(Arc::clone(&wake)));
     let operator = environment::operator_token();
-    let orders = Arc::new(OrderService::new(auth, stores.orders, payments, operator));
+    let orders = Arc::new(OrderService::new(customers, stores.orders, payments, operator));
 
     let stop = CancellationToken::new();
     let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
@@ -45,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut settle =
         tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
     tokio::select! {
-        served = service::run("orders", place.listen, Routes::new().orders(orders), ready) => served?,
+        served = service::run("orders", place.listen, Routes::new().orders(orders), Arc::new(Always)) => served?,
         ended = &mut settle => {
             ended?.context("consuming settlements")?;
             bail!("consuming settlements ended by itself");

@@ -11,14 +11,14 @@ use http_server::Listen;
 
 /// One service of the shop.
 ///
-/// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth; at least 32 bytes),
-/// TRIPTYCH_OPERATOR_TOKEN (orders; reads all orders; optional).
+/// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth, and orders without --auth; at least
+/// 32 bytes), TRIPTYCH_OPERATOR_TOKEN (orders; reads all orders; optional).
 #[derive(Parser)]
 #[command(version)]
 enum Service {
     /// Knows customers
     Auth(auth::Arguments),
-    /// Knows orders; asks auth and payments
+    /// Knows orders; asks payments
     Orders(orders::Arguments),
     /// Takes money; asks the card network
     Payments(payments::Arguments),

@@ -1,11 +1,12 @@
-//! Wiring of the orders service: customers and money are a call away.
+//! Wiring of the orders service: money is a call away; so are customers, if they are asked for.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use shop::{OrderService, keep_recovering};
-use web::client::{Base, Dependencies, Http, RemoteAuth, RemotePayments};
+use shop::auth::Tokens;
+use shop::{OrderService, Verify, keep_recovering};
+use web::client::{Base, Dependencies, Http, RemotePayments, RemoteVerify};
 use web::{Routes, environment, service, timing};
 
 use crate::Place;
@@ -14,9 +15,9 @@ use crate::Place;
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// The auth service
+    /// The auth service, asked whose each token is; without it the tokens' signatures are checked here
     #[arg(long, value_name = "http://HOST:PORT")]
-    auth: Base,
+    auth: Option<Base>,
     /// The payments service
     #[arg(long, value_name = "http://HOST:PORT")]
     payments: Base,
@@ -26,11 +27,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { place, auth, payments } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
     let http = Http::default();
-    let ready = Arc::new(Dependencies::new(http.clone(), &[&auth, &payments]));
-    let auth = Arc::new(RemoteAuth::new(http.clone(), &auth));
+    let called: Vec<&Base> = auth.iter().chain([&payments]).collect();
+    let ready = Arc::new(Dependencies::new(http.clone(), &called));
+    let customers: Arc<dyn Verify> = match auth {
+        Some(auth) => Arc::new(RemoteVerify::new(http.clone(), &auth)),
+        None => Arc::new(Tokens::new(&environment::token_secret()?)?),
+    };
     let payments = Arc::new(RemotePayments::new(http, &payments));
     let operator = environment::operator_token();
-    let orders = Arc::new(OrderService::new(auth, stores.orders, payments, operator));
+    let orders = Arc::new(OrderService::new(customers, stores.orders, payments, operator));
     let recovery =
         keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     tokio::spawn(recovery);

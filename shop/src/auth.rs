@@ -55,15 +55,20 @@ pub struct User {
     pub password_hash: String,
 }
 
+/// Says whose a token is: all that the orders service wants to know of accounts.
+#[async_trait]
+pub trait Verify: Send + Sync {
+    /// Whose token this is. Errors: `Unauthenticated`, and those of the way to whoever knows.
+    async fn verify(&self, token: &str) -> Result<UserId>;
+}
+
 /// The service that knows customers.
 #[async_trait]
-pub trait Auth: Send + Sync {
+pub trait Auth: Verify {
     /// Opens an account. Errors: `EmailTaken`, `Invalid`, `Busy`.
     async fn signup(&self, credentials: Credentials) -> Result<UserId>;
     /// Trades a password for a session. Errors: `Unauthenticated`, `Busy`.
     async fn login(&self, credentials: Credentials) -> Result<Session>;
-    /// Says whose token this is. Errors: `Unauthenticated`.
-    async fn verify(&self, token: &str) -> Result<UserId>;
 }
 
 /// Where accounts are remembered.

@@ -1,7 +1,7 @@
 //! The business, written once: who may buy, what was ordered, whether it was paid.
 //!
 //! Every architecture wires the same three services; they differ only in who answers the ports
-//! ([`Auth`], [`Orders`], [`Payments`]). This crate does no I/O and names no technology: storage
+//! ([`Auth`], [`Verify`], [`Orders`], [`Payments`]). This crate does no I/O and names no technology: storage
 //! and the card network are ports too.
 
 pub mod auth;
@@ -10,7 +10,7 @@ pub mod orders;
 pub mod payments;
 mod time;
 
-pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore};
+pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore, Verify};
 pub use error::{Error, Result};
 pub use orders::{
     Handover, Item, Listed, Most, Number, Order, OrderId, OrderService, OrderStatus, OrderStore,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_server::json;
 use serde::{Deserialize, Serialize};
-use shop::{Auth, UserId};
+use shop::{Auth, UserId, Verify};
 
 use crate::request::{Refused, bearer, body};
 
@@ -31,9 +31,9 @@ pub(crate) async fn login(
 }
 
 pub(crate) async fn verify(
-    auth: &dyn Auth,
+    customers: &dyn Verify,
     request: &Request<Bytes>,
 ) -> Result<Response<Bytes>, Refused> {
-    let user_id = auth.verify(bearer(request)?).await?;
+    let user_id = customers.verify(bearer(request)?).await?;
     Ok(json(StatusCode::OK, &Who { user_id }))
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_server::Handler;
-use shop::{Auth, Orders, Payments};
+use shop::{Auth, Orders, Payments, Verify};
 
 use crate::request::Refused;
 use crate::{accounts, charges, orders, problem};
@@ -16,7 +16,7 @@ use crate::{accounts, charges, orders, problem};
 pub struct Routes {
     accounts: Option<Arc<dyn Auth>>,
     orders: Option<Arc<dyn Orders>>,
-    verify: Option<Arc<dyn Auth>>,
+    verify: Option<Arc<dyn Verify>>,
     charges: Option<Arc<dyn Payments>>,
 }
 
@@ -41,8 +41,8 @@ impl Routes {
 
     /// `GET /verify`: for other services.
     #[must_use]
-    pub fn verify(self, auth: Arc<dyn Auth>) -> Self {
-        Self { verify: Some(auth), ..self }
+    pub fn verify(self, customers: Arc<dyn Verify>) -> Self {
+        Self { verify: Some(customers), ..self }
     }
 
     /// `POST /charges`: for other services.
@@ -124,8 +124,8 @@ impl Handler for Routes {
             (Resource::Order(id), &Method::GET, Self { orders: Some(orders), .. }) => {
                 orders::get(&**orders, &request, id).await
             }
-            (Resource::Verify, &Method::GET, Self { verify: Some(auth), .. }) => {
-                accounts::verify(&**auth, &request).await
+            (Resource::Verify, &Method::GET, Self { verify: Some(customers), .. }) => {
+                accounts::verify(&**customers, &request).await
             }
             (Resource::Charges, &Method::POST, Self { charges: Some(payments), .. }) => {
                 charges::charge(&**payments, &request).await

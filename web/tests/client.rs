@@ -11,15 +11,11 @@ use bytes::Bytes;
 use fakes::{Fake, TOKEN, served, user};
 use http::{Request, Response, StatusCode};
 use http_server::{Handler, ReadyCheck, json};
-use shop::{Auth, CardNetwork, Charge, Charged, Credentials, Error, Payments, Settlement, Verdict};
+use shop::{CardNetwork, Charge, Charged, Error, Payments, Settlement, Verdict, Verify};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use web::Routes;
-use web::client::{Base, Dependencies, Http, RemoteAuth, RemotePayments, RemoteProvider};
-
-fn credentials() -> Credentials {
-    Credentials { email: "a@b".to_owned(), password: "pass".to_owned() }
-}
+use web::client::{Base, Dependencies, Http, RemotePayments, RemoteProvider, RemoteVerify};
 
 fn charge(card: &str) -> Charge {
     Charge { key: "k".to_owned(), amount_cents: 900, card: card.to_owned() }
@@ -27,17 +23,14 @@ fn charge(card: &str) -> Charge {
 
 async fn services(fake: &Arc<Fake>) -> Base {
     let fake = || Arc::clone(fake);
-    served(Arc::new(Routes::new().accounts(fake()).verify(fake()).charges(fake()))).await
+    served(Arc::new(Routes::new().verify(fake()).charges(fake()))).await
 }
 
 #[tokio::test]
 async fn a_remote_port_answers_like_the_local_one() {
     let fake = Arc::new(Fake::default());
     let base = services(&fake).await;
-    let auth = RemoteAuth::new(Http::default(), &base);
-    assert_eq!(auth.signup(credentials()).await, Ok(user()));
-    let session = auth.login(credentials()).await.unwrap();
-    assert_eq!((session.token.as_str(), session.expires_at), (TOKEN, 5_000_000));
+    let auth = RemoteVerify::new(Http::default(), &base);
     assert_eq!(auth.verify(TOKEN).await, Ok(user()));
     assert_eq!(auth.verify("bad").await, Err(Error::Unauthenticated("no".to_owned())));
     assert!(matches!(auth.verify("line\nbreak").await, Err(Error::Unauthenticated(_))));
@@ -49,8 +42,7 @@ async fn a_remote_port_answers_like_the_local_one() {
     let declined = Settlement { verdict: Verdict::Declined, ..paid };
     assert_eq!(payments.charge(charge("bad")).await, Ok(Charged::Now(declined)));
     let asked = fake.asked.lock().unwrap().clone();
-    assert_eq!(asked[..3], ["signup a@b pass", "login a@b pass", "verify good"]);
-    assert_eq!(asked[4], "charge k 900 4242 3 None");
+    assert_eq!(asked[..3], ["verify good", "verify bad", "charge k 900 4242 3 None"]);
 }
 
 #[tokio::test]
@@ -75,9 +67,7 @@ async fn every_error_crosses_the_wire_as_itself() {
         Error::Internal(text()),
     ] {
         let base = services(&Fake::failing(error.clone())).await;
-        let auth = RemoteAuth::new(Http::default(), &base);
-        assert_eq!(auth.signup(credentials()).await.err(), Some(error.clone()));
-        assert_eq!(auth.login(credentials()).await.err(), Some(error.clone()));
+        let auth = RemoteVerify::new(Http::default(), &base);
         assert_eq!(auth.verify(TOKEN).await.err(), Some(error.clone()));
         let payments = RemotePayments::new(Http::default(), &base);
         assert_eq!(payments.charge(charge("4242")).await.err(), Some(error));
@@ -182,16 +172,13 @@ async fn closing(answered: Arc<AtomicUsize>) -> Base {
 }
 
 #[tokio::test]
-async fn a_repeatable_call_survives_a_connection_that_went_stale() {
+async fn a_call_survives_a_connection_that_went_stale() {
     let answered = Arc::new(AtomicUsize::new(0));
-    let auth = RemoteAuth::new(Http::default(), &closing(Arc::clone(&answered)).await);
+    let auth = RemoteVerify::new(Http::default(), &closing(Arc::clone(&answered)).await);
     for _ in 0..3 {
         assert_eq!(auth.verify(TOKEN).await, Ok(user()));
     }
     assert_eq!(answered.load(Ordering::SeqCst), 3);
-    // Signing up twice is not as good as once: the caller must decide.
-    let result = auth.signup(credentials()).await;
-    assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
 }
 
 /// A card network of few words.
@@ -250,7 +237,7 @@ async fn a_pool_keeps_its_connection_between_calls() {
             });
         }
     });
-    let auth = RemoteAuth::new(Http::default(), &base);
+    let auth = RemoteVerify::new(Http::default(), &base);
     for _ in 0..20 {
         assert!(auth.verify(TOKEN).await.is_err());
     }

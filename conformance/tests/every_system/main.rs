@@ -8,6 +8,7 @@ mod programs;
 mod script;
 mod security;
 mod shop;
+mod signed_in;
 mod stand;
 mod stop;
 
@@ -43,6 +44,10 @@ mod long_bodies_and_slow_heads_are_cut_off {
 
 mod ten_thousand_idle_connections_are_bounded {
     each_system!(crate::security::idlers::bear);
+}
+
+mod who_is_signed_in_stays_so_without_auth {
+    each_system!(crate::signed_in::stay);
 }
 
 mod each_process_knows_the_secrets_of_its_roles {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Auth, Credentials, Passwords, Session, Tokens, User, UserId, UserStore};
+use super::{Auth, Credentials, Passwords, Session, Tokens, User, UserId, UserStore, Verify};
 use crate::{Error, Result};
 
 const PASSWORD_CHARS_MIN: usize = 8;
@@ -58,7 +58,10 @@ impl Auth for AuthService {
             _ => Err(refused()),
         }
     }
+}
 
+#[async_trait]
+impl Verify for AuthService {
     async fn verify(&self, token: &str) -> Result<UserId> {
         self.tokens.check(token)
     }

@@ -2,17 +2,20 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Session, UserId};
+use super::{Session, UserId, Verify};
+use crate::time::Clock;
 use crate::{Error, Result, now_us};
 
 const ISSUER: &str = "triptych-auth";
 const AUDIENCE: &str = "triptych-shop";
 const LIFETIME_S: i64 = 3600;
-const LEEWAY_S: u64 = 5;
+/// Between the clocks of two hosts.
+const LEEWAY_S: i64 = 5;
 const SECRET_BYTES_MIN: usize = 32;
 
 /// Issues and checks tokens with one secret.
@@ -20,6 +23,7 @@ pub struct Tokens {
     signing: EncodingKey,
     checking: DecodingKey,
     rules: Validation,
+    clock: Clock,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,7 +49,8 @@ impl Tokens {
             return Err(Error::Invalid(text));
         }
         let mut rules = Validation::new(Algorithm::HS256);
-        rules.leeway = LEEWAY_S;
+        // Time is checked here, by a clock that bears being set.
+        rules.validate_exp = false;
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
         rules.required_spec_claims =
@@ -54,12 +59,13 @@ impl Tokens {
             signing: EncodingKey::from_secret(secret),
             checking: DecodingKey::from_secret(secret),
             rules,
+            clock: Clock::new(now_us),
         })
     }
 
     /// A token for this customer, valid for an hour.
     pub(crate) fn issue(&self, user: UserId) -> Result<Session> {
-        let iat = now_us() / 1_000_000;
+        let iat = self.clock.wall_us() / 1_000_000;
         let exp = iat + LIFETIME_S;
         let claims =
             Claims { sub: user.0, iss: ISSUER.to_owned(), aud: AUDIENCE.to_owned(), iat, exp };
@@ -68,21 +74,40 @@ impl Tokens {
         Ok(Session { token, expires_at: exp * 1_000_000 })
     }
 
-    /// Whose token this is.
+    /// Whose token this is. It is taken within its time by the wall clock, or by what the wall clock
+    /// would say if nobody had set it: a step of the clock ends no session.
     pub(crate) fn check(&self, token: &str) -> Result<UserId> {
         let claims = decode::<Claims>(token, &self.checking, &self.rules)
             .map_err(|e| Error::Unauthenticated(format!("the token is not valid ({e})")))?
             .claims;
-        if claims.iat > now_us() / 1_000_000 + LEEWAY_S.cast_signed() {
-            return Err(Error::Unauthenticated("the token is from the future".to_owned()));
+        if self.clock.readings_us().iter().any(|now_us| claims.hold_at(now_us / 1_000_000)) {
+            return Ok(UserId(claims.sub));
         }
-        Ok(UserId(claims.sub))
+        Err(Error::Unauthenticated("the token has expired, or is from the future".to_owned()))
+    }
+}
+
+impl Claims {
+    fn hold_at(&self, now_s: i64) -> bool {
+        self.iat <= now_s + LEEWAY_S && now_s <= self.exp.saturating_add(LEEWAY_S)
+    }
+}
+
+#[async_trait]
+impl Verify for Tokens {
+    async fn verify(&self, token: &str) -> Result<UserId> {
+        self.check(token)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
+
     use serde_json::{Value, json};
+    use tokio::time::advance;
 
     use super::*;
 
@@ -137,6 +162,67 @@ mod tests {
         let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}.");
         assert!(Tokens::new(SECRET).unwrap().check(&unsigned).is_err());
         assert!(Tokens::new(SECRET).unwrap().check(&signed).is_ok());
+    }
+
+    const HOUR_S: i64 = 3_600;
+
+    /// Tokens whose wall clock the test sets.
+    struct Bench {
+        tokens: Tokens,
+        wall_us: Arc<AtomicI64>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let wall_us = Arc::new(AtomicI64::new(1_000 * HOUR_S * 1_000_000));
+            let wall = Arc::clone(&wall_us);
+            let clock = Clock::new(move || wall.load(Ordering::Relaxed));
+            Self { tokens: Tokens { clock, ..Tokens::new(SECRET).unwrap() }, wall_us }
+        }
+
+        fn issue(&self) -> String {
+            self.tokens.issue(UserId(Uuid::from_u128(7))).unwrap().token
+        }
+
+        fn set(&self, by_s: i64) {
+            self.wall_us.fetch_add(by_s * 1_000_000, Ordering::Relaxed);
+        }
+
+        async fn pass(&self, span_s: i64) {
+            self.set(span_s);
+            advance(Duration::from_secs(span_s.cast_unsigned())).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_lives_for_an_hour() {
+        let bench = Bench::new();
+        let token = bench.issue();
+        bench.pass(HOUR_S).await;
+        assert!(bench.tokens.check(&token).is_ok());
+        bench.pass(LEEWAY_S + 1).await;
+        assert!(bench.tokens.check(&token).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_ends_no_session() {
+        for by_s in [-HOUR_S, HOUR_S, -30 * 24 * HOUR_S, 30 * 24 * HOUR_S] {
+            let bench = Bench::new();
+            let old = bench.issue();
+            bench.pass(60).await;
+            bench.set(by_s);
+            assert!(bench.tokens.check(&old).is_ok(), "issued before it was set by {by_s} s");
+            let new = bench.issue();
+            assert!(bench.tokens.check(&new).is_ok(), "issued after it was set by {by_s} s");
+            let fresh = Tokens {
+                clock: Clock::new({
+                    let wall = Arc::clone(&bench.wall_us);
+                    move || wall.load(Ordering::Relaxed)
+                }),
+                ..Tokens::new(SECRET).unwrap()
+            };
+            assert!(fresh.check(&new).is_ok(), "by a service that began later");
+        }
     }
 
     #[test]

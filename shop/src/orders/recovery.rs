@@ -134,20 +134,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        Auth, Charge, Charged, Credentials, Handover, Item, Listed, Micros, Most, OrderStore,
-        Orders, Payments, PlaceOrder, Placed, Reader, Session, Settlement, UserId, Verdict,
+        Charge, Charged, Handover, Item, Listed, Micros, Most, OrderStore, Orders, Payments,
+        PlaceOrder, Placed, Reader, Settlement, UserId, Verdict, Verify,
     };
 
     struct Anybody;
 
     #[async_trait]
-    impl Auth for Anybody {
-        async fn signup(&self, _: Credentials) -> Result<UserId> {
-            Err(Error::Internal("not used".to_owned()))
-        }
-        async fn login(&self, _: Credentials) -> Result<Session> {
-            Err(Error::Internal("not used".to_owned()))
-        }
+    impl Verify for Anybody {
         async fn verify(&self, _: &str) -> Result<UserId> {
             Ok(UserId(Uuid::nil()))
         }

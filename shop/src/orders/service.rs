@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     Listed, Most, Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader,
 };
-use crate::{Auth, Charged, Error, Payments, Result, Settlement, Verdict, now_us};
+use crate::{Charged, Error, Payments, Result, Settlement, Verdict, Verify, now_us};
 
 /// The most orders on one page.
 pub const PAGE_MAX: u32 = 1_000;
@@ -15,9 +15,9 @@ pub const PAGE_MAX: u32 = 1_000;
 /// bound 1,000 of the longest would have 16 MiB.
 pub const PAGE_BYTES: usize = 256 * 1024;
 
-/// Orders over a store, a service that knows customers and one that takes money.
+/// Orders over a store, somebody who knows customers and a service that takes money.
 pub struct OrderService {
-    auth: Arc<dyn Auth>,
+    customers: Arc<dyn Verify>,
     pub(super) store: Arc<dyn OrderStore>,
     payments: Arc<dyn Payments>,
     operator_token: String,
@@ -28,12 +28,12 @@ impl OrderService {
     /// one belongs to nobody.
     #[must_use]
     pub fn new(
-        auth: Arc<dyn Auth>,
+        customers: Arc<dyn Verify>,
         store: Arc<dyn OrderStore>,
         payments: Arc<dyn Payments>,
         operator_token: String,
     ) -> Self {
-        Self { auth, store, payments, operator_token }
+        Self { customers, store, payments, operator_token }
     }
 
     pub(super) async fn charge(&self, order: Order) -> Result<Order> {
@@ -48,14 +48,14 @@ impl OrderService {
         if !self.operator_token.is_empty() && same(token, &self.operator_token) {
             return Ok(Reader::Operator);
         }
-        Ok(Reader::Customer(self.auth.verify(token).await?))
+        Ok(Reader::Customer(self.customers.verify(token).await?))
     }
 }
 
 #[async_trait]
 impl Orders for OrderService {
     async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order> {
-        let customer = self.auth.verify(token).await?;
+        let customer = self.customers.verify(token).await?;
         let asked = request.order(customer)?;
         let fingerprint = asked.fingerprint.clone();
         match self.store.insert(asked, self.payments.handover()).await? {

@@ -11,9 +11,12 @@ use http_server::{DEADLINE_HEADER, TRACEPARENT_HEADER};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use shop::{Error, Result};
 use tokio::time::timeout;
 
+use crate::problem;
 use crate::timing::CONNECT;
 
 /// Shorter than the 75 s after which our servers close: a pooled connection is rarely stale.
@@ -26,7 +29,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Http(Client<HttpConnector, Full<Bytes>>);
 
-/// One request to another service.
+/// One request to another service. Doing it twice must be as good as once.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) method: Method,
@@ -35,14 +38,36 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// The longest that it may take; what remains of the request's deadline may be less.
     pub(crate) within: Duration,
-    /// Whether doing it twice is as good as once.
-    pub(crate) repeatable: bool,
+}
+
+impl Call {
+    /// A request without credentials and body.
+    pub(crate) fn new(method: Method, uri: &Uri, within: Duration) -> Self {
+        Self { method, uri: uri.clone(), bearer: None, body: Bytes::new(), within }
+    }
+
+    /// With this value as its body.
+    pub(crate) fn with(self, value: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_vec(value).map_err(|e| Error::Internal(e.to_string()))?;
+        Ok(Self { body: Bytes::from(body), ..self })
+    }
 }
 
 /// What another service answered.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// The value that an answer of this status holds; any other status is an error.
+    pub(crate) fn parsed<T: DeserializeOwned>(&self, status: StatusCode) -> Result<T> {
+        if self.status != status {
+            return Err(problem::error(self.status, &self.body));
+        }
+        let unreadable = |e| Error::Internal(format!("an answer cannot be read: {e}"));
+        serde_json::from_slice(&self.body).map_err(unreadable)
+    }
 }
 
 impl Default for Http {
@@ -63,7 +88,7 @@ impl Http {
     /// The answer, whatever its status. Errors: `Unavailable`, `TimedOut`.
     ///
     /// The server may close a pooled connection while a request is on its way to it. Then no answer
-    /// comes, and a repeatable call is made once more.
+    /// comes, and the call is made once more.
     pub(crate) async fn call(&self, call: Call) -> Result<Answer> {
         let granted = http_server::remaining().map_or(call.within, |left| left.min(call.within));
         if granted.is_zero() {
@@ -75,11 +100,9 @@ impl Http {
     }
 
     async fn exchange(&self, call: Call, granted: Duration) -> Result<Answer> {
-        if call.repeatable {
-            match self.0.request(request(call.clone(), granted)).await {
-                Err(error) if unanswered(&error) => {}
-                other => return answer(other, &call.uri).await,
-            }
+        match self.0.request(request(call.clone(), granted)).await {
+            Err(error) if unanswered(&error) => {}
+            other => return answer(other, &call.uri).await,
         }
         let uri = call.uri.clone();
         answer(self.0.request(request(call, granted)).await, &uri).await

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use http::{Method, StatusCode, Uri};
 use shop::{Charge, Charged, Payments, Result};
 
-use super::auth::{parsed, serialized};
 use super::http_client::Call;
 use super::{Base, Http};
 use crate::timing::SERVICE_CALL;
@@ -26,18 +25,11 @@ impl RemotePayments {
 #[async_trait]
 impl Payments for RemotePayments {
     async fn charge(&self, charge: Charge) -> Result<Charged> {
-        let call = Call {
-            method: Method::POST,
-            uri: self.charges.clone(),
-            bearer: None,
-            body: serialized(&charge)?,
-            within: SERVICE_CALL,
-            repeatable: true,
-        };
+        let call = Call::new(Method::POST, &self.charges, SERVICE_CALL).with(&charge)?;
         let answer = self.http.call(call).await?;
         if answer.status == StatusCode::ACCEPTED {
             return Ok(Charged::Later);
         }
-        Ok(Charged::Now(parsed(&answer, StatusCode::OK)?))
+        Ok(Charged::Now(answer.parsed(StatusCode::OK)?))
     }
 }

@@ -5,7 +5,6 @@ use http::{Method, StatusCode, Uri};
 use serde::Deserialize;
 use shop::{CardNetwork, Charge, Error, Result, Verdict};
 
-use super::auth::{parsed, serialized};
 use super::http_client::Call;
 use super::{Base, Http};
 use crate::timing::PROVIDER_CALL;
@@ -34,20 +33,13 @@ impl RemoteProvider {
 #[async_trait]
 impl CardNetwork for RemoteProvider {
     async fn capture(&self, charge: &Charge) -> Result<Verdict> {
-        let call = Call {
-            method: Method::POST,
-            uri: self.charges.clone(),
-            bearer: None,
-            body: serialized(charge)?,
-            within: PROVIDER_CALL,
-            repeatable: true,
-        };
+        let call = Call::new(Method::POST, &self.charges, PROVIDER_CALL).with(charge)?;
         let answer = self.http.call(call).await?;
         if answer.status == StatusCode::OK {
             crash_point::reach(crash_point::CARD_CHARGED);
         }
         match answer.status {
-            StatusCode::OK => Ok(match parsed(&answer, StatusCode::OK)? {
+            StatusCode::OK => Ok(match answer.parsed(StatusCode::OK)? {
                 Decision::Captured { charge_id } => Verdict::Paid { charge_id },
                 Decision::Declined => Verdict::Declined,
             }),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use http_server::ReadyCheck;
 
@@ -30,14 +29,7 @@ impl Dependencies {
 impl ReadyCheck for Dependencies {
     async fn ready(&self) -> Result<(), String> {
         for uri in &self.health {
-            let call = Call {
-                method: Method::GET,
-                uri: uri.clone(),
-                bearer: None,
-                body: Bytes::new(),
-                within: WITHIN,
-                repeatable: true,
-            };
+            let call = Call::new(Method::GET, uri, WITHIN);
             let answer = self.http.call(call).await.map_err(|error| error.to_string())?;
             if answer.status != StatusCode::OK {
                 return Err(format!("{uri} answered {}", answer.status));

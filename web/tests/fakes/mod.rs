@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use http_server::{Handler, Limits, serve};
 use shop::{
     Auth, Charge, Charged, Credentials, Error, Item, Order, OrderId, OrderStatus, Orders, Page,
-    Payments, PlaceOrder, Result, Session, Settlement, UserId, Verdict,
+    Payments, PlaceOrder, Result, Session, Settlement, UserId, Verdict, Verify,
 };
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -66,7 +66,10 @@ impl Auth for Fake {
         self.note(format!("login {} {}", credentials.email, credentials.password))?;
         Ok(Session { token: TOKEN.to_owned(), expires_at: 5_000_000 })
     }
+}
 
+#[async_trait]
+impl Verify for Fake {
     async fn verify(&self, token: &str) -> Result<UserId> {
         self.note(format!("verify {token}"))?;
         if token == TOKEN { Ok(user()) } else { Err(Error::Unauthenticated("no".to_owned())) }
