@@ -28,6 +28,7 @@ use crate::run::{Outcome, new_folder, point_latest, run_one};
 use crate::scenario::{Arrivals, Curve, Limits, Scenario, Stage};
 use crate::selftest;
 use crate::system::SystemSpec;
+use crate::terminal::Terminal;
 use crate::threshold::Threshold;
 use crate::trial::{NothingMeasured, Trial};
 use crate::workload::Operation;
@@ -85,8 +86,8 @@ pub struct Capacity {
     pub keeps: f64,
     /// The folder of all results.
     pub out: PathBuf,
-    /// Leaves the standard output to the JSON document.
-    pub quiet: bool,
+    /// Who is told meanwhile.
+    pub terminal: Terminal,
     /// The command line.
     pub command: Vec<String>,
 }
@@ -203,7 +204,8 @@ impl Capacity {
         let left_out = self.left_out();
         if !left_out.is_empty() {
             let name = &self.scenario.name;
-            eprintln!("of {name} the curve and {} are left out", left_out.join(", "));
+            let left_out = left_out.join(", ");
+            self.terminal.note(&format!("of {name} the curve and {left_out} are left out"));
         }
         let folder = new_folder(&self.out)?;
         let mut under_way = UnderWay::new(self, &folder);
@@ -327,7 +329,7 @@ impl<'a> UnderWay<'a> {
         reported?;
         self.outcome.invalid |= self.searches.iter().any(|s| !s.answer().is_known());
         for (system, search) in self.capacity.systems.iter().zip(&self.searches) {
-            self.tell(&format!("{:<20} {}", system.name, search.answer()));
+            self.capacity.terminal.say(&format!("{:<20} {}", system.name, search.answer()));
         }
         point_latest(&self.capacity.out, self.folder)
     }
@@ -403,7 +405,7 @@ impl<'a> UnderWay<'a> {
             revision,
             keep_data: false,
         };
-        if let Err(error) = run_one(&trial, interrupt.clone()).await {
+        if let Err(error) = run_one(&trial, &self.capacity.terminal, interrupt.clone()).await {
             undo::remove_if_closed(&folder);
             if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                 return Ok(false);
@@ -413,17 +415,13 @@ impl<'a> UnderWay<'a> {
         self.steps += 1;
         let record = read::Trial::read(&folder)?.context("the record was just written")?;
         let step = Step::of(&record, &self.settings.keeps);
-        self.tell(&step.to_string());
+        self.capacity.terminal.say(&step.to_string());
         self.outcome.violated |= step.violated;
         if step.interrupted {
             return Ok(false);
         }
         self.searches[system].add(rate, step.judged);
         Ok(true)
-    }
-
-    fn tell(&self, line: &str) {
-        if self.capacity.quiet { eprintln!("{line}") } else { println!("{line}") }
     }
 }
 
@@ -446,7 +444,7 @@ mod tests {
             step: Span::secs(10),
             keeps: 0.99,
             out: PathBuf::new(),
-            quiet: true,
+            terminal: Terminal::open(true).unwrap(),
             command: Vec::new(),
         }
     }

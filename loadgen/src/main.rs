@@ -1,9 +1,10 @@
 //! The command line: wires what it is told to the library and turns results into exit codes.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -22,9 +23,11 @@ use loadgen::run::{Outcome, Run};
 use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::selftest::server::{Awake, From, Server, Stall};
 use loadgen::system::{self, SystemSpec};
+use loadgen::terminal::{Terminal, show, warn};
 use loadgen::{audit, doctor, link, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage,
 3 a measurement is invalid or was cut short (audit: unknown),
@@ -32,6 +35,8 @@ const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage,
 const INVALID: u8 = 3;
 const VIOLATED: u8 = 4;
 const NOT_RUN: u8 = 5;
+/// A reader of our lines has so long to take them after he has stopped us.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Drives one shop, wired in different ways, with the same seeded load, and says what came of it.
 #[derive(Parser)]
@@ -311,7 +316,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            warn(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -332,7 +337,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Capacity(args) => search(args).await,
         Command::Report { folder } => {
             report::write(&folder)?;
-            println!("{}", folder.join("report.html").display());
+            show(&format!("{}\n", folder.join("report.html").display()))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Audit { folder, order: Some(key), json, .. } => show_order(&folder, &key, json),
@@ -354,7 +359,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Doctor { out } => {
             for (good, text) in doctor::examine(&out).await?.0 {
-                println!("{} {text}", if good { "ok  " } else { "WARN" });
+                show(&format!("{} {text}\n", if good { "ok  " } else { "WARN" }))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -372,8 +377,9 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Attack(args) => attack(args).await,
         Command::Completions { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "loadgen", &mut std::io::stdout());
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "loadgen", &mut text);
+            show(&String::from_utf8_lossy(&text))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -434,13 +440,11 @@ fn heal(folder: &Path) -> anyhow::Result<ExitCode> {
     let healed = undo::heal(folder)
         .with_context(|| format!("cannot heal what is in {}", folder.display()))?;
     for text in &healed.done {
-        println!("{text}");
+        show(&format!("{text}\n"))?;
     }
-    for text in &healed.failed {
-        eprintln!("{text}");
-    }
+    healed.failed.iter().for_each(|text| warn(text));
     if healed == Healed::default() {
-        println!("nothing to take back in {}", folder.display());
+        show(&format!("nothing to take back in {}\n", folder.display()))?;
     }
     Ok(if healed.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -448,11 +452,11 @@ fn heal(folder: &Path) -> anyhow::Result<ExitCode> {
 /// What an earlier run left would disturb this one; whether to touch it is the user's decision.
 fn warn_of_leftovers(out: &Path) {
     for journal in undo::left(out).unwrap_or_default() {
-        eprintln!(
+        warn(&format!(
             "warning: an earlier run was ended in the middle and left something: {}; run: loadgen heal {}",
             journal.path.display(),
             out.display()
-        );
+        ));
     }
 }
 
@@ -466,11 +470,13 @@ async fn examine(out: &Path, flaw: Broken) -> anyhow::Result<ExitCode> {
     let folder = out.join(format!(".selftest-{}", std::process::id()));
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let terminal = Terminal::open(false)?;
     let tell = |check: &selftest::Check| {
-        println!("{} {}", if check.passed { "ok  " } else { "FAIL" }, check.text);
+        terminal.say(&format!("{} {}", if check.passed { "ok  " } else { "FAIL" }, check.text));
     };
     let passed = selftest::examine(&folder, flaw, &tell).await;
     let _ = std::fs::remove_dir_all(&folder);
+    terminal.flush().await;
     Ok(if passed? { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
 }
 
@@ -480,29 +486,22 @@ async fn serve_nothing(
     awake: Awake,
 ) -> anyhow::Result<ExitCode> {
     let server = Server::start(listen, &Cores::divide()?, stall, awake)?;
-    eprintln!("null-server: listening on {}", server.address);
-    let mut stop = interruption()?;
+    warn(&format!("null-server: listening on {}", server.address));
+    let mut stop = interruption(&Terminal::open(true)?)?;
     stop.wait_for(|stop| *stop).await?;
-    println!("{}", selftest::seen(&server.stop()?));
+    show(&format!("{}\n", selftest::seen(&server.stop()?)))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_export(folder: &Path, format: Format) -> anyhow::Result<()> {
     match export::export(folder, format)? {
-        Exported::Text(text) => show(&text),
+        Exported::Text(text) => show(&text)?,
         Exported::Files(files) => {
             let lines: Vec<String> = files.iter().map(|f| format!("{}\n", f.display())).collect();
-            show(&lines.concat())
+            show(&lines.concat())?;
         }
     }
-}
-
-/// Prints; a reader that has seen enough (`| head`) is no error.
-fn show(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -515,23 +514,21 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let scenarios = args.scenarios.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let systems =
         args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
+    let terminal = Terminal::open(args.json)?;
     let run = Run {
         scenarios,
         systems,
         trials: args.trials,
         out: args.out,
         keep_data: args.keep_data,
-        quiet: args.json,
+        terminal: terminal.clone(),
         command: command_line(),
     };
-    let (folder, outcome) = run.run(interruption()?).await?;
-    match folder {
-        Some(folder) if args.json => print_export(&folder, Format::Json)?,
-        Some(folder) => println!("report: {}", folder.join("report.html").display()),
-        None if outcome.interrupted => {
-            eprintln!("stopped before any load; there is nothing to report");
-        }
-        None => eprintln!("no scenario was run; there is nothing to report"),
+    let interrupt = interruption(&terminal)?;
+    let ran = run.run(interrupt.clone()).await;
+    let (folder, outcome) = conclude(ran, &terminal, args.json, interrupt).await?;
+    if let Some(folder) = folder.filter(|_| args.json) {
+        print_export(&folder, Format::Json)?;
     }
     Ok(exit_code(outcome))
 }
@@ -541,6 +538,7 @@ async fn search(args: CapacityArgs) -> anyhow::Result<ExitCode> {
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     let systems =
         args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
+    let terminal = Terminal::open(args.json)?;
     let capacity = Capacity {
         scenario,
         systems,
@@ -552,16 +550,14 @@ async fn search(args: CapacityArgs) -> anyhow::Result<ExitCode> {
         step: args.step,
         keeps: args.keeps,
         out: args.out,
-        quiet: args.json,
+        terminal: terminal.clone(),
         command: command_line(),
     };
-    let (folder, outcome) = capacity.run(interruption()?).await?;
-    match folder {
-        Some(folder) if args.json => {
-            show(&(serde_json::to_string_pretty(&Found::read(&folder)?)? + "\n"))?;
-        }
-        Some(folder) => println!("report: {}", folder.join("report.html").display()),
-        None => eprintln!("stopped before any load; there is nothing to report"),
+    let interrupt = interruption(&terminal)?;
+    let ran = capacity.run(interrupt.clone()).await;
+    let (folder, outcome) = conclude(ran, &terminal, args.json, interrupt).await?;
+    if let Some(folder) = folder.filter(|_| args.json) {
+        show(&(serde_json::to_string_pretty(&Found::read(&folder)?)? + "\n"))?;
     }
     Ok(exit_code(outcome))
 }
@@ -587,10 +583,10 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         no_report: args.no_report,
         command: command_line(),
     };
-    let (folder, manifest) = attack.run(interruption()?).await?;
+    let (folder, manifest) = attack.run(interruption(&Terminal::open(false)?)?).await?;
     show(&attack_url::brief(&folder)?)?;
     let shown = if attack.no_report { folder } else { folder.join("report.html") };
-    println!("report: {}", shown.display());
+    show(&format!("report: {}\n", shown.display()))?;
     let validity = manifest.validity;
     Ok(exit_code(Outcome {
         invalid: !validity.valid,
@@ -598,6 +594,45 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         interrupted: validity.interrupted,
         not_run: false,
     }))
+}
+
+/// What a run or a search came to.
+type Ran = anyhow::Result<(Option<PathBuf>, Outcome)>;
+
+/// Says where the report is, unless a document follows, and waits until all is said.
+async fn conclude(
+    ran: Ran,
+    terminal: &Terminal,
+    json: bool,
+    interrupt: watch::Receiver<bool>,
+) -> Ran {
+    match &ran {
+        Ok((Some(folder), _)) if !json => {
+            terminal.say(&format!("report: {}", folder.join("report.html").display()));
+        }
+        Ok((None, outcome)) if outcome.not_run && !outcome.interrupted => {
+            terminal.note("no scenario was run; there is nothing to report");
+        }
+        Ok((None, _)) => terminal.note("stopped before any load; there is nothing to report"),
+        Ok((Some(_), _)) | Err(_) => {}
+    }
+    close(terminal, interrupt).await;
+    ran
+}
+
+/// Waits for whoever reads what was said; not for long if he has stopped us.
+async fn close(terminal: &Terminal, mut interrupt: watch::Receiver<bool>) {
+    let stopped = async {
+        let _ = interrupt.wait_for(|stop| *stop).await;
+        sleep(LAST_WORDS_WITHIN).await;
+    };
+    let whole = tokio::select! {
+        whole = terminal.flush() => whole,
+        () = stopped => false,
+    };
+    if !whole {
+        warn("warning: not all that was said could be written; the record has it");
+    }
 }
 
 fn exit_code(outcome: Outcome) -> ExitCode {
@@ -619,12 +654,13 @@ fn command_line() -> Vec<String> {
 
 /// Becomes true on Ctrl-C, SIGTERM, or when the terminal is closed: everything is stopped, and what
 /// was measured is written.
-fn interruption() -> anyhow::Result<watch::Receiver<bool>> {
+fn interruption(terminal: &Terminal) -> anyhow::Result<watch::Receiver<bool>> {
     let mut int = signal(SignalKind::interrupt())?;
     let mut term = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut quit = signal(SignalKind::quit())?;
     let (tell, told) = watch::channel(false);
+    let terminal = terminal.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = int.recv() => {}
@@ -632,8 +668,7 @@ fn interruption() -> anyhow::Result<watch::Receiver<bool>> {
             _ = hangup.recv() => {}
             _ = quit.recv() => {}
         }
-        // The terminal may be gone.
-        let _ = writeln!(std::io::stderr(), "stopping; what was measured will be written");
+        terminal.note("stopping; what was measured will be written");
         let _ = tell.send(true);
         // Kept alive: a closed channel would read as the last value for ever, which is right.
         std::future::pending::<()>().await;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
@@ -21,6 +20,7 @@ use crate::report;
 use crate::scenario::Scenario;
 use crate::selftest;
 use crate::system::SystemSpec;
+use crate::terminal::Terminal;
 use crate::threshold::{Expectation, Met};
 use crate::trial::{self, Finished, NothingMeasured, Trial};
 
@@ -36,8 +36,8 @@ pub struct Run {
     pub out: PathBuf,
     /// Keep the databases.
     pub keep_data: bool,
-    /// Leaves the standard output to the JSON summary.
-    pub quiet: bool,
+    /// Who is told meanwhile.
+    pub terminal: Terminal,
     /// The command line.
     pub command: Vec<String>,
 }
@@ -140,7 +140,7 @@ impl Run {
         let mut refused = BTreeMap::new();
         for scenario in &self.scenarios {
             if let Some(why) = ability::lacks(scenario, folder).await? {
-                self.tell(&format!("{:<16} not run: {why}", scenario.name));
+                self.terminal.say(&format!("{:<16} not run: {why}", scenario.name));
                 refused.insert(scenario.name.clone(), why);
             }
         }
@@ -177,14 +177,14 @@ impl Run {
                 revision,
                 keep_data: self.keep_data,
             };
-            match run_one(&trial, interrupt.clone()).await {
+            match run_one(&trial, &self.terminal, interrupt.clone()).await {
                 Ok(Finished { manifest, verdict, thresholds }) => {
-                    self.tell(&line(&manifest, &verdict));
+                    self.terminal.say(&line(&manifest, &verdict));
                     if verdict.verdict == Answer::False {
-                        self.tell(&format!("    again: {}", again(&trial)));
+                        self.terminal.say(&format!("    again: {}", again(&trial)));
                     }
                     for broken in thresholds.iter().filter(|t| !t.met) {
-                        self.tell(&format!("    BROKEN: {}", promise(broken)));
+                        self.terminal.say(&format!("    BROKEN: {}", promise(broken)));
                     }
                     let judged = manifest.validity.valid;
                     outcome.violated |= judged && thresholds.iter().any(|t| !t.met);
@@ -216,12 +216,8 @@ impl Run {
         if manifest.validity.interrupted {
             return false;
         }
-        self.tell(&format!("    {}", expected.sentence(verdict)));
+        self.terminal.say(&format!("    {}", expected.sentence(verdict)));
         !expected.is_met(verdict)
-    }
-
-    fn tell(&self, line: &str) {
-        if self.quiet { eprintln!("{line}") } else { println!("{line}") }
     }
 
     /// Trials outermost, systems innermost and in a seeded random order, so that drift of the
@@ -240,23 +236,18 @@ impl Run {
     }
 }
 
-/// Runs a trial into a new folder, with a progress bar.
+/// Runs a trial into a new folder, and shows how far it is.
 pub(crate) async fn run_one(
     trial: &Trial<'_>,
+    terminal: &Terminal,
     interrupt: watch::Receiver<bool>,
 ) -> anyhow::Result<Finished> {
     std::fs::create_dir_all(&trial.folder)
         .with_context(|| format!("cannot make the folder {}", trial.folder.display()))?;
     let name = format!("{} · {} · trial {}", trial.scenario.name, trial.system.name, trial.number);
-    let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
-    if bar.is_hidden() {
-        eprintln!("{name}: {} s of load", trial.scenario.duration_s());
-    }
-    let template = "{msg:44} {wide_bar} {percent:>3} % {elapsed}";
-    bar.set_style(ProgressStyle::with_template(template)?);
-    bar.set_message(name);
-    let result = trial.run(interrupt, &|share| bar.set_position((share * 1e3) as u64)).await;
-    bar.finish_and_clear();
+    terminal.begin(&name, trial.scenario.duration_s());
+    let result = trial.run(interrupt, &|share| terminal.progress(share)).await;
+    terminal.end();
     result
 }
 

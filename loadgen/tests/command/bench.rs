@@ -55,7 +55,7 @@ impl Bench {
         self.file("changed.toml", &text.replace(from, to))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         build_programs();
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
         command.current_dir(root()).args(arguments).env("RUST_BACKTRACE", "1");

@@ -16,5 +16,6 @@ mod heal;
 mod interrupted;
 mod links;
 mod old_records;
+mod outputs;
 mod run;
 mod secrets;
