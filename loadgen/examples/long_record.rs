@@ -96,7 +96,7 @@ fn sample(intended_ns: u64, job: &Job) -> Sample {
 }
 
 fn manifest(plan: &Plan, totals: &Totals, seconds: u32) -> Manifest {
-    let (schedule_hash, operations_hash, _) = plan.hashes();
+    let (schedule_hash, operations_hash, _) = plan.hashes(None);
     let whole = |counts: &RequestCounts| RequestCounts { scheduled: counts.recorded(), ..*counts };
     let requests = totals.counts.iter().map(|(o, c)| (o.as_str().to_owned(), whole(c)));
     Manifest {

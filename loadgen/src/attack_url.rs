@@ -22,15 +22,16 @@ use crate::export::summary::summarise;
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::resolve;
 use crate::profile::Profile;
-use crate::record::read::Run;
+use crate::record::read::{Run, readable};
 use crate::record::whole::write_json;
 use crate::record::{
-    Answer, FaultRow, Generator, Limits, Manifest, Phase, RequestCounts, ResourceRow, Verdict,
-    write_csv,
+    Answer, FORMAT, FaultRow, Generator, Limits, Manifest, Phase, RequestCounts, ResourceRow,
+    Verdict, write_csv,
 };
 use crate::report;
-use crate::run::{new_folder, point_latest};
+use crate::results::{self, point_latest};
 use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
+use crate::terminal::warn;
 use crate::validity;
 use crate::watch::Hiccups;
 
@@ -71,6 +72,16 @@ pub struct Attack {
     pub command: Vec<String>,
 }
 
+/// What came of it.
+pub struct Attacked {
+    /// The results folder.
+    pub folder: PathBuf,
+    /// The record's manifest.
+    pub manifest: Manifest,
+    /// Whether the report that was asked for could be written.
+    pub reported: bool,
+}
+
 /// What a terminal shows of the attack in this results folder.
 ///
 /// # Errors
@@ -86,11 +97,9 @@ impl Attack {
     ///
     /// # Errors
     /// If an option is out of range, the host cannot be resolved, or the record not written.
-    pub async fn run(
-        &self,
-        interrupt: watch::Receiver<bool>,
-    ) -> anyhow::Result<(PathBuf, Manifest)> {
+    pub async fn run(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<Attacked> {
         let scenario = self.scenario()?;
+        readable(&self.planned(&scenario))?;
         let url = reqwest::Url::parse(&self.url)
             .with_context(|| format!("{:?} is not a URL", self.url))?;
         if url.scheme() != "http" {
@@ -103,12 +112,27 @@ impl Attack {
             None => url.path().to_owned(),
         };
         let traffic = UrlTraffic::new(&self.method, &host, &path, &self.headers, &self.body);
-        let folder = new_folder(&self.out)?;
+        let folder = results::new_folder(&self.out)?;
         let attacked = self.fill(&folder, &scenario, traffic, target, interrupt).await;
-        if attacked.is_err() {
-            let _ = std::fs::remove_dir_all(&folder);
+        let manifest = match attacked {
+            Ok(manifest) => manifest,
+            Err(error) if results::discard(&folder) => return Err(error),
+            Err(error) => {
+                let kept = format!("what was measured is in {}", folder.display());
+                return Err(error.context(kept));
+            }
+        };
+        let reported = self.no_report || self.report(&folder);
+        Ok(Attacked { folder, manifest, reported })
+    }
+
+    /// What fails here is told, and takes nothing from the record.
+    fn report(&self, folder: &Path) -> bool {
+        let reported = report::write(folder);
+        if let Err(error) = &reported {
+            warn(&results::unreported(folder, error));
         }
-        Ok((folder, attacked?))
+        reported.is_ok()
     }
 
     async fn fill(
@@ -169,10 +193,9 @@ impl Attack {
         write_csv::<ResourceRow>(&trial.join("resources.csv"), &[])?;
         write_csv::<FaultRow>(&trial.join("faults.csv"), &[])?;
         write_json(&trial.join("manifest.json"), &manifest)?;
-        if !self.no_report {
-            report::write(folder)?;
+        if let Err(error) = point_latest(&self.out, folder) {
+            warn(&format!("warning: {error:#}"));
         }
-        point_latest(&self.out, folder)?;
         Ok(manifest)
     }
 
@@ -216,11 +239,10 @@ impl Attack {
         mut generator: Generator,
         started_at_us: i64,
     ) -> Manifest {
-        let (schedule_hash, operations_hash, scheduled) = plan.hashes();
+        let (schedule_hash, operations_hash, scheduled) = plan.hashes(loaded.due());
         let counts = loaded.totals.counts.values().next().copied().unwrap_or_default();
         let open = plan.form == Loop::Open && !loaded.summary.interrupted;
         let scheduled = if open { scheduled } else { counts.recorded() };
-        let duration_s = self.duration.whole_s().unwrap_or(1);
         let elapsed_s = (loaded.summary.ended_ns as f64 / 1e9).max(1.0);
         generator.lag_p50_us = loaded.totals.lag.value_at_quantile(0.5);
         generator.lag_p99_us = loaded.totals.lag.value_at_quantile(0.99);
@@ -228,34 +250,40 @@ impl Attack {
         generator.cpu_share = (loaded.thread.run_s - loaded.summary.polled_s) / elapsed_s;
         generator.cpu_s = loaded.cpu_s;
         generator.run_queue_share = loaded.thread.wait_s / elapsed_s;
+        let requests = RequestCounts { scheduled, ..counts };
         Manifest {
-            format: crate::record::FORMAT,
+            revision: environment::revision(),
+            started_at_us,
+            schedule_hash,
+            operations_hash,
+            requests: BTreeMap::from([("request".to_owned(), requests)]),
+            generator,
+            ..self.planned(scenario)
+        }
+    }
+
+    /// What is known of it before the load.
+    fn planned(&self, scenario: &Scenario) -> Manifest {
+        let duration_s = self.duration.whole_s().unwrap_or(1);
+        Manifest {
+            format: FORMAT,
             scenario: scenario.name.clone(),
             scenario_about: scenario.about.clone(),
             system: crate::fault::address(&self.url).unwrap_or_default().replace(':', "-"),
             system_about: self.url.clone(),
             trial: 1,
             seed: self.seed,
-            revision: environment::revision(),
             command: self.command.clone(),
-            started_at_us,
             interval_s: 1,
             duration_s,
             phases: vec![Phase { name: "steady".to_owned(), from_s: 0, to_s: duration_s }],
-            offered: plan.profile.points(),
-            schedule_hash,
-            operations_hash,
-            requests: BTreeMap::from([(
-                "request".to_owned(),
-                RequestCounts { scheduled, ..counts },
-            )]),
+            offered: Profile::new(scenario).points(),
             limits: Limits {
                 in_flight: self.in_flight,
                 timeout_s: self.timeout.as_s(),
                 drain_s: self.timeout.as_s(),
                 objective_s: self.timeout.as_s(),
             },
-            generator,
             ..Manifest::default()
         }
     }

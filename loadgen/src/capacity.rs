@@ -19,12 +19,11 @@ use tokio::sync::watch;
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::environment;
-use crate::fault::undo;
 use crate::launch::{self, Interrupted};
 use crate::record::read;
 use crate::record::whole::write_json;
-use crate::report;
-use crate::run::{Outcome, new_folder, point_latest, run_one};
+use crate::results;
+use crate::run::{Outcome, run_one};
 use crate::scenario::{Arrivals, Curve, Limits, Scenario, Stage};
 use crate::selftest;
 use crate::system::SystemSpec;
@@ -112,10 +111,8 @@ impl Capacity {
         );
         let warm_up = self.warm_up;
         ensure!(warm_up.whole_s().is_some(), "--warm-up is {warm_up}; expected whole seconds");
-        let mut names: Vec<&str> = self.systems.iter().map(|s| s.name.as_str()).collect();
-        names.sort_unstable();
-        let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
-        ensure!(twice.is_none(), "the system {} is named twice", twice.unwrap_or_default());
+        let systems = self.systems.iter().map(|s| (s.name.as_str(), s.path.as_path()));
+        results::check_names("system", systems)?;
         self.thresholds().try_for_each(|threshold| self.check_sample(threshold))?;
         self.systems.iter().try_for_each(launch::check_programs)
     }
@@ -207,15 +204,17 @@ impl Capacity {
             let left_out = left_out.join(", ");
             self.terminal.note(&format!("of {name} the curve and {left_out} are left out"));
         }
-        let folder = new_folder(&self.out)?;
+        let folder = results::new_folder(&self.out)?;
         let mut under_way = UnderWay::new(self, &folder);
         let result = under_way.fill(interrupt).await;
-        if under_way.steps == 0 {
-            undo::remove_if_closed(&folder);
-            return Ok((None, result.map(|()| under_way.outcome)?));
+        let (steps, outcome) = (under_way.steps, under_way.outcome);
+        let kept = || format!("what was measured is in {}", folder.display());
+        if steps == 0 {
+            let gone = results::discard(&folder);
+            let result = if gone { result } else { result.with_context(kept) };
+            return Ok((None, result.map(|()| outcome)?));
         }
-        result.with_context(|| format!("the finished trials are in {}", folder.display()))?;
-        let outcome = under_way.outcome;
+        result.with_context(kept)?;
         Ok((Some(folder), outcome))
     }
 
@@ -321,17 +320,14 @@ impl<'a> UnderWay<'a> {
         if self.steps == 0 {
             return searched;
         }
-        facts.insert("finished".to_owned(), environment::now());
-        facts.insert("load average at the end".to_owned(), environment::load_average());
-        let reported =
-            environment::write(self.folder, &facts).and_then(|()| report::write(self.folder));
+        let Capacity { out, terminal, .. } = self.capacity;
+        self.outcome.unreported = !results::conclude(out, self.folder, facts, terminal);
         searched?;
-        reported?;
         self.outcome.invalid |= self.searches.iter().any(|s| !s.answer().is_known());
         for (system, search) in self.capacity.systems.iter().zip(&self.searches) {
             self.capacity.terminal.say(&format!("{:<20} {}", system.name, search.answer()));
         }
-        point_latest(&self.capacity.out, self.folder)
+        Ok(())
     }
 
     fn write_settings(&self) -> anyhow::Result<()> {
@@ -406,7 +402,7 @@ impl<'a> UnderWay<'a> {
             keep_data: false,
         };
         if let Err(error) = run_one(&trial, &self.capacity.terminal, interrupt.clone()).await {
-            undo::remove_if_closed(&folder);
+            results::discard(&folder);
             if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                 return Ok(false);
             }

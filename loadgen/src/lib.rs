@@ -48,6 +48,7 @@ pub mod capacity;
 pub mod doctor;
 pub mod environment;
 pub mod list;
+mod results;
 pub mod run;
 pub mod selftest;
 pub mod terminal;

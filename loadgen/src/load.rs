@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::attack::{Engine, Gauges, Pacing, Schedule, Sessions, Summary, Think, Traffic, Users};
 use crate::history::{self, Recording, Totals};
 use crate::profile::Profile;
-use crate::record::Aborted;
+use crate::record::{Aborted, RequestCounts};
 use crate::sample::Sample;
 use crate::scenario::{Arrivals, Mix};
 use crate::watch::{ThreadTime, own_cpu_s};
@@ -135,11 +135,12 @@ impl Plan {
         }
     }
 
-    /// SHA-256 over the intended instants, and over the operations; the number of arrivals.
+    /// SHA-256 over the intended instants, and over the operations; the number of arrivals. Of a load that
+    /// was stopped only the first `due` arrivals count: the rest may be beyond any patience.
     #[must_use]
-    pub fn hashes(&self) -> (String, String, u64) {
+    pub fn hashes(&self, due: Option<u64>) -> (String, String, u64) {
         let (mut instants, mut operations, mut count) = (Sha256::new(), Sha256::new(), 0);
-        for (at_ns, job) in self.schedule() {
+        for (at_ns, job) in self.schedule().take(limit(due)) {
             instants.update(at_ns.to_le_bytes());
             operations.update(job.operation.as_str().as_bytes());
             operations.update(job.customer.to_le_bytes());
@@ -149,6 +150,11 @@ impl Plan {
         }
         (hex(&instants.finalize()), hex(&operations.finalize()), count)
     }
+}
+
+/// As many as an iterator may give.
+fn limit(due: Option<u64>) -> usize {
+    due.and_then(|due| usize::try_from(due).ok()).unwrap_or(usize::MAX)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -172,6 +178,13 @@ impl Loaded {
     #[must_use]
     pub fn aborted(&self) -> Option<&Aborted> {
         self.totals.aborted.as_ref().filter(|_| self.summary.interrupted)
+    }
+
+    /// How many arrivals were due when it was stopped; nothing if it was not, for then all were.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        let recorded = || self.totals.counts.values().map(RequestCounts::recorded).sum();
+        self.summary.interrupted.then(recorded)
     }
 
     /// Whether it was stopped before its end, and not by a condition of its scenario.
@@ -227,9 +240,11 @@ impl Load {
     /// # Errors
     /// If the engine or the recorder failed.
     pub async fn end(self) -> anyhow::Result<Loaded> {
-        let (summary, thread) = self.engine.await.context("the sending thread ended early")??;
+        let engine = self.engine.await;
         let joined = tokio::task::spawn_blocking(move || self.recorder.join()).await?;
+        // First: where nobody records, nobody sends either.
         let totals = joined.map_err(|_| anyhow::anyhow!("the recording thread ended early"))??;
+        let (summary, thread) = engine.context("the sending thread ended early")??;
         let cpu_s = own_cpu_s() - self.cpu_before_s;
         Ok(Loaded { summary, totals, thread, cpu_s })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use loadgen::attack::Flaw;
-use loadgen::attack_url::{self, Attack};
+use loadgen::attack_url::{self, Attack, Attacked};
 use loadgen::campaign::{self, Conclusion};
 use loadgen::capacity::found::Found;
 use loadgen::capacity::{self, Capacity};
@@ -583,16 +583,20 @@ async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
         no_report: args.no_report,
         command: command_line(),
     };
-    let (folder, manifest) = attack.run(interruption(&Terminal::open(false)?)?).await?;
+    let interrupt = interruption(&Terminal::open(false)?)?;
+    let Attacked { folder, manifest, reported } = attack.run(interrupt).await?;
     show(&attack_url::brief(&folder)?)?;
-    let shown = if attack.no_report { folder } else { folder.join("report.html") };
-    show(&format!("report: {}\n", shown.display()))?;
+    if !reported || attack.no_report {
+        show(&format!("records: {}\n", folder.display()))?;
+    } else {
+        show(&format!("report: {}\n", folder.join("report.html").display()))?;
+    }
     let validity = manifest.validity;
     Ok(exit_code(Outcome {
         invalid: !validity.valid,
-        violated: false,
         interrupted: validity.interrupted,
-        not_run: false,
+        unreported: !reported,
+        ..Outcome::default()
     }))
 }
 
@@ -607,6 +611,9 @@ async fn conclude(
     interrupt: watch::Receiver<bool>,
 ) -> Ran {
     match &ran {
+        Ok((Some(folder), outcome)) if outcome.unreported => {
+            terminal.note(&format!("records: {}", folder.display()));
+        }
         Ok((Some(folder), _)) if !json => {
             terminal.say(&format!("report: {}", folder.join("report.html").display()));
         }
@@ -642,6 +649,8 @@ fn exit_code(outcome: Outcome) -> ExitCode {
         ExitCode::from(INVALID)
     } else if outcome.not_run {
         ExitCode::from(NOT_RUN)
+    } else if outcome.unreported {
+        ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     }

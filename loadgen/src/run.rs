@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
@@ -12,11 +11,11 @@ use tokio::sync::watch;
 
 use crate::cores::Cores;
 use crate::environment;
-use crate::fault::{ability, undo};
+use crate::fault::ability;
 use crate::launch::{self, Interrupted};
 use crate::profile::Profile;
 use crate::record::{Answer, Manifest, Verdict};
-use crate::report;
+use crate::results;
 use crate::scenario::Scenario;
 use crate::selftest;
 use crate::system::SystemSpec;
@@ -53,14 +52,20 @@ pub struct Outcome {
     pub interrupted: bool,
     /// A scenario needs what this machine does not have; the others were run.
     pub not_run: bool,
+    /// The records are whole, but their report could not be written.
+    pub unreported: bool,
 }
 
 impl Run {
     /// Checks what can be checked before anything is started.
     ///
     /// # Errors
-    /// If a fault harms a role that nobody plays, or a program is missing.
+    /// If two would write into one folder, a fault harms a role that nobody plays, or a program is missing.
     pub fn check(&self) -> anyhow::Result<()> {
+        let scenarios = self.scenarios.iter().map(|s| (s.name.as_str(), s.path.as_path()));
+        results::check_names("scenario", scenarios)?;
+        let systems = self.systems.iter().map(|s| (s.name.as_str(), s.path.as_path()));
+        results::check_names("system", systems)?;
         for system in &self.systems {
             for scenario in &self.scenarios {
                 let path = PathBuf::from(format!("{}.toml", scenario.name));
@@ -85,14 +90,15 @@ impl Run {
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<(Option<PathBuf>, Outcome)> {
         self.check()?;
-        let folder = new_folder(&self.out)?;
+        let folder = results::new_folder(&self.out)?;
         let mut done = 0;
         let result = self.fill(&folder, interrupt, &mut done).await;
+        let kept = || format!("what was measured is in {}", folder.display());
         if done == 0 {
-            undo::remove_if_closed(&folder);
-            return Ok((None, result?));
+            let gone = results::discard(&folder);
+            let outcome = if gone { result } else { result.with_context(kept) };
+            return Ok((None, outcome?));
         }
-        let kept = || format!("the finished trials are in {}", folder.display());
         let outcome = result.with_context(kept)?;
         Ok((Some(folder), outcome))
     }
@@ -126,13 +132,8 @@ impl Run {
         if *done == 0 {
             return outcome;
         }
-        facts.insert("finished".to_owned(), environment::now());
-        facts.insert("load average at the end".to_owned(), environment::load_average());
-        let reported = environment::write(folder, &facts).and_then(|()| report::write(folder));
-        let outcome = outcome?;
-        reported?;
-        point_latest(&self.out, folder)?;
-        Ok(outcome)
+        let reported = results::conclude(&self.out, folder, facts, &self.terminal);
+        Ok(Outcome { unreported: !reported, ..outcome? })
     }
 
     /// The scenarios that this machine cannot run, each with the reason; said at once.
@@ -178,7 +179,7 @@ impl Run {
                 keep_data: self.keep_data,
             };
             match run_one(&trial, &self.terminal, interrupt.clone()).await {
-                Ok(Finished { manifest, verdict, thresholds }) => {
+                Ok(Finished { manifest, verdict, thresholds, .. }) => {
                     self.terminal.say(&line(&manifest, &verdict));
                     if verdict.verdict == Answer::False {
                         self.terminal.say(&format!("    again: {}", again(&trial)));
@@ -194,7 +195,7 @@ impl Run {
                     *done += 1;
                 }
                 Err(error) => {
-                    undo::remove_if_closed(&path);
+                    results::discard(&path);
                     if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                         outcome.interrupted = true;
                         break;
@@ -242,12 +243,13 @@ pub(crate) async fn run_one(
     terminal: &Terminal,
     interrupt: watch::Receiver<bool>,
 ) -> anyhow::Result<Finished> {
-    std::fs::create_dir_all(&trial.folder)
-        .with_context(|| format!("cannot make the folder {}", trial.folder.display()))?;
+    results::new_trial(&trial.folder)?;
     let name = format!("{} · {} · trial {}", trial.scenario.name, trial.system.name, trial.number);
     terminal.begin(&name, trial.scenario.duration_s());
     let result = trial.run(interrupt, &|share| terminal.progress(share)).await;
     terminal.end();
+    let warnings = result.iter().flat_map(|finished| &finished.warnings);
+    warnings.for_each(|warning| terminal.note(&format!("    warning: {warning}")));
     result
 }
 
@@ -292,32 +294,4 @@ fn promise(met: &Met) -> String {
     let found = met.found.map_or("not known".to_owned(), unit);
     let phase = if met.phase.is_empty() { "all" } else { &met.phase };
     format!("{} ({}, {phase}): found {found}", met.expect, met.operation)
-}
-
-/// A new folder that no run has written to.
-pub(crate) fn new_folder(out: &Path) -> anyhow::Result<PathBuf> {
-    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "");
-    let name = format!("{time}-{}", environment::host());
-    let refuse = |path: &Path| {
-        format!("cannot make the results folder {}: choose another with --out", path.display())
-    };
-    std::fs::create_dir_all(out).with_context(|| refuse(out))?;
-    for suffix in std::iter::once(String::new()).chain((2..100).map(|n| format!("-{n}"))) {
-        let path = out.join(format!("{name}{suffix}"));
-        match std::fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e).with_context(|| refuse(&path)),
-        }
-    }
-    bail!("{}: there are a hundred results of this second already", out.display())
-}
-
-/// Lets `latest` point to a folder of results.
-pub(crate) fn point_latest(out: &Path, folder: &Path) -> anyhow::Result<()> {
-    let latest = out.join("latest");
-    let name = folder.file_name().context("a results folder without a name")?;
-    let new = out.join(format!(".latest-{}", std::process::id()));
-    std::os::unix::fs::symlink(name, &new)?;
-    std::fs::rename(&new, &latest).with_context(|| format!("cannot replace {}", latest.display()))
 }

@@ -1,6 +1,7 @@
 //! One trial: start a system, prepare, load and harm it, drain, read the truth, write the record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,7 +26,7 @@ use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
 use crate::record::poisoned;
-use crate::record::read;
+use crate::record::read::{self, readable};
 use crate::record::whole::write_json;
 use crate::record::{
     Cost, Evidence, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts,
@@ -79,6 +80,8 @@ pub struct Finished {
     pub verdict: Verdict,
     /// How the scenario's promises fared; none are judged of a trial that ended early.
     pub thresholds: Vec<Met>,
+    /// What went wrong beside the measurement.
+    pub warnings: Vec<String>,
 }
 
 /// Stopped before second 0.
@@ -121,6 +124,7 @@ impl Trial<'_> {
         interrupt: watch::Receiver<bool>,
         progress: &dyn Fn(f64),
     ) -> anyhow::Result<Finished> {
+        readable(&self.planned())?;
         let before = fsync::probe(&self.folder)?;
         let secrets = Secrets::new();
         let (stop, cores) = (interrupt.clone(), self.cores);
@@ -133,31 +137,43 @@ impl Trial<'_> {
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
         let left = running.stop().await;
+        let charges = measured.is_ok().then(|| ledger::read_journal(&journal));
+        // Before the record is written, so that there is room for it.
+        let warnings = self.remove_data();
         let mut measured = launch::told(measured, &left)?;
         measured.left = left;
-        if let Ok(ledger) = &mut measured.ledger {
-            match ledger::read_journal(&journal) {
-                Ok(charges) => ledger.charges = charges,
-                Err(error) => measured.ledger = Err(error),
-            }
+        match (&mut measured.ledger, charges) {
+            (Ok(ledger), Some(Ok(charges))) => ledger.charges = charges,
+            (Ok(_), Some(Err(error))) => measured.ledger = Err(error),
+            (Err(_), _) | (_, None) => {}
         }
-        let after = fsync::probe(&self.folder)?;
+        let after = fsync::probe(&self.folder).unwrap_or_default();
         let fsync = Fsync {
             before_p50_us: before.0,
             before_p99_us: before.1,
             after_p50_us: after.0,
             after_p99_us: after.1,
         };
-        let finished = self.write(measured, fsync)?;
-        if !self.keep_data {
-            for name in [DATA, OUTSIDE] {
-                std::fs::remove_dir_all(self.folder.join(name))?;
-            }
-            if disk.is_some() {
-                std::fs::remove_file(self.folder.join(IMAGE))?;
-            }
+        Ok(Finished { warnings, ..self.write(measured, fsync)? })
+    }
+
+    /// Removes the databases, unless they are to be kept; says what could not be.
+    fn remove_data(&self) -> Vec<String> {
+        if self.keep_data {
+            return Vec::new();
         }
-        Ok(finished)
+        let remove = |name: &str| {
+            let path = self.folder.join(name);
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            let absent = removed.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound);
+            let failed = removed.err().filter(|_| !absent);
+            failed.map(|error| format!("{} is left behind: {error}", path.display()))
+        };
+        [DATA, OUTSIDE, IMAGE].into_iter().filter_map(remove).collect()
     }
 
     fn seed(&self) -> u64 {
@@ -364,7 +380,7 @@ impl Trial<'_> {
         // Last: a folder without a manifest is no record.
         write_json(&folder.join("manifest.json"), &manifest)?;
         let thresholds = self.thresholds(&manifest)?;
-        Ok(Finished { manifest, verdict, thresholds })
+        Ok(Finished { manifest, verdict, thresholds, warnings: Vec::new() })
     }
 
     fn thresholds(&self, manifest: &Manifest) -> anyhow::Result<Vec<Met>> {
@@ -393,7 +409,21 @@ impl Trial<'_> {
 
     fn manifest(&self, measured: &Measured, fsync: Fsync) -> Manifest {
         let plan = self.plan();
-        let (schedule_hash, operations_hash, _) = plan.hashes();
+        let (schedule_hash, operations_hash, _) = plan.hashes(measured.loaded.due());
+        Manifest {
+            started_at_us: measured.started_at_us,
+            schedule_hash,
+            operations_hash,
+            requests: Self::requests(&plan, &measured.loaded),
+            generator: generator(measured, self.scenario.duration_s()),
+            fsync,
+            evidence: Self::evidence(measured),
+            ..self.planned()
+        }
+    }
+
+    /// What is known of it before the load.
+    fn planned(&self) -> Manifest {
         let scenario = self.scenario;
         Manifest {
             format: FORMAT,
@@ -409,47 +439,37 @@ impl Trial<'_> {
             command: self.command.to_vec(),
             key_prefix: self.key_prefix(),
             prepared_orders: scenario.customers,
-            started_at_us: measured.started_at_us,
             interval_s: 1,
             warm_up_s: scenario.warm_up.whole_s().unwrap_or(0),
             duration_s: scenario.duration_s().round() as u32,
             phases: scenario.phases(),
             faults: self.faults().iter().filter_map(|f| serde_json::to_value(f).ok()).collect(),
-            offered: plan.profile.points(),
-            schedule_hash,
-            operations_hash,
-            requests: self.requests(&plan, &measured.loaded),
+            offered: Profile::new(scenario).points(),
             limits: Limits {
                 in_flight: scenario.limits.in_flight,
                 timeout_s: scenario.limits.timeout.as_s(),
                 drain_s: scenario.drain.as_s(),
                 objective_s: scenario.objective.as_s(),
             },
-            generator: generator(measured, scenario.duration_s()),
-            fsync,
             parity: self.parity(),
-            evidence: Self::evidence(measured),
             ..Manifest::default()
         }
     }
 
     /// The ledger of requests: scheduled is counted from the plan, the rest by the recorder.
-    fn requests(&self, plan: &Plan, loaded: &Loaded) -> BTreeMap<String, RequestCounts> {
-        let counts = loaded.totals.counts.values();
-        let recorded: u64 = counts.map(RequestCounts::recorded).sum();
+    fn requests(plan: &Plan, loaded: &Loaded) -> BTreeMap<String, RequestCounts> {
         if plan.form != Loop::Open {
             // Nothing is scheduled beforehand: what was begun is what was asked.
             let whole = |c: &RequestCounts| RequestCounts { scheduled: c.recorded(), ..*c };
             let counts = loaded.totals.counts.iter();
             return counts.map(|(o, c)| (o.as_str().to_owned(), whole(c))).collect();
         }
-        // What was due when it was stopped; all, if it was not.
-        let due = if loaded.summary.interrupted { recorded } else { u64::MAX };
         let mut requests: BTreeMap<String, RequestCounts> = BTreeMap::new();
         for (operation, counts) in &loaded.totals.counts {
             requests.insert(operation.as_str().to_owned(), *counts);
         }
-        for (_, job) in plan.schedule().take(usize::try_from(due).unwrap_or(usize::MAX)) {
+        let due = loaded.due().and_then(|due| usize::try_from(due).ok());
+        for (_, job) in plan.schedule().take(due.unwrap_or(usize::MAX)) {
             requests.entry(job.operation.as_str().to_owned()).or_default().scheduled += 1;
         }
         requests

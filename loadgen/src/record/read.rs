@@ -155,6 +155,15 @@ pub fn manifest(folder: &Path) -> anyhow::Result<Option<Manifest>> {
     Ok(Some(manifest))
 }
 
+/// Whether the record of a trial that is planned like this could be read back.
+///
+/// # Errors
+/// If it could not: better said before the load than after it.
+pub fn readable(planned: &Manifest) -> anyhow::Result<()> {
+    let unreadable = |found| anyhow::anyhow!("the record of this load could not be read: {found}");
+    planned.check().map_err(unreadable)
+}
+
 /// The trials' folders with their manifests: `path` itself if it is one, else those below it.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ mod every_fault;
 mod faults;
 mod heal;
 mod interrupted;
+mod kept;
 mod links;
 mod old_records;
 mod outputs;
