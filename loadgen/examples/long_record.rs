@@ -37,6 +37,7 @@ fn write(folder: &Path, seconds: u32, rate: f64) -> anyhow::Result<()> {
         arrivals: Arrivals::Poisson,
         jobs: Jobs::Shop { mix: Mix { place: 70.0, get: 30.0, ..Mix::default() }, customers: 10 },
         form: Loop::Open,
+        retries: None,
         seed: 1,
     };
     let (send, samples) = sync_channel(WAITING);
@@ -116,7 +117,13 @@ fn manifest(plan: &Plan, totals: &Totals, seconds: u32) -> Manifest {
         schedule_hash,
         operations_hash,
         requests: requests.collect(),
-        limits: Limits { in_flight: 4_000, timeout_s: 5.0, drain_s: 30.0, objective_s: 2.0 },
+        limits: Limits {
+            in_flight: 4_000,
+            timeout_s: 5.0,
+            drain_s: 30.0,
+            objective_s: 2.0,
+            ..Limits::default()
+        },
         ..Manifest::default()
     }
 }

@@ -11,6 +11,7 @@ use crate::config::Span;
 use crate::record::Aborted;
 use crate::record::latency::MAX_US;
 use crate::record::read::Spectrum;
+use crate::requests::Ended;
 use crate::sample::{Outcome, Sample};
 use crate::threshold::{Expectation, Quantity, Series};
 use crate::workload::Operation;
@@ -87,7 +88,9 @@ impl Lookout {
     /// Counts a sample. A second is judged when one that ended after it comes; one that comes later
     /// still (stamped by the kernel, read when the sender was awake) counts in its own second from
     /// then on. What was given up because the load was stopped says nothing of the system.
-    pub fn add(&mut self, sample: &Sample) {
+    /// `ended` is what became of its request, if it was the last attempt: that is what failed, and what
+    /// took its time from the first intent; service times and lags are those of each attempt.
+    pub fn add(&mut self, sample: &Sample, ended: Option<Ended>) {
         if self.windows.is_empty() || sample.outcome == Outcome::Unfinished {
             return;
         }
@@ -96,7 +99,7 @@ impl Lookout {
             self.close_second();
         }
         let late_s = usize::try_from(self.second.saturating_sub(second)).unwrap_or(usize::MAX);
-        self.windows.iter_mut().for_each(|w| w.count(sample, late_s));
+        self.windows.iter_mut().for_each(|w| w.count(sample, ended, late_s));
     }
 
     /// The first condition that held.
@@ -137,14 +140,14 @@ impl Window {
     }
 
     /// Counts a sample that ended so many seconds before the one that is being filled.
-    fn count(&mut self, sample: &Sample, late_s: usize) {
+    fn count(&mut self, sample: &Sample, ended: Option<Ended>, late_s: usize) {
         if self.condition.operation.is_some_and(|o| o != sample.operation) {
             return;
         }
-        let time_us = time_us(self.condition.when.quantity(), sample);
+        let time_us = time_us(self.condition.when.quantity(), sample, ended);
         if let Some(second) = self.seconds.iter_mut().rev().nth(late_s) {
-            second.add(sample, time_us);
-            self.sum.add(sample, time_us);
+            second.add(ended, time_us);
+            self.sum.add(ended, time_us);
         }
     }
 
@@ -185,15 +188,16 @@ impl Window {
     }
 }
 
-fn time_us(quantity: &Quantity, sample: &Sample) -> Option<u64> {
+fn time_us(quantity: &Quantity, sample: &Sample, ended: Option<Ended>) -> Option<u64> {
     let Quantity::Time(series, _) = quantity else { return None };
-    let (from_ns, to_ns) = match series {
-        Series::Service => (sample.sent_ns, sample.done_ns),
-        Series::Lag => (sample.intended_ns, sample.sent_ns),
-        Series::Accepted if sample.outcome != Outcome::Ok => return None,
-        Series::Response | Series::Accepted | Series::Completed => {
-            (sample.intended_ns, sample.done_ns)
+    let (from_ns, to_ns) = match (series, ended) {
+        (Series::Service, _) => (sample.sent_ns, sample.done_ns),
+        (Series::Lag, _) => (sample.intended_ns, sample.sent_ns),
+        (Series::Accepted, Some(ended)) if ended.outcome != Outcome::Ok => return None,
+        (Series::Response | Series::Accepted | Series::Completed, Some(ended)) => {
+            (ended.intended_ns, ended.done_ns)
         }
+        (Series::Response | Series::Accepted | Series::Completed, None) => return None,
     };
     // What was never sent has no time.
     let sent = sample.outcome != Outcome::Dropped;
@@ -210,9 +214,9 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, sample: &Sample, time_us: Option<u64>) {
-        self.all += 1;
-        self.ok += u64::from(sample.outcome == Outcome::Ok);
+    fn add(&mut self, ended: Option<Ended>, time_us: Option<u64>) {
+        self.all += u64::from(ended.is_some());
+        self.ok += u64::from(ended.is_some_and(|ended| ended.outcome == Outcome::Ok));
         if let (Some(times), Some(us)) = (&mut self.times_us, time_us) {
             times.saturating_record(us);
         }

@@ -4,6 +4,7 @@
 //! intended instant and the write: no queue, no lock, no other task's turn. In the open loop it
 //! never waits for an answer before it sends the next request.
 
+mod again;
 mod answer;
 mod connection;
 mod engine;
@@ -11,16 +12,19 @@ mod response;
 mod shop;
 mod source;
 mod stamp;
+mod target;
 #[cfg(test)]
 mod tests;
 mod url;
 mod wake;
 
+pub use again::Policy;
 pub use engine::{Engine, Flaw, Gauges, Pacing, Summary};
 pub use response::Response;
 pub(crate) use shop::order_body;
 pub use shop::{Customer, ShopTraffic};
 pub use source::{Schedule, Sessions, Source, Think, Users};
+pub use target::Target;
 pub use url::UrlTraffic;
 
 use crate::sample::{Outcome, Receipt, Told, Trouble};

@@ -3,7 +3,6 @@
 mod brief;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,14 +12,13 @@ use anyhow::{Context, bail};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
-use crate::attack::{Flaw, Gauges, Pacing, UrlTraffic};
+use crate::attack::{Flaw, Gauges, Pacing, Target, UrlTraffic};
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::digest;
 use crate::environment;
 use crate::export::summary::summarise;
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
-use crate::prepare::resolve;
 use crate::profile::Profile;
 use crate::record::read::{Run, readable};
 use crate::record::whole::write_json;
@@ -106,7 +104,7 @@ impl Attack {
             bail!("{}: only http is supported; encryption would measure the cipher", self.url);
         }
         let host = crate::fault::address(&self.url)?;
-        let target = resolve(&host)?;
+        let target = Target::resolve(&host)?;
         let path = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -140,7 +138,7 @@ impl Attack {
         folder: &Path,
         scenario: &Scenario,
         traffic: UrlTraffic,
-        target: SocketAddr,
+        target: Target,
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Manifest> {
         let host = crate::fault::address(&self.url)?;
@@ -149,6 +147,7 @@ impl Attack {
             arrivals: self.arrivals,
             jobs: Jobs::Same,
             form: scenario.form(),
+            retries: None,
             seed: self.seed,
         };
         let cores = Cores::divide()?;
@@ -257,6 +256,7 @@ impl Attack {
             schedule_hash,
             operations_hash,
             requests: BTreeMap::from([("request".to_owned(), requests)]),
+            attempts: loaded.totals.attempts(),
             generator,
             ..self.planned(scenario)
         }
@@ -283,6 +283,7 @@ impl Attack {
                 timeout_s: self.timeout.as_s(),
                 drain_s: self.timeout.as_s(),
                 objective_s: self.timeout.as_s(),
+                order_s: self.timeout.as_s(),
             },
             ..Manifest::default()
         }

@@ -21,6 +21,7 @@ use crate::ledger::OrderRow;
 use crate::record::latency::{self, Metric, Tag};
 use crate::record::write_csv;
 use crate::record::{Manifest, TimelineRow};
+use crate::requests::{Ended, Part, Requests};
 use crate::sample::Outcome;
 
 const NS_PER_S: u64 = 1_000_000_000;
@@ -50,13 +51,15 @@ pub fn write(folder: &Path, manifest: &Manifest, orders: &[OrderRow]) -> anyhow:
     let mut serializer = V2DeflateSerializer::new();
     let mut log = begin_log(manifest, &mut out, &mut serializer)?;
     let mut series = Series::new(manifest, settled);
+    let patience_s = manifest.limits.order_s.max(manifest.limits.timeout_s);
+    let horizon_s = patience_s + manifest.limits.drain_s + 1.0;
     for attempt in history::read(folder)? {
         let attempt = attempt?;
         series.add(&attempt)?;
-        let horizon_s = manifest.limits.timeout_s + manifest.limits.drain_s + 1.0;
         let over = (attempt.done_ns / NS_PER_S).saturating_sub(horizon_s.ceil() as u64);
         series.write_until(u32::try_from(over).unwrap_or(u32::MAX), &mut log)?;
     }
+    series.end_requests();
     series.write_until(u32::MAX, &mut log)?;
     drop(log);
     // Dropped instead, it would keep to itself that the disk is full.
@@ -106,6 +109,7 @@ struct Series<'a> {
     open: BTreeMap<u32, Times>,
     rows: BTreeMap<(u32, String), TimelineRow>,
     flows: BTreeMap<(u32, String), Flow>,
+    requests: Requests,
     digested: Digested,
     end_us: i64,
     objective_ns: u64,
@@ -118,6 +122,7 @@ impl<'a> Series<'a> {
             open: BTreeMap::new(),
             rows: BTreeMap::new(),
             flows: BTreeMap::new(),
+            requests: Requests::default(),
             digested: Digested::default(),
             end_us: i64::from(manifest.duration_s) * 1_000_000,
             objective_ns: (manifest.limits.objective_s * 1e9) as u64,
@@ -139,6 +144,7 @@ impl<'a> Series<'a> {
         self.rows.entry((t_s, operation.to_owned())).or_insert_with(|| TimelineRow {
             t_s,
             operation: operation.to_owned(),
+            good: (operation == "place").then_some(0),
             ..TimelineRow::default()
         })
     }
@@ -157,61 +163,83 @@ impl<'a> Series<'a> {
         self.digested.last_completed_us = self.digested.last_completed_us.max(at_us - self.end_us);
     }
 
+    /// Takes the next attempt. Counts by outcome and response times are those of requests, from their
+    /// first intent; sendings, service times and lags those of each attempt.
     fn add(&mut self, a: &Attempt) -> anyhow::Result<()> {
-        let outcome = Outcome::parse(&a.outcome)
+        let part = Part::of(a)
             .with_context(|| format!("attempt {}: the outcome is {:?}", a.seq, a.outcome))?;
-        let at = self.interval(a.intended_ns);
-        let row = self.row(at, &a.operation);
-        row.offered += 1;
-        if a.operation == "place" {
-            row.good.get_or_insert(0);
+        if let Some(ended) = self.requests.add(part) {
+            self.end(&a.operation, ended, self.completed_ns(a));
         }
-        match outcome {
+        if part.outcome == Outcome::Dropped {
+            return Ok(());
+        }
+        let sent_in = self.interval(a.sent_ns);
+        self.row(sent_in, &a.operation).sent += 1;
+        self.flow(a.sent_ns, &a.operation).sent += 1;
+        if part.outcome != Outcome::Unfinished {
+            self.flow(a.done_ns, &a.operation).done += 1;
+        }
+        if part.outcome == Outcome::Ok {
+            let done_in = self.interval(a.done_ns);
+            self.row(done_in, &a.operation).answered += 1;
+        }
+        let at = self.interval(a.intended_ns);
+        self.put(at, (&a.operation, part.outcome, Metric::Service), a.sent_ns, a.done_ns);
+        self.put(at, (&a.operation, part.outcome, Metric::Lag), a.intended_ns, a.sent_ns);
+        Ok(())
+    }
+
+    /// Those that were to ask again, but the load was stopped before.
+    fn end_requests(&mut self) {
+        for (_, ended) in std::mem::take(&mut self.requests).rest() {
+            // Only orders are asked for again, and none of these was acknowledged.
+            self.end("place", ended, None);
+        }
+    }
+
+    /// Counts a request that has ended; `completed_ns` is when its order became final.
+    fn end(&mut self, operation: &str, ended: Ended, completed_ns: Option<u64>) {
+        let at = self.interval(ended.intended_ns);
+        let row = self.row(at, operation);
+        row.offered += 1;
+        match ended.outcome {
             Outcome::Ok => row.ok += 1,
             Outcome::Failed => row.failed += 1,
             Outcome::Unknown => row.unknown += 1,
             Outcome::Dropped => row.dropped += 1,
             Outcome::Unfinished => row.unfinished += 1,
         }
-        if outcome == Outcome::Dropped {
-            return Ok(());
+        let acknowledged = operation == "place" && ended.outcome == Outcome::Ok;
+        if operation == "place" {
+            let within = |at: u64| at.saturating_sub(ended.intended_ns) <= self.objective_ns;
+            let good = acknowledged && completed_ns.is_some_and(within);
+            *self.row(at, operation).good.get_or_insert(0) += u64::from(good);
         }
-        let sent_in = self.interval(a.sent_ns);
-        self.row(sent_in, &a.operation).sent += 1;
-        self.flow(a.sent_ns, &a.operation).sent += 1;
-        if outcome != Outcome::Unfinished {
-            self.flow(a.done_ns, &a.operation).done += 1;
+        if ended.outcome == Outcome::Dropped {
+            return;
         }
-        if outcome == Outcome::Ok {
-            let done_in = self.interval(a.done_ns);
-            self.row(done_in, &a.operation).answered += 1;
-        }
-        self.add_times(at, a, outcome);
-        Ok(())
-    }
-
-    fn add_times(&mut self, at: u32, a: &Attempt, outcome: Outcome) {
-        let completed_ns = self.completed_ns(a);
-        if outcome == Outcome::Ok && a.operation == "place" {
-            let good = completed_ns
-                .is_some_and(|at| at.saturating_sub(a.intended_ns) <= self.objective_ns);
-            *self.row(at, "place").good.get_or_insert(0) += u64::from(good);
-            self.flow(a.done_ns, "place").acknowledged += 1;
+        if acknowledged {
+            self.flow(ended.done_ns, operation).acknowledged += 1;
             if let Some(completed_ns) = completed_ns {
-                self.flow(completed_ns.max(a.done_ns), "place").completed_acknowledged += 1;
+                self.flow(completed_ns.max(ended.done_ns), operation).completed_acknowledged += 1;
             }
         }
-        let times = self.open.entry(at).or_default();
-        let mut put = |metric, from: u64, to: u64| {
-            let tag = Tag { operation: a.operation.clone(), outcome: a.outcome.clone(), metric };
-            times.entry(tag).or_default().push(to.saturating_sub(from) / 1_000);
-        };
-        put(Metric::Response, a.intended_ns, a.done_ns);
-        put(Metric::Service, a.sent_ns, a.done_ns);
-        put(Metric::Lag, a.intended_ns, a.sent_ns);
+        let felt = (operation, ended.outcome, Metric::Response);
+        self.put(at, felt, ended.intended_ns, ended.done_ns);
         if let Some(completed_ns) = completed_ns {
-            put(Metric::Completed, a.intended_ns, completed_ns);
+            let completed = (operation, ended.outcome, Metric::Completed);
+            self.put(at, completed, ended.intended_ns, completed_ns);
         }
+    }
+
+    /// Keeps a time of an interval.
+    fn put(&mut self, at: u32, of: (&str, Outcome, Metric), from_ns: u64, to_ns: u64) {
+        let (operation, outcome, metric) = of;
+        let (operation, outcome) = (operation.to_owned(), outcome.as_str().to_owned());
+        let times = self.open.entry(at).or_default();
+        let us = to_ns.saturating_sub(from_ns) / 1_000;
+        times.entry(Tag { operation, outcome, metric }).or_default().push(us);
     }
 
     /// When the order of this attempt became final: with the answer if that said so, else when the
@@ -286,5 +314,86 @@ impl<'a> Series<'a> {
                 row.backlog = sum.acknowledged.saturating_sub(sum.completed_acknowledged);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::record::Limits;
+    use crate::record::read::table;
+    use crate::sample::{Receipt, Sample, Trouble};
+    use crate::workload::Operation;
+
+    const MS: u64 = 1_000_000;
+
+    /// An attempt to place an order: who, which, when it should start and when it ended (ms).
+    fn sample(of: (u64, u8, bool), from_ms: u64, to_ms: u64, outcome: Outcome) -> Sample {
+        let (seq, retry, again) = of;
+        Sample {
+            seq,
+            operation: Operation::Place,
+            customer: 0,
+            amount_cents: 5,
+            intended_ns: from_ms * MS,
+            sent_ns: from_ms * MS,
+            done_ns: to_ms * MS,
+            outcome,
+            status: 0,
+            trouble: Trouble::None,
+            receipt: if outcome == Outcome::Ok { Receipt::Paid } else { Receipt::None },
+            about: None,
+            told: None,
+            retry,
+            again,
+        }
+    }
+
+    /// Records and digests; the recorder's counts, and the time series.
+    fn digested(samples: Vec<Sample>) -> (history::Totals, Vec<TimelineRow>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (send, recorded) = sync_channel(1);
+        send.send(samples).unwrap();
+        drop(send);
+        let recording = (folder.path().to_owned(), "1".to_owned()).into();
+        let totals = history::write(recording, &recorded, &AtomicBool::new(false)).unwrap();
+        let limits = Limits { timeout_s: 1.0, drain_s: 1.0, objective_s: 2.0, ..Limits::default() };
+        let manifest = Manifest { interval_s: 1, duration_s: 9, limits, ..Manifest::default() };
+        write(folder.path(), &manifest, &[]).unwrap();
+        let rows = table::rows(&folder.path().join("timeline.csv"), false).unwrap();
+        (totals, rows)
+    }
+
+    #[test]
+    fn an_order_is_one_request_from_its_first_intent_however_often_it_is_asked_for() {
+        use Outcome::{Failed, Ok, Unknown};
+        let (totals, rows) = digested(vec![
+            sample((1, 0, true), 500, 900, Unknown),
+            sample((2, 0, true), 1_200, 1_300, Unknown),
+            sample((1, 1, false), 2_000, 2_100, Ok),
+            sample((2, 1, false), 2_400, 2_500, Failed),
+            sample((3, 0, true), 3_100, 3_200, Failed),
+            sample((4, 0, false), 3_300, 3_400, Ok),
+        ]);
+        let counts = totals.counts[&Operation::Place];
+        assert_eq!((counts.ok, counts.failed, counts.unknown), (2, 1, 1));
+        let row = |t_s: u32| rows.iter().find(|row| row.t_s == t_s).unwrap();
+        let of = |t_s| {
+            let TimelineRow { offered, ok, failed, unknown, sent, answered, .. } = *row(t_s);
+            ([offered, ok, failed, unknown], [sent, answered])
+        };
+        assert_eq!(of(0), ([1, 1, 0, 0], [1, 0]), "answered in second 2");
+        assert_eq!(of(1), ([1, 0, 0, 1], [1, 0]), "its first attempt may have had an effect");
+        assert_eq!(of(2), ([0, 0, 0, 0], [2, 1]), "only retries were sent");
+        assert_eq!(of(3), ([2, 1, 1, 0], [2, 1]), "the one that was to ask again did not");
+        let felt = |t_s| (row(t_s).max_ms.unwrap() / 10.0).round() * 10.0;
+        assert_eq!([felt(0), felt(1), felt(3)], [1_600.0, 1_300.0, 100.0]);
+        assert_eq!([row(0).good, row(1).good, row(2).good], [1, 0, 0].map(Some));
+        assert!(rows.iter().all(|row| row.in_flight == 0), "{rows:?}");
+        let attempts: u64 = totals.attempts().iter().map(|kind| kind.count).sum();
+        assert_eq!((attempts, totals.attempts().len()), (6, 3));
     }
 }

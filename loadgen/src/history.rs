@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::abort::Lookout;
 use crate::attack::ShopTraffic;
 use crate::bounded;
-use crate::record::{Aborted, RequestCounts, latency, write_rows};
-use crate::sample::{Outcome, Sample};
+use crate::record::{Aborted, Attempts, RequestCounts, latency, write_rows};
+use crate::requests::{Ended, Requests};
+use crate::sample::{Outcome, Sample, Trouble};
 use crate::workload::Operation;
 
 /// The file's name in a trial's folder.
@@ -87,14 +88,29 @@ impl From<(PathBuf, String)> for Recording {
 
 /// What the recorder counted while it wrote.
 pub struct Totals {
-    /// By operation; `scheduled` is not known here.
+    /// Requests by operation, however many attempts they took; `scheduled` is not known here.
     pub counts: BTreeMap<Operation, RequestCounts>,
+    /// Attempts by what became of them, in the order in which each was first met.
+    pub attempts: Vec<(Kind, u64)>,
     /// Sent minus intended, µs, of all requests that were sent.
     pub lag: Histogram<u64>,
     /// Sum of done minus sent of all requests that were sent, s.
     pub service_s: f64,
     /// The first condition that held.
     pub aborted: Option<Aborted>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// What was asked.
+    pub operation: Operation,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The HTTP status; 0 without an answer.
+    pub status: u16,
+    /// Why there was no answer, or none that was understood.
+    pub trouble: Trouble,
 }
 
 /// Writes batches of samples until the sender is gone; sets `stop` when a condition holds.
@@ -121,13 +137,14 @@ fn record(
     let file = File::create(path)?;
     let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
     out.write_all(HEADER.as_bytes())?;
-    let mut totals = Totals::new()?;
+    let (mut totals, mut requests) = (Totals::new()?, Requests::default());
     let mut text = Vec::with_capacity(64 * 1024);
     while let Ok(batch) = samples.recv() {
         text.clear();
         for sample in &batch {
-            totals.add(sample);
-            lookout.add(sample);
+            let ended = requests.add(sample.into());
+            totals.add(sample, ended);
+            lookout.add(sample, ended);
             write_line(&mut text, key_prefix, sample)?;
         }
         if lookout.aborted().is_some() {
@@ -136,6 +153,8 @@ fn record(
         out.write_all(&text)?;
     }
     totals.aborted = lookout.aborted().cloned();
+    // Only orders are asked for again.
+    requests.rest().iter().for_each(|(_, ended)| totals.count(Operation::Place, *ended));
     out.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
     Ok(totals)
 }
@@ -143,17 +162,50 @@ fn record(
 impl Totals {
     fn new() -> anyhow::Result<Self> {
         let lag = latency::histogram()?;
-        Ok(Self { counts: BTreeMap::new(), lag, service_s: 0.0, aborted: None })
+        Ok(Self {
+            counts: BTreeMap::new(),
+            attempts: Vec::new(),
+            lag,
+            service_s: 0.0,
+            aborted: None,
+        })
     }
 
-    fn add(&mut self, sample: &Sample) {
-        let counts = self.counts.entry(sample.operation).or_default();
-        match sample.outcome {
+    /// The attempts as the manifest lists them.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempts> {
+        let mut sorted = self.attempts.clone();
+        sorted.sort_unstable();
+        let row = |(kind, count): (Kind, u64)| Attempts {
+            operation: kind.operation.as_str().to_owned(),
+            outcome: kind.outcome.as_str().to_owned(),
+            status: kind.status,
+            trouble: kind.trouble.as_str().to_owned(),
+            count,
+        };
+        sorted.into_iter().map(row).collect()
+    }
+
+    fn count(&mut self, operation: Operation, ended: Ended) {
+        let counts = self.counts.entry(operation).or_default();
+        match ended.outcome {
             Outcome::Ok => counts.ok += 1,
             Outcome::Failed => counts.failed += 1,
             Outcome::Unknown => counts.unknown += 1,
             Outcome::Dropped => counts.dropped += 1,
             Outcome::Unfinished => counts.unfinished += 1,
+        }
+    }
+
+    fn add(&mut self, sample: &Sample, ended: Option<Ended>) {
+        let Sample { operation, outcome, status, trouble, .. } = *sample;
+        let kind = Kind { operation, outcome, status, trouble };
+        match self.attempts.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.attempts.push((kind, 1)),
+        }
+        if let Some(ended) = ended {
+            self.count(operation, ended);
         }
         if sample.outcome != Outcome::Dropped {
             self.service_s += sample.done_ns.saturating_sub(sample.sent_ns) as f64 / 1e9;
@@ -238,7 +290,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
-    use crate::sample::{Receipt, Told, Trouble};
+    use crate::sample::{Receipt, Told};
 
     fn sample(order: &str, amount_cents: Option<i64>) -> Sample {
         Sample {

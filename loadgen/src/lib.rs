@@ -25,6 +25,7 @@ pub mod link;
 pub mod load;
 mod number;
 pub mod prepare;
+pub mod requests;
 pub mod sample;
 pub mod trial;
 pub mod watch;

@@ -1,6 +1,5 @@
 //! One load: the engine on its thread, the recorder on another, and what both report.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -9,12 +8,14 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use crate::attack::{Engine, Gauges, Pacing, Schedule, Sessions, Summary, Think, Traffic, Users};
+use crate::attack::{
+    Engine, Gauges, Pacing, Policy, Schedule, Sessions, Summary, Target, Think, Traffic, Users,
+};
 use crate::history::{self, Recording, Totals};
 use crate::profile::Profile;
 use crate::record::{Aborted, RequestCounts};
 use crate::sample::Sample;
-use crate::scenario::{Arrivals, Mix};
+use crate::scenario::{Arrivals, Mix, Retries};
 use crate::watch::{ThreadTime, own_cpu_s};
 use crate::workload::{Job, Operation, Workload};
 
@@ -33,6 +34,8 @@ pub struct Plan {
     pub jobs: Jobs,
     /// Who waits for whom.
     pub form: Loop,
+    /// How customers ask again; without it they do not.
+    pub retries: Option<Retries>,
     /// Seed of all.
     pub seed: u64,
 }
@@ -112,25 +115,29 @@ impl Plan {
     fn attack<T: Traffic>(
         &self,
         traffic: T,
-        targets: Vec<SocketAddr>,
+        targets: Vec<Target>,
         pacing: Pacing,
         gauges: Arc<Gauges>,
         samples: mpsc::SyncSender<Vec<Sample>>,
     ) -> std::io::Result<Summary> {
         let think = |mean_ns| Think::new(mean_ns, self.seed);
+        let again = self.retries.clone().map(|retries| Policy { retries, seed: self.seed });
         match &self.form {
             Loop::Open => {
                 let source = Schedule::new(self.schedule());
-                Engine::new(traffic, source, targets, pacing, gauges, samples)?.run()
+                let engine = Engine::new(traffic, source, targets, pacing, gauges, samples)?;
+                engine.with_retries(again).run()
             }
             Loop::Closed { users, think_ns, until_ns } => {
                 let jobs = self.jobs();
                 let source = Users::new(*users, think(*think_ns), *until_ns, jobs);
-                Engine::new(traffic, source, targets, pacing, gauges, samples)?.run()
+                let engine = Engine::new(traffic, source, targets, pacing, gauges, samples)?;
+                engine.with_retries(again).run()
             }
             Loop::PartlyOpen { steps, think_ns } => {
                 let source = Sessions::new(self.schedule(), steps.clone(), think(*think_ns));
-                Engine::new(traffic, source, targets, pacing, gauges, samples)?.run()
+                let engine = Engine::new(traffic, source, targets, pacing, gauges, samples)?;
+                engine.with_retries(again).run()
             }
         }
     }
@@ -208,7 +215,7 @@ impl Load {
     /// If a thread cannot be started.
     pub fn start<T: Traffic + 'static>(
         traffic: T,
-        targets: Vec<SocketAddr>,
+        targets: Vec<Target>,
         plan: Plan,
         pacing: Pacing,
         gauges: Arc<Gauges>,
@@ -273,6 +280,7 @@ mod tests {
             arrivals: Arrivals::Constant,
             jobs: Jobs::Same,
             form: Loop::Open,
+            retries: None,
             seed: 1,
         };
         let second = Duration::from_secs(1);
@@ -288,8 +296,9 @@ mod tests {
         let gauges = Arc::new(Gauges::default());
         let (samples, recorded) = mpsc::sync_channel(2);
         let shown = Arc::clone(&gauges);
-        let engine =
-            thread::spawn(move || plan.attack(traffic, vec![address], pacing, shown, samples));
+        let engine = thread::spawn(move || {
+            plan.attack(traffic, vec![address.into()], pacing, shown, samples)
+        });
         let deadline = Instant::now() + Duration::from_secs(60);
         while gauges.begun.load(Ordering::Relaxed) < REQUESTS {
             assert!(Instant::now() < deadline, "the engine waits for the recorder");

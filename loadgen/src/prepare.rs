@@ -1,12 +1,11 @@
 //! Before the load: customers sign up and in, and each places an order to look up later.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::attack::{Customer, ShopTraffic, order_body};
+use crate::attack::{Customer, ShopTraffic, Target, order_body};
 use crate::fault::address;
 use crate::ledger::OrdersReader;
 use crate::scenario::Scenario;
@@ -21,7 +20,7 @@ pub struct Prepared {
     /// Traffic of customers who are signed in.
     pub traffic: ShopTraffic,
     /// Where auth and orders listen.
-    pub targets: Vec<SocketAddr>,
+    pub targets: Vec<Target>,
     /// The first customer's token.
     pub token: String,
 }
@@ -66,17 +65,8 @@ pub async fn prepare(
     }
     let token = customers.first().map(|c| c.token.clone()).unwrap_or_default();
     let hosts = [address(&entry.auth)?, address(&entry.orders)?];
-    let targets = hosts.iter().map(|h| resolve(h)).collect::<anyhow::Result<_>>()?;
+    let targets = hosts.iter().map(|h| Target::resolve(h)).collect::<anyhow::Result<_>>()?;
     Ok(Prepared { traffic: ShopTraffic::new(customers, hosts, prefix.to_owned()), targets, token })
-}
-
-/// The first address of host:port.
-///
-/// # Errors
-/// If there is none.
-pub fn resolve(host: &str) -> anyhow::Result<SocketAddr> {
-    let mut found = host.to_socket_addrs().with_context(|| format!("cannot resolve {host}"))?;
-    found.next().with_context(|| format!("{host} has no address"))
 }
 
 async fn post(

@@ -9,8 +9,8 @@ mod verdict;
 pub(crate) mod whole;
 
 pub use manifest::{
-    Aborted, Cost, Evidence, FORMAT, FORMAT_OLDEST, Fsync, Generator, Limits, Manifest, Phase,
-    RatePoint, RequestCounts, Validity,
+    Aborted, Attempts, Cost, Evidence, FORMAT, FORMAT_OLDEST, Fsync, Generator, Limits, Manifest,
+    Phase, RatePoint, RequestCounts, Validity,
 };
 pub use tables::{FaultRow, ResourceRow, TimelineRow};
 pub(crate) use tables::{write_csv, write_rows};

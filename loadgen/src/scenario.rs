@@ -7,6 +7,7 @@ mod files;
 mod link;
 mod overlap;
 mod provider;
+mod retries;
 mod rules;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use chaos::{Chaos, Template};
 pub use fault::{DISK, Effect, FaultKind, FaultSpec, Lasts, Takes};
 pub(crate) use files::{locate, names, stem};
 pub use provider::{Latency, Provider, ProviderMode};
+pub use retries::{After, Retries};
 
 /// A scenario file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +84,9 @@ pub struct Scenario {
     /// Bounds of the generator.
     #[serde(default)]
     pub limits: Limits,
+    /// How customers ask again for orders that were not acknowledged; without it they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
     /// How the card network behaves.
     #[serde(default)]
     pub provider: Provider,

@@ -193,7 +193,8 @@ impl Trial<'_> {
         let Scenario { mix, customers, arrivals, .. } = *self.scenario;
         let jobs = Jobs::Shop { mix, customers };
         let (profile, form) = (Profile::new(self.scenario), self.scenario.form());
-        Plan { profile, arrivals, jobs, form, seed: self.seed() }
+        let retries = self.scenario.retries.clone();
+        Plan { profile, arrivals, jobs, form, retries, seed: self.seed() }
     }
 
     async fn measure(
@@ -415,6 +416,7 @@ impl Trial<'_> {
             schedule_hash,
             operations_hash,
             requests: Self::requests(&plan, &measured.loaded),
+            attempts: measured.loaded.totals.attempts(),
             generator: generator(measured, self.scenario.duration_s()),
             fsync,
             evidence: Self::evidence(measured),
@@ -450,6 +452,7 @@ impl Trial<'_> {
                 timeout_s: scenario.limits.timeout.as_s(),
                 drain_s: scenario.drain.as_s(),
                 objective_s: scenario.objective.as_s(),
+                order_s: scenario.order_s(),
             },
             parity: self.parity(),
             ..Manifest::default()
@@ -486,6 +489,8 @@ impl Trial<'_> {
         put("loop", scenario.form().as_str().to_owned());
         put("client time-out", scenario.limits.timeout.to_string());
         put("requests in flight, at most", scenario.limits.in_flight.to_string());
+        let retries = scenario.retries.as_ref().map(ToString::to_string);
+        put("retries of customers", retries.unwrap_or_else(|| "none".to_owned()));
         put("links", self.links());
         let provider = serde_json::to_string(&scenario.provider).unwrap_or_default();
         put("provider", provider);

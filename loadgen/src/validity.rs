@@ -97,6 +97,7 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
         doubt(!counts.closes(), format!("the ledger of {operation} does not close: {counts:?}"));
     }
     doubt(e.summary.unrecorded > 0, unrecorded(e.summary.unrecorded));
+    doubt(e.summary.not_retried > 0, not_retried(e.summary.not_retried));
     let off = (e.summary.in_flight_area_s - e.service_s).abs() / e.service_s.max(1e-9);
     doubt(
         e.service_s > 0.0 && off > LITTLE_MAX,
@@ -192,6 +193,10 @@ fn unrecorded(count: u64) -> String {
     format!("{count} requests are in no record: the recorder was slower than the load")
 }
 
+fn not_retried(count: u64) -> String {
+    format!("{count} retries were not made: too many orders waited for theirs")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +253,7 @@ mod tests {
         check(|m, _, _| m.requests.get_mut("place").unwrap().scheduled = 4, "does not close");
         check(|_, s, _| s.in_flight_area_s = 2.5, "Little's law is off by 25 %");
         check(|_, s, _| s.unrecorded = 512, "512 requests are in no record");
+        check(|_, s, _| s.not_retried = 7, "7 retries were not made");
         check(|_, _, f| f.effective_s = None, "fault");
         check(|_, _, f| f.healed_s = None, "fault");
         check(|_, s, _| s.interrupted = true, "interrupted");

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config;
+use crate::requests::Requests;
 use crate::sample::{Receipt, Trouble};
 
 fn condition(text: &str) -> Abort {
@@ -34,6 +35,11 @@ fn sample(done_s: f64, outcome: Outcome, response_ms: u64) -> Sample {
     }
 }
 
+/// The only attempt of its request.
+fn add(lookout: &mut Lookout, sample: &Sample) {
+    lookout.add(sample, Requests::default().add(sample.into()));
+}
+
 /// A second's requests: ok ones and failed ones.
 type Second = (u32, u32);
 
@@ -43,7 +49,7 @@ fn aborted(text: &str, seconds: &[Second], duration_s: f64) -> Option<u64> {
     for (second, (ok, failed)) in seconds.iter().enumerate() {
         for n in 0..ok + failed {
             let outcome = if n < *ok { Outcome::Ok } else { Outcome::Failed };
-            lookout.add(&sample(second as f64 + 0.5, outcome, 1));
+            add(&mut lookout, &sample(second as f64 + 0.5, outcome, 1));
         }
     }
     lookout.aborted().map(|a| a.at_s)
@@ -86,7 +92,7 @@ fn a_second_without_an_end_counts_nothing() {
 fn told_late(by_s: f64) -> Option<u64> {
     let mut lookout = Lookout::new(&[condition(HALF_OF_3)], 100.0).unwrap();
     let tell = |lookout: &mut Lookout, second: f64, outcome| {
-        (0..10).for_each(|_| lookout.add(&sample(second, outcome, 1)));
+        (0..10).for_each(|_| add(lookout, &sample(second, outcome, 1)));
     };
     tell(&mut lookout, 0.5, Outcome::Ok);
     tell(&mut lookout, 2.5, Outcome::Failed);
@@ -116,9 +122,9 @@ fn what_ends_after_the_schedule_ends_nothing() {
 fn what_was_given_up_by_the_stop_says_nothing() {
     let mut lookout = Lookout::new(&[condition(HALF_OF_3)], 100.0).unwrap();
     for n in 0..50 {
-        lookout.add(&sample(f64::from(n) / 10.0, Outcome::Unfinished, 1));
+        add(&mut lookout, &sample(f64::from(n) / 10.0, Outcome::Unfinished, 1));
     }
-    lookout.add(&sample(9.0, Outcome::Ok, 1));
+    add(&mut lookout, &sample(9.0, Outcome::Ok, 1));
     assert_eq!(lookout.aborted(), None);
 }
 
@@ -127,7 +133,7 @@ fn the_reason_says_what_was_found() {
     let mut lookout = Lookout::new(&[condition(HALF_OF_3)], 100.0).unwrap();
     for second in [0.1, 1.1, 1.2, 2.1, 3.1] {
         let outcome = if second < 1.0 { Outcome::Ok } else { Outcome::Unknown };
-        lookout.add(&sample(second, outcome, 1));
+        add(&mut lookout, &sample(second, outcome, 1));
     }
     let reason = "failed > 50% over 3s of all operations; found 75 %".to_owned();
     assert_eq!(lookout.aborted(), Some(&Aborted { at_s: 3, reason }));
@@ -148,7 +154,7 @@ fn slow(text: &str, slow: u32, outcome: Outcome) -> Option<u64> {
     for n in 0..1_000 {
         let ms = if n % 200 < slow && n >= 400 { 1_500 } else { 20 };
         let outcome = if ms > 20 { outcome } else { Outcome::Ok };
-        lookout.add(&sample(f64::from(n) / 200.0, outcome, ms));
+        add(&mut lookout, &sample(f64::from(n) / 200.0, outcome, ms));
     }
     lookout.aborted().map(|a| a.at_s)
 }

@@ -8,6 +8,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::response::Parser;
 use super::stamp;
+use super::target::Try;
+use crate::sample::Trouble;
 use crate::workload::Job;
 
 /// A request that waits for its answer.
@@ -16,11 +18,15 @@ pub(super) struct Open {
     pub(super) job: Job,
     pub(super) intended_ns: u64,
     pub(super) sent_ns: u64,
+    /// 0 for the first attempt.
+    pub(super) retry: u8,
 }
 
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) target: usize,
+    /// Which of its addresses this is.
+    pub(super) of: Try,
     /// False until the kernel says that it is established.
     pub(super) connected: bool,
     pub(super) open: Option<Open>,
@@ -41,14 +47,24 @@ pub(super) enum Incoming {
     /// Some of an answer, but not all.
     Part,
     Complete,
-    /// The peer closed, or reset, or sent what is not HTTP.
+    /// So much that others come first; there may be more.
+    Plenty,
+    /// The peer closed, or reset.
     Ended,
-    Garbled,
+    /// It sent what is not HTTP, or too much.
+    Refused(Trouble),
 }
+
+/// Readings of one connection before others have their turn: a large answer must not delay what is due.
+const READS_MAX: usize = 8;
 
 impl Connection {
     /// Begins to connect; does not wait.
-    pub(super) fn begin(address: SocketAddr, target: usize, generation: u32) -> io::Result<Self> {
+    pub(super) fn begin(
+        address: SocketAddr,
+        (target, of): (usize, Try),
+        generation: u32,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -62,6 +78,7 @@ impl Connection {
         Ok(Self {
             stream,
             target,
+            of,
             connected: false,
             open: None,
             request: Vec::with_capacity(1_024),
@@ -89,18 +106,18 @@ impl Connection {
     /// Reads what is there; to the end if the peer has hung up.
     pub(super) fn receive(&mut self, buffer: &mut [u8], hung_up: bool) -> Incoming {
         let mut found = Incoming::Nothing;
-        loop {
+        for _ in 0..READS_MAX {
             match stamp::read(&self.stream, buffer) {
                 Ok((0, _)) if self.parser.close() => return Incoming::Complete,
                 Ok((0, _)) => return Incoming::Ended,
-                Ok(_) if self.open.is_none() => return Incoming::Garbled,
+                Ok(_) if self.open.is_none() => return Incoming::Refused(Trouble::Garbled),
                 Ok((count, arrived)) => {
                     self.arrived = arrived;
                     match self.parser.feed(&buffer[..count]) {
                         Ok(true) => return Incoming::Complete,
                         Ok(false) if count < buffer.len() && !hung_up => return Incoming::Part,
                         Ok(false) => found = Incoming::Part,
-                        Err(_) => return Incoming::Garbled,
+                        Err(trouble) => return Incoming::Refused(trouble),
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return found,
@@ -108,5 +125,6 @@ impl Connection {
                 Err(_) => return Incoming::Ended,
             }
         }
+        Incoming::Plenty
     }
 }

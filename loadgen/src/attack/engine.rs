@@ -9,7 +9,6 @@ mod keeping;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -21,9 +20,10 @@ use rustix::event::{Timespec, epoll};
 use rustix::thread::{ClockId, clock_nanosleep_relative};
 use tokio::time::Instant;
 
+use super::again::Again;
 use super::connection::{Connection, Open};
 use super::wake::WakeUp;
-use super::{Judged, Source, Traffic};
+use super::{Judged, Policy, Source, Target, Traffic};
 use crate::sample::{Outcome, Sample, Trouble};
 use crate::workload::Job;
 
@@ -101,6 +101,8 @@ pub struct Summary {
     pub interrupted: bool,
     /// Samples that the recorder was too slow to take: they are in no count but this.
     pub unrecorded: u64,
+    /// Retries that were not made: too many waited already.
+    pub not_retried: u64,
 }
 
 /// When a request, or the making of a connection, has taken too long.
@@ -112,11 +114,20 @@ struct Deadline {
     connects: bool,
 }
 
+/// What an answer said beside its body; nothing without one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    status: u16,
+    /// How long to wait before asking again.
+    wait: Option<Duration>,
+}
+
 /// The loop over targets.
 pub struct Engine<T, S> {
     traffic: T,
     source: S,
-    targets: Vec<SocketAddr>,
+    again: Again,
+    targets: Vec<Target>,
     pacing: Pacing,
     gauges: Arc<Gauges>,
     samples: SyncSender<Vec<Sample>>,
@@ -129,6 +140,8 @@ pub struct Engine<T, S> {
     waiting: Vec<VecDeque<(Open, Vec<u8>)>>,
     /// By target: how many connections are being made.
     connecting: Vec<usize>,
+    /// Connections with more to read, their generation, and whether the peer has hung up.
+    unread: Vec<(usize, u32, bool)>,
     /// The earliest first: requests and the making of connections.
     deadlines: BinaryHeap<Reverse<Deadline>>,
     generation: u32,
@@ -156,7 +169,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
     pub fn new(
         traffic: T,
         source: S,
-        targets: Vec<SocketAddr>,
+        targets: Vec<Target>,
         pacing: Pacing,
         gauges: Arc<Gauges>,
         samples: SyncSender<Vec<Sample>>,
@@ -167,6 +180,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         Ok(Self {
             traffic,
             source,
+            again: Again::default(),
             targets,
             pacing,
             gauges,
@@ -177,6 +191,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             idle,
             waiting,
             connecting,
+            unread: Vec::new(),
             deadlines: BinaryHeap::new(),
             generation: 0,
             open: 0,
@@ -190,6 +205,13 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             stamped: false,
             unrecorded: 0,
         })
+    }
+
+    /// Customers ask again as this says.
+    #[must_use]
+    pub fn with_retries(mut self, policy: Option<Policy>) -> Self {
+        self.again = Again::new(policy);
+        self
     }
 
     /// Sends what the source supplies until it is exhausted and nothing is open.
@@ -208,14 +230,15 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             let mut sent = 0;
             while sent < EVENTS_MAX
                 && !self.holds_back()
-                && self.source.next_ns().is_some_and(|at_ns| at_ns <= now)
-                && let Some((intended_ns, job)) = self.source.take()
+                && let Some((intended_ns, job, retry)) = self.due(now)
             {
                 if self.idle.iter().any(Vec::is_empty) {
                     self.look(&mut events)?;
                 }
-                last_ns = intended_ns;
-                self.dispatch(intended_ns, job);
+                if retry == 0 {
+                    last_ns = intended_ns;
+                }
+                self.dispatch(intended_ns, job, retry);
                 now = self.now_ns();
                 sent += 1;
             }
@@ -223,17 +246,19 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             if self.gauges.stop.load(Ordering::Relaxed) {
                 break true;
             }
-            let next_ns = self.source.next_ns();
+            let (arrival_ns, retry_ns) = (self.source.next_ns(), self.again.next_ns());
             let drained_ns = last_ns + nanos(self.pacing.drain);
             let forgets = self.pacing.flaw == Flaw::DropUnfinished;
-            if next_ns.is_none() && (self.open == 0 || now >= drained_ns || forgets) {
+            let is_done = self.open == 0 && retry_ns.is_none();
+            if arrival_ns.is_none() && (is_done || now >= drained_ns || forgets) {
                 break false;
             }
             if self.batch.len() >= BATCH || now > handed_over_ns + nanos(2 * NAP) {
                 self.hand_over();
                 handed_over_ns = now;
             }
-            let until = next_ns.unwrap_or(drained_ns).min(now + nanos(NAP));
+            let next_ns = arrival_ns.unwrap_or(drained_ns).min(retry_ns.unwrap_or(u64::MAX));
+            let until = next_ns.min(now + nanos(NAP));
             self.wait_until(until, &mut events)?;
         };
         Ok(self.finish(interrupted))
@@ -263,6 +288,18 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         nanos(self.pacing.start.elapsed())
     }
 
+    /// Takes the next request that is due, an arrival or a retry, and says which retry it is.
+    fn due(&mut self, now_ns: u64) -> Option<(u64, Job, u8)> {
+        let arrival_ns = self.source.next_ns();
+        if let Some(retry_ns) = self.again.next_ns()
+            && arrival_ns.is_none_or(|at_ns| retry_ns < at_ns)
+        {
+            return if retry_ns <= now_ns { self.again.take() } else { None };
+        }
+        arrival_ns.filter(|at_ns| *at_ns <= now_ns)?;
+        self.source.take().map(|(intended_ns, job)| (intended_ns, job, 0))
+    }
+
     fn holds_back(&self) -> bool {
         self.pacing.flaw == Flaw::CoordinatedOmission && self.open >= COORDINATED
     }
@@ -287,7 +324,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
 
     /// Whether answers may lie in the kernel for so long: nobody waits for them, and they bear stamps.
     fn may_lie(&self, ns: u64) -> bool {
-        let wanted = self.prompt || self.source.heeds_answers();
+        let wanted = self.prompt || self.source.heeds_answers() || !self.unread.is_empty();
         self.stamped && !wanted && ns <= nanos(LIE_MAX)
     }
 
@@ -319,8 +356,9 @@ impl<T: Traffic, S: Source> Engine<T, S> {
 
     /// Waits for events, and handles them; whether there were any.
     fn wait(&mut self, wait_ns: u64, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
-        self.poll(wait_ns, events)?;
-        let some = !events.is_empty();
+        self.poll(if self.unread.is_empty() { wait_ns } else { 0 }, events)?;
+        let some = !(events.is_empty() && self.unread.is_empty());
+        self.read_on();
         for event in events.drain(..) {
             self.handle(event);
         }
@@ -341,17 +379,17 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         }
     }
 
-    fn dispatch(&mut self, intended_ns: u64, job: Job) {
+    fn dispatch(&mut self, intended_ns: u64, job: Job, retry: u8) {
         let sent_ns = self.now_ns();
         let coordinated = self.pacing.flaw == Flaw::CoordinatedOmission;
         let intended_ns = if coordinated { sent_ns } else { intended_ns };
         let mut job = job;
         job.about = self.traffic.about(&job);
-        let open = Open { job, intended_ns, sent_ns };
-        self.gauges.begun.fetch_add(1, Ordering::Relaxed);
+        let open = Open { job, intended_ns, sent_ns, retry };
+        self.gauges.begun.fetch_add(u64::from(retry == 0), Ordering::Relaxed);
         if self.open >= self.pacing.in_flight {
             let dropped = Judged { trouble: Trouble::InFlight, ..Judged::plain(Outcome::Dropped) };
-            self.emit(open, sent_ns, dropped, 0);
+            self.emit(open, sent_ns, dropped, Heard::default());
             return;
         }
         let mut request = std::mem::take(&mut self.scratch);
@@ -368,8 +406,14 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.gauges.in_flight.store(u64::from(self.open), Ordering::Relaxed);
     }
 
-    fn emit(&mut self, open: Open, done_ns: u64, judged: Judged, status: u16) {
-        self.source.ended(&open.job, done_ns);
+    fn emit(&mut self, open: Open, done_ns: u64, judged: Judged, heard: Heard) {
+        let Heard { status, wait } = heard;
+        // Its customer knows of the end when it is read, and asks again from then on.
+        let again = self.again.is_on()
+            && self.again.follows((&open.job, open.retry), &judged, status, wait, self.now_ns());
+        if !again {
+            self.source.ended(&open.job, done_ns);
+        }
         self.batch.push(Sample {
             seq: open.job.seq,
             operation: open.job.operation,
@@ -384,8 +428,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             receipt: judged.receipt,
             about: open.job.about,
             told: judged.told,
-            retry: 0,
-            again: false,
+            retry: open.retry,
+            again,
         });
     }
 
@@ -413,7 +457,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             left.clear();
         }
         for open in left {
-            self.emit(open, now_ns, Judged::plain(Outcome::Unfinished), 0);
+            self.emit(open, now_ns, Judged::plain(Outcome::Unfinished), Heard::default());
             self.count_open(now_ns, -1);
         }
         // Nothing more is to be sent: now there is time to wait for the recorder.
@@ -425,6 +469,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             polled_s,
             interrupted,
             unrecorded: self.unrecorded,
+            not_retried: self.again.lost(),
         }
     }
 }

@@ -1,32 +1,44 @@
-//! An HTTP/1.1 response, read as it arrives. Bounded: a head of 16 KiB, a body of 4 MiB.
+//! An HTTP/1.1 response, read as it arrives, within bounds: a head of 256 KiB, a body of 256 MiB on
+//! the wire, of which the first 64 KiB are kept and the rest is discarded. It knows no request.
+
+mod retry_after;
 
 #[cfg(test)]
 mod against_hyper;
 
-const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// A body with the sizes, extensions and trailers of its chunks.
-const WIRE_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use crate::sample::Trouble;
+
+/// Headers that are parsed without further ado; of more there is room for all that the head can hold.
+const HEADERS_USUAL: usize = 64;
+const HEAD_BYTES_MAX: usize = 256 * 1024;
+/// Of a body; an order's answer has less than 2 KiB.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Of a body as it is sent, with the sizes, extensions and trailers of its chunks.
+const BODY_BYTES_MAX: u64 = 256 << 20;
+/// The line of a chunk's size, or its trailers.
+const LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// A complete response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Response<'a> {
     /// Its status.
     pub status: u16,
     /// Whether it says that nothing was done (`x-effect: none`).
     pub effect_none: bool,
-    /// Its body.
+    /// How long to wait before asking again (`retry-after`; only with 3xx and above).
+    pub wait: Option<Duration>,
+    /// Its body, or its beginning.
     pub body: &'a [u8],
+    /// Whether the body was longer than what is kept.
+    pub is_cut: bool,
 }
-
-/// Not HTTP, or beyond a bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Garbled;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
-    Length(usize),
+    Length(u64),
     Chunked,
     UntilClose,
 }
@@ -38,16 +50,37 @@ struct Head {
     body: Body,
     keep_alive: bool,
     effect_none: bool,
+    wait: Option<Duration>,
+}
+
+/// What comes next of a chunked body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Chunk {
+    #[default]
+    Size,
+    /// So many bytes of data.
+    Data(u64),
+    /// The line's end after the data.
+    End,
+    Trailers,
 }
 
 /// The state of one response that is arriving.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
+    /// The head, and after it the kept part of the body; of a chunked one what is not decoded yet.
     bytes: Vec<u8>,
     head: Option<Head>,
-    /// Chunked: the decoded body, and how far `bytes` is decoded.
+    /// How long the head was when it was last found incomplete, and how far it has no empty line.
+    tried: usize,
+    scanned: usize,
+    /// What has arrived after the head, kept or not.
+    received: u64,
+    /// Chunked: the kept part of the body, how much of it there was, and how far `bytes` is decoded.
     decoded: Vec<u8>,
+    decoded_bytes: u64,
     at: usize,
+    chunk: Chunk,
     complete: bool,
     /// More came than the response has: it is whole, but what follows belongs to no request.
     surplus: bool,
@@ -56,44 +89,78 @@ pub(super) struct Parser {
 impl Parser {
     /// Forgets the response, keeps the memory.
     pub(super) fn reset(&mut self) {
-        self.bytes.clear();
-        self.decoded.clear();
-        self.head = None;
-        self.at = 0;
-        self.complete = false;
-        self.surplus = false;
+        let (mut bytes, mut decoded) =
+            (std::mem::take(&mut self.bytes), std::mem::take(&mut self.decoded));
+        bytes.clear();
+        decoded.clear();
+        *self = Self { bytes, decoded, ..Self::default() };
     }
 
     /// Takes more bytes; true when the response is complete.
-    pub(super) fn feed(&mut self, more: &[u8]) -> Result<bool, Garbled> {
-        self.bytes.extend_from_slice(more);
-        while self.head.is_none() {
-            match read_head(&self.bytes)? {
-                None if self.bytes.len() > HEAD_BYTES_MAX => return Err(Garbled),
-                None => return Ok(false),
+    pub(super) fn feed(&mut self, more: &[u8]) -> Result<bool, Trouble> {
+        let (head, arrived) = match self.head {
+            Some(head) => {
+                self.keep(head, more);
+                (head, more.len())
+            }
+            None => {
+                self.bytes.extend_from_slice(more);
+                let Some(head) = self.find_head()? else { return Ok(false) };
+                (head, self.bytes.len() - head.bytes)
+            }
+        };
+        self.received += arrived as u64;
+        self.complete = match head.body {
+            Body::Length(length) => {
+                self.surplus = self.received > length;
+                self.received >= length
+            }
+            Body::Chunked if self.decode_chunks()? => true,
+            Body::Chunked | Body::UntilClose if self.received > BODY_BYTES_MAX => {
+                return Err(Trouble::BodyTooLong);
+            }
+            Body::Chunked | Body::UntilClose => false,
+        };
+        Ok(self.complete)
+    }
+
+    /// Keeps what arrives after the head, as far as it is kept.
+    fn keep(&mut self, head: Head, more: &[u8]) {
+        let kept = self.bytes.len() - head.bytes;
+        let room = match head.body {
+            Body::Chunked => more.len(),
+            Body::Length(_) | Body::UntilClose => KEPT_BYTES_MAX.saturating_sub(kept),
+        };
+        self.bytes.extend_from_slice(&more[..room.min(more.len())]);
+    }
+
+    /// Looks for a complete head; what it is tried on doubles unless an empty line has come, so that a
+    /// head that trickles in costs no more than its length.
+    fn find_head(&mut self) -> Result<Option<Head>, Trouble> {
+        loop {
+            let new = &self.bytes[self.scanned.saturating_sub(2)..];
+            let may_be_whole =
+                self.tried == 0 || self.bytes.len() >= 2 * self.tried || has_empty_line(new);
+            self.scanned = self.bytes.len();
+            let found = if may_be_whole { read_head(&self.bytes)? } else { None };
+            match found {
+                None if self.bytes.len() > HEAD_BYTES_MAX => return Err(Trouble::HeadTooLong),
+                None => {
+                    self.tried = if may_be_whole { self.bytes.len() } else { self.tried };
+                    return Ok(None);
+                }
                 // 1xx: the real answer follows; 101 would be the last of this protocol
                 Some(head) if head.status < 200 && head.status != 101 => {
                     drop(self.bytes.drain(..head.bytes));
+                    (self.tried, self.scanned) = (0, 0);
                 }
                 Some(head) => {
                     self.at = head.bytes;
                     self.head = Some(head);
+                    return Ok(Some(head));
                 }
             }
         }
-        let Some(head) = self.head else { return Ok(false) };
-        let body_bytes = self.bytes.len() - head.bytes;
-        self.complete = match head.body {
-            Body::Length(length) => {
-                self.surplus = body_bytes > length;
-                body_bytes >= length
-            }
-            Body::Chunked if body_bytes > WIRE_BYTES_MAX => return Err(Garbled),
-            Body::Chunked => self.decode_chunks()?,
-            Body::UntilClose if body_bytes > BODY_BYTES_MAX => return Err(Garbled),
-            Body::UntilClose => false,
-        };
-        Ok(self.complete)
     }
 
     /// The peer closed: true if that completes the response.
@@ -111,56 +178,108 @@ impl Parser {
     /// The response, once complete.
     pub(super) fn response(&self) -> Option<Response<'_>> {
         let head = self.head.filter(|_| self.complete)?;
-        let body = match head.body {
-            Body::Chunked => &self.decoded[..],
-            Body::Length(length) => &self.bytes[head.bytes..head.bytes + length],
-            Body::UntilClose => &self.bytes[head.bytes..],
+        let after_head = &self.bytes[head.bytes..];
+        let (body, all) = match head.body {
+            Body::Chunked => (&self.decoded[..], self.decoded_bytes),
+            Body::Length(length) => (after_head, length),
+            Body::UntilClose => (after_head, self.received),
         };
-        Some(Response { status: head.status, effect_none: head.effect_none, body })
+        let kept = usize::try_from(all).unwrap_or(usize::MAX).min(KEPT_BYTES_MAX).min(body.len());
+        Some(Response {
+            status: head.status,
+            effect_none: head.effect_none,
+            wait: head.wait,
+            body: &body[..kept],
+            is_cut: all > kept as u64,
+        })
     }
 
-    fn decode_chunks(&mut self) -> Result<bool, Garbled> {
+    fn decode_chunks(&mut self) -> Result<bool, Trouble> {
         loop {
             let rest = &self.bytes[self.at..];
-            // httparse takes a line without a digit for a last chunk.
-            if rest.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
-                return Err(Garbled);
-            }
-            let (start, size) = match httparse::parse_chunk_size(rest) {
-                Ok(httparse::Status::Complete(found)) => found,
-                Ok(httparse::Status::Partial) if rest.len() > HEAD_BYTES_MAX => {
-                    return Err(Garbled);
+            match self.chunk {
+                Chunk::Size => {
+                    let Some((line, size)) = chunk_size(rest)? else { break };
+                    self.at += line;
+                    self.chunk = if size == 0 { Chunk::Trailers } else { Chunk::Data(size) };
                 }
-                Ok(httparse::Status::Partial) => return Ok(false),
-                Err(_) => return Err(Garbled),
-            };
-            let size =
-                usize::try_from(size).ok().filter(|s| *s <= BODY_BYTES_MAX).ok_or(Garbled)?;
-            if size == 0 {
-                let Some(surplus) = trailers_end(&rest[start..])? else { return Ok(false) };
-                self.surplus = surplus;
-                return Ok(true);
+                Chunk::Data(left) => {
+                    let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                    let room = KEPT_BYTES_MAX.saturating_sub(self.decoded.len());
+                    self.decoded.extend_from_slice(&rest[..here.min(room)]);
+                    self.decoded_bytes += here as u64;
+                    self.at += here;
+                    self.chunk = match left - here as u64 {
+                        0 => Chunk::End,
+                        left => Chunk::Data(left),
+                    };
+                    if self.chunk != Chunk::End {
+                        break;
+                    }
+                }
+                Chunk::End => {
+                    let Some(ending) = rest.get(..2) else { break };
+                    if ending != b"\r\n" {
+                        return Err(Trouble::Garbled);
+                    }
+                    self.at += 2;
+                    self.chunk = Chunk::Size;
+                }
+                Chunk::Trailers => {
+                    let Some(surplus) = trailers_end(rest)? else { break };
+                    self.surplus = surplus;
+                    return Ok(true);
+                }
             }
-            let end = start + size;
-            let Some(ending) = rest.get(end..end + 2) else { return Ok(false) };
-            if ending != b"\r\n" || self.decoded.len() + size > BODY_BYTES_MAX {
-                return Err(Garbled);
-            }
-            self.decoded.extend_from_slice(&rest[start..end]);
-            self.at += end + 2;
+        }
+        self.forget_decoded();
+        Ok(false)
+    }
+
+    /// What is decoded is not needed any more; a little of it may stay, so that little is moved.
+    fn forget_decoded(&mut self) {
+        let head_bytes = self.head.map_or(0, |head| head.bytes);
+        if self.at - head_bytes > KEPT_BYTES_MAX {
+            self.bytes.drain(head_bytes..self.at);
+            self.at = head_bytes;
         }
     }
 }
 
-/// Whether more follows the trailers after the last chunk; `None` while they are incomplete.
-fn trailers_end(rest: &[u8]) -> Result<Option<bool>, Garbled> {
-    let mut trailers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    match httparse::parse_headers(rest, &mut trailers) {
-        Ok(httparse::Status::Complete((end, _))) if has_bare_line_end(&rest[..end]) => Err(Garbled),
-        Ok(httparse::Status::Complete((end, _))) => Ok(Some(end < rest.len())),
-        Ok(httparse::Status::Partial) if rest.len() > HEAD_BYTES_MAX => Err(Garbled),
+/// The length of a chunk's first line and the size that it tells; `None` while it is incomplete.
+fn chunk_size(rest: &[u8]) -> Result<Option<(usize, u64)>, Trouble> {
+    // httparse takes a line without a digit for a last chunk.
+    if rest.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
+        return Err(Trouble::Garbled);
+    }
+    match httparse::parse_chunk_size(rest) {
+        Ok(httparse::Status::Complete((_, size))) if size > BODY_BYTES_MAX => {
+            Err(Trouble::BodyTooLong)
+        }
+        Ok(httparse::Status::Complete(found)) => Ok(Some(found)),
+        Ok(httparse::Status::Partial) if rest.len() > LINE_BYTES_MAX => Err(Trouble::BodyTooLong),
         Ok(httparse::Status::Partial) => Ok(None),
-        Err(_) => Err(Garbled),
+        Err(_) => Err(Trouble::Garbled),
+    }
+}
+
+/// Whether more follows the trailers after the last chunk; `None` while they are incomplete.
+fn trailers_end(rest: &[u8]) -> Result<Option<bool>, Trouble> {
+    let mut trailers = [httparse::EMPTY_HEADER; HEADERS_USUAL];
+    let mut parsed = httparse::parse_headers(rest, &mut trailers);
+    let mut all;
+    if matches!(parsed, Err(httparse::Error::TooManyHeaders)) {
+        all = vec![httparse::EMPTY_HEADER; lines(rest)];
+        parsed = httparse::parse_headers(rest, &mut all);
+    }
+    match parsed {
+        Ok(httparse::Status::Complete((end, _))) if has_bare_line_end(&rest[..end]) => {
+            Err(Trouble::Garbled)
+        }
+        Ok(httparse::Status::Complete((end, _))) => Ok(Some(end < rest.len())),
+        Ok(httparse::Status::Partial) if rest.len() > LINE_BYTES_MAX => Err(Trouble::BodyTooLong),
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(_) => Err(Trouble::Garbled),
     }
 }
 
@@ -169,22 +288,52 @@ fn has_bare_line_end(bytes: &[u8]) -> bool {
     ends.map(|(at, _)| at).any(|at| at == 0 || bytes[at - 1] != b'\r')
 }
 
-fn read_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let bytes = match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(bytes)) if bytes <= HEAD_BYTES_MAX => bytes,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Ok(httparse::Status::Complete(_)) | Err(_) => return Err(Garbled),
-    };
-    let status = parsed.code.filter(|status| *status >= 100).ok_or(Garbled)?;
+fn has_empty_line(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|w| w == b"\n\r\n")
+}
+
+fn lines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn read_head(bytes: &[u8]) -> Result<Option<Head>, Trouble> {
+    let mut usual = [const { MaybeUninit::uninit() }; HEADERS_USUAL];
+    match head_with(bytes, &mut usual) {
+        Err(httparse::Error::TooManyHeaders) => {
+            let mut all = vec![MaybeUninit::uninit(); lines(bytes)];
+            head_with(bytes, &mut all).unwrap_or(Err(Trouble::Garbled))
+        }
+        found => found.unwrap_or(Err(Trouble::Garbled)),
+    }
+}
+
+/// Reads a head with room for so many headers.
+fn head_with<'b>(
+    bytes: &'b [u8],
+    room: &mut [MaybeUninit<httparse::Header<'b>>],
+) -> Result<Result<Option<Head>, Trouble>, httparse::Error> {
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    match config.parse_response_with_uninit_headers(&mut parsed, bytes, room)? {
+        httparse::Status::Complete(bytes) if bytes > HEAD_BYTES_MAX => {
+            Ok(Err(Trouble::HeadTooLong))
+        }
+        httparse::Status::Complete(bytes) => Ok(head(&parsed, bytes).map(Some)),
+        httparse::Status::Partial => Ok(Ok(None)),
+    }
+}
+
+/// What a head of so many bytes says.
+fn head(parsed: &httparse::Response<'_, '_>, bytes: usize) -> Result<Head, Trouble> {
+    let status = parsed.code.filter(|status| *status >= 100).ok_or(Trouble::Garbled)?;
     let recent = parsed.version == Some(1);
     let values = |name: &'static str| {
         let named = parsed.headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name));
         named.map(|h| h.value.trim_ascii())
     };
     let says = |token: &str| values("connection").any(|value| tokens(value).any(|t| t == token));
-    Ok(Some(Head {
+    let wait = || values("retry-after").next().and_then(retry_after::parse);
+    Ok(Head {
         status,
         bytes,
         body: match status {
@@ -193,7 +342,8 @@ fn read_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
         },
         keep_alive: !says("close") && (recent || says("keep-alive")),
         effect_none: values("x-effect").any(|value| value == b"none"),
-    }))
+        wait: if status >= 300 { wait() } else { None },
+    })
 }
 
 /// RFC 9112, section 6.3: a transfer coding goes before a length, and lengths must agree.
@@ -201,11 +351,11 @@ fn body<'a>(
     coding: Option<&[u8]>,
     lengths: impl Iterator<Item = &'a [u8]>,
     recent: bool,
-) -> Result<Body, Garbled> {
+) -> Result<Body, Trouble> {
     if let Some(coding) = coding {
         let chunked = tokens(coding).next_back().is_some_and(|last| last == "chunked");
         return match (recent, chunked) {
-            (false, _) => Err(Garbled),
+            (false, _) => Err(Trouble::Garbled),
             (true, true) => Ok(Body::Chunked),
             (true, false) => Ok(Body::UntilClose),
         };
@@ -214,7 +364,7 @@ fn body<'a>(
     for text in lengths.flat_map(|value| value.split(|byte| *byte == b',')) {
         let length = digits(text.trim_ascii())?;
         if found.is_some_and(|other| other != length) {
-            return Err(Garbled);
+            return Err(Trouble::Garbled);
         }
         found = Some(length);
     }
@@ -222,9 +372,11 @@ fn body<'a>(
 }
 
 /// A length within the bound; `parse` alone would take a sign.
-fn digits(text: &[u8]) -> Result<usize, Garbled> {
+fn digits(text: &[u8]) -> Result<u64, Trouble> {
     let plain = std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
-    plain.and_then(|t| t.parse().ok()).filter(|l| *l <= BODY_BYTES_MAX).ok_or(Garbled)
+    let plain = plain.filter(|text| !text.is_empty()).ok_or(Trouble::Garbled)?;
+    let length = plain.parse().ok().filter(|length| *length <= BODY_BYTES_MAX);
+    length.ok_or(Trouble::BodyTooLong)
 }
 
 /// The words of a list, in lower case; none if it is not printable.
@@ -242,7 +394,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(bytes: &[u8], expected: Result<(u16, &str, bool), Garbled>) {
+    fn check(bytes: &[u8], expected: Result<(u16, &str, bool), Trouble>) {
         // whatever the pieces in which it arrives
         for size in [1, 2, 7, bytes.len()] {
             let mut parser = Parser::default();
@@ -289,8 +441,11 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nConnection: Upgrade, CLOSE\r\nContent-Length: 1, 1\r\n\r\nx",
             Ok((200, "x", false)),
         );
-        check(b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx", Err(Garbled));
-        check(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", Err(Garbled));
+        check(b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx", Err(Trouble::Garbled));
+        check(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+            Err(Trouble::Garbled),
+        );
         check(b"HTTP/1.1 204 N\r\ntransfer-encoding: chunked\r\n\r\n", Ok((204, "", true)));
         check(
             b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
@@ -301,15 +456,21 @@ mod tests {
             Ok((200, "", false)),
         );
         check(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nabc", Ok((200, "abc", false)));
-        check(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n\r\n", Err(Garbled));
+        check(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n\r\n",
+            Err(Trouble::Garbled),
+        );
         check(
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nT: 1\n\r\n",
-            Err(Garbled),
+            Err(Trouble::Garbled),
         );
         check(b"HTTP/1.1 101 Other\r\n\r\n", Ok((101, "", false)));
-        check(b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n", Err(Garbled));
-        check(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", Err(Garbled));
-        check(b"SSH-2.0-OpenSSH\r\n", Err(Garbled));
+        check(b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n", Err(Trouble::Garbled));
+        check(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+            Err(Trouble::Garbled),
+        );
+        check(b"SSH-2.0-OpenSSH\r\n", Err(Trouble::Garbled));
     }
 
     #[test]
@@ -324,23 +485,81 @@ mod tests {
         }
     }
 
+    /// Feeds a beginning and then the same without end; what that leads to, and how much was kept.
+    fn endless(first: &[u8], rest: &[u8]) -> (Result<bool, Trouble>, usize) {
+        let mut parser = Parser::default();
+        let mut fed = parser.feed(first);
+        let (rest, mut sent) = (rest.repeat(1_000), 0);
+        while fed == Ok(false) && sent < 2 * BODY_BYTES_MAX {
+            fed = parser.feed(&rest);
+            sent += rest.len() as u64;
+        }
+        (fed, parser.bytes.capacity() + parser.decoded.capacity())
+    }
+
     #[test]
-    fn what_grows_without_end_is_refused() {
+    fn what_grows_without_end_is_refused_and_not_kept() {
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-        for (first, rest) in [
-            (&b"HTTP/1.1 200 OK\r\n"[..], &b"a: b\r\n"[..]),
-            (chunked, b"1;xxxxxxxxxxxxxxxxxxxxx"),
-            (chunked, b"1;xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\ny\r\n"),
-            (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
-            (b"HTTP/1.1 200 OK\r\n\r\n", b"a body that goes on and on and on"),
+        let trailers = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n";
+        let (head, body) = (Trouble::HeadTooLong, Trouble::BodyTooLong);
+        for (first, rest, why) in [
+            (&b"HTTP/1.1 200 OK\r\n"[..], &b"a: b\r\n"[..], head),
+            (b"HTTP/1.1 200 OK\r\na: ", b"b", head),
+            (chunked, b"1;xxxxxxxxxxxxxxxxxxxxx", body),
+            (chunked, b"1;xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\ny\r\n", body),
+            (trailers, b"a: b\r\n", body),
+            (b"HTTP/1.1 200 OK\r\n\r\n", b"a body that goes on and on and on", body),
         ] {
+            let (fed, kept) = endless(first, rest);
+            assert_eq!(fed, Err(why), "{}", String::from_utf8_lossy(first));
+            assert!(kept < 4 * HEAD_BYTES_MAX, "{kept} bytes are kept");
+        }
+        for head in ["content-length: 9999999999", "content-length: 99999999999999999999999"] {
             let mut parser = Parser::default();
-            let mut fed = parser.feed(first);
-            let rest = rest.repeat(1_000);
-            while fed == Ok(false) && parser.bytes.len() < 3 * BODY_BYTES_MAX {
-                fed = parser.feed(&rest);
+            let head = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n");
+            assert_eq!(parser.feed(head.as_bytes()), Err(Trouble::BodyTooLong));
+        }
+    }
+
+    #[test]
+    fn a_large_body_is_read_to_its_end_and_its_beginning_is_kept() {
+        let large = 5 << 20;
+        let lengthy = format!("HTTP/1.1 200 OK\r\ncontent-length: {large}\r\n\r\n");
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
+        let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+        let plain = (lengthy, "x".repeat(large));
+        for (head, body) in [plain, (chunked, chunk.repeat(large >> 16) + "0\r\n\r\n")] {
+            let all = head + &body;
+            for size in [1_000, 32 * 1024, all.len()] {
+                let mut parser = Parser::default();
+                let mut pieces = all.as_bytes().chunks(size).map(|piece| parser.feed(piece));
+                assert!(
+                    pieces.by_ref().take(all.len().div_ceil(size) - 1).all(|fed| fed == Ok(false))
+                );
+                assert_eq!(pieces.next(), Some(Ok(true)));
+                drop(pieces);
+                let response = parser.response().unwrap();
+                assert_eq!((response.body.len(), response.is_cut), (KEPT_BYTES_MAX, true));
+                assert!(parser.keep_alive() && response.body.iter().all(|byte| *byte == b'x'));
             }
-            assert_eq!(fed, Err(Garbled), "{}", String::from_utf8_lossy(first));
+        }
+    }
+
+    #[test]
+    fn odd_heads_are_read() {
+        let cookie = format!("set-cookie: {}\r\n", "c".repeat(20_000));
+        let many: String = (0..5_000).map(|n| format!("x-{n}: {n}\r\n")).collect();
+        for odd in [cookie, many] {
+            let text =
+                format!("HTTP/1.1 503 Busy\r\n{odd}retry-after: 7\r\ncontent-length: 2\r\n\r\nok");
+            for size in [1, 4_096, text.len()] {
+                let mut parser = Parser::default();
+                let fed = text.as_bytes().chunks(size).map(|piece| parser.feed(piece));
+                assert_eq!(fed.last(), Some(Ok(true)));
+                let response = parser.response().unwrap();
+                assert_eq!((response.status, response.body), (503, &b"ok"[..]));
+                assert_eq!(response.wait, Some(Duration::from_secs(7)));
+            }
         }
     }
 

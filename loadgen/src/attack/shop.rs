@@ -177,6 +177,7 @@ impl ShopTraffic {
 /// Reads an answer about the order with this key; `state` says what its state's word means.
 fn read(response: &Response<'_>, key: Option<&str>, state: impl Fn(&str) -> Receipt) -> Judged {
     let order = match answer::order(response.body) {
+        _ if response.is_cut => return Judged::not_understood(Trouble::AnswerTooLong),
         Ok(order) => order,
         Err(trouble) => return Judged::not_understood(trouble),
     };
@@ -219,7 +220,7 @@ mod tests {
     }
 
     fn judged(operation: Operation, status: u16, body: &str) -> Judged {
-        let response = Response { status, effect_none: false, body: body.as_bytes() };
+        let response = Response { status, body: body.as_bytes(), ..Response::default() };
         let mut traffic = traffic();
         let mut job = job(operation);
         job.about = traffic.about(&job);
@@ -261,7 +262,7 @@ mod tests {
         check(Operation::Get, 404, "", (Failed, Receipt::None));
         check(Operation::Signup, 201, "", (Ok, Receipt::None));
         check(Operation::Login, 500, "", (Unknown, Receipt::None));
-        let shed = Response { status: 503, effect_none: true, body: b"" };
+        let shed = Response { status: 503, effect_none: true, ..Response::default() };
         assert_eq!(traffic().judge(&job(Operation::Place), &shed).outcome, Failed);
     }
 
@@ -299,7 +300,8 @@ mod tests {
     fn an_accepted_order_can_be_looked_up() {
         let mut traffic = traffic();
         let body = br#"{"id":"order-1","key":"1-00000000","status":"pending"}"#;
-        traffic.judge(&job(Operation::Place), &Response { status: 202, effect_none: false, body });
+        traffic
+            .judge(&job(Operation::Place), &Response { status: 202, body, ..Response::default() });
         let mut out = Vec::new();
         let mut get = job(Operation::Get);
         assert_eq!(traffic.render(&get, &mut out), 1);

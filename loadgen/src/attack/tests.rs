@@ -1,14 +1,17 @@
-//! The engine against a server that ends each connection after one answer.
+//! The engine against servers with manners of their own.
+
+mod again;
+mod answers;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Engine, Flaw, Gauges, Pacing, Schedule, UrlTraffic};
+use super::{Engine, Flaw, Gauges, Pacing, Schedule, Target, UrlTraffic};
 use crate::sample::{Outcome, Sample};
 use crate::scenario::Mix;
 use crate::workload::Workload;
@@ -47,9 +50,44 @@ fn accept_late() -> SocketAddr {
     address
 }
 
+/// Serves whole requests on a free port, a thread per connection; without an answer it hangs up.
+fn serve(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || answer_all(stream, &*answer));
+        }
+    });
+    address
+}
+
+fn answer_all(mut stream: TcpStream, answer: &dyn Fn(&str) -> Option<String>) -> Option<()> {
+    loop {
+        let request = read_request(&mut stream)?;
+        stream.write_all(answer(&request)?.as_bytes()).ok()?;
+    }
+}
+
+fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let (mut text, mut buffer) = (String::new(), [0; 4096]);
+    loop {
+        let count = stream.read(&mut buffer).ok().filter(|count| *count > 0)?;
+        text.push_str(std::str::from_utf8(&buffer[..count]).ok()?);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length =
+            head.split("Content-Length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
+        if body.len() >= length.parse().ok()? {
+            return Some(text);
+        }
+    }
+}
+
 /// A burst at second 0; what became of each request.
-fn burst_on(address: SocketAddr, timeout: Duration) -> Vec<Sample> {
-    let traffic = UrlTraffic::new("GET", &address.to_string(), "/", &[], b"");
+fn burst_on(target: impl Into<Target>, timeout: Duration) -> Vec<Sample> {
+    let traffic = UrlTraffic::new("GET", "server", "/", &[], b"");
     let jobs = Workload::new(Mix { place: 1.0, ..Mix::default() }, 1, 1).take(BURST);
     let pacing = Pacing {
         start: Instant::now() + Duration::from_millis(50),
@@ -62,7 +100,8 @@ fn burst_on(address: SocketAddr, timeout: Duration) -> Vec<Sample> {
     let (samples, recorded) = mpsc::sync_channel(BURST);
     let source = Schedule::new(jobs.map(|job| (0, job)));
     let gauges = Arc::new(Gauges::default());
-    let engine = Engine::new(traffic, source, vec![address], pacing, gauges, samples).unwrap();
+    let engine =
+        Engine::new(traffic, source, vec![target.into()], pacing, gauges, samples).unwrap();
     assert!(!engine.run().unwrap().interrupted);
     recorded.iter().flatten().collect()
 }

@@ -24,7 +24,8 @@ const SWALLOW_BYTES: usize = 4 * 1024;
 /// A connection that was accepted.
 pub(super) struct Connection {
     pub(super) client: TcpStream,
-    pub(super) upstream: SocketAddr,
+    /// All of its addresses: each is tried.
+    pub(super) upstream: Arc<[SocketAddr]>,
     pub(super) who: Who,
     pub(super) tally: Arc<Tally>,
     /// Subscribed when it was accepted: no change is missed.
@@ -39,8 +40,8 @@ impl Connection {
         if !self.may_connect().await {
             return self.reset_client();
         }
-        let Ok(Ok(mut upstream)) = timeout(CONNECT_WITHIN, TcpStream::connect(self.upstream)).await
-        else {
+        let connect = TcpStream::connect(&*self.upstream);
+        let Ok(Ok(mut upstream)) = timeout(CONNECT_WITHIN, connect).await else {
             self.tally.refused.add(1);
             return reset(&self.client);
         };

@@ -97,9 +97,10 @@ pub(super) struct Link {
 impl Link {
     /// Listens on a free port of the loopback and serves until the process ends.
     pub(super) async fn open(upstream: &str, seed: u64) -> anyhow::Result<Self> {
-        let found = lookup_host(upstream).await.ok().and_then(|mut all| all.next());
-        let upstream =
-            found.with_context(|| format!("the upstream {upstream:?} is not a host:port"))?;
+        let found = lookup_host(upstream).await.ok().map(|all| all.collect::<Arc<[SocketAddr]>>());
+        let upstream = found
+            .filter(|all| !all.is_empty())
+            .with_context(|| format!("the upstream {upstream:?} is not a host:port"))?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let state = Arc::new(watch::Sender::new(State::default()));
@@ -136,7 +137,7 @@ impl Link {
 
 async fn accept(
     listener: TcpListener,
-    upstream: SocketAddr,
+    upstream: Arc<[SocketAddr]>,
     seed: u64,
     state: Arc<watch::Sender<State>>,
     tally: Arc<Tally>,
@@ -151,6 +152,7 @@ async fn accept(
         let who = Who { seed, connection: tally.accepted.get() };
         tally.accepted.add(1);
         let tally = Arc::clone(&tally);
+        let upstream = Arc::clone(&upstream);
         let link = state.subscribe();
         tokio::spawn(async move {
             let connection = Connection { client, upstream, who, tally: Arc::clone(&tally), link };

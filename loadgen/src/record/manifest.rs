@@ -65,8 +65,11 @@ pub struct Manifest {
     pub schedule_hash: String,
     /// SHA-256 over the operations.
     pub operations_hash: String,
-    /// The ledger of requests, by operation.
+    /// The ledger of requests, by operation: however many attempts it took, an order is one.
     pub requests: BTreeMap<String, RequestCounts>,
+    /// Every line of the history, by what became of it; not in older records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempts>,
     /// Bounds of the generator.
     pub limits: Limits,
     /// How the generator fared.
@@ -115,6 +118,21 @@ pub struct RatePoint {
     pub rate_per_s: f64,
 }
 
+/// Attempts that ended alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// signup, login, place, get, request.
+    pub operation: String,
+    /// ok, failed, unknown, dropped, unfinished.
+    pub outcome: String,
+    /// The HTTP status; 0 without an answer.
+    pub status: u16,
+    /// Why there was no answer, or none that was understood; empty if there was.
+    pub trouble: String,
+    /// How many.
+    pub count: u64,
+}
+
 /// What became of the requests of one operation; `scheduled` is the sum of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCounts {
@@ -157,6 +175,10 @@ pub struct Limits {
     pub drain_s: f64,
     /// An order that completed within this time met its objective, seconds.
     pub objective_s: f64,
+    /// How long a customer may be busy with one order, all attempts and the pauses between them,
+    /// seconds; 0 in older records: one attempt.
+    #[serde(default)]
+    pub order_s: f64,
 }
 
 /// How the generator itself fared.

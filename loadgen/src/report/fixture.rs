@@ -244,7 +244,13 @@ impl Stage {
             schedule_hash: format!("{:064x}", 0x5eed + self.plot.duration_s),
             operations_hash: format!("{:064x}", 0x0b5 + self.plot.duration_s),
             requests: requests(events),
-            limits: Limits { in_flight: 4096, timeout_s: 5.0, drain_s: 30.0, objective_s: 1.0 },
+            limits: Limits {
+                in_flight: 4096,
+                timeout_s: 5.0,
+                drain_s: 30.0,
+                objective_s: 1.0,
+                ..Limits::default()
+            },
             generator: self.generator(),
             cost: Cost {
                 cpu_s: BTreeMap::from([("payments".to_owned(), cpu_s)]),

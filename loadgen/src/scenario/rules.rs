@@ -15,6 +15,7 @@ impl Scenario {
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_load()?;
         self.check_provider()?;
+        self.check_retries()?;
         self.check_phases()?;
         self.check_thresholds()?;
         self.check_chaos()?;
@@ -200,6 +201,14 @@ impl Scenario {
             return Err(format!(
                 "drain is {}; expected limits.timeout ({}) or more: what is still open when the drain ends has no time",
                 self.drain, self.limits.timeout
+            ));
+        }
+        if self.drain.as_s() < self.order_s() {
+            return Err(format!(
+                "drain is {}; expected {} s or more: all attempts of an order (limits.timeout {} each) and the pauses between them",
+                self.drain,
+                self.order_s(),
+                self.limits.timeout
             ));
         }
         self.session.as_ref().map_or(Ok(()), |session| session.operations().map(drop))

@@ -84,6 +84,7 @@ impl Experiment {
             arrivals: self.arrivals,
             jobs: Jobs::Same,
             form: Loop::Open,
+            retries: None,
             seed: 1,
         };
         let intended_ns: Vec<u64> = plan.schedule().map(|(at, _)| at).collect();
@@ -98,7 +99,7 @@ impl Experiment {
         let traffic = UrlTraffic::new("GET", &server.address.to_string(), "/", &[], b"");
         let record = (folder.to_owned(), String::new());
         let gauges = Arc::new(Gauges::default());
-        let load = Load::start(traffic, vec![server.address], plan, pacing, gauges, record)?;
+        let load = Load::start(traffic, vec![server.address.into()], plan, pacing, gauges, record)?;
         let loaded = load.end().await?;
         let arrived = server.stop()?;
         let since = |at: Instant| at.saturating_duration_since(start).as_nanos() as u64;

@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::io;
+use std::net::SocketAddr;
 
 use rustix::event::epoll;
 
 use super::super::connection::{Connection, Incoming, Open};
+use super::super::target::Try;
 use super::super::{Judged, Source, Traffic, stamp};
-use super::{CONNECTING_MAX, Deadline, Engine, nanos};
+use super::{CONNECTING_MAX, Deadline, Engine, Heard, nanos};
 use crate::sample::{Outcome, Trouble};
 
 impl<T: Traffic, S: Source> Engine<T, S> {
@@ -63,18 +65,42 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         }
     }
 
-    /// A connection that could not be made: the request that has waited longest learns of it.
+    /// A connection that could not be made, at no address of its target: the request that has waited
+    /// longest learns of it.
     fn not_connected(&mut self, index: usize, trouble: Trouble) {
-        let Some(target) = self.connections[index].as_ref().map(|c| c.target) else { return };
+        let Some((target, of)) = self.connections[index].as_ref().map(|c| (c.target, c.of)) else {
+            return;
+        };
         self.connecting[target] -= 1;
         self.close(index);
+        if self.connect_from(target, of.next()).is_some_and(|made| made.is_ok()) {
+            return;
+        }
         self.fail_waiting(target, trouble, Outcome::Failed);
         self.connect_for_waiting(target);
     }
 
     pub(super) fn connect(&mut self, target: usize) -> io::Result<()> {
+        let begun = self.connect_from(target, self.targets[target].begin());
+        begun.unwrap_or_else(|| Err(io::ErrorKind::AddrNotAvailable.into()))
+    }
+
+    /// Begins to connect to the first address that lets it, from this try on; `None` if none is left.
+    fn connect_from(&mut self, target: usize, mut of: Try) -> Option<io::Result<()>> {
+        let mut begun = None;
+        while let Some(address) = self.targets[target].address(of) {
+            begun = Some(self.connect_to(address, target, of));
+            if begun.as_ref().is_some_and(Result::is_ok) {
+                break;
+            }
+            of = of.next();
+        }
+        begun
+    }
+
+    fn connect_to(&mut self, address: SocketAddr, target: usize, of: Try) -> io::Result<()> {
         self.generation = self.generation.wrapping_add(1);
-        let connection = Connection::begin(self.targets[target], target, self.generation)?;
+        let connection = Connection::begin(address, (target, of), self.generation)?;
         let index = self.free.pop().unwrap_or(self.connections.len());
         let data = epoll::EventData::new_u64(u64::from(self.generation) << 32 | index as u64);
         let flags = epoll::EventFlags::IN
@@ -110,8 +136,9 @@ impl<T: Traffic, S: Source> Engine<T, S> {
                     return;
                 }
             }
-            let target = connection.target;
+            let (target, of) = (connection.target, connection.of);
             self.connecting[target] -= 1;
+            self.targets[target].reached(of);
             self.free(index);
             self.connect_for_waiting(target);
         } else if flags.contains(epoll::EventFlags::OUT)
@@ -144,6 +171,13 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         }
     }
 
+    /// Goes on with those that had more to read than their turn.
+    pub(super) fn read_on(&mut self) {
+        for (index, generation, hung_up) in std::mem::take(&mut self.unread) {
+            self.receive(index, generation, hung_up);
+        }
+    }
+
     /// Edge-triggered: an end that was reported with the data is not reported again.
     fn receive(&mut self, index: usize, generation: u32, hung_up: bool) {
         let Some(connection) = &mut self.connections[index] else { return };
@@ -155,7 +189,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             Incoming::Part => self.prompt = true,
             Incoming::Complete if connection.open.is_none() => self.close(index),
             Incoming::Complete => self.answered(index, hung_up),
-            Incoming::Garbled => self.give_up(index, Trouble::Garbled, Outcome::Unknown),
+            Incoming::Plenty => self.unread.push((index, generation, hung_up)),
+            Incoming::Refused(trouble) => self.give_up(index, trouble, Outcome::Unknown),
             Incoming::Ended => self.give_up(index, Trouble::Reset, Outcome::Unknown),
         }
     }
@@ -170,11 +205,11 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         self.stamped = age.is_some();
         let done_ns = now_ns.saturating_sub(nanos(age.unwrap_or_default())).max(open.sent_ns);
         let judged = self.traffic.judge(&open.job, &response);
-        let status = response.status;
+        let heard = Heard { status: response.status, wait: response.wait };
         connection.open = None;
         let whole = connection.written == connection.request.len();
         let again = connection.parser.keep_alive() && whole && !hung_up;
-        self.emit(open, done_ns, judged, status);
+        self.emit(open, done_ns, judged, heard);
         self.count_open(done_ns, -1);
         if again {
             self.free(index);
@@ -201,7 +236,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
 
     fn close_request(&mut self, open: Open, trouble: Trouble, outcome: Outcome) {
         let done_ns = self.now_ns();
-        self.emit(open, done_ns, Judged { trouble, ..Judged::plain(outcome) }, 0);
+        let judged = Judged { trouble, ..Judged::plain(outcome) };
+        self.emit(open, done_ns, judged, Heard::default());
         self.count_open(done_ns, -1);
     }
 

@@ -1,7 +1,7 @@
 //! The same bytes, in the same pieces, for our parser and for hyper's client: status, body, and whether
 //! the connection may be used again must be equal, and so must be what is refused.
 //!
-//! Where we differ on purpose: bounds (a head of 16 KiB, a body of 4 MiB; hyper's are 400 KiB and none);
+//! Where we differ on purpose: bounds (a head of 256 KiB, a body of 256 MiB; hyper's are 400 KiB and none);
 //! and a bare line feed in trailers, which we refuse and hyper reads as part of a trailer, so that it
 //! may take the next response for more of them.
 

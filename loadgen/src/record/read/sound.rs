@@ -120,6 +120,7 @@ impl Sound for Manifest {
             number("offered.rate_per_s", corner.rate_per_s)?;
         }
         self.requests.values().try_for_each(check_requests)?;
+        self.attempts.iter().try_for_each(|attempts| count(attempts.count))?;
         self.check_figures()
     }
 }
@@ -134,6 +135,7 @@ impl Manifest {
             ("limits.timeout_s", limits.timeout_s),
             ("limits.drain_s", limits.drain_s),
             ("limits.objective_s", limits.objective_s),
+            ("limits.order_s", limits.order_s),
         ] {
             number(name, seconds)?;
         }
