@@ -182,6 +182,7 @@ impl Capacity {
             (without(LeftOut::Session), "threshold of the session", "thresholds of the session"),
             (usize::from(scenario.closed.is_some()), "closed loop", "closed loops"),
             (usize::from(scenario.session.is_some()), "session", "sessions"),
+            (usize::from(scenario.retries.is_some()), "setting of retries", "settings of retries"),
         ];
         let some = parts.iter().filter(|(count, ..)| *count > 0);
         some.map(|(count, one, more)| format!("{count} {}", if *count == 1 { one } else { more }))
@@ -268,6 +269,7 @@ impl Capacity {
             curve: Curve::Stages,
             closed: None,
             session: None,
+            retries: None,
             warm_up: self.warm_up,
             // Else a late order could not be told from one that was not waited for.
             drain: scenario.drain.max(patience),
@@ -471,6 +473,13 @@ mod tests {
         let kept = capacity.settings().keeps.thresholds;
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].expect.to_string(), "p(50) < 1s");
+    }
+
+    #[test]
+    fn a_search_is_of_customers_who_do_not_ask_again() {
+        let capacity = capacity("retries = {}\nmix = { place = 1 }");
+        assert_eq!(capacity.left_out(), ["1 setting of retries"]);
+        assert_eq!(capacity.at(100).retries, None);
     }
 
     #[test]

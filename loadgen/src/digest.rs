@@ -203,6 +203,7 @@ impl<'a> Series<'a> {
         let at = self.interval(ended.intended_ns);
         let row = self.row(at, operation);
         row.offered += 1;
+        *row.attempts.get_or_insert(0) += u64::from(ended.attempts);
         match ended.outcome {
             Outcome::Ok => row.ok += 1,
             Outcome::Failed => row.failed += 1,
@@ -389,6 +390,7 @@ mod tests {
         assert_eq!(of(1), ([1, 0, 0, 1], [1, 0]), "its first attempt may have had an effect");
         assert_eq!(of(2), ([0, 0, 0, 0], [2, 1]), "only retries were sent");
         assert_eq!(of(3), ([2, 1, 1, 0], [2, 1]), "the one that was to ask again did not");
+        assert_eq!([0, 1, 2, 3].map(|t_s| row(t_s).attempts), [Some(2), Some(2), None, Some(2)]);
         let felt = |t_s| (row(t_s).max_ms.unwrap() / 10.0).round() * 10.0;
         assert_eq!([felt(0), felt(1), felt(3)], [1_600.0, 1_300.0, 100.0]);
         assert_eq!([row(0).good, row(1).good, row(2).good], [1, 0, 0].map(Some));

@@ -32,6 +32,8 @@ pub struct Ended {
     pub done_ns: u64,
     /// That of its last attempt; unknown instead of failed if any attempt may have had an effect.
     pub outcome: Outcome,
+    /// How many attempts it took.
+    pub attempts: u32,
 }
 
 /// Requests of which another attempt is to follow, by number.
@@ -44,7 +46,7 @@ impl Requests {
     /// Takes the next attempt; what became of its request, if it was the last one.
     pub fn add(&mut self, part: Part) -> Option<Ended> {
         let Part { seq, intended_ns, done_ns, outcome, .. } = part;
-        let alone = Ended { intended_ns, done_ns, outcome };
+        let alone = Ended { intended_ns, done_ns, outcome, attempts: 1 };
         let before = if part.retry > 0 { self.begun.remove(&seq) } else { None };
         let now = before.map_or(alone, |before| before.and(alone));
         if part.again {
@@ -70,7 +72,8 @@ impl Ended {
             (Outcome::Unknown, Outcome::Failed) => Outcome::Unknown,
             (_, outcome) => outcome,
         };
-        Self { intended_ns: self.intended_ns, done_ns: later.done_ns, outcome }
+        let attempts = self.attempts + later.attempts;
+        Self { intended_ns: self.intended_ns, done_ns: later.done_ns, outcome, attempts }
     }
 }
 
@@ -127,8 +130,11 @@ mod tests {
 
     #[test]
     fn a_request_counts_from_its_first_intent_to_its_last_end() {
-        assert_eq!(end(&[Ok]), Ended { intended_ns: 0, done_ns: 5, outcome: Ok });
-        assert_eq!(end(&[Unknown, Failed, Ok]), Ended { intended_ns: 0, done_ns: 25, outcome: Ok });
+        assert_eq!(end(&[Ok]), Ended { intended_ns: 0, done_ns: 5, outcome: Ok, attempts: 1 });
+        assert_eq!(
+            end(&[Unknown, Failed, Ok]),
+            Ended { intended_ns: 0, done_ns: 25, outcome: Ok, attempts: 3 }
+        );
     }
 
     #[test]
@@ -148,7 +154,7 @@ mod tests {
             let part = Part { seq, retry: 0, intended_ns: 1, done_ns: 2, outcome, again: true };
             assert_eq!(requests.add(part), None);
         }
-        let left = |outcome| Ended { intended_ns: 1, done_ns: 2, outcome };
+        let left = |outcome| Ended { intended_ns: 1, done_ns: 2, outcome, attempts: 1 };
         assert_eq!(requests.rest(), [(4, left(Failed)), (9, left(Unknown))]);
     }
 }

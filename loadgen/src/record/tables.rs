@@ -17,6 +17,9 @@ pub struct TimelineRow {
     pub operation: String,
     /// Arrivals that the schedule intends.
     pub offered: u64,
+    /// How often these were asked for in all, retries included; not in older records.
+    #[serde(default)]
+    pub attempts: Option<u64>,
     /// Requests written, by the instant of sending.
     pub sent: u64,
     /// Answered as asked.

@@ -167,6 +167,20 @@ fn counts(trial: &Trial, phase: &Phase, operation: &str) -> RequestCounts {
     })
 }
 
+/// How often each of the requests whose intended start lies in `phase` was asked for; `None` where the
+/// record does not say.
+pub(super) fn attempts_each(trial: &Trial, phase: &Phase, operation: &str) -> Option<f64> {
+    let mut inside = trial.timeline.iter().filter(|row| {
+        row.operation == operation && phase.from_s <= row.t_s && row.t_s < phase.to_s
+    });
+    let sum = |(attempts, offered), row: &TimelineRow| match row.offered {
+        0 => Some((attempts, offered)),
+        some => Some((attempts + row.attempts?, offered + some)),
+    };
+    let (attempts, offered) = inside.try_fold((0, 0), sum)?;
+    share(attempts, offered)
+}
+
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -13,9 +13,9 @@ const PERIOD_MIN_S: f64 = 0.1;
 
 impl Scenario {
     pub(super) fn check(&self) -> Result<(), String> {
+        self.check_retries()?;
         self.check_load()?;
         self.check_provider()?;
-        self.check_retries()?;
         self.check_phases()?;
         self.check_thresholds()?;
         self.check_chaos()?;
@@ -259,6 +259,13 @@ mix = { place = 1 }
         check("warm_up = \"1500ms\"", Err("warm_up is 1500ms"));
         check("customers = 0", Err("customers is 0"));
         check("provider = { decline_rate = 1.5 }", Err("decline_rate is 1.5"));
+        check("retries = {}", Ok(()));
+        check("retries = { attempts = 0 }", Err("retries.attempts is 0; expected 1 to 20"));
+        check("retries = { attempts = 21 }", Err("retries.attempts is 21"));
+        check("retries = { jitter = 1.5 }", Err("retries.jitter is 1.5"));
+        check("retries = { after = [] }", Err("retries.after is empty"));
+        check("retries = { backoff = \"6s\" }", Err("retries.longest (5s) at most"));
+        check("retries = { attempts = 4 }", Err("drain is 30s; expected 35 s or more"));
         check("provider = { latency = \"lognormal:80ms,20ms\" }", Err("lognormal:80ms,20ms"));
         check("closed = { users = 5, duration = \"9s\" }", Err("closed goes without stages"));
         check("session = { steps = [\"place\", \"pay\"] }", Err("the step \"pay\""));

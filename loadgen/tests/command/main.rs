@@ -18,5 +18,6 @@ mod kept;
 mod links;
 mod old_records;
 mod outputs;
+mod retries;
 mod run;
 mod secrets;

@@ -37,6 +37,7 @@ impl Sound for TimelineRow {
         second("t_s", f64::from(self.t_s))?;
         let counts = [
             self.offered,
+            self.attempts.unwrap_or(0),
             self.sent,
             self.ok,
             self.failed,

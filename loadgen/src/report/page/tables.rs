@@ -6,7 +6,7 @@ use crate::record::FaultRow;
 use crate::record::read::{Run, Trial};
 use crate::report::audit;
 use crate::report::compare::{Comparison, Contestant, Scenario, trusted};
-use crate::report::figures::Figures;
+use crate::report::figures::{Figures, attempts_each};
 use crate::report::findings::{share, shown, time_of};
 use crate::report::summary::verdict_word;
 use crate::report::words;
@@ -19,6 +19,7 @@ pub(super) struct PhaseRow {
     system: String,
     is_doubtful: bool,
     offered: String,
+    attempts: String,
     ok: String,
     not_ok: String,
     accepted: [String; 3],
@@ -116,6 +117,10 @@ fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
         let has_orders = trial.main_operation() == "place";
         Figures::named(trial, phase).filter(|_| has_orders).map(|figures| figures.goodput_per_s())
     });
+    let attempts = one.spread(|trial| {
+        let phase = trial.manifest.phases.iter().find(|known| known.name == phase)?;
+        attempts_each(trial, phase, trial.main_operation())
+    });
     let accepted = |q: f64| time_of(one, phase, |figures| figures.accepted.quantile(q));
     let completed = |q: f64| time_of(one, phase, |figures| figures.completed.quantile(q));
     PhaseRow {
@@ -124,6 +129,7 @@ fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
         system: one.name.to_owned(),
         is_doubtful: one.mark().is_some(),
         offered: shown(offered, one.trusted().len(), words::digits),
+        attempts: shown(attempts, one.trusted().len(), words::digits),
         ok: share(one, phase, Figures::ok_share),
         not_ok: share(one, phase, Figures::failed_share),
         accepted: [0.5, 0.9, 0.99].map(accepted),
