@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use brokers::Error;
+use brokers::embedded::{Options, Queue};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -26,6 +27,24 @@ fn a_start_that_fails_says_why_in_one_line() {
     fails(&["--listen=127.0.0.1:0", "--http=0.0.0.0:0", "--store", &good], &["--http", "loopback"]);
     let nowhere = format!("sqlite:{}/no/such/broker.db", dir.path().display());
     fails(&["--listen=127.0.0.1:0", "--store", &nowhere], &["--store", "no/such/broker.db"]);
+}
+
+#[test]
+fn a_file_has_one_broker_and_is_a_broker_s() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("broker.db");
+    let queue = Queue::open(&path, Options::default()).unwrap();
+    let store = format!("sqlite:{}", path.display());
+    fails(
+        &["--listen=127.0.0.1:0", "--store", &store],
+        &["broker.db", "in use by another process"],
+    );
+    drop(queue);
+    let foreign = dir.path().join("foreign.db");
+    let shop = group_commit::rusqlite::Connection::open(&foreign).unwrap();
+    shop.execute_batch("create table orders (n integer)").unwrap();
+    let store = format!("sqlite:{}", foreign.display());
+    fails(&["--listen=127.0.0.1:0", "--store", &store], &["foreign.db is no file of this broker"]);
 }
 
 async fn refused(url: &str) -> Error {

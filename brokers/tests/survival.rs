@@ -334,6 +334,19 @@ async fn the_side_door_tells_and_replays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_whose_file_is_gone_takes_nothing() {
+    let process = Process::start(&[]);
+    let broker = process.client().await;
+    broker.publish(TOPIC, message("kept")).await.unwrap();
+    std::fs::remove_file(process.store()).unwrap();
+    for _ in 0..3 {
+        let refused = broker.publish(TOPIC, message("lost")).await.unwrap_err();
+        assert!(matches!(&refused, Error::Unavailable(t) if t.contains("not there")), "{refused}");
+    }
+    assert!(http(&process, "GET /readyz").await.starts_with("HTTP/1.1 503"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn noise_hurts_nobody_else() {
     let process = Process::start(&[]);
     let broker = process.client().await;

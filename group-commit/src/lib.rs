@@ -7,15 +7,18 @@
 
 mod location;
 mod open;
+mod place;
 mod readers;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use location::{Location, LocationError, Synchronous};
 pub use rusqlite;
 use rusqlite::Connection;
 
+use place::Place;
 use readers::Readers;
 pub use writer::Stats;
 use writer::Writer;
@@ -38,6 +41,24 @@ pub enum Error {
         /// What it must be.
         expected: &'static str,
     },
+    /// The file is another process's, or cannot be opened.
+    #[error(transparent)]
+    File(#[from] own_file::Error),
+    /// The file holds something else.
+    #[error("{path} is no {expected}: {found}; name another file, or move this one away")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The file was removed, moved away or replaced: what is written now nobody would find again.
+    #[error(
+        "{0} is not there any more: it was removed, moved or replaced; start again to go on with what is there"
+    )]
+    Gone(PathBuf),
     /// A thread cannot be started.
     #[error("cannot start a database thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -53,6 +74,17 @@ pub enum Commit {
     Group,
     /// One each: for comparison only.
     Each,
+}
+
+/// What a database holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema<'a> {
+    /// What it is called, for people.
+    pub name: &'static str,
+    /// Written into the file, so that no other is taken for it (SQLite's `application_id`).
+    pub application_id: i32,
+    /// Batches of statements, run once each, counted by `user_version`.
+    pub migrations: &'a [&'a str],
 }
 
 /// How to open a database.
@@ -79,20 +111,36 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens or creates the file and runs the migrations it has not seen: statement batches,
-    /// counted by `user_version`.
+    /// Opens or creates the file, for this process alone, and runs the migrations it has not seen.
     ///
     /// # Errors
-    /// If the file cannot be opened, a migration fails, or a pragma that durability needs does not
-    /// read back as set.
-    pub fn open(path: &Path, migrations: &[&str], options: Options) -> Result<Self, Error> {
-        let connection = open::writing(path, migrations, options.synchronous)?;
-        let writer = Writer::start(connection, options.commit)?;
-        let readers = Readers::start(path, options.readers.max(1))?;
-        Ok(Self { writer, readers })
+    /// If the file cannot be opened, is in use, or holds something else; if a migration fails, or a
+    /// pragma that durability needs does not read back as set.
+    pub fn open(path: &Path, schema: Schema<'_>, options: Options) -> Result<Self, Error> {
+        Self::open_with(path, schema, options, |_| Ok(())).map(|(database, ())| database)
     }
 
-    /// Runs a transaction and returns when it is durable, unless the options gave that up. An error rolls back this job alone.
+    /// As `open`; before anybody else uses it, `first` does, durably.
+    ///
+    /// # Errors
+    /// As `open`, and that of `first`.
+    pub fn open_with<T>(
+        path: &Path,
+        schema: Schema<'_>,
+        options: Options,
+        first: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<(Self, T), Error> {
+        open::check(path)?;
+        let place = Arc::new(Place::take(path)?);
+        let connection = open::writing(path, schema, options.synchronous)?;
+        let value = first(&connection)?;
+        let writer = Writer::start(connection, options.commit, Arc::clone(&place))?;
+        let readers = Readers::start(path, options.readers.max(1), &place)?;
+        Ok((Self { writer, readers }, value))
+    }
+
+    /// Runs a transaction and returns when it is durable, unless the options gave that up. An error rolls
+    /// back this job alone; only after [`Error::Gone`] it may have had an effect.
     ///
     /// # Errors
     /// The job's own error, or the shared commit's.

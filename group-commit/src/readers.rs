@@ -8,6 +8,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::place::Place;
 use crate::{Error, open};
 
 /// Queries that may wait; then the callers wait.
@@ -20,7 +21,7 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(path: &Path, count: usize) -> Result<Self, Error> {
+    pub(crate) fn start(path: &Path, count: usize, place: &Arc<Place>) -> Result<Self, Error> {
         let (jobs, waiting) = mpsc::channel::<Job>(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
         for number in 0..count {
@@ -28,10 +29,14 @@ impl Readers {
             let waiting = Arc::clone(&waiting);
             let next =
                 move || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+            let place = Arc::clone(place);
             thread::Builder::new().name(format!("db-read-{number}")).spawn(move || {
                 while let Some(job) = next() {
                     job(&connection);
                 }
+                // Given up after the connection.
+                drop(connection);
+                drop(place);
             })?;
         }
         Ok(Self { jobs })

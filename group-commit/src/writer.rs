@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use rusqlite::ffi::{SQLITE_ERROR, SQLITE_MISUSE};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::place::Place;
 use crate::{Commit, Error};
 
 /// Transactions that may share one commit.
@@ -54,13 +55,20 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, commit: Commit) -> Result<Self, Error> {
+    pub(crate) fn start(
+        connection: Connection,
+        commit: Commit,
+        place: Arc<Place>,
+    ) -> Result<Self, Error> {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let counters = Arc::new(Counters::default());
         let counted = Arc::clone(&counters);
-        thread::Builder::new()
-            .name("db-write".to_owned())
-            .spawn(move || write_all(&connection, waiting, commit, &counted))?;
+        thread::Builder::new().name("db-write".to_owned()).spawn(move || {
+            write_all(&connection, waiting, commit, &counted, &place);
+            // Given up after the connection.
+            drop(connection);
+            drop(place);
+        })?;
         Ok(Self { jobs, counters })
     }
 
@@ -103,6 +111,7 @@ fn write_all(
     mut waiting: mpsc::Receiver<Job>,
     commit: Commit,
     counters: &Counters,
+    place: &Place,
 ) {
     let most = match commit {
         Commit::Group => BATCH_MAX,
@@ -116,14 +125,14 @@ fn write_all(
         {
             batch.push(job);
         }
-        write_batch(connection, &mut batch, counters);
+        write_batch(connection, &mut batch, counters, place);
     }
 }
 
-/// Runs a batch, counts it if it is committed, and only then answers its callers.
-fn write_batch(connection: &Connection, batch: &mut Vec<Job>, counters: &Counters) {
+/// Runs a batch, counts it if it is committed and not lost, and only then answers its callers.
+fn write_batch(connection: &Connection, batch: &mut Vec<Job>, counters: &Counters, place: &Place) {
     if let Err(error) = execute(connection, "begin immediate") {
-        refuse(batch.drain(..).map(|job| job.reply), &error);
+        refuse(batch.drain(..).map(|job| job.reply), || copy(&error));
         return;
     }
     let mut done = Vec::with_capacity(batch.len());
@@ -147,7 +156,12 @@ fn write_batch(connection: &Connection, batch: &mut Vec<Job>, counters: &Counter
         // What was not committed is undone, so that the next batch begins clean. SQLite may have
         // done that already.
         let _ = execute(connection, "rollback");
-        refuse(done.into_iter().map(|(_, reply)| reply).chain(jobs.map(|job| job.reply)), &error);
+        let replies = done.into_iter().map(|(_, reply)| reply);
+        refuse(replies.chain(jobs.map(|job| job.reply)), || copy(&error));
+        return;
+    }
+    if let Some(path) = place.gone() {
+        refuse(done.into_iter().map(|(_, reply)| reply), || Error::Gone(path.clone()));
         return;
     }
     counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -191,12 +205,18 @@ fn in_savepoint(connection: &Connection, work: Work) -> rusqlite::Result<Result<
     })
 }
 
-/// Tells every caller why; `rusqlite::Error` cannot be copied, so its code and text are.
-fn refuse(replies: impl Iterator<Item = oneshot::Sender<Outcome>>, error: &rusqlite::Error) {
-    let code = error.sqlite_error().map_or(SQLITE_ERROR, |e| e.extended_code);
+/// Tells every caller why.
+fn refuse(replies: impl Iterator<Item = oneshot::Sender<Outcome>>, why: impl Fn() -> Error) {
     for reply in replies {
-        let _ = reply.send(Err(Error::Sqlite(failure(code, error.to_string()))));
+        // A caller that has gone away wants no answer.
+        let _ = reply.send(Err(why()));
     }
+}
+
+/// `rusqlite::Error` cannot be cloned, so its code and text are.
+fn copy(error: &rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map_or(SQLITE_ERROR, |e| e.extended_code);
+    Error::Sqlite(failure(code, error.to_string()))
 }
 
 fn failure(extended_code: i32, text: String) -> rusqlite::Error {

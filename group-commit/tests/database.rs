@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use group_commit::rusqlite::Connection;
-use group_commit::{Commit, Database, Error, Options, Synchronous};
+use group_commit::{Commit, Database, Error, Options, Schema, Synchronous};
 
 const TABLE: &str = "create table t (n integer primary key) strict";
 
+const fn schema<'a>(migrations: &'a [&'a str]) -> Schema<'a> {
+    Schema { name: "database of tests", application_id: 0x5465_7374, migrations }
+}
+
 fn open(dir: &tempfile::TempDir) -> Database {
-    Database::open(&dir.path().join("t.db"), &[TABLE], Options::default()).unwrap()
+    Database::open(&dir.path().join("t.db"), schema(&[TABLE]), Options::default()).unwrap()
 }
 
 fn insert(db: &Arc<Database>, n: i64) -> tokio::task::JoinHandle<Result<usize, Error>> {
@@ -148,12 +152,12 @@ async fn a_job_that_commits_is_called_an_error() {
 async fn reopening_runs_only_new_migrations() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
-    let db = Database::open(&path, &[TABLE], Options::default()).unwrap();
+    let db = Database::open(&path, schema(&[TABLE]), Options::default()).unwrap();
     db.write(|c| c.execute("insert into t values (1)", [])).await.unwrap();
     drop(db);
     let more = "create table u (n integer) strict";
     let options = Options { commit: Commit::Each, readers: 2, ..Options::default() };
-    let db = Database::open(&path, &[TABLE, more], options).unwrap();
+    let db = Database::open(&path, schema(&[TABLE, more]), options).unwrap();
     assert_eq!(count(&db).await, 1);
     assert!(db.write(|c| c.execute("insert into u values (1)", [])).await.is_ok());
 }
@@ -197,9 +201,84 @@ async fn durability_is_what_was_asked_for() {
     {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { synchronous, ..Options::default() };
-        let db = Database::open(&dir.path().join("t.db"), &[TABLE], options).unwrap();
+        let db = Database::open(&dir.path().join("t.db"), schema(&[TABLE]), options).unwrap();
         let read =
             db.write(|c| c.pragma_query_value(None, "synchronous", |r| r.get::<_, i64>(0))).await;
         assert_eq!(read.unwrap(), number, "{synchronous:?}");
     }
+}
+
+/// The refusal to open, in words.
+#[track_caller]
+fn refused(path: &std::path::Path) -> String {
+    Database::open(path, schema(&[TABLE]), Options::default()).err().unwrap().to_string()
+}
+
+#[test]
+fn what_holds_something_else_is_refused_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let foreign = dir.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("create table mails (n integer)").unwrap();
+    let text = dir.path().join("text");
+    std::fs::write(&text, "not a database, but long enough to have a header".repeat(9)).unwrap();
+    for (path, why) in [(foreign, "its application_id is 0x0"), (text, "not a database")] {
+        let before = std::fs::read(&path).unwrap();
+        let told = refused(&path);
+        assert!(told.contains("is no database of tests") && told.contains(why), "{told}");
+        assert!(std::fs::read(&path).unwrap() == before, "{path:?} was changed");
+    }
+    let newer = dir.path().join("newer.db");
+    let more = "create table u (n integer) strict";
+    drop(Database::open(&newer, schema(&[TABLE, more]), Options::default()).unwrap());
+    let told = refused(&newer);
+    assert!(told.contains("its version is 2; this program knows up to 1"), "{told}");
+}
+
+#[tokio::test]
+async fn a_database_has_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    let told = refused(&dir.path().join("t.db"));
+    assert!(told.contains("in use by another process"), "{told}");
+    db.write(|c| c.execute("insert into t values (1)", [])).await.unwrap();
+    drop(db);
+    assert_eq!(count(&open(&dir)).await, 1, "a successor waits for the threads to end");
+}
+
+/// Removes or replaces a file under an open database; what is written then must not succeed.
+async fn check_gone(file: &str, harm: impl FnOnce(&std::path::Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    db.write(|c| c.execute("insert into t values (1)", [])).await.unwrap();
+    harm(&dir.path().join(file));
+    for n in 2..4 {
+        let error =
+            db.write(move |c| c.execute("insert into t values (?1)", [n])).await.unwrap_err();
+        assert!(matches!(&error, Error::Gone(path) if path.ends_with(file)), "{error}");
+    }
+    let then = db.write_then(|_| Ok(((), || panic!("done although it is lost")))).await;
+    assert!(matches!(then, Err(Error::Gone(_))));
+}
+
+#[tokio::test]
+async fn what_nobody_would_find_again_is_refused() {
+    let remove = |path: &std::path::Path| std::fs::remove_file(path).unwrap();
+    let replace = |path: &std::path::Path| {
+        std::fs::rename(path, path.with_extension("away")).unwrap();
+        std::fs::write(path, "").unwrap();
+    };
+    check_gone("t.db", remove).await;
+    check_gone("t.db", replace).await;
+    check_gone("t.db-wal", remove).await;
+    check_gone("t.db-wal", replace).await;
+}
+
+#[tokio::test]
+async fn what_is_done_first_is_done_before_anybody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = |c: &Connection| c.execute("insert into t values (7)", []);
+    let path = dir.path().join("t.db");
+    let opened = Database::open_with(&path, schema(&[TABLE]), Options::default(), first);
+    let (db, rows) = opened.unwrap();
+    assert_eq!((rows, count(&db).await), (1, 1));
 }

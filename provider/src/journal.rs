@@ -1,13 +1,14 @@
 //! The truth about money: JSON lines, on disk before anybody is told. One thread writes; all lines
 //! that are waiting share one `fdatasync`. It never holds a card.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use own_file::OwnFile;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -76,13 +77,9 @@ impl Journal {
     /// a crash tore it, so nobody was told of it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<(Self, Vec<Line>)> {
         let shown = path.display();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).open(path);
-        let file = file.with_context(|| format!("cannot open the journal {shown}"))?;
-        if file.try_lock().is_err() {
-            bail!("the journal {shown} is in use by another provider; give this one its own");
-        }
-        let (lines, whole_bytes) = read(&file, path)?;
+        let own = OwnFile::open(path).with_context(|| format!("the journal {shown}"))?;
+        let file = own.file();
+        let (lines, whole_bytes) = read(file, path)?;
         if file.metadata()?.len() > whole_bytes {
             eprintln!("provider: {shown}: cut off a torn last line after byte {whole_bytes}");
             file.set_len(whole_bytes)?;
@@ -92,7 +89,7 @@ impl Journal {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || write_all(file, waiting))
+            .spawn(move || write_all(&own, waiting))
             .context("cannot start the journal's thread")?;
         Ok((Self { jobs }, lines))
     }
@@ -132,11 +129,11 @@ fn sync_directory(path: &Path) -> std::io::Result<()> {
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn write_all(mut file: File, mut waiting: mpsc::Receiver<Job>) {
+fn write_all(own: &OwnFile, mut waiting: mpsc::Receiver<Job>) {
     let (mut batch, mut bytes) = (Vec::with_capacity(BATCH_MAX), Vec::new());
     while waiting.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         bytes.clear();
-        if let Err(error) = write(&mut file, &batch, &mut bytes) {
+        if let Err(error) = write(own, &batch, &mut bytes) {
             // Dropping the jobs tells those who wait; leaving closes the channel for the rest.
             eprintln!("provider: the journal cannot be written ({error}); no charge is taken");
             return;
@@ -148,13 +145,19 @@ fn write_all(mut file: File, mut waiting: mpsc::Receiver<Job>) {
     }
 }
 
-fn write(file: &mut File, batch: &[Job], bytes: &mut Vec<u8>) -> std::io::Result<()> {
+fn write(own: &OwnFile, batch: &[Job], bytes: &mut Vec<u8>) -> std::io::Result<()> {
     for job in batch {
         serde_json::to_writer(&mut *bytes, &job.line)?;
         bytes.push(b'\n');
     }
+    let mut file = own.file();
     file.write_all(bytes)?;
-    file.sync_data()
+    file.sync_data()?;
+    if own.is_there() {
+        return Ok(());
+    }
+    let gone = "it is not there any more: it was removed, moved or replaced";
+    Err(std::io::Error::new(std::io::ErrorKind::NotFound, gone))
 }
 
 #[cfg(test)]
@@ -186,6 +189,19 @@ mod tests {
         let (_journal, read) = Journal::open(&copy).unwrap();
         assert_eq!(read, lines);
         assert_eq!(std::fs::read(&copy).unwrap(), whole);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_was_removed_takes_no_line_and_stays_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, away) = (dir.path().join("j"), dir.path().join("away"));
+        let (journal, _) = Journal::open(&path).unwrap();
+        journal.append(line("a")).await.unwrap();
+        std::fs::rename(&path, &away).unwrap();
+        assert_eq!(journal.append(line("b")).await, Err(Broken));
+        std::fs::rename(&away, &path).unwrap();
+        assert_eq!(journal.append(line("c")).await, Err(Broken));
+        assert!(!journal.works());
     }
 
     #[test]

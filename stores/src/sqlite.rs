@@ -6,12 +6,16 @@ mod outbox;
 mod payments;
 mod users;
 
-use group_commit::{Commit, Database, Location, Options, Stats};
+use group_commit::{Commit, Database, Location, Options, Schema, Stats};
 use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 use shop::Error;
 
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_shop.sql")];
+const SCHEMA: Schema<'_> = Schema {
+    name: "database of the shop",
+    application_id: i32::from_be_bytes(*b"TriS"),
+    migrations: &[include_str!("../migrations/0001_shop.sql")],
+};
 /// One may be held up by a long page of the audit while another looks charges up.
 const READERS: usize = 2;
 
@@ -24,7 +28,7 @@ impl Sqlite {
         let Location { path, synchronous } = location;
         let options =
             Options { commit: Commit::Group, readers: READERS, synchronous: *synchronous };
-        Ok(Self { db: Database::open(path, MIGRATIONS, options)? })
+        Ok(Self { db: Database::open(path, SCHEMA, options)? })
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -36,13 +40,21 @@ impl Sqlite {
 /// commit's effect is not certain.
 fn meaning(error: group_commit::Error) -> Error {
     let text = error.to_string();
-    let group_commit::Error::Sqlite(error) = error else { return Error::Internal(text) };
-    match error.sqlite_error_code() {
+    let code = match error {
+        group_commit::Error::Sqlite(error) => error.sqlite_error_code(),
+        group_commit::Error::Gone(_) => return Error::Unavailable(text),
+        _ => None,
+    };
+    match code {
         Some(
             ErrorCode::DiskFull
             | ErrorCode::SystemIoFailure
             | ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked,
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::OutOfMemory,
         ) => Error::Unavailable(text),
         _ => Error::Internal(text),
     }
@@ -81,8 +93,29 @@ mod tests {
         check(rusqlite::ffi::SQLITE_IOERR_FSYNC, &unavailable);
         check(rusqlite::ffi::SQLITE_BUSY, &unavailable);
         check(rusqlite::ffi::SQLITE_LOCKED, &unavailable);
+        check(rusqlite::ffi::SQLITE_READONLY_DBMOVED, &unavailable);
+        check(rusqlite::ffi::SQLITE_CANTOPEN, &unavailable);
+        check(rusqlite::ffi::SQLITE_NOMEM, &unavailable);
         check(rusqlite::ffi::SQLITE_CORRUPT, &Error::Internal(String::new()));
         check(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE, &Error::Internal(String::new()));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_removed_is_unavailable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shop.db");
+        let sqlite = Sqlite::open(&durable(path.clone())).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let user = User {
+            id: UserId(Uuid::nil()),
+            email: "a@example.com".to_owned(),
+            password_hash: String::new(),
+        };
+        let error = UserStore::insert(&sqlite, user).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Unavailable(text) if text.contains("not there")),
+            "{error}"
+        );
     }
 
     #[tokio::test]

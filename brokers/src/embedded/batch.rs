@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use group_commit::Schema;
 use rusqlite::{Connection, OptionalExtension, Params, Result, params};
 
 use super::offers::Claimed;
@@ -14,7 +15,13 @@ use crate::{Delivery, Error, Message, Micros, Receipt, Settings};
 /// Numbers are never used again (autoincrement), so a receipt names one message for ever; a
 /// message that is replayed gets a new number. `live` is what the bound of a topic counts: its
 /// rows that are not dead.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const SCHEMA: Schema<'_> = Schema {
+    name: "file of this broker",
+    application_id: i32::from_be_bytes(*b"TriB"),
+    migrations: &[TABLES],
+};
+
+const TABLES: &str = "
 create table topics (
     name text primary key,
     live integer not null
@@ -33,7 +40,7 @@ create table messages (
 ) strict;
 create index messages_by_state on messages (topic, state);
 create index messages_by_due on messages (due_us) where state in (1, 2);
-"];
+";
 
 const READY: i64 = 0;
 const DELAYED: i64 = 1;

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
-use super::batch::{Batch, MIGRATIONS, Operation, Outcome};
+use super::batch::{Batch, Operation, Outcome, SCHEMA};
 use super::offers::{Claimed, Offer};
 use super::reading;
 use super::topics::{Counters, Counts, Topic, TopicDepth, Topics, count};
@@ -69,7 +69,7 @@ impl Queue {
     pub fn open(path: &Path, options: Options) -> std::result::Result<Self, group_commit::Error> {
         let Options { settings, commit, synchronous } = options;
         let open = group_commit::Options { commit, synchronous, ..Default::default() };
-        let database = Database::open(path, MIGRATIONS, open)?;
+        let database = Database::open(path, SCHEMA, open)?;
         let batch_max = if commit == Commit::Each { 1 } else { BATCH_MAX };
         let (topics, alarm, counters) = (Topics::default(), Alarm::new(), Counters::default());
         alarm.arm(now_us());

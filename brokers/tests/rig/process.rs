@@ -1,7 +1,7 @@
 //! The broker's own process, started, killed and started again on the same file and port.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
@@ -28,6 +28,10 @@ impl Process {
         Self { dir, flags, child, address, http }
     }
 
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join("broker.db")
+    }
+
     pub(crate) async fn client(&self) -> Arc<dyn Broker> {
         Arc::new(Client::connect(&self.address).await.unwrap())
     }
@@ -45,8 +49,7 @@ impl Process {
     }
 
     pub(crate) fn restart(&mut self) {
-        let store = self.dir.path().join("broker.db");
-        let (child, _, _) = spawn(&store, &self.address, &self.http, &self.flags);
+        let (child, _, _) = spawn(&self.store(), &self.address, &self.http, &self.flags);
         self.child = child;
     }
 }

@@ -219,12 +219,12 @@ fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::MIGRATIONS;
+    use crate::sqlite::SCHEMA;
 
     #[track_caller]
     fn check(sql: &str, expected: &str) {
         let c = Connection::open_in_memory().unwrap();
-        c.execute_batch(MIGRATIONS[0]).unwrap();
+        c.execute_batch(SCHEMA.migrations[0]).unwrap();
         let mut explain = c.prepare(&format!("explain query plan {sql}")).unwrap();
         let parameters = explain.parameter_count();
         let nulls = rusqlite::params_from_iter(vec![rusqlite::types::Null; parameters]);
