@@ -146,7 +146,7 @@ async fn consume(
             delivery = timeout(STALL_MAX, subscription.next()) => {
                 let delivery: Delivery = delivery.context("deliveries have stopped")??;
                 let subscription = Arc::clone(subscription);
-                acking.spawn(async move { subscription.ack(delivery.receipt).await });
+                acking.spawn(async move { subscription.ack(&delivery.receipt).await });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The broker inside one process: the same promises as the durable ones, except that nothing
 //! survives the process. For tests, and for wiring without a second process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::lane::Lane;
 use crate::port::check_topic;
+use crate::window::Window;
 use crate::{
-    Broker, DeadLetter, Delivery, Depth, Error, Message, Receipt, Result, Settings,
+    Broker, DeadLetter, Delivery, Depth, Error, Message, Receipt, Result, Settings, Settle,
     SubscribeOptions, Subscription,
 };
 
@@ -78,17 +79,17 @@ impl Broker for Channel {
         options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>> {
         options.check()?;
-        let (topic, prefetch) = (self.topic(topic)?, options.prefetch as usize);
-        Ok(Box::new(Consumer {
-            topic,
-            prefetch,
-            lease: self.settings.lease,
-            held: Mutex::default(),
-        }))
+        let window = Window::new(options.prefetch, options.retries());
+        Ok(Box::new(Consumer { topic: self.topic(topic)?, window, lease: self.settings.lease }))
     }
 
     async fn depth(&self, topic: &str) -> Result<Depth> {
-        Ok(self.topic(topic)?.at(Instant::now()).depth())
+        let now = Instant::now();
+        Ok(self.topic(topic)?.at(now).depth(now))
+    }
+
+    async fn holds(&self, topic: &str, keys: &[String]) -> Result<Option<HashSet<String>>> {
+        Ok(Some(self.topic(topic)?.at(Instant::now()).holds(keys)))
     }
 
     async fn dead(&self, topic: &str, limit: u32) -> Result<Vec<DeadLetter>> {
@@ -105,10 +106,8 @@ impl Broker for Channel {
 
 struct Consumer {
     topic: Arc<Shared>,
-    prefetch: usize,
+    window: Window,
     lease: Duration,
-    /// What is not settled, by message: the attempt, and when the lease ends.
-    held: Mutex<HashMap<i64, (u32, Instant)>>,
 }
 
 impl Consumer {
@@ -116,27 +115,10 @@ impl Consumer {
     fn claim(&self) -> std::result::Result<Delivery, Option<Instant>> {
         let now = Instant::now();
         let mut lane = self.topic.at(now);
-        let mut held = self.held();
-        held.retain(|_, (_, until)| *until > now);
-        if held.len() >= self.prefetch {
-            return Err(lane.next_due());
-        }
-        let delivery = lane.claim(now).ok_or_else(|| lane.next_due())?;
-        held.insert(delivery.receipt.id, (delivery.receipt.attempt, now + delivery.lease));
-        Ok(delivery)
-    }
-
-    fn held(&self) -> MutexGuard<'_, HashMap<i64, (u32, Instant)>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settled(&self, receipt: Receipt) {
-        let mut held = self.held();
-        if held.get(&receipt.id).is_some_and(|(attempt, _)| *attempt == receipt.attempt) {
-            held.remove(&receipt.id);
-        }
-        drop(held);
-        self.topic.changed.notify_waiters();
+        let share = self.window.share().map_err(Some)?;
+        let handed = lane.claim(now, share).ok_or_else(|| lane.next_due(now))?;
+        self.window.hold(&handed, self.lease);
+        Ok(handed.delivery)
     }
 }
 
@@ -152,27 +134,24 @@ impl Subscription for Consumer {
         }
     }
 
-    async fn ack(&self, receipt: Receipt) -> Result<()> {
-        let outcome = self.topic.at(Instant::now()).ack(receipt);
-        self.settled(receipt);
+    async fn settle(&self, receipt: &Receipt, how: Settle) -> Result<()> {
+        let (claim, now) = (Lane::named(receipt)?, Instant::now());
+        let outcome = self.topic.at(now).settle(now, claim, &how);
+        self.window.settled(claim);
+        self.topic.changed.notify_waiters();
         outcome
     }
 
-    async fn nack(&self, receipt: Receipt, error: &str) -> Result<()> {
-        let now = Instant::now();
-        let outcome = self.topic.at(now).nack(now, receipt, error);
-        self.settled(receipt);
-        outcome
+    async fn extend(&self, receipt: &Receipt) -> Result<()> {
+        let (claim, now) = (Lane::named(receipt)?, Instant::now());
+        self.topic.at(now).extend(now, claim)?;
+        self.window.extended(claim, self.lease);
+        Ok(())
     }
 
-    async fn extend(&self, receipt: Receipt) -> Result<()> {
-        let now = Instant::now();
-        self.topic.at(now).extend(now, receipt)?;
-        if let Some((attempt, until)) = self.held().get_mut(&receipt.id)
-            && *attempt == receipt.attempt
-        {
-            *until = now + self.lease;
-        }
+    async fn limit_retries(&self, places: u32) -> Result<()> {
+        self.window.limit_retries(places);
+        self.topic.changed.notify_waiters();
         Ok(())
     }
 }
@@ -181,8 +160,9 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         let now = Instant::now();
         let mut lane = self.topic.at(now);
-        for (&id, &(attempt, _)) in self.held().iter() {
-            lane.release(now, Receipt { id, attempt });
+        for claim in self.window.take() {
+            // A lease that was lost before is somebody else's.
+            let _ = lane.settle(now, claim, &Settle::Defer(Duration::ZERO));
         }
         drop(lane);
         self.topic.changed.notify_waiters();

@@ -3,10 +3,11 @@
 //!
 //! Publish returned: the row is fsynced (WAL, `synchronous=FULL`). Messages, attempts, leases and
 //! dead letters survive kill -9 and power loss. When a connection closes, its leases return at
-//! once; when the broker dies they end at their deadline, and their receipts work until then.
+//! once; when the broker dies they last anew from its next start, and their receipts work until then.
 
 mod alarm;
 mod batch;
+mod claiming;
 mod client;
 mod connection;
 mod consumer;
@@ -19,7 +20,6 @@ mod queue;
 mod reading;
 mod server;
 mod topics;
-mod window;
 mod wire;
 
 pub use client::Client;

@@ -1,29 +1,41 @@
 //! One topic in memory: the states of a message and the moves between them, as pure functions of
 //! the time they are given. It knows no tasks, no clock and no disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::claim::{Claim, Handed};
 use crate::port::{error_text, now_us};
+use crate::window::Share;
 use crate::{
-    DeadLetter, Delivery, Depth, Error, Failure, Message, Micros, Receipt, Result, Settings,
+    DeadLetter, Delivery, Depth, Error, Failure, Message, Micros, Receipt, Result, Settings, Settle,
 };
+
+/// Nothing here outlives its process, so no receipt meets another's numbers.
+const EPOCH: u64 = 0;
+/// A century: further than any clock of ours.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    Ready,
-    Delayed,
+    /// Never delivered.
+    Fresh,
+    /// To be delivered again, from its due time on.
+    Again,
     Leased,
 }
 
 struct Entry {
     message: Message,
     state: State,
-    /// When a backoff or a lease ends.
+    /// When it was published, it comes again, or its lease ends.
     due: Instant,
-    attempt: u32,
-    errors: Vec<Failure>,
+    /// Deliveries.
+    claims: u32,
+    /// Attempts that failed.
+    failures: Vec<Failure>,
     published_us: Micros,
 }
 
@@ -32,8 +44,9 @@ pub(crate) struct Lane {
     settings: Settings,
     last_id: i64,
     live: BTreeMap<i64, Entry>,
-    ready: BTreeSet<i64>,
-    timed: BTreeSet<(Instant, i64)>,
+    fresh: BTreeSet<i64>,
+    again: BTreeSet<(Instant, i64)>,
+    leased: BTreeSet<(Instant, i64)>,
     dead: BTreeMap<i64, DeadLetter>,
 }
 
@@ -44,8 +57,9 @@ impl Lane {
             settings,
             last_id: 0,
             live: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            timed: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            again: BTreeSet::new(),
+            leased: BTreeSet::new(),
             dead: BTreeMap::new(),
         }
     }
@@ -59,86 +73,91 @@ impl Lane {
         Ok(())
     }
 
-    /// The oldest ready message, leased from now.
-    pub(crate) fn claim(&mut self, now: Instant) -> Option<Delivery> {
-        let id = self.ready.pop_first()?;
+    /// What has waited longest and fits the share, leased from now.
+    pub(crate) fn claim(&mut self, now: Instant, mut share: Share) -> Option<Handed> {
+        let id = self.next(now, &mut share)?;
+        let lease = self.settings.lease;
         let entry = self.live.get_mut(&id)?;
-        entry.attempt += 1;
-        entry.state = State::Leased;
-        entry.due = now + self.settings.lease;
-        self.timed.insert((entry.due, id));
-        Some(Delivery {
-            receipt: Receipt { id, attempt: entry.attempt },
+        let redelivered = (entry.state == State::Again).then_some(entry.failures.len() as u32);
+        self.fresh.remove(&id);
+        self.again.remove(&(entry.due, id));
+        entry.claims += 1;
+        (entry.state, entry.due) = (State::Leased, now + lease);
+        self.leased.insert((entry.due, id));
+        let claim = Claim { id, number: entry.claims };
+        let delivery = Delivery {
+            receipt: claim.receipt(EPOCH),
             message: entry.message.clone(),
+            attempt: Some(entry.failures.len() as u32 + 1),
+            redelivered: redelivered.is_some(),
             published_us: entry.published_us,
-            lease: self.settings.lease,
-        })
+            lease: Some(lease),
+        };
+        Some(Handed { claim, delivery, redelivered })
     }
 
-    pub(crate) fn ack(&mut self, receipt: Receipt) -> Result<()> {
-        let due = self.leased(receipt)?.due;
-        self.timed.remove(&(due, receipt.id));
-        self.live.remove(&receipt.id);
-        Ok(())
+    /// What a receipt of a lane names.
+    pub(crate) fn named(receipt: &Receipt) -> Result<Claim> {
+        Claim::of(receipt, EPOCH).ok_or(Error::Fenced)
     }
 
-    pub(crate) fn nack(&mut self, now: Instant, receipt: Receipt, text: &str) -> Result<()> {
-        self.leased(receipt)?;
-        let due = now + self.settings.backoff.delay(receipt.attempt);
-        self.fail(receipt.id, text, State::Delayed, due);
-        Ok(())
-    }
-
-    pub(crate) fn extend(&mut self, now: Instant, receipt: Receipt) -> Result<()> {
-        let until = now + self.settings.lease;
-        let entry = self.leased(receipt)?;
-        let due = std::mem::replace(&mut entry.due, until);
-        self.timed.remove(&(due, receipt.id));
-        self.timed.insert((until, receipt.id));
-        Ok(())
-    }
-
-    /// Gives a delivery back at once; its attempt stays counted. True if it was still leased.
-    pub(crate) fn release(&mut self, now: Instant, receipt: Receipt) -> bool {
-        let held = self.leased(receipt).is_ok();
-        if held {
-            // As the embedded broker does: a first time may be chance, more may be its doing.
-            let (then, due) = match receipt.attempt {
-                1 => (State::Ready, now),
-                attempt => (State::Delayed, now + self.settings.backoff.delay(attempt)),
-            };
-            self.fail(receipt.id, "the consumer went away", then, due);
-        }
-        held
-    }
-
-    /// Ends the backoffs and leases that are over.
-    pub(crate) fn expire(&mut self, now: Instant) {
-        while let Some(&(due, id)) = self.timed.first()
-            && due <= now
-        {
-            if self.live.get(&id).is_some_and(|entry| entry.state == State::Leased) {
-                self.fail(id, "the lease ended", State::Ready, now);
-            } else {
-                self.timed.pop_first();
-                self.make_ready(id);
+    pub(crate) fn settle(&mut self, now: Instant, claim: Claim, how: &Settle) -> Result<()> {
+        let failures = self.leased(claim)?.failures.len() as u32;
+        match how {
+            Settle::Ack => drop(self.forget(claim.id)),
+            Settle::Defer(delay) => {
+                let due = now.checked_add(*delay).unwrap_or(now + FAR);
+                self.comes_again(claim.id, due);
+            }
+            Settle::Fail(text) => {
+                let due = now + self.settings.backoff.delay(failures + 1);
+                self.fail(claim.id, text, due);
+            }
+            Settle::Reject(text) => {
+                self.note(claim.id, text);
+                self.bury(claim.id);
             }
         }
+        Ok(())
     }
 
-    /// When `expire` has something to do next.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.timed.first().map(|(due, _)| *due)
+    pub(crate) fn extend(&mut self, now: Instant, claim: Claim) -> Result<()> {
+        let until = now + self.settings.lease;
+        let entry = self.leased(claim)?;
+        let due = std::mem::replace(&mut entry.due, until);
+        self.leased.remove(&(due, claim.id));
+        self.leased.insert((until, claim.id));
+        Ok(())
     }
 
-    pub(crate) fn depth(&self) -> Depth {
-        let count = |state| self.live.values().filter(|entry| entry.state == state).count() as u64;
+    /// Ends the leases that are over.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some(&(due, id)) = self.leased.first()
+            && due <= now
+        {
+            self.fail(id, "the lease ended", now);
+        }
+    }
+
+    /// When something comes again, or a lease ends, next.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let again = self.again.range((now, i64::MAX)..).next();
+        again.into_iter().chain(self.leased.first()).map(|(due, _)| *due).min()
+    }
+
+    pub(crate) fn depth(&self, now: Instant) -> Depth {
+        let due = self.again.range(..=(now, i64::MAX)).count();
         Depth {
-            ready: count(State::Ready),
-            delayed: count(State::Delayed),
-            leased: count(State::Leased),
+            ready: (self.fresh.len() + due) as u64,
+            delayed: (self.again.len() - due) as u64,
+            leased: self.leased.len() as u64,
             dead: self.dead.len() as u64,
         }
+    }
+
+    pub(crate) fn holds(&self, keys: &[String]) -> HashSet<String> {
+        let live: HashSet<&str> = self.live.values().map(|e| e.message.key.as_str()).collect();
+        keys.iter().filter(|key| live.contains(key.as_str())).cloned().collect()
     }
 
     pub(crate) fn dead(&self, limit: u32) -> Vec<DeadLetter> {
@@ -161,51 +180,75 @@ impl Lane {
         self.settings.depth_max.saturating_sub(self.live.len() as u64)
     }
 
-    fn insert(&mut self, now: Instant, message: Message, published_us: Micros) {
-        self.last_id += 1;
-        let (state, errors) = (State::Ready, Vec::new());
-        let entry = Entry { message, state, due: now, attempt: 0, errors, published_us };
-        self.live.insert(self.last_id, entry);
-        self.ready.insert(self.last_id);
+    /// The longest due of both kinds, if there is room for it; else what is fresh.
+    fn next(&self, now: Instant, share: &mut Share) -> Option<i64> {
+        let fresh = self.fresh.first().and_then(|id| Some((self.live.get(id)?.due, *id)));
+        let again = self.again.first().copied().filter(|(due, _)| *due <= now);
+        let first = again.filter(|again| fresh.is_none_or(|fresh| *again <= fresh));
+        if let Some((_, id)) = first {
+            let failures = self.live.get(&id)?.failures.len() as u32;
+            if share.admit(failures) {
+                return Some(id);
+            }
+        }
+        fresh.map(|(_, id)| id)
     }
 
-    fn leased(&mut self, receipt: Receipt) -> Result<&mut Entry> {
+    fn insert(&mut self, now: Instant, message: Message, published_us: Micros) {
+        self.last_id += 1;
+        let entry = Entry {
+            message,
+            state: State::Fresh,
+            due: now,
+            claims: 0,
+            failures: Vec::new(),
+            published_us,
+        };
+        self.live.insert(self.last_id, entry);
+        self.fresh.insert(self.last_id);
+    }
+
+    fn leased(&mut self, claim: Claim) -> Result<&mut Entry> {
         self.live
-            .get_mut(&receipt.id)
-            .filter(|entry| entry.state == State::Leased && entry.attempt == receipt.attempt)
+            .get_mut(&claim.id)
+            .filter(|entry| entry.state == State::Leased && entry.claims == claim.number)
             .ok_or(Error::Fenced)
     }
 
-    /// Ends a lease that did not end well: the message becomes `then`, or a dead letter.
-    fn fail(&mut self, id: i64, text: &str, then: State, due: Instant) {
-        let Some(entry) = self.live.get_mut(&id) else { return };
-        self.timed.remove(&(entry.due, id));
-        let (attempt, text) = (entry.attempt, error_text(text).to_owned());
-        entry.errors.push(Failure { attempt, at_us: now_us(), text });
-        if attempt >= self.settings.attempts_max {
+    /// Counts an attempt that failed: the message comes again, or is a dead letter.
+    fn fail(&mut self, id: i64, text: &str, due: Instant) {
+        if self.note(id, text) >= self.settings.attempts_max {
             return self.bury(id);
         }
-        entry.state = then;
-        entry.due = due;
-        match then {
-            State::Ready => self.make_ready(id),
-            State::Delayed | State::Leased => {
-                self.timed.insert((due, id));
-            }
-        }
+        self.comes_again(id, due);
     }
 
-    fn make_ready(&mut self, id: i64) {
-        if let Some(entry) = self.live.get_mut(&id) {
-            entry.state = State::Ready;
-            self.ready.insert(id);
-        }
+    /// Writes a failure down; returns how many there are.
+    fn note(&mut self, id: i64, text: &str) -> u32 {
+        let Some(entry) = self.live.get_mut(&id) else { return 0 };
+        let attempt = entry.failures.len() as u32 + 1;
+        let text = error_text(text).to_owned();
+        entry.failures.push(Failure { attempt, at_us: now_us(), text });
+        attempt
+    }
+
+    fn comes_again(&mut self, id: i64, due: Instant) {
+        let Some(entry) = self.live.get_mut(&id) else { return };
+        self.leased.remove(&(entry.due, id));
+        (entry.state, entry.due) = (State::Again, due);
+        self.again.insert((due, id));
+    }
+
+    fn forget(&mut self, id: i64) -> Option<Entry> {
+        let entry = self.live.remove(&id)?;
+        self.leased.remove(&(entry.due, id));
+        Some(entry)
     }
 
     fn bury(&mut self, id: i64) {
-        let Some(entry) = self.live.remove(&id) else { return };
-        let Entry { message, attempt: attempts, errors, published_us, .. } = entry;
-        let died_us = now_us();
+        let Some(entry) = self.forget(id) else { return };
+        let Entry { message, failures: errors, published_us, .. } = entry;
+        let (attempts, died_us) = (errors.len() as u32, now_us());
         self.dead.insert(id, DeadLetter { id, message, attempts, errors, published_us, died_us });
     }
 }

@@ -3,23 +3,28 @@
 //! Bytes and typed topics only: this crate knows no shop. Delivery is at least once, so a consumer
 //! must be idempotent; publishing twice stores two messages.
 
+mod breaker;
 pub mod channel;
+mod claim;
 pub mod embedded;
 mod error;
 mod lane;
+mod lease;
 mod port;
 mod settings;
 mod topic;
+mod window;
+mod worker;
 
 use std::sync::Arc;
 
 pub use error::{Error, Result};
 pub use port::{
-    Broker, DeadLetter, Delivery, Depth, Failure, Message, Micros, Receipt, SubscribeOptions,
-    Subscription,
+    Broker, DeadLetter, Delivery, Depth, Failure, Message, Micros, Receipt, Settle,
+    SubscribeOptions, Subscription,
 };
 pub use settings::{Backoff, Settings};
-pub use topic::{Inbox, Received, Topic};
+pub use topic::{Handled, Inbox, Received, Topic, Trouble};
 
 /// Connects to the broker that the URL's scheme names: `embedded://HOST:PORT`, or `channel:` for a
 /// new one inside this process.

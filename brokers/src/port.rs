@@ -1,6 +1,6 @@
 //! The port: what a broker is to those who publish and consume. It names no technology.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -31,26 +31,41 @@ pub struct Message {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Names one delivery of one message; every settlement is fenced by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Receipt {
-    /// The message; never used again for another.
-    pub id: i64,
-    /// Which delivery of it this is, counted when it was claimed; the first is 1.
-    pub attempt: u32,
-}
+/// Names one delivery of one message to the broker that made it; every settlement is fenced by it.
+/// What is in it is the broker's business. Never used again, not even by a broker that lost its data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Receipt(pub(crate) Bytes);
 
-/// A message that belongs to a consumer until its lease ends.
+/// A message that belongs to a consumer until it is settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// To settle it with.
     pub receipt: Receipt,
     /// What was published.
     pub message: Message,
+    /// Which attempt this is, deferred ones apart; the first is 1. None if this broker cannot count.
+    pub attempt: Option<u32>,
+    /// Whether it was delivered before, whatever came of it.
+    pub redelivered: bool,
     /// When it was published, by the broker's clock.
     pub published_us: Micros,
-    /// How long the lease lasts from the claim, and again from each extension.
-    pub lease: Duration,
+    /// How long it belongs to the consumer from the claim, and again from each extension. None: until
+    /// the consumer goes away.
+    pub lease: Option<Duration>,
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Settle {
+    /// The work is done: the message is forgotten, durably.
+    Ack,
+    /// Not now: delivered again after this delay, and not counted as an attempt.
+    Defer(Duration),
+    /// The work failed by itself: delivered again after the backoff, or given up after so many
+    /// attempts.
+    Fail(String),
+    /// The work can never succeed: given up at once.
+    Reject(String),
 }
 
 /// Messages of a topic, by state.
@@ -73,7 +88,7 @@ pub struct DeadLetter {
     pub id: i64,
     /// What was published.
     pub message: Message,
-    /// How often it was delivered.
+    /// How often it failed.
     pub attempts: u32,
     /// Why each attempt failed.
     pub errors: Vec<Failure>,
@@ -97,8 +112,8 @@ pub struct Failure {
 /// How to subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// Deliveries that may be unsettled at once, 1 to 1,024. Each is an attempt from the moment it
-    /// is claimed, even while it waits for `next`.
+    /// Deliveries that may be unsettled at once, 1 to 1,024: the window. A message belongs to the
+    /// consumer from the moment it is claimed, even while it waits for `next`.
     pub prefetch: u32,
 }
 
@@ -108,7 +123,8 @@ impl Default for SubscribeOptions {
     }
 }
 
-/// Durable queues by topic, first in, first out. A message that is delivered again keeps its place.
+/// Durable queues by topic. A message that was never delivered comes in the order of publication;
+/// one that comes again comes at its due time, behind all that was published before that instant.
 #[async_trait]
 pub trait Broker: Send + Sync {
     /// Stores a message; returned means durable. Errors: `Full`, `Invalid`, `Unavailable`.
@@ -121,6 +137,9 @@ pub trait Broker: Send + Sync {
     ) -> Result<Box<dyn Subscription>>;
     /// How many messages a topic holds.
     async fn depth(&self, topic: &str) -> Result<Depth>;
+    /// Which of these keys a message carries that the topic holds and has not given up. None if this
+    /// broker cannot look messages up by their keys.
+    async fn holds(&self, topic: &str, keys: &[String]) -> Result<Option<HashSet<String>>>;
     /// At most `limit` dead letters, oldest first.
     async fn dead(&self, topic: &str, limit: u32) -> Result<Vec<DeadLetter>>;
     /// Puts at most `limit` dead letters, oldest first, back at the end of the queue with their
@@ -128,17 +147,27 @@ pub trait Broker: Send + Sync {
     async fn replay(&self, topic: &str, limit: u32) -> Result<u64>;
 }
 
-/// One consumer of a topic. Dropping it gives its unsettled deliveries back at once.
+/// One consumer of a topic. Dropping it gives its unsettled deliveries back at once, uncounted; that
+/// its process ends without that is counted as a failure of each.
 #[async_trait]
 pub trait Subscription: Send + Sync {
     /// Waits for the next delivery; may be cancelled without losing one. Waits through outages.
+    ///
+    /// Of a window, redelivered messages take half at most, so that fresh ones are never kept from
+    /// their turn; those that have failed more than once take fewer, and in the end one: what ends
+    /// its consumer takes few others along.
     async fn next(&self) -> Result<Delivery>;
-    /// The work is done: forgets the message, durably. Errors: `Fenced`, `Unavailable`.
-    async fn ack(&self, receipt: Receipt) -> Result<()>;
-    /// The work failed: delivers the message again after the backoff, or gives it up.
-    async fn nack(&self, receipt: Receipt, error: &str) -> Result<()>;
+    /// Ends a delivery. Errors: `Fenced`, `Unavailable`.
+    async fn settle(&self, receipt: &Receipt, how: Settle) -> Result<()>;
     /// The work goes on: the lease lasts anew from now. Errors: `Fenced`, `Unavailable`.
-    async fn extend(&self, receipt: Receipt) -> Result<()>;
+    async fn extend(&self, receipt: &Receipt) -> Result<()>;
+    /// Lets redelivered messages take this many places of the window from now on, instead of half;
+    /// one at least. Errors: `Unavailable`; then it holds from the next connection on.
+    async fn limit_retries(&self, places: u32) -> Result<()>;
+    /// The work is done.
+    async fn ack(&self, receipt: &Receipt) -> Result<()> {
+        self.settle(receipt, Settle::Ack).await
+    }
 }
 
 impl Message {
@@ -158,6 +187,12 @@ impl Message {
 }
 
 impl SubscribeOptions {
+    /// The places that redelivered messages may take of the window: half, but one at least.
+    #[must_use]
+    pub fn retries(self) -> u32 {
+        (self.prefetch / 2).max(1)
+    }
+
     pub(crate) fn check(self) -> Result<()> {
         if (1..=PREFETCH_MAX).contains(&self.prefetch) {
             return Ok(());

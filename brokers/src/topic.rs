@@ -3,26 +3,22 @@
 //! It knows the port, not who answers it.
 
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::sleep;
 
+use crate::worker::Worker;
 use crate::{
-    Backoff, Broker, Delivery, Error, Message, Receipt, Result, SubscribeOptions, Subscription,
+    Backoff, Broker, Delivery, Error, Message, Micros, Receipt, Result, Settle, SubscribeOptions,
+    Subscription,
 };
 
-/// A heartbeat every third of a lease: two may be lost.
-const HEARTBEATS_PER_LEASE: u32 = 3;
 /// How fast a consumer tries to subscribe again.
 const RETRY: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(2) };
 
@@ -42,10 +38,40 @@ pub struct Received<M> {
     pub key: String,
     /// What travelled along.
     pub headers: BTreeMap<String, String>,
-    /// How long the lease lasts.
-    pub lease: Duration,
+    /// Which attempt this is, deferred ones apart; the first is 1. None if nobody counts.
+    pub attempt: Option<u32>,
+    /// Whether it was delivered before.
+    pub redelivered: bool,
+    /// When it was published, by the broker's clock.
+    pub published_us: Micros,
+    /// How long the lease lasts; none if there is none.
+    pub lease: Option<Duration>,
     /// The content.
     pub value: M,
+}
+
+/// What a handler says of a message.
+pub type Handled = std::result::Result<(), Trouble>;
+
+/// Why a message's work is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Something that the work needs is down, slow or busy: the message comes again, uncounted.
+    NotNow(String),
+    /// The work failed by itself: counted, and given up after so many attempts.
+    Failed(String),
+    /// The work can never succeed: given up at once.
+    Never(String),
+}
+
+/// What the work needs, met as a broker's error.
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(text) => Self::Never(text),
+            down => Self::NotNow(down.to_string()),
+        }
+    }
 }
 
 impl<M> Clone for Topic<M> {
@@ -86,9 +112,13 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
         Ok(Inbox { subscription, of: PhantomData })
     }
 
-    /// Handles messages until `shutdown`, up to `prefetch` at once: acks when the handler returns
-    /// `Ok`, nacks with its text otherwise, and extends the lease while it works. A handler whose
-    /// lease is lost is dropped where it stands. After `shutdown` what was begun is finished.
+    /// Handles messages until `shutdown`, up to `prefetch` at once, and extends the lease while it
+    /// works. What the handler returns says what becomes of the message (see [`Trouble`]). A handler
+    /// whose lease is lost is dropped where it stands. After `shutdown` what was begun is finished.
+    ///
+    /// What comes again because of [`Trouble::NotNow`] is uncounted, whatever the outage's length. If
+    /// nothing succeeds any more, what failed before waits with the broker and a few of it try, until
+    /// one succeeds; a fresh message is always tried once.
     ///
     /// # Errors
     /// `Invalid` or `Protocol`; outages are waited out.
@@ -100,13 +130,14 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
     ) -> Result<()>
     where
         H: Fn(Received<M>) -> F,
-        F: Future<Output = std::result::Result<(), String>>,
+        F: Future<Output = Handled>,
     {
         tokio::pin!(shutdown);
         let inbox = tokio::select! {
             inbox = self.subscribe_patiently(options) => inbox?,
             () = &mut shutdown => return Ok(()),
         };
+        let worker = Worker::new(&inbox, &self.name, options);
         let mut working = FuturesUnordered::new();
         loop {
             let room = working.len() < options.prefetch as usize;
@@ -114,7 +145,7 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
                 biased;
                 () = &mut shutdown => break,
                 Some(()) = working.next() => {}
-                next = inbox.next(), if room => working.push(inbox.work(next?, &handle)),
+                next = inbox.next(), if room => working.push(worker.work(next?, &handle)),
             }
         }
         while working.next().await.is_some() {}
@@ -134,12 +165,12 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
 
 /// A subscription to a topic of `M`.
 pub struct Inbox<M> {
-    subscription: Box<dyn Subscription>,
+    pub(crate) subscription: Box<dyn Subscription>,
     of: PhantomData<fn() -> M>,
 }
 
 impl<M: DeserializeOwned> Inbox<M> {
-    /// The next message. One that is not JSON of `M` is nacked and passed over.
+    /// The next message. One that is not JSON of `M` is given up and passed over.
     ///
     /// # Errors
     /// As `Subscription::next`.
@@ -148,125 +179,28 @@ impl<M: DeserializeOwned> Inbox<M> {
             let delivery = self.subscription.next().await?;
             match serde_json::from_slice(&delivery.message.payload) {
                 Ok(value) => return Ok(received(delivery, value)),
-                Err(error) => self.refuse(delivery.receipt, &error).await,
+                Err(error) => self.refuse(&delivery.receipt, &error).await,
             }
         }
     }
 
-    /// The work is done.
+    /// Ends a delivery.
     ///
     /// # Errors
-    /// As `Subscription::ack`.
-    pub async fn ack(&self, receipt: Receipt) -> Result<()> {
-        self.subscription.ack(receipt).await
+    /// As `Subscription::settle`.
+    pub async fn settle(&self, receipt: &Receipt, how: Settle) -> Result<()> {
+        self.subscription.settle(receipt, how).await
     }
 
-    /// The work failed.
-    ///
-    /// # Errors
-    /// As `Subscription::nack`.
-    pub async fn nack(&self, receipt: Receipt, error: &str) -> Result<()> {
-        self.subscription.nack(receipt, error).await
+    async fn refuse(&self, receipt: &Receipt, error: &serde_json::Error) {
+        // If this is lost, the message comes again and is refused again.
+        let _ =
+            self.settle(receipt, Settle::Reject(format!("not the expected JSON: {error}"))).await;
     }
-
-    /// The work goes on.
-    ///
-    /// # Errors
-    /// As `Subscription::extend`.
-    pub async fn extend(&self, receipt: Receipt) -> Result<()> {
-        self.subscription.extend(receipt).await
-    }
-
-    async fn refuse(&self, receipt: Receipt, error: &serde_json::Error) {
-        // A nack that is lost costs one lease; the attempt is counted either way.
-        let _ = self.nack(receipt, &format!("not the expected JSON: {error}")).await;
-    }
-
-    async fn work<H, F>(&self, received: Received<M>, handle: &H)
-    where
-        H: Fn(Received<M>) -> F,
-        F: Future<Output = std::result::Result<(), String>>,
-    {
-        let receipt = received.receipt;
-        let lease = Lease::new(received.lease);
-        let outcome = tokio::select! {
-            () = self.keep(receipt, &lease) => return,
-            outcome = lease.guard(unpanicked(handle(received))) => match outcome {
-                Some(outcome) => outcome,
-                None => return,
-            },
-        };
-        // A settlement that is refused or lost means that the message comes again.
-        let _ = match outcome {
-            Ok(()) => {
-                let acked = self.ack(receipt).await;
-                crash_point::reach(crash_point::ACKED);
-                acked
-            }
-            Err(text) => self.nack(receipt, &text).await,
-        };
-    }
-
-    /// Extends the lease; returns when it is lost, or when four fifths of it have passed unheard.
-    async fn keep(&self, receipt: Receipt, lease: &Lease) {
-        while !lease.is_in_doubt() {
-            let beat = Instant::now() + lease.lasts / HEARTBEATS_PER_LEASE;
-            sleep_until(beat.min(lease.sure_until())).await;
-            let asked = Instant::now();
-            match timeout_at(lease.sure_until(), self.extend(receipt)).await {
-                Ok(Ok(())) => lease.renewed(asked),
-                Ok(Err(Error::Unavailable(_))) => {}
-                Ok(Err(_)) | Err(_) => return,
-            }
-        }
-    }
-}
-
-/// How long a delivery certainly belongs to this consumer.
-struct Lease {
-    lasts: Duration,
-    sure_until: Mutex<Instant>,
-}
-
-impl Lease {
-    fn new(lasts: Duration) -> Self {
-        Self { lasts, sure_until: Mutex::new(Instant::now() + lasts * 4 / 5) }
-    }
-
-    fn renewed(&self, at: Instant) {
-        *self.sure_until.lock().unwrap_or_else(PoisonError::into_inner) = at + self.lasts * 4 / 5;
-    }
-
-    fn sure_until(&self) -> Instant {
-        *self.sure_until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        Instant::now() >= self.sure_until()
-    }
-
-    /// Works only while the lease is sure: none if it is not when the work could go on. A process
-    /// that was stopped and wakes hears of its sockets before its timers tell it the time.
-    async fn guard<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|context| match self.is_in_doubt() {
-            true => Poll::Ready(None),
-            false => work.as_mut().poll(context).map(Some),
-        })
-        .await
-    }
-}
-
-/// A handler that panics has failed like one that returns an error: the others go on.
-async fn unpanicked<F>(handler: F) -> std::result::Result<(), String>
-where
-    F: Future<Output = std::result::Result<(), String>>,
-{
-    let caught = AssertUnwindSafe(handler).catch_unwind().await;
-    caught.unwrap_or_else(|_| Err("the handler panicked".to_owned()))
 }
 
 fn received<M>(delivery: Delivery, value: M) -> Received<M> {
-    let Delivery { receipt, message: Message { key, headers, .. }, lease, .. } = delivery;
-    Received { receipt, key, headers, lease, value }
+    let Delivery { receipt, message: Message { key, headers, .. }, .. } = delivery;
+    let Delivery { attempt, redelivered, published_us, lease, .. } = delivery;
+    Received { receipt, key, headers, attempt, redelivered, published_us, lease, value }
 }

@@ -9,7 +9,7 @@ mod waiting;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use brokers::{Backoff, Depth, Error, Message, Settings, SubscribeOptions};
+use brokers::{Backoff, Depth, Error, Message, Settings, Settle, SubscribeOptions};
 use tokio::time::{Instant, interval};
 
 use adapters::{Adapter, FOREVER, eager, patient};
@@ -40,7 +40,13 @@ contract! {
     a_delayed_message_comes_when_its_backoff_ends_and_blocks_nobody
     a_message_that_always_fails_is_a_dead_letter
     a_last_attempt_that_crashes_is_a_dead_letter
-    a_last_attempt_given_back_is_a_dead_letter
+    a_deferral_delays_and_is_not_counted
+    what_is_rejected_is_a_dead_letter_at_once
+    what_comes_again_goes_behind_what_is_fresh
+    what_was_delivered_before_takes_half_of_a_window
+    retries_can_be_limited_further_and_let_go_again
+    what_failed_often_comes_alone
+    keys_are_found_unless_done_or_dead
     a_lease_that_ends_frees_the_message_and_fences_the_zombie
     a_heartbeat_keeps_the_lease
     a_delivery_that_was_forgotten_frees_its_place
@@ -50,6 +56,10 @@ contract! {
     a_replay_keeps_the_bound
     what_breaks_a_limit_is_refused
     the_largest_letters_are_listed_whole
+}
+
+fn fail(text: &str) -> Settle {
+    Settle::Fail(text.to_owned())
 }
 
 const fn depth(ready: u64, delayed: u64, leased: u64, dead: u64) -> Depth {
@@ -65,8 +75,8 @@ async fn what_is_published_is_delivered(adapter: Adapter) {
     assert_eq!(rig.depth().await, depth(1, 0, 0, 0));
     let delivery = next(&*rig.subscribe(1).await).await;
     assert_eq!(delivery.message, sent);
-    assert_eq!(delivery.receipt.attempt, 1);
-    assert_eq!(delivery.lease, FOREVER);
+    assert_eq!((delivery.attempt, delivery.redelivered), (Some(1), false));
+    assert_eq!(delivery.lease, Some(FOREVER));
     assert!(delivery.published_us > 1_700_000_000_000_000, "microseconds since the epoch");
 }
 
@@ -79,7 +89,7 @@ async fn first_in_first_out(adapter: Adapter) {
     for number in 0..100 {
         let delivery = next(&*consumer).await;
         assert_eq!(delivery.message.key, number.to_string());
-        consumer.ack(delivery.receipt).await.unwrap();
+        consumer.ack(&delivery.receipt).await.unwrap();
     }
     assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
 }
@@ -95,7 +105,7 @@ async fn a_full_window_waits_and_an_ack_moves_it(adapter: Adapter) {
     next(&*consumer).await;
     rig.holds(depth(7, 0, 3, 0)).await;
     nothing(&*consumer).await;
-    consumer.ack(first.receipt).await.unwrap();
+    consumer.ack(&first.receipt).await.unwrap();
     assert_eq!(key(&*consumer).await, ("3".to_owned(), 1));
     rig.holds(depth(6, 0, 3, 0)).await;
 }
@@ -105,11 +115,11 @@ async fn a_settled_message_is_gone(adapter: Adapter) {
     rig.publish("a").await;
     let consumer = rig.subscribe(1).await;
     let receipt = next(&*consumer).await.receipt;
-    consumer.ack(receipt).await.unwrap();
+    consumer.ack(&receipt).await.unwrap();
     assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
-    assert_eq!(consumer.ack(receipt).await, Err(Error::Fenced));
-    assert_eq!(consumer.nack(receipt, "late").await, Err(Error::Fenced));
-    assert_eq!(consumer.extend(receipt).await, Err(Error::Fenced));
+    assert_eq!(consumer.ack(&receipt).await, Err(Error::Fenced));
+    assert_eq!(consumer.settle(&receipt, fail("late")).await, Err(Error::Fenced));
+    assert_eq!(consumer.extend(&receipt).await, Err(Error::Fenced));
     assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
 }
 
@@ -135,7 +145,7 @@ async fn a_waiting_consumer_is_woken_at_once(adapter: Adapter) {
         };
         let (delivery, published) = tokio::join!(next(&*consumer), published);
         waits.push(published.elapsed());
-        consumer.ack(delivery.receipt).await.unwrap();
+        consumer.ack(&delivery.receipt).await.unwrap();
     }
     waits.sort();
     assert!(waits[10] < Duration::from_millis(50), "median of {waits:?}");
@@ -156,8 +166,8 @@ async fn two_consumers_share_without_doubles(adapter: Adapter) {
             }
         })
         .await;
-        assert_eq!(delivery.receipt.attempt, 1);
-        consumer.ack(delivery.receipt).await.unwrap();
+        assert_eq!(delivery.attempt.unwrap(), 1);
+        consumer.ack(&delivery.receipt).await.unwrap();
         assert!(seen.insert(delivery.message.key), "delivered twice");
     }
     assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
@@ -168,9 +178,9 @@ async fn a_nack_delays(adapter: Adapter) {
     rig.publish("a").await;
     let consumer = rig.subscribe(1).await;
     let receipt = next(&*consumer).await.receipt;
-    consumer.nack(receipt, "no").await.unwrap();
+    consumer.settle(&receipt, fail("no")).await.unwrap();
     assert_eq!(rig.depth().await, depth(0, 1, 0, 0));
-    assert_eq!(consumer.ack(receipt).await, Err(Error::Fenced));
+    assert_eq!(consumer.ack(&receipt).await, Err(Error::Fenced));
     rig.publish("b").await;
     assert_eq!(key(&*consumer).await, ("b".to_owned(), 1));
 }
@@ -183,8 +193,8 @@ async fn a_delayed_message_comes_when_its_backoff_ends_and_blocks_nobody(adapter
     rig.publish("a").await;
     for attempt in 1..=2 {
         let delivery = next(&*consumer).await;
-        assert_eq!((delivery.message.key.as_str(), delivery.receipt.attempt), ("a", attempt));
-        consumer.nack(delivery.receipt, "no").await.unwrap();
+        assert_eq!((delivery.message.key.as_str(), delivery.attempt.unwrap()), ("a", attempt));
+        consumer.settle(&delivery.receipt, fail("no")).await.unwrap();
     }
     // Nothing else happens now: only the clock can bring it.
     assert_eq!(key(&*consumer).await, ("a".to_owned(), 3));
@@ -196,8 +206,8 @@ async fn a_message_that_always_fails_is_a_dead_letter(adapter: Adapter) {
     let consumer = rig.subscribe(1).await;
     for attempt in 1..=3 {
         let delivery = next(&*consumer).await;
-        assert_eq!((delivery.message.key.as_str(), delivery.receipt.attempt), ("a", attempt));
-        consumer.nack(delivery.receipt, &format!("failure {attempt}")).await.unwrap();
+        assert_eq!((delivery.message.key.as_str(), delivery.attempt.unwrap()), ("a", attempt));
+        consumer.settle(&delivery.receipt, fail(&format!("failure {attempt}"))).await.unwrap();
     }
     assert_eq!(rig.depth().await, depth(0, 0, 0, 1));
     nothing(&*consumer).await;
@@ -225,15 +235,143 @@ async fn a_last_attempt_that_crashes_is_a_dead_letter(adapter: Adapter) {
     assert_eq!(letter.errors[1].text, "the lease ended");
 }
 
-async fn a_last_attempt_given_back_is_a_dead_letter(adapter: Adapter) {
+async fn a_deferral_delays_and_is_not_counted(adapter: Adapter) {
     let rig = adapter.start(Settings { attempts_max: 1, ..patient() }).await;
     rig.publish("a").await;
     let consumer = rig.subscribe(1).await;
-    next(&*consumer).await;
-    drop(consumer);
-    rig.holds(depth(0, 0, 0, 1)).await;
+    for round in 0..20 {
+        let delivery = next(&*consumer).await;
+        assert_eq!((delivery.attempt, delivery.redelivered), (Some(1), round > 0));
+        consumer.settle(&delivery.receipt, Settle::Defer(Duration::ZERO)).await.unwrap();
+        assert_eq!(consumer.ack(&delivery.receipt).await, Err(Error::Fenced));
+    }
+    let delivery = next(&*consumer).await;
+    let begun = Instant::now();
+    let delay = Duration::from_millis(40);
+    consumer.settle(&delivery.receipt, Settle::Defer(delay)).await.unwrap();
+    assert_eq!(next(&*consumer).await.attempt, Some(1));
+    assert!(begun.elapsed() >= delay, "came after {:?}", begun.elapsed());
+    rig.publish("b").await;
+    let other = rig.subscribe(1).await;
+    let delivery = next(&*other).await;
+    other.settle(&delivery.receipt, Settle::Defer(Duration::MAX)).await.unwrap();
+    rig.holds(depth(0, 1, 1, 0)).await;
+}
+
+async fn what_is_rejected_is_a_dead_letter_at_once(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    rig.publish("a").await;
+    let consumer = rig.subscribe(1).await;
+    let receipt = next(&*consumer).await.receipt;
+    consumer.settle(&receipt, Settle::Reject("never".to_owned())).await.unwrap();
+    assert_eq!(rig.depth().await, depth(0, 0, 0, 1));
     let letter = rig.broker.dead(TOPIC, 1).await.unwrap().remove(0);
-    assert_eq!(letter.errors[0].text, "the consumer went away");
+    assert_eq!((letter.attempts, letter.errors[0].text.as_str()), (1, "never"));
+    assert_eq!(consumer.ack(&receipt).await, Err(Error::Fenced));
+}
+
+async fn what_comes_again_goes_behind_what_is_fresh(adapter: Adapter) {
+    let rig = adapter.start(eager()).await;
+    for key in ["a", "b", "c"] {
+        rig.publish(key).await;
+    }
+    let consumer = rig.subscribe(1).await;
+    let receipt = next(&*consumer).await.receipt;
+    consumer.settle(&receipt, fail("no")).await.unwrap();
+    for (key, attempt) in [("b", 1), ("c", 1), ("a", 2)] {
+        rig.publish(format!("after {key}")).await;
+        let delivery = next(&*consumer).await;
+        assert_eq!((delivery.message.key.as_str(), delivery.attempt), (key, Some(attempt)));
+        consumer.ack(&delivery.receipt).await.unwrap();
+    }
+    assert_eq!(key(&*consumer).await.0, "after b");
+}
+
+async fn what_was_delivered_before_takes_half_of_a_window(adapter: Adapter) {
+    let rig = adapter.start(patient()).await;
+    let first = rig.subscribe(1).await;
+    for number in 0..6 {
+        rig.publish(format!("bad {number}")).await;
+        let receipt = next(&*first).await.receipt;
+        // Soon, but not before the others were put off.
+        let soon = Duration::from_millis(300);
+        first.settle(&receipt, Settle::Defer(soon)).await.unwrap();
+    }
+    drop(first);
+    rig.holds(depth(6, 0, 0, 0)).await;
+    let consumer = rig.subscribe(4).await;
+    let held = [next(&*consumer).await, next(&*consumer).await];
+    assert_eq!(held.each_ref().map(|d| &*d.message.key), ["bad 0", "bad 1"]);
+    nothing(&*consumer).await;
+    for number in 0..2 {
+        rig.publish(format!("good {number}")).await;
+        assert_eq!(key(&*consumer).await.0, format!("good {number}"));
+    }
+    consumer.ack(&held[0].receipt).await.unwrap();
+    assert_eq!(key(&*consumer).await.0, "bad 2");
+}
+
+async fn retries_can_be_limited_further_and_let_go_again(adapter: Adapter) {
+    let rig = adapter.start(eager()).await;
+    let consumer = rig.subscribe(8).await;
+    consumer.limit_retries(1).await.unwrap();
+    for number in 0..4 {
+        rig.publish(number).await;
+    }
+    for _ in 0..4 {
+        let receipt = next(&*consumer).await.receipt;
+        consumer.settle(&receipt, fail("no")).await.unwrap();
+    }
+    assert_eq!(key(&*consumer).await, ("0".to_owned(), 2));
+    nothing(&*consumer).await;
+    consumer.limit_retries(3).await.unwrap();
+    assert_eq!(key(&*consumer).await, ("1".to_owned(), 2));
+    assert_eq!(key(&*consumer).await, ("2".to_owned(), 2));
+    nothing(&*consumer).await;
+}
+
+async fn what_failed_often_comes_alone(adapter: Adapter) {
+    let rig = adapter.start(Settings { attempts_max: 9, ..eager() }).await;
+    let consumer = rig.subscribe(64).await;
+    for number in 0..3 {
+        rig.publish(number).await;
+    }
+    for _ in 0..12 {
+        let receipt = next(&*consumer).await.receipt;
+        consumer.settle(&receipt, fail("no")).await.unwrap();
+    }
+    let alone = next(&*consumer).await;
+    assert_eq!(alone.attempt, Some(5));
+    nothing(&*consumer).await;
+    rig.publish("fresh").await;
+    assert_eq!(key(&*consumer).await, ("fresh".to_owned(), 1));
+    consumer.ack(&alone.receipt).await.unwrap();
+    assert_eq!(next(&*consumer).await.attempt, Some(5));
+}
+
+async fn keys_are_found_unless_done_or_dead(adapter: Adapter) {
+    let rig = adapter.start(Settings { attempts_max: 1, ..patient() }).await;
+    let consumer = rig.subscribe(3).await;
+    for key in ["done", "dead", "leased", "ready"] {
+        rig.publish(key).await;
+    }
+    for _ in 0..3 {
+        let delivery = next(&*consumer).await;
+        let how = match delivery.message.key.as_str() {
+            "done" => Settle::Ack,
+            "dead" => fail("no"),
+            _ => continue,
+        };
+        consumer.settle(&delivery.receipt, how).await.unwrap();
+    }
+    // More than one frame's worth.
+    let strangers = (0..200).map(|n| format!("{n}{}", "x".repeat(1_000)));
+    let asked = ["done", "dead", "leased", "ready"].map(str::to_owned).into_iter();
+    let asked: Vec<String> = asked.chain(strangers).collect();
+    let held = rig.broker.holds(TOPIC, &asked).await.unwrap().expect("it can tell");
+    assert_eq!(held, ["leased", "ready"].map(str::to_owned).into());
+    let elsewhere = rig.broker.holds("unheard-of", &asked).await.unwrap().unwrap();
+    assert!(elsewhere.is_empty());
 }
 
 async fn a_lease_that_ends_frees_the_message_and_fences_the_zombie(adapter: Adapter) {
@@ -251,14 +389,14 @@ async fn a_lease_that_ends_frees_the_message_and_fences_the_zombie(adapter: Adap
         }
     })
     .await;
-    assert_eq!(new.receipt.id, old.receipt.id);
-    assert_eq!(new.receipt.attempt, 2);
-    awake.extend(new.receipt).await.unwrap();
-    assert_eq!(zombie.extend(old.receipt).await, Err(Error::Fenced));
-    assert_eq!(zombie.nack(old.receipt, "late").await, Err(Error::Fenced));
-    assert_eq!(zombie.ack(old.receipt).await, Err(Error::Fenced));
+    assert_eq!(new.message.key, old.message.key);
+    assert_eq!(new.attempt, Some(2));
+    awake.extend(&new.receipt).await.unwrap();
+    assert_eq!(zombie.extend(&old.receipt).await, Err(Error::Fenced));
+    assert_eq!(zombie.settle(&old.receipt, fail("late")).await, Err(Error::Fenced));
+    assert_eq!(zombie.ack(&old.receipt).await, Err(Error::Fenced));
     assert_eq!(rig.depth().await, depth(0, 0, 1, 0));
-    awake.ack(new.receipt).await.unwrap();
+    awake.ack(&new.receipt).await.unwrap();
     assert_eq!(rig.depth().await, depth(0, 0, 0, 0));
 }
 
@@ -277,10 +415,10 @@ async fn a_heartbeat_keeps_the_lease(adapter: Adapter) {
     let (begun, mut beat) = (Instant::now(), interval(lease / 6));
     while begun.elapsed() < lease * 2 {
         beat.tick().await;
-        holder.extend(delivery.receipt).await.unwrap();
+        holder.extend(&delivery.receipt).await.unwrap();
     }
     assert_eq!(rig.depth().await, depth(0, 0, 1, 0));
-    holder.ack(delivery.receipt).await.unwrap();
+    holder.ack(&delivery.receipt).await.unwrap();
 }
 
 async fn a_delivery_that_was_forgotten_frees_its_place(adapter: Adapter) {
@@ -292,20 +430,21 @@ async fn a_delivery_that_was_forgotten_frees_its_place(adapter: Adapter) {
 }
 
 async fn a_dropped_consumer_gives_back_at_once(adapter: Adapter) {
-    let rig = adapter.start(patient()).await;
+    let rig = adapter.start(Settings { attempts_max: 1, ..patient() }).await;
     for number in 0..3 {
         rig.publish(number).await;
     }
     let consumer = rig.subscribe(2).await;
-    let done = next(&*consumer).await;
-    let held = next(&*consumer).await;
-    consumer.ack(done.receipt).await.unwrap();
+    let held = [next(&*consumer).await, next(&*consumer).await];
     drop(consumer);
-    rig.holds(depth(2, 0, 0, 0)).await;
-    let heir = rig.subscribe(2).await;
-    let again = next(&*heir).await;
-    assert_eq!((again.receipt.id, again.receipt.attempt), (held.receipt.id, 2), "still counted");
-    assert_eq!(heir.ack(held.receipt).await, Err(Error::Fenced));
+    rig.holds(depth(3, 0, 0, 0)).await;
+    let heir = rig.subscribe(4).await;
+    for key in ["2", "0", "1"] {
+        let delivery = next(&*heir).await;
+        let found = (delivery.message.key.as_str(), delivery.attempt);
+        assert_eq!(found, (key, Some(1)), "behind what is fresh, and uncounted");
+    }
+    assert_eq!(heir.ack(&held[0].receipt).await, Err(Error::Fenced));
 }
 
 async fn a_full_topic_refuses_and_stores_nothing(adapter: Adapter) {
@@ -320,10 +459,10 @@ async fn a_full_topic_refuses_and_stores_nothing(adapter: Adapter) {
     let (one, two) = (next(&*consumer).await, next(&*consumer).await);
     rig.holds(depth(1, 0, 2, 0)).await;
     assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full, "a lease counts");
-    consumer.ack(one.receipt).await.unwrap();
+    consumer.ack(&one.receipt).await.unwrap();
     rig.publish(3).await;
     assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
-    consumer.nack(two.receipt, "no").await.unwrap();
+    consumer.settle(&two.receipt, fail("no")).await.unwrap();
     rig.publish(4).await;
     assert_eq!(rig.depth().await.dead, 1, "a dead letter does not count");
     assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
@@ -336,18 +475,18 @@ async fn a_replayed_letter_begins_anew_under_its_key(adapter: Adapter) {
     for number in 0..3 {
         rig.publish(number).await;
         let delivery = next(&*consumer).await;
-        receipts.push(delivery.receipt);
-        consumer.nack(delivery.receipt, "no").await.unwrap();
+        receipts.push(delivery.receipt.clone());
+        consumer.settle(&delivery.receipt, fail("no")).await.unwrap();
     }
     assert_eq!(rig.depth().await, depth(0, 0, 0, 3));
     assert_eq!(rig.broker.replay(TOPIC, 2).await.unwrap(), 2);
     let delivery = next(&*consumer).await;
     assert_eq!(delivery.message, message(0));
-    assert_eq!(delivery.receipt.attempt, 1, "attempts begin anew");
+    assert_eq!(delivery.attempt.unwrap(), 1, "attempts begin anew");
     for old in receipts {
-        assert_eq!(consumer.ack(old).await, Err(Error::Fenced), "a receipt from before the death");
+        assert_eq!(consumer.ack(&old).await, Err(Error::Fenced), "a receipt from before the death");
     }
-    consumer.ack(delivery.receipt).await.unwrap();
+    consumer.ack(&delivery.receipt).await.unwrap();
     assert_eq!(key(&*consumer).await, ("1".to_owned(), 1));
     let left = rig.broker.dead(TOPIC, 10).await.unwrap();
     assert_eq!(left.iter().map(|l| l.message.key.as_str()).collect::<Vec<_>>(), ["2"]);
@@ -359,7 +498,7 @@ async fn a_replay_keeps_the_bound(adapter: Adapter) {
     for number in 0..3 {
         rig.publish(number).await;
         let delivery = next(&*consumer).await;
-        consumer.nack(delivery.receipt, "no").await.unwrap();
+        consumer.settle(&delivery.receipt, fail("no")).await.unwrap();
     }
     drop(consumer);
     rig.publish("x").await;
@@ -398,7 +537,7 @@ async fn the_largest_letters_are_listed_whole(adapter: Adapter) {
             let delivery = next(&*consumer).await;
             assert_eq!(delivery.message, largest);
             let text = format!("{attempt}{}", "ü".repeat(5_000));
-            consumer.nack(delivery.receipt, &text).await.unwrap();
+            consumer.settle(&delivery.receipt, fail(&text)).await.unwrap();
         }
     }
     let letters = rig.broker.dead(TOPIC, 10).await.unwrap();

@@ -49,7 +49,7 @@ impl Rig {
 /// Takes the next message and acks it.
 async fn done(subscription: &dyn Subscription) -> usize {
     let delivery = timeout(DEADLINE, subscription.next()).await.unwrap().unwrap();
-    subscription.ack(delivery.receipt).await.unwrap();
+    subscription.ack(&delivery.receipt).await.unwrap();
     delivery.message.key.parse().unwrap()
 }
 

@@ -2,14 +2,18 @@
 //! chosen by flags of the payments service and belong to no other system.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use brokers::{Error, Inbox, Received, SubscribeOptions, Topic};
+use brokers::{Error, Handled, Inbox, Received, Settle, SubscribeOptions, Topic, Trouble};
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use shop::{Charge, PaymentStore, Result, Settlement};
 use tokio_util::sync::CancellationToken;
+
+/// When a message that could not be done comes again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Mistakes that may be asked for.
 #[derive(Args)]
@@ -90,7 +94,7 @@ pub(crate) async fn consume<H, F>(
 ) -> std::result::Result<(), Error>
 where
     H: Fn(Received<Charge>) -> F,
-    F: Future<Output = std::result::Result<(), String>>,
+    F: Future<Output = Handled>,
 {
     let inbox = topic.subscribe(options).await?;
     let mut working = FuturesUnordered::new();
@@ -110,17 +114,19 @@ where
 async fn work<H, F>(manners: Manners, inbox: &Inbox<Charge>, received: Received<Charge>, handle: &H)
 where
     H: Fn(Received<Charge>) -> F,
-    F: Future<Output = std::result::Result<(), String>>,
+    F: Future<Output = Handled>,
 {
-    let receipt = received.receipt;
+    let receipt = received.receipt.clone();
     if matches!(manners, Manners::AckEarly) {
         // The mistake: from here on nobody else remembers the message.
-        let _ = inbox.ack(receipt).await;
+        let _ = inbox.settle(&receipt, Settle::Ack).await;
     }
-    let outcome = handle(received).await;
-    // Fenced if the lease went to another meanwhile; then the work was done twice.
-    let _ = match outcome {
-        Ok(()) => inbox.ack(receipt).await,
-        Err(text) => inbox.nack(receipt, &text).await,
+    let how = match handle(received).await {
+        Ok(()) => Settle::Ack,
+        Err(Trouble::NotNow(_)) => Settle::Defer(AGAIN),
+        Err(Trouble::Failed(text)) => Settle::Fail(text),
+        Err(Trouble::Never(text)) => Settle::Reject(text),
     };
+    // Fenced if the lease went to another meanwhile; then the work was done twice.
+    let _ = inbox.settle(&receipt, how).await;
 }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use brokers::{Backoff, Received, SubscribeOptions, Topic};
+use brokers::{Received, SubscribeOptions, Topic, Trouble};
 use shop::{Charge, Charged, Error, Orders, Payments, Settlement};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::careless::{self, Manners};
@@ -18,9 +16,6 @@ pub(crate) const SETTLEMENTS: &str = "settlements";
 /// Charges (or settlements) that are in work at once; the bound that a synchronous chain does not
 /// have, printed in the parity table.
 pub(crate) const IN_WORK: u32 = 64;
-/// The wait before a network that takes no more for now is asked again.
-const WHEN_BUSY: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
-
 /// Charges what is asked for and publishes the settlement before the charge is acked, so that a
 /// crash in between repeats both.
 pub(crate) async fn charges(
@@ -31,14 +26,11 @@ pub(crate) async fn charges(
     stop: CancellationToken,
 ) -> Result<(), brokers::Error> {
     let options = SubscribeOptions { prefetch: IN_WORK };
-    let stopping = stop.clone();
     let handle = move |received: Received<Charge>| {
         let (payments, settlements) = (Arc::clone(&payments), settlements.clone());
-        let stopping = stopping.clone();
         async move {
-            let settlement = decide(&*payments, received.value, &stopping).await?;
-            let published = settlements.publish(&received.key, BTreeMap::new(), &settlement).await;
-            published.map_err(|e| e.to_string())?;
+            let settlement = decide(&*payments, received.value).await?;
+            settlements.publish(&received.key, BTreeMap::new(), &settlement).await?;
             crash_point::reach(crash_point::SETTLEMENT_PUBLISHED);
             Ok(())
         }
@@ -49,27 +41,10 @@ pub(crate) async fn charges(
     }
 }
 
-/// The charge's settlement. Refused for now, it is asked for again with the message in hand: that
-/// uses no attempt up, and full hands claim no further message.
-async fn decide(
-    payments: &dyn Payments,
-    charge: Charge,
-    stop: &CancellationToken,
-) -> Result<Settlement, String> {
-    let mut refusals = 0;
-    loop {
-        let busy = match payments.charge(charge.clone()).await {
-            Ok(Charged::Now(settlement)) => return Ok(settlement),
-            Ok(Charged::Later) => return Err("the charge was not decided".to_owned()),
-            Err(error @ Error::Busy(_)) => error.to_string(),
-            Err(error) => return Err(error.to_string()),
-        };
-        refusals += 1;
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(busy),
-            () = sleep(WHEN_BUSY.delay(refusals)) => {}
-        }
+async fn decide(payments: &dyn Payments, charge: Charge) -> Result<Settlement, Trouble> {
+    match payments.charge(charge).await.map_err(trouble)? {
+        Charged::Now(settlement) => Ok(settlement),
+        Charged::Later => Err(Trouble::Failed("the charge was not decided".to_owned())),
     }
 }
 
@@ -82,50 +57,44 @@ pub(crate) async fn settlements(
     let options = SubscribeOptions { prefetch: IN_WORK };
     let handle = |received: Received<Settlement>| {
         let orders = Arc::clone(&orders);
-        async move { orders.settle(received.value).await.map(drop).map_err(|e| e.to_string()) }
+        async move { orders.settle(received.value).await.map(drop).map_err(trouble) }
     };
     settlements.consume(options, stop.cancelled_owned(), handle).await
 }
 
+/// What an error of the shop says of its message: something is down or busy, the work itself failed,
+/// or it never can be done.
+fn trouble(error: Error) -> Trouble {
+    let text = error.to_string();
+    match error {
+        Error::Busy(_) | Error::Unavailable(_) | Error::TimedOut(_) => Trouble::NotNow(text),
+        Error::Internal(_) => Trouble::Failed(text),
+        Error::Unauthenticated(_)
+        | Error::EmailTaken
+        | Error::NotFound
+        | Error::KeyReused
+        | Error::Invalid(_) => Trouble::Never(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use async_trait::async_trait;
-    use shop::Verdict;
-    use tokio::time::Instant;
-
     use super::*;
 
-    /// Refuses so many charges.
-    struct Refusing(AtomicU32);
-
-    #[async_trait]
-    impl Payments for Refusing {
-        async fn charge(&self, charge: Charge) -> shop::Result<Charged> {
-            if self.0.load(Ordering::Relaxed) > 0 {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-                return Err(Error::Busy("later".to_owned()));
-            }
-            let Charge { key, amount_cents, .. } = charge;
-            Ok(Charged::Now(Settlement { key, amount_cents, verdict: Verdict::Declined }))
-        }
+    #[track_caller]
+    fn check(error: Error, expected: fn(String) -> Trouble) {
+        let text = error.to_string();
+        assert_eq!(trouble(error), expected(text));
     }
 
-    fn charge() -> Charge {
-        Charge { key: "k".to_owned(), amount_cents: 100, card: "card".to_owned() }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_busy_network_is_waited_for_with_the_message_in_hand() {
-        let stop = CancellationToken::new();
-        let payments = Refusing(AtomicU32::new(200));
-        let settled = decide(&payments, charge(), &stop).await.unwrap();
-        assert_eq!(settled.key, "k");
-        stop.cancel();
-        let payments = Refusing(AtomicU32::new(u32::MAX));
-        let begun = Instant::now();
-        assert_eq!(decide(&payments, charge(), &stop).await.unwrap_err(), "too busy: later");
-        assert!(begun.elapsed() <= WHEN_BUSY.max, "a stop is not waited out");
+    #[test]
+    fn what_is_down_or_busy_is_not_now_and_what_breaks_a_rule_is_never() {
+        let text = || "x".to_owned();
+        check(Error::Busy(text()), Trouble::NotNow);
+        check(Error::Unavailable(text()), Trouble::NotNow);
+        check(Error::TimedOut(text()), Trouble::NotNow);
+        check(Error::Internal(text()), Trouble::Failed);
+        check(Error::KeyReused, Trouble::Never);
+        check(Error::NotFound, Trouble::Never);
     }
 }

@@ -2,19 +2,22 @@
 //! task and no client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use group_commit::Schema;
 use rusqlite::{Connection, OptionalExtension, Params, Result, params};
 
-use super::offers::Claimed;
+use super::claiming::{self, Claimed, Terms};
 use super::reading;
 use super::topics::Topic;
+use crate::claim::Claim;
 use crate::port::{error_text, micros, now_us};
-use crate::{Delivery, Error, Message, Micros, Receipt, Settings};
+use crate::window::Share;
+use crate::{Error, Message, Micros, Settings, Settle};
 
-/// Numbers are never used again (autoincrement), so a receipt names one message for ever; a
-/// message that is replayed gets a new number. `live` is what the bound of a topic counts: its
-/// rows that are not dead.
+/// Numbers are never used again (autoincrement), so with its file's epoch a receipt names one message
+/// for ever; a message that is replayed gets a new number. `live` is what the bound of a topic counts:
+/// its rows that are not dead.
 pub(super) const SCHEMA: Schema<'_> = Schema {
     name: "file of this broker",
     application_id: i32::from_be_bytes(*b"TriB"),
@@ -29,9 +32,10 @@ create table topics (
 create table messages (
     id           integer primary key autoincrement,
     topic        text    not null,
-    state        integer not null, -- 0 ready, 1 delayed, 2 leased, 3 dead
-    due_us       integer not null, -- when the backoff or lease ends; when it died
-    attempt      integer not null, -- counted at claim
+    state        integer not null, -- 0 fresh, 1 to come again, 2 leased, 3 dead
+    due_us       integer not null, -- when it comes again or the lease ends; when it died
+    claims       integer not null, -- deliveries
+    failures     integer not null, -- attempts that failed; deferred ones did not
     key          text    not null,
     headers      text    not null, -- JSON
     payload      blob    not null,
@@ -39,46 +43,57 @@ create table messages (
     published_us integer not null
 ) strict;
 create index messages_by_state on messages (topic, state);
-create index messages_by_due on messages (due_us) where state in (1, 2);
+create index messages_again on messages (topic, due_us) where state = 1;
+create index messages_leased on messages (due_us) where state = 2;
+create table file (epoch integer not null) strict;
+insert into file values (random());
 ";
 
-const READY: i64 = 0;
-const DELAYED: i64 = 1;
-const LEASED: i64 = 2;
+const AGAIN: i64 = 1;
 const DEAD: i64 = 3;
 
 /// Messages that one transaction may expire or replay.
 pub(super) const SWEEP_MAX: u32 = 1_000;
 
-/// Every change of a lease is fenced by (id, attempt, state). Where it is frequent, the row is read
+/// Every change of a lease is fenced by (id, claims, state). Where it is frequent, the row is read
 /// first: `returning` and subqueries fill tables of their own, whose memory costs more than a
 /// second statement.
-const LEASE: &str = "select topic from messages where id = ?1 and attempt = ?2 and state = 2";
+const LEASE: &str = "select topic from messages where id = ?1 and claims = ?2 and state = 2";
 const FORGET: &str = "delete from messages where id = ?1";
-const EXTEND: &str = "update messages set due_us = ?3 where id = ?1 and attempt = ?2 and state = 2";
-const FAIL: &str =
-    "update messages set state = ?3, due_us = ?4, errors = json_insert(errors, '$[#]',
-    json_object('attempt', attempt, 'at_us', ?5, 'text', ?6))
-    where id = ?1 and attempt = ?2 and state = 2 returning topic";
+const EXTEND: &str = "update messages set due_us = ?3 where id = ?1 and claims = ?2 and state = 2";
+const RENEW: &str = "update messages set due_us = max(due_us, ?1) where state = 2";
+const DEFER: &str = "update messages set state = 1, due_us = ?2 where id = ?1";
+const FAIL: &str = "update messages set state = ?3, due_us = ?4, failures = failures + 1,
+    errors = json_insert(errors, '$[#]',
+    json_object('attempt', failures + 1, 'at_us', ?5, 'text', ?6))
+    where id = ?1 and claims = ?2 and state = 2 returning topic";
+const FAILURES: &str = "select failures from messages where id = ?1 and claims = ?2 and state = 2";
 const INSERT: &str = "insert into messages
-    (topic, state, due_us, attempt, key, headers, payload, published_us)
-    values (?1, 0, 0, 0, ?2, ?3, ?4, ?5)";
+    (topic, state, due_us, claims, failures, key, headers, payload, published_us)
+    values (?1, 0, 0, 0, 0, ?2, ?3, ?4, ?5)";
 const REPLAY: &str = "insert into messages
-    (topic, state, due_us, attempt, key, headers, payload, published_us)
-    select topic, 0, 0, 0, key, headers, payload, published_us from messages where id = ?1";
-const OLDEST: &str = "select id, attempt, key, headers, payload, published_us from messages
-    where topic = ?1 and state = 0 order by id limit ?2";
-const CLAIM: &str = "update messages set state = 2, attempt = ?2, due_us = ?3 where id = ?1";
-const MORE: &str = "select 1 from messages where topic = ?1 and state = 0 limit 1";
-const DUE: &str = "select id, attempt, state, topic from messages
-    where state in (1, 2) and due_us <= ?1 order by due_us limit ?2";
+    (topic, state, due_us, claims, failures, key, headers, payload, published_us)
+    select topic, 0, 0, 0, 0, key, headers, payload, published_us from messages where id = ?1";
+const OVERDUE: &str = "select id, claims from messages
+    where state = 2 and due_us <= ?1 order by due_us limit ?2";
+const DUE: &str = "select exists
+    (select 1 from messages where topic = ?1 and state = 1 and due_us <= ?2)";
+const NEXT_AGAIN: &str = "select min(due_us) from messages
+    where topic = ?1 and state = 1 and due_us > ?2";
+const NEXT_LEASE: &str = "select min(due_us) from messages where state = 2";
+
+/// What a broker does with its file before it serves: all leases last anew from now, for while it was
+/// away nobody could extend or settle. Returns the file's epoch.
+pub(super) fn begin(connection: &Connection, lease: Duration) -> Result<u64> {
+    connection.execute(RENEW, [now_us() + micros(lease)])?;
+    connection.query_row("select epoch from file", [], |row| row.get(0)).map(i64::cast_unsigned)
+}
 
 /// A change that a client asks for.
 pub(crate) enum Operation {
     Publish { topic: Arc<Topic>, message: Message },
-    Ack(Receipt),
-    Nack(Receipt, String),
-    Extend(Receipt),
+    Settle(Claim, Settle),
+    Extend(Claim),
 }
 
 /// What became of one.
@@ -88,6 +103,7 @@ pub(crate) type Outcome = std::result::Result<(), Error>;
 pub(super) struct Batch<'a> {
     connection: &'a Connection,
     settings: &'a Settings,
+    epoch: u64,
     now_us: Micros,
     lives: Vec<Live>,
     /// Topics with messages that became ready.
@@ -103,47 +119,34 @@ struct Live {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(connection: &'a Connection, settings: &'a Settings) -> Self {
+    pub(super) fn new(connection: &'a Connection, settings: &'a Settings, epoch: u64) -> Self {
         let (lives, woken) = (Vec::new(), Vec::new());
-        Self { connection, settings, now_us: now_us(), lives, woken, due_us: None }
+        Self { connection, settings, epoch, now_us: now_us(), lives, woken, due_us: None }
     }
 
     pub(super) fn run(&mut self, operation: &Operation) -> Result<Outcome> {
         match operation {
             Operation::Publish { topic, message } => self.publish(&topic.name, message),
-            Operation::Ack(receipt) => self.ack(*receipt),
-            Operation::Nack(receipt, text) => self.nack(*receipt, text),
-            Operation::Extend(receipt) => self.extend(*receipt),
+            Operation::Settle(claim, how) => self.settle(*claim, how),
+            Operation::Extend(claim) => self.extend(*claim),
         }
     }
 
-    /// The oldest ready messages of a topic, leased from now, in order; and whether more are ready.
-    pub(super) fn claim(&mut self, topic: &str, most: u32) -> Result<Claimed> {
-        let until = self.now_us + micros(self.settings.lease);
-        let mut statement = self.connection.prepare_cached(OLDEST)?;
-        let lease = self.settings.lease;
-        let rows = statement.query_map(params![topic, most], |row| {
-            let receipt = Receipt { id: row.get(0)?, attempt: row.get::<_, u32>(1)? + 1 };
-            let message = reading::message(row, 2)?;
-            Ok(Delivery { receipt, message, published_us: row.get(5)?, lease })
-        })?;
-        let deliveries = rows.collect::<Result<Vec<_>>>()?;
-        let mut claim = self.connection.prepare_cached(CLAIM)?;
-        for Delivery { receipt, .. } in &deliveries {
-            claim.execute(params![receipt.id, receipt.attempt, until])?;
+    /// What has waited longest and fits the share, leased from now.
+    pub(super) fn claim(&mut self, topic: &str, share: Share) -> Result<Claimed> {
+        let (now_us, lease, epoch) = (self.now_us, self.settings.lease, self.epoch);
+        let terms = Terms { now_us, lease, epoch };
+        let claimed = claiming::claim(self.connection, topic, share, terms)?;
+        if !claimed.handed.is_empty() {
+            self.due(now_us + micros(lease));
         }
-        if !deliveries.is_empty() {
-            self.due(until);
-        }
-        let more = deliveries.len() == most as usize
-            && self.connection.prepare_cached(MORE)?.exists([topic])?;
-        Ok((deliveries, more))
+        Ok(claimed)
     }
 
     /// Claims, undoing the claim alone if it fails: then none.
-    pub(super) fn claim_apart(&mut self, topic: &str, most: u32) -> Result<Option<Claimed>> {
+    pub(super) fn claim_apart(&mut self, topic: &str, share: Share) -> Result<Option<Claimed>> {
         self.execute("savepoint claim", [])?;
-        let claimed = self.claim(topic, most).ok();
+        let claimed = self.claim(topic, share).ok();
         if claimed.is_none() {
             self.execute("rollback to claim", [])?;
         }
@@ -151,32 +154,42 @@ impl<'a> Batch<'a> {
         Ok(claimed)
     }
 
-    /// Gives deliveries back, at once after a first attempt; their attempts stay counted. What has
-    /// been in the hands of several consumers that went away may be what ends them: the backoff
-    /// parts it from the messages that were there by chance.
-    pub(super) fn release(&mut self, receipts: &[Receipt]) -> Result<()> {
-        for &receipt in receipts {
-            let (then, wait) = match receipt.attempt {
-                1 => (READY, 0),
-                attempt => (DELAYED, micros(self.settings.backoff.delay(attempt))),
-            };
-            self.fail(receipt, "the consumer went away", then, self.now_us + wait)?;
+    /// Gives deliveries back of a consumer that left in order: uncounted.
+    pub(super) fn give_back(&mut self, claims: &[Claim]) -> Result<()> {
+        claims.iter().try_for_each(|claim| self.defer(*claim, self.now_us).map(drop))
+    }
+
+    /// Takes deliveries back from a consumer that went away: counted, for one of them may have ended
+    /// it. They come again at once after a first failure; then the backoff parts them from others.
+    pub(super) fn take_back(&mut self, claims: &[Claim]) -> Result<()> {
+        for &claim in claims {
+            let Some(failures) = self.failures(claim)? else { continue };
+            let backoff = self.settings.backoff;
+            let wait = if failures == 0 { 0 } else { micros(backoff.delay(failures + 1)) };
+            self.fail(claim, "the consumer went away", Some(self.now_us + wait))?;
         }
         Ok(())
     }
 
-    /// Ends backoffs and leases that are over; returns when to come again.
+    /// Ends leases that are over and wakes what comes again; returns when to look next.
     pub(super) fn expire(&mut self) -> Result<Option<Micros>> {
-        for (receipt, state, topic) in self.overdue()? {
-            if state == LEASED {
-                self.fail(receipt, "the lease ended", READY, self.now_us)?;
-            } else {
-                self.execute("update messages set state = 0 where id = ?1", [receipt.id])?;
+        for claim in self.overdue()? {
+            self.fail(claim, "the lease ended", Some(self.now_us))?;
+        }
+        let mut next: Option<Micros> =
+            self.connection.prepare_cached(NEXT_LEASE)?.query_row([], |row| row.get(0))?;
+        let (connection, now_us) = (self.connection, self.now_us);
+        for topic in reading::topics(connection)? {
+            let at = params![topic, now_us];
+            let due = connection.prepare_cached(DUE)?.query_row(at, |row| row.get(0))?;
+            let again: Option<Micros> =
+                connection.prepare_cached(NEXT_AGAIN)?.query_row(at, |row| row.get(0))?;
+            next = next.into_iter().chain(again).min();
+            if due {
                 self.wake(&topic);
             }
         }
-        let next = "select min(due_us) from messages where state in (1, 2)";
-        self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))
+        Ok(next)
     }
 
     /// Dead letters become new messages at the end of the queue, as far as there is room.
@@ -229,55 +242,84 @@ impl<'a> Batch<'a> {
         Ok(Ok(()))
     }
 
-    fn ack(&mut self, receipt: Receipt) -> Result<Outcome> {
-        let mut statement = self.connection.prepare_cached(LEASE)?;
-        let mut rows = statement.query(params![receipt.id, receipt.attempt])?;
-        let Some(row) = rows.next()? else { return Ok(Err(Error::Fenced)) };
-        self.live(row.get_ref(0)?.as_str()?).change -= 1;
-        drop(rows);
-        self.execute(FORGET, [receipt.id])?;
-        Ok(Ok(()))
-    }
-
-    fn nack(&mut self, receipt: Receipt, text: &str) -> Result<Outcome> {
-        let delay = self.settings.backoff.delay(receipt.attempt);
-        let held = self.fail(receipt, text, DELAYED, self.now_us + micros(delay))?;
+    fn settle(&mut self, claim: Claim, how: &Settle) -> Result<Outcome> {
+        let held = match how {
+            Settle::Ack => self.ack(claim)?,
+            Settle::Defer(delay) => self.defer(claim, self.after(micros(*delay)))?,
+            Settle::Fail(text) => {
+                let failures = self.failures(claim)?.unwrap_or(0);
+                let delay = micros(self.settings.backoff.delay(failures + 1));
+                self.fail(claim, text, Some(self.after(delay)))?
+            }
+            Settle::Reject(text) => self.fail(claim, text, None)?,
+        };
         Ok(if held { Ok(()) } else { Err(Error::Fenced) })
     }
 
-    fn extend(&mut self, receipt: Receipt) -> Result<Outcome> {
+    fn after(&self, delay_us: Micros) -> Micros {
+        self.now_us.saturating_add(delay_us)
+    }
+
+    fn ack(&mut self, claim: Claim) -> Result<bool> {
+        let mut statement = self.connection.prepare_cached(LEASE)?;
+        let mut rows = statement.query(params![claim.id, claim.number])?;
+        let Some(row) = rows.next()? else { return Ok(false) };
+        self.live(row.get_ref(0)?.as_str()?).change -= 1;
+        drop(rows);
+        self.execute(FORGET, [claim.id])?;
+        Ok(true)
+    }
+
+    fn defer(&mut self, claim: Claim, due: Micros) -> Result<bool> {
+        let of = params![claim.id, claim.number];
+        let mut lease = self.connection.prepare_cached(LEASE)?;
+        let topic: Option<String> = lease.query_row(of, |row| row.get(0)).optional()?;
+        let Some(topic) = topic else { return Ok(false) };
+        self.execute(DEFER, params![claim.id, due])?;
+        self.comes_again(&topic, due);
+        Ok(true)
+    }
+
+    fn extend(&mut self, claim: Claim) -> Result<Outcome> {
         let until = self.now_us + micros(self.settings.lease);
-        let changed = self.execute(EXTEND, params![receipt.id, receipt.attempt, until])?;
+        let changed = self.execute(EXTEND, params![claim.id, claim.number, until])?;
         Ok(if changed == 1 { Ok(()) } else { Err(Error::Fenced) })
     }
 
-    /// Ends a lease that did not end well: the message becomes `then`, or a dead letter. False if
-    /// the lease was lost before.
-    fn fail(&mut self, receipt: Receipt, text: &str, then: i64, due: Micros) -> Result<bool> {
-        let last = receipt.attempt >= self.settings.attempts_max;
-        let (state, due) = if last { (DEAD, self.now_us) } else { (then, due) };
-        let topic: Option<String> = self
-            .connection
-            .prepare_cached(FAIL)?
-            .query_row(
-                params![receipt.id, receipt.attempt, state, due, self.now_us, error_text(text)],
-                |row| row.get(0),
-            )
-            .optional()?;
-        let Some(topic) = topic else { return Ok(false) };
-        match state {
-            DEAD => self.live(&topic).change -= 1,
-            DELAYED => self.due(due),
-            _ => self.wake(&topic),
+    fn failures(&self, claim: Claim) -> Result<Option<u32>> {
+        let of = params![claim.id, claim.number];
+        self.connection.prepare_cached(FAILURES)?.query_row(of, |row| row.get(0)).optional()
+    }
+
+    /// Counts an attempt that failed: the message comes again when it is due, or it is a dead letter.
+    /// False if the lease was lost before.
+    fn fail(&mut self, claim: Claim, text: &str, due: Option<Micros>) -> Result<bool> {
+        let Some(failures) = self.failures(claim)? else { return Ok(false) };
+        let due = due.filter(|_| failures + 1 < self.settings.attempts_max);
+        let (state, at) = due.map_or((DEAD, self.now_us), |due| (AGAIN, due));
+        let topic: String = self.connection.prepare_cached(FAIL)?.query_row(
+            params![claim.id, claim.number, state, at, self.now_us, error_text(text)],
+            |row| row.get(0),
+        )?;
+        match due {
+            None => self.live(&topic).change -= 1,
+            Some(due) => self.comes_again(&topic, due),
         }
         Ok(true)
     }
 
-    fn overdue(&self) -> Result<Vec<(Receipt, i64, String)>> {
-        let mut statement = self.connection.prepare_cached(DUE)?;
+    fn comes_again(&mut self, topic: &str, due: Micros) {
+        if due <= self.now_us {
+            self.wake(topic);
+        } else {
+            self.due(due);
+        }
+    }
+
+    fn overdue(&self) -> Result<Vec<Claim>> {
+        let mut statement = self.connection.prepare_cached(OVERDUE)?;
         let rows = statement.query_map(params![self.now_us, SWEEP_MAX], |row| {
-            let receipt = Receipt { id: row.get(0)?, attempt: row.get(1)? };
-            Ok((receipt, row.get(2)?, row.get(3)?))
+            Ok(Claim { id: row.get(0)?, number: row.get(1)? })
         })?;
         rows.collect()
     }

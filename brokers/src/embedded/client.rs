@@ -5,6 +5,7 @@
 //! Receipts from before a break: if only the connection broke, the server gave the leases back and
 //! they are `Fenced`; if the broker died, they work until their lease ends.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,12 +18,16 @@ use super::consumer::Consumer;
 use super::exchange::{Command, Exchange};
 use super::link;
 use super::wire::{Answer, Call};
+use crate::port::MESSAGE_MAX;
 use crate::{Broker, DeadLetter, Depth, Error, Message, Result, SubscribeOptions, Subscription};
 
 /// Calls that wait for the link; then their callers wait.
 const WAITING_MAX: usize = 1_024;
 /// After this an answer is not expected any more.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Bytes of keys that are asked for at once, and what each costs besides: it must fit a frame.
+const KEYS_BYTES_MAX: usize = MESSAGE_MAX;
+const KEY_OVERHEAD: usize = 8;
 /// How long a start waits for its broker.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
@@ -95,7 +100,7 @@ impl Broker for Client {
         let subscription = self.calls.subscriptions.fetch_add(1, Ordering::Relaxed);
         // Twice the window: what came before a break may still wait here.
         let (deliveries, arriving) = mpsc::channel(prefetch as usize * 2);
-        let call = Call::Subscribe { subscription, topic, prefetch };
+        let call = Call::Subscribe { subscription, topic, prefetch, retries: options.retries() };
         self.calls.exchange.register(subscription, call.clone(), deliveries);
         // Made first: if the call fails or is cancelled, dropping it unregisters.
         let consumer = Consumer::new(Arc::clone(&self.calls), subscription, arriving);
@@ -108,6 +113,18 @@ impl Broker for Client {
             Answer::Depth(depth) => Ok(depth),
             other => Err(unexpected(&other)),
         }
+    }
+
+    async fn holds(&self, topic: &str, keys: &[String]) -> Result<Option<HashSet<String>>> {
+        let mut held = HashSet::new();
+        for keys in frames(keys) {
+            let call = Call::Holds { topic: topic.to_owned(), keys: keys.to_vec() };
+            match self.calls.ask(call).await? {
+                Answer::Holds(found) => held.extend(found),
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(Some(held))
     }
 
     async fn dead(&self, topic: &str, limit: u32) -> Result<Vec<DeadLetter>> {
@@ -131,6 +148,22 @@ impl Broker for Client {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// Parts of a list of keys that fit a frame each.
+fn frames(keys: &[String]) -> impl Iterator<Item = &[String]> {
+    let mut rest = keys;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |key: &&String| {
+            bytes += key.len() + KEY_OVERHEAD;
+            bytes <= KEYS_BYTES_MAX
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (part, behind) = rest.split_at_checked(count)?;
+        rest = behind;
+        Some(part)
+    })
 }
 
 fn closed() -> Error {

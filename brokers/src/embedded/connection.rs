@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::batch::{Operation, Outcome};
-use super::delivering::Delivering;
-use super::queue::Queue;
-use super::window::Window;
+use super::delivering::{Delivering, Taking};
+use super::queue::{Leaving, Queue};
 use super::wire::{Answer, Call, Event, FRAME_MAX, Frames, Request, VERSION, encode};
-use crate::{DeadLetter, Error, Receipt, Result, SubscribeOptions};
+use crate::window::Window;
+use crate::{DeadLetter, Error, Result, SubscribeOptions};
 
 /// Requests that are taken from the socket at once.
 const REQUESTS_MAX: usize = 256;
@@ -63,9 +63,9 @@ pub(super) async fn serve(socket: TcpStream, queue: Arc<Queue>, closing: Cancell
     });
     let requests = FramedRead::with_capacity(read, Frames::new(), FRAME_MAX);
     let mut connection =
-        Connection { queue, outbound, closed, tasks, windows: HashMap::new(), greeted: false };
+        Connection { queue, outbound, closed, tasks, taking: HashMap::new(), greeted: false };
     connection.answer_all(requests).await;
-    connection.close().await;
+    connection.close(&closing).await;
     let _ = writing.await;
 }
 
@@ -74,7 +74,7 @@ struct Connection {
     outbound: mpsc::Sender<Vec<Event>>,
     closed: CancellationToken,
     tasks: TaskTracker,
-    windows: HashMap<u64, (Arc<Window>, CancellationToken)>,
+    taking: HashMap<u64, Taking>,
     greeted: bool,
 }
 
@@ -145,29 +145,23 @@ impl Connection {
                 message.check()?;
                 Operation::Publish { topic: self.queue.topic(&topic)?, message }
             }
-            Call::Ack { subscription, receipt } => {
-                self.settled(subscription, receipt);
-                Operation::Ack(receipt)
-            }
-            Call::Nack { subscription, receipt, error } => {
-                self.settled(subscription, receipt);
-                Operation::Nack(receipt, error)
+            Call::Settle { subscription, receipt, how } => {
+                let claim = self.queue.named(&receipt)?;
+                // A settled delivery makes room at once: the claim that fills it is queued behind.
+                if let Some(taking) = self.taking.get(&subscription) {
+                    taking.window.settled(claim);
+                }
+                Operation::Settle(claim, how)
             }
             Call::Extend { subscription, receipt } => {
-                if let Some((window, _)) = self.windows.get(&subscription) {
-                    window.extended(receipt, self.queue.settings().lease);
+                let claim = self.queue.named(&receipt)?;
+                if let Some(taking) = self.taking.get(&subscription) {
+                    taking.window.extended(claim, self.queue.settings().lease);
                 }
-                Operation::Extend(receipt)
+                Operation::Extend(claim)
             }
             other => return Err(Refused::Other(other)),
         })
-    }
-
-    /// A settled delivery makes room at once: the claim that fills it is queued behind this one.
-    fn settled(&self, subscription: u64, receipt: Receipt) {
-        if let Some((window, _)) = self.windows.get(&subscription) {
-            window.settled(receipt);
-        }
     }
 
     /// Answers a call that changes no message.
@@ -175,17 +169,27 @@ impl Connection {
         let queue = Arc::clone(&self.queue);
         match call {
             Call::Hello { version } => ready(self.greet(version)).boxed(),
-            Call::Subscribe { subscription, topic, prefetch } => {
-                ready(self.subscribe(subscription, &topic, prefetch)).boxed()
+            Call::Subscribe { subscription, topic, prefetch, retries } => {
+                ready(self.subscribe(subscription, &topic, prefetch, retries)).boxed()
             }
             Call::Unsubscribe { subscription } => {
-                if let Some((_, closed)) = self.windows.remove(&subscription) {
-                    closed.cancel();
+                if let Some(taking) = self.taking.remove(&subscription) {
+                    taking.ends(Leaving::InOrder);
+                }
+                ready(Ok(Answer::Done)).boxed()
+            }
+            Call::LimitRetries { subscription, places } => {
+                if let Some(taking) = self.taking.get(&subscription) {
+                    taking.window.limit_retries(places);
                 }
                 ready(Ok(Answer::Done)).boxed()
             }
             Call::Depth { topic } => {
                 async move { queue.depth(&topic).await.map(Answer::Depth) }.boxed()
+            }
+            Call::Holds { topic, keys } => {
+                let keys = keys.into_iter().collect();
+                async move { queue.holds(&topic, keys).await.map(Answer::Holds) }.boxed()
             }
             Call::Dead { topic, after, limit } => {
                 let limit = limit.min(PAGE_MAX);
@@ -208,20 +212,26 @@ impl Connection {
         Ok(Answer::Done)
     }
 
-    fn subscribe(&mut self, subscription: u64, topic: &str, prefetch: u32) -> Result<Answer> {
+    fn subscribe(
+        &mut self,
+        subscription: u64,
+        topic: &str,
+        prefetch: u32,
+        retries: u32,
+    ) -> Result<Answer> {
         SubscribeOptions { prefetch }.check()?;
         let topic = self.queue.topic(topic)?;
-        if self.windows.contains_key(&subscription) {
+        if self.taking.contains_key(&subscription) {
             return Ok(Answer::Done);
         }
-        if self.windows.len() >= SUBSCRIPTIONS_MAX {
+        if self.taking.len() >= SUBSCRIPTIONS_MAX {
             let text = format!("more than {SUBSCRIPTIONS_MAX} subscriptions of one connection");
             return Err(Error::Invalid(text));
         }
-        let (window, closed) = (Arc::new(Window::new(prefetch)), self.closed.child_token());
-        self.windows.insert(subscription, (Arc::clone(&window), closed.clone()));
+        let taking = Taking::new(Window::new(prefetch, retries));
+        self.taking.insert(subscription, taking.clone());
         let (queue, outbound) = (Arc::clone(&self.queue), self.outbound.clone());
-        let delivering = Delivering { queue, topic, subscription, window, outbound, closed };
+        let delivering = Delivering { queue, topic, subscription, taking, outbound };
         self.tasks.spawn(delivering.run());
         Ok(Answer::Done)
     }
@@ -231,8 +241,11 @@ impl Connection {
         let _ = self.outbound.send(answers).await;
     }
 
-    async fn close(self) {
+    /// A broker that stops takes nothing back from a consumer that went away.
+    async fn close(self, closing: &CancellationToken) {
+        let how = if closing.is_cancelled() { Leaving::InOrder } else { Leaving::Gone };
         self.closed.cancel();
+        self.taking.values().for_each(|taking| taking.ends(how));
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -9,14 +9,14 @@ use tokio::time::{Instant, timeout_at};
 use super::client::Calls;
 use super::wire::Call;
 use crate::port::error_text;
-use crate::{Delivery, Error, Receipt, Result, Subscription};
+use crate::{Delivery, Error, Receipt, Result, Settle, Subscription};
 
 /// A delivery as it came from the socket.
 pub(super) struct Arrived {
     /// The connection it came over.
     pub(super) session: u64,
-    /// When its lease is over, by this process's clock.
-    pub(super) until: Instant,
+    /// When its lease is over, by this process's clock; none if it has none.
+    pub(super) until: Option<Instant>,
     pub(super) delivery: Delivery,
 }
 
@@ -43,7 +43,7 @@ impl Consumer {
     }
 
     /// Asks whether a delivery from before a break is still ours, by extending its lease.
-    async fn still_ours(&self, receipt: Receipt, until: Instant) -> bool {
+    async fn still_ours(&self, receipt: &Receipt, until: Option<Instant>) -> bool {
         let asking = async {
             loop {
                 self.calls.exchange.connected().await;
@@ -53,7 +53,10 @@ impl Consumer {
                 }
             }
         };
-        timeout_at(until, asking).await.unwrap_or(false)
+        match until {
+            Some(until) => timeout_at(until, asking).await.unwrap_or(false),
+            None => asking.await,
+        }
     }
 }
 
@@ -64,7 +67,7 @@ impl Subscription for Consumer {
         let mut arrivals = self.arrivals.lock().await;
         loop {
             if let Some(Arrived { until, delivery, .. }) = &arrivals.doubtful {
-                let ours = self.still_ours(delivery.receipt, *until).await;
+                let ours = self.still_ours(&delivery.receipt, *until).await;
                 match arrivals.doubtful.take() {
                     Some(arrived) if ours => return Ok(arrived.delivery),
                     _ => continue,
@@ -73,7 +76,7 @@ impl Subscription for Consumer {
             let Some(arrived) = arrivals.arriving.recv().await else {
                 return Err(Error::Unavailable("the broker refused to resubscribe".to_owned()));
             };
-            if Instant::now() >= arrived.until {
+            if arrived.until.is_some_and(|until| Instant::now() >= until) {
                 continue;
             }
             if arrived.session == self.calls.exchange.session() {
@@ -83,19 +86,25 @@ impl Subscription for Consumer {
         }
     }
 
-    async fn ack(&self, receipt: Receipt) -> Result<()> {
-        let subscription = self.subscription;
-        self.calls.ask(Call::Ack { subscription, receipt }).await.map(drop)
+    async fn settle(&self, receipt: &Receipt, how: Settle) -> Result<()> {
+        let (subscription, receipt) = (self.subscription, receipt.clone());
+        let how = match how {
+            Settle::Fail(text) => Settle::Fail(error_text(&text).to_owned()),
+            Settle::Reject(text) => Settle::Reject(error_text(&text).to_owned()),
+            short @ (Settle::Ack | Settle::Defer(_)) => short,
+        };
+        self.calls.ask(Call::Settle { subscription, receipt, how }).await.map(drop)
     }
 
-    async fn nack(&self, receipt: Receipt, error: &str) -> Result<()> {
-        let (subscription, error) = (self.subscription, error_text(error).to_owned());
-        self.calls.ask(Call::Nack { subscription, receipt, error }).await.map(drop)
-    }
-
-    async fn extend(&self, receipt: Receipt) -> Result<()> {
-        let subscription = self.subscription;
+    async fn extend(&self, receipt: &Receipt) -> Result<()> {
+        let (subscription, receipt) = (self.subscription, receipt.clone());
         self.calls.ask(Call::Extend { subscription, receipt }).await.map(drop)
+    }
+
+    async fn limit_retries(&self, places: u32) -> Result<()> {
+        let subscription = self.subscription;
+        self.calls.exchange.limit_retries(subscription, places);
+        self.calls.ask(Call::LimitRetries { subscription, places }).await.map(drop)
     }
 }
 

@@ -93,6 +93,15 @@ impl Exchange {
         lock(&self.subscriptions).remove(&id);
     }
 
+    /// From the next connection on.
+    pub(super) fn limit_retries(&self, id: u64, places: u32) {
+        if let Some(Registered { call: Call::Subscribe { retries, .. }, .. }) =
+            lock(&self.subscriptions).get_mut(&id)
+        {
+            *retries = places;
+        }
+    }
+
     /// A connection is there; returns what to say first.
     pub(super) fn begin(&self) -> Vec<Request> {
         self.session.send_modify(|session| *session += 1);
@@ -165,7 +174,8 @@ impl Exchange {
     }
 
     fn delivered(&self, subscription: u64, delivery: Delivery, session: u64) {
-        let arrived = Arrived { session, until: Instant::now() + delivery.lease, delivery };
+        let until = delivery.lease.map(|lease| Instant::now() + lease);
+        let arrived = Arrived { session, until, delivery };
         if let Some(registered) = lock(&self.subscriptions).get(&subscription) {
             // The window bounds what waits here. If it is full all the same, the lease ends.
             let _ = registered.deliveries.try_send(arrived);

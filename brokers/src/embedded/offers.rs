@@ -6,15 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::Delivery;
+use super::claiming::Claimed;
+use crate::window::Share;
 
-/// What was claimed, and whether more is ready.
-pub(super) type Claimed = (Vec<Delivery>, bool);
-
-/// A subscription's offer to take this many.
+/// A subscription's offer to take so many.
 pub(super) struct Offer {
     number: u64,
-    pub(super) most: u32,
+    pub(super) share: Share,
     pub(super) taker: oneshot::Sender<Claimed>,
 }
 
@@ -29,14 +27,14 @@ struct Waiting {
 }
 
 impl Offers {
-    /// Offers to take `most`. The answer comes when the claim is durable; it is an error if that
+    /// Offers to take a share. The answer comes when the claim is durable; it is an error if that
     /// failed. Who gives up waiting must withdraw, and wait on if that comes too late.
-    pub(super) fn make(&self, most: u32) -> (u64, oneshot::Receiver<Claimed>) {
+    pub(super) fn make(&self, share: Share) -> (u64, oneshot::Receiver<Claimed>) {
         let (taker, claimed) = oneshot::channel();
         let mut waiting = self.waiting();
         waiting.last += 1;
         let number = waiting.last;
-        waiting.offers.push_back(Offer { number, most, taker });
+        waiting.offers.push_back(Offer { number, share, taker });
         (number, claimed)
     }
 
@@ -61,15 +59,17 @@ impl Offers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::Window;
 
-    #[test]
-    fn the_oldest_offer_is_served_first_and_a_withdrawn_one_never() {
+    #[tokio::test]
+    async fn the_oldest_offer_is_served_first_and_a_withdrawn_one_never() {
         let offers = Offers::default();
-        let (first, _first) = offers.make(1);
-        let (second, _second) = offers.make(2);
-        let (third, _third) = offers.make(3);
+        let share = |room| Window::new(room, 1).share().unwrap();
+        let (first, _first) = offers.make(share(1));
+        let (second, _second) = offers.make(share(2));
+        let (third, _third) = offers.make(share(3));
         assert!(offers.withdraw(second));
-        assert_eq!(offers.take().map(|offer| offer.most), Some(1));
+        assert_eq!(offers.take().map(|offer| offer.share.room), Some(1));
         assert!(!offers.withdraw(first), "it is being served");
         assert!(offers.withdraw(third));
         assert!(offers.take().is_none());

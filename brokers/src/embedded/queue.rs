@@ -2,6 +2,7 @@
 //!
 //! It owns the file; it knows no socket. `keep_time` must run beside it: it ends backoffs and leases.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +12,15 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
-use super::batch::{Batch, Operation, Outcome, SCHEMA};
-use super::offers::{Claimed, Offer};
+use super::batch::{self, Batch, Operation, Outcome, SCHEMA};
+use super::claiming::{Claimed, Left};
+use super::offers::Offer;
 use super::reading;
 use super::topics::{Counters, Counts, Topic, TopicDepth, Topics, count};
+use crate::claim::Claim;
 use crate::port::now_us;
-use crate::{DeadLetter, Depth, Error, Micros, Receipt, Result, Settings};
+use crate::window::Share;
+use crate::{DeadLetter, Depth, Error, Micros, Receipt, Result, Settings, Settle};
 
 /// Changes that share one transaction, where transactions share commits too.
 const BATCH_MAX: usize = 256;
@@ -57,6 +61,8 @@ struct Shared {
     topics: Topics,
     alarm: Alarm,
     counters: Counters,
+    /// Tells this file from all others.
+    epoch: u64,
     /// Whether a transaction that makes messages ready also claims them for who waits.
     claims_at_once: bool,
 }
@@ -69,12 +75,14 @@ impl Queue {
     pub fn open(path: &Path, options: Options) -> std::result::Result<Self, group_commit::Error> {
         let Options { settings, commit, synchronous } = options;
         let open = group_commit::Options { commit, synchronous, ..Default::default() };
-        let database = Database::open(path, SCHEMA, open)?;
+        let lease = settings.lease;
+        let first = |connection: &Connection| batch::begin(connection, lease);
+        let (database, epoch) = Database::open_with(path, SCHEMA, open, first)?;
         let batch_max = if commit == Commit::Each { 1 } else { BATCH_MAX };
         let (topics, alarm, counters) = (Topics::default(), Alarm::new(), Counters::default());
         alarm.arm(now_us());
         let claims_at_once = commit == Commit::Group;
-        let shared = Arc::new(Shared { settings, topics, alarm, counters, claims_at_once });
+        let shared = Arc::new(Shared { settings, topics, alarm, counters, epoch, claims_at_once });
         Ok(Self { database, batch_max, shared })
     }
 
@@ -98,7 +106,7 @@ impl Queue {
     /// `Unavailable` if the file cannot be read.
     pub async fn depth(&self, topic: &str) -> Result<Depth> {
         let topic = topic.to_owned();
-        self.read(move |connection| reading::depth(connection, &topic)).await
+        self.read(move |connection| reading::depth(connection, &topic, now_us())).await
     }
 
     /// Messages by topic and state.
@@ -106,7 +114,16 @@ impl Queue {
     /// # Errors
     /// `Unavailable` if the file cannot be read.
     pub async fn depths(&self) -> Result<Vec<TopicDepth>> {
-        self.read(reading::depths).await
+        self.read(|connection| reading::depths(connection, now_us())).await
+    }
+
+    /// Which of these keys a message carries that is not dead.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be read.
+    pub async fn holds(&self, topic: &str, keys: HashSet<String>) -> Result<HashSet<String>> {
+        let topic = topic.to_owned();
+        self.read(move |connection| reading::holds(connection, &topic, &keys)).await
     }
 
     /// At most `limit` dead letters with numbers above `after`, oldest first.
@@ -171,17 +188,26 @@ impl Queue {
         .await
     }
 
-    /// Leases the oldest ready messages, and tells whether more are ready. They may be delivered:
-    /// their attempts are durable.
-    pub(crate) async fn claim(&self, topic: &Arc<Topic>, most: u32) -> Result<Claimed> {
+    /// Leases what has waited longest and fits the share. It may be delivered: its claims are durable.
+    pub(super) async fn claim(&self, topic: &Arc<Topic>, share: Share) -> Result<Claimed> {
         let topic = Arc::clone(topic);
-        let (deliveries, more) = self.write(move |batch| batch.claim(&topic.name, most)).await?;
-        count(&self.shared.counters.claims, deliveries.len());
-        Ok((deliveries, more))
+        let claimed = self.write(move |batch| batch.claim(&topic.name, share)).await?;
+        count(&self.shared.counters.claims, claimed.handed.len());
+        Ok(claimed)
     }
 
-    pub(crate) async fn release(&self, receipts: Vec<Receipt>) -> Result<()> {
-        self.write(move |batch| batch.release(&receipts)).await
+    /// Ends the claims of a consumer that left in order, or went away.
+    pub(crate) async fn release(&self, claims: Vec<Claim>, how: Leaving) -> Result<()> {
+        self.write(move |batch| match how {
+            Leaving::InOrder => batch.give_back(&claims),
+            Leaving::Gone => batch.take_back(&claims),
+        })
+        .await
+    }
+
+    /// What a receipt names.
+    pub(crate) fn named(&self, receipt: &Receipt) -> Result<Claim> {
+        Claim::of(receipt, self.shared.epoch).ok_or(Error::Fenced)
     }
 
     /// Runs a transaction. What it makes ready it claims for the consumers that wait; they get it
@@ -194,7 +220,7 @@ impl Queue {
     {
         let shared = Arc::clone(&self.shared);
         let work = move |connection: &Connection| {
-            let mut batch = Batch::new(connection, &shared.settings);
+            let mut batch = Batch::new(connection, &shared.settings, shared.epoch);
             let value = job(&mut batch)?;
             let served = shared.serve(&mut batch)?;
             batch.finish()?;
@@ -218,6 +244,14 @@ impl Queue {
     }
 }
 
+/// How a consumer leaves its deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    InOrder,
+    /// Perhaps because of one of them.
+    Gone,
+}
+
 type Served = Vec<(oneshot::Sender<Claimed>, Claimed)>;
 
 impl Shared {
@@ -226,18 +260,18 @@ impl Shared {
         let mut served = Vec::new();
         let woken = std::mem::take(&mut batch.woken);
         for topic in woken.iter().filter_map(|name| self.topics.met(name)) {
-            let mut left = true;
-            while left
+            let mut left = Left::Some;
+            while left != Left::Nothing
                 && self.claims_at_once
-                && let Some(Offer { most, taker, .. }) = topic.offers.take()
+                && let Some(Offer { share, taker, .. }) = topic.offers.take()
             {
                 // If it fails, the taker is told by being dropped, and meets the error itself.
-                let Some(claimed) = batch.claim_apart(&topic.name, most)? else { break };
-                count(&self.counters.claims, claimed.0.len());
-                left = claimed.1;
+                let Some(claimed) = batch.claim_apart(&topic.name, share)? else { break };
+                count(&self.counters.claims, claimed.handed.len());
+                left = claimed.left;
                 served.push((taker, claimed));
             }
-            if left {
+            if left == Left::Some {
                 topic.ready.notify_one();
             }
         }
@@ -250,18 +284,18 @@ fn unavailable(error: group_commit::Error) -> Error {
 }
 
 fn tally(counters: &Counters, operations: &[Operation], outcomes: &[Outcome]) {
-    let [mut publishes, mut acks, mut nacks, mut fenced] = [0; 4];
     for (operation, outcome) in operations.iter().zip(outcomes) {
-        match (operation, outcome) {
-            (_, Err(Error::Fenced)) => fenced += 1,
-            (Operation::Publish { .. }, Ok(())) => publishes += 1,
-            (Operation::Ack(_), Ok(())) => acks += 1,
-            (Operation::Nack(..), Ok(())) => nacks += 1,
-            _ => {}
-        }
+        let counter = match (operation, outcome) {
+            (_, Err(Error::Fenced)) => &counters.fenced,
+            (Operation::Publish { .. }, Ok(())) => &counters.publishes,
+            (Operation::Settle(_, how), Ok(())) => match how {
+                Settle::Ack => &counters.acks,
+                Settle::Defer(_) => &counters.deferrals,
+                Settle::Fail(_) => &counters.failures,
+                Settle::Reject(_) => &counters.rejections,
+            },
+            (Operation::Extend(_), Ok(())) | (_, Err(_)) => continue,
+        };
+        count(counter, 1);
     }
-    count(&counters.publishes, publishes);
-    count(&counters.acks, acks);
-    count(&counters.nacks, nacks);
-    count(&counters.fenced, fenced);
 }

@@ -74,8 +74,12 @@ pub struct Counts {
     pub claims: u64,
     /// Messages done.
     pub acks: u64,
+    /// Deliveries put off: what they need is down or busy.
+    pub deferrals: u64,
     /// Failures reported.
-    pub nacks: u64,
+    pub failures: u64,
+    /// Messages given up at once.
+    pub rejections: u64,
     /// Settlements and extensions refused, because the lease was lost.
     pub fenced: u64,
     /// Commits that reached the disk.
@@ -89,7 +93,9 @@ pub(crate) struct Counters {
     pub(crate) publishes: AtomicU64,
     pub(crate) claims: AtomicU64,
     pub(crate) acks: AtomicU64,
-    pub(crate) nacks: AtomicU64,
+    pub(crate) deferrals: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) rejections: AtomicU64,
     pub(crate) fenced: AtomicU64,
 }
 
@@ -100,7 +106,9 @@ impl Counters {
             publishes: of(&self.publishes),
             claims: of(&self.claims),
             acks: of(&self.acks),
-            nacks: of(&self.nacks),
+            deferrals: of(&self.deferrals),
+            failures: of(&self.failures),
+            rejections: of(&self.rejections),
             fenced: of(&self.fenced),
             ..Counts::default()
         }

@@ -1,5 +1,6 @@
 //! What client and server say to each other: postcard in frames that begin with their length.
 
+use std::collections::HashSet;
 use std::io;
 use std::marker::PhantomData;
 
@@ -8,12 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
-use crate::{DeadLetter, Delivery, Depth, Error, Message, Receipt, Result};
+use crate::{DeadLetter, Delivery, Depth, Error, Message, Receipt, Result, Settle};
 
 /// Bytes of one frame.
 pub(super) const FRAME_MAX: usize = 64 * 1024;
 /// Raised when a frame changes its form.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 const LENGTH_BYTES: usize = 4;
 
 /// From the client. Every call is answered, in any order.
@@ -28,12 +29,13 @@ pub(super) enum Call {
     Hello { version: u32 },
     Ping,
     Publish { topic: String, message: Message },
-    Subscribe { subscription: u64, topic: String, prefetch: u32 },
+    Subscribe { subscription: u64, topic: String, prefetch: u32, retries: u32 },
     Unsubscribe { subscription: u64 },
-    Ack { subscription: u64, receipt: Receipt },
-    Nack { subscription: u64, receipt: Receipt, error: String },
+    LimitRetries { subscription: u64, places: u32 },
+    Settle { subscription: u64, receipt: Receipt, how: Settle },
     Extend { subscription: u64, receipt: Receipt },
     Depth { topic: String },
+    Holds { topic: String, keys: Vec<String> },
     Dead { topic: String, after: i64, limit: u32 },
     Replay { topic: String, limit: u32 },
 }
@@ -49,6 +51,8 @@ pub(super) enum Event {
 pub(super) enum Answer {
     Done,
     Depth(Depth),
+    /// Of the keys that were asked for.
+    Holds(HashSet<String>),
     /// A page; an empty one is the last.
     Dead(Vec<DeadLetter>),
     Replayed(u64),

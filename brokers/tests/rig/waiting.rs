@@ -57,7 +57,7 @@ pub(crate) fn key(subscription: &dyn Subscription) -> impl Future<Output = (Stri
     let next = next(subscription);
     async {
         let delivery = next.await;
-        (delivery.message.key, delivery.receipt.attempt)
+        (delivery.message.key, delivery.attempt.unwrap())
     }
 }
 
