@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use process::{CONTROL_TOKEN, Process};
 use waiting::{TOPIC, holds, key, message, next, nothing, within};
@@ -179,6 +179,28 @@ async fn leases_survive_the_broker_and_end_at_their_deadline() {
     assert_eq!((again.message.key.as_str(), again.attempt), ("crashed", Some(2)));
     assert_eq!(consumer.ack(&crashed.receipt).await, Err(Error::Fenced));
     consumer.ack(&again.receipt).await.unwrap();
+    holds(&broker, Depth::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_away_for_longer_than_a_lease_costs_no_attempt() {
+    let lease = Duration::from_secs(2);
+    let mut process = Process::start(&["--lease", "2s", "--attempts", "1"]);
+    let broker = process.client().await;
+    broker.publish(TOPIC, message("held")).await.unwrap();
+    let consumer = subscribe(&broker, 1).await;
+    let held = next(&*consumer).await;
+    let claimed = Instant::now();
+    process.kill();
+    sleep_until(claimed + lease).await;
+    process.restart();
+    within(async {
+        while let Err(error) = consumer.ack(&held.receipt).await {
+            assert!(matches!(error, Error::Unavailable(_)), "{error}");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     holds(&broker, Depth::default()).await;
 }
 
