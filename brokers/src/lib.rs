@@ -10,6 +10,7 @@ pub mod embedded;
 mod error;
 mod lane;
 mod lease;
+mod log;
 mod port;
 mod settings;
 mod topic;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::breaker::{Breaker, Means, PROBES};
 use crate::lease::Lease;
+use crate::log::tell;
 use crate::port::{Micros, now_us};
 use crate::topic::{Handled, Inbox, Received, Trouble};
 use crate::{Backoff, Error, Receipt, Settle, SubscribeOptions};
@@ -78,9 +79,10 @@ impl<'a, M: DeserializeOwned> Worker<'a, M> {
         };
         match (means, outcome) {
             (Means::Outage, Err(Trouble::NotNow(why))) => {
-                eprintln!("{}: no work succeeds ({why}); few try until one does", self.topic);
+                let topic = self.topic;
+                tell(format_args!("{topic}: no work succeeds ({why}); few try until one does"));
             }
-            (Means::Over, _) => eprintln!("{}: work succeeds again", self.topic),
+            (Means::Over, _) => tell(format_args!("{}: work succeeds again", self.topic)),
             _ => {}
         }
         means

@@ -13,6 +13,7 @@ use super::queue::{Leaving, Queue};
 use super::topics::Topic;
 use super::wire::Event;
 use crate::claim::Handed;
+use crate::log::tell;
 use crate::window::{Share, Window};
 
 /// Messages of one claim.
@@ -65,7 +66,9 @@ impl Delivering {
         if !held.is_empty()
             && let Err(error) = self.queue.release(held, how).await
         {
-            eprintln!("broker: leases of a closed subscription stay until they end: {error}");
+            tell(format_args!(
+                "broker: leases of a closed subscription stay until they end: {error}"
+            ));
         }
         // Whoever wakes next finds what this one may have been woken for.
         self.topic.ready.notify_one();
@@ -109,7 +112,7 @@ impl Delivering {
         let Claimed { handed, left } = match self.queue.claim(&self.topic, share).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                eprintln!("broker: cannot claim from {}: {error}", self.topic.name);
+                tell(format_args!("broker: cannot claim from {}: {error}", self.topic.name));
                 return self.until_ended(sleep(RETRY)).await.map(|()| Left::Some);
             }
         };

@@ -18,6 +18,7 @@ use super::offers::Offer;
 use super::reading;
 use super::topics::{Counters, Counts, Topic, TopicDepth, Topics, count};
 use crate::claim::Claim;
+use crate::log::tell;
 use crate::port::now_us;
 use crate::window::Share;
 use crate::{DeadLetter, Depth, Error, Micros, Receipt, Result, Settings, Settle};
@@ -93,7 +94,7 @@ impl Queue {
             match self.write(|batch| batch.expire()).await {
                 Ok(next) => self.shared.alarm.arm(next.unwrap_or(Micros::MAX)),
                 Err(error) => {
-                    eprintln!("broker: leases cannot be swept: {error}");
+                    tell(format_args!("broker: leases cannot be swept: {error}"));
                     self.shared.alarm.arm(now_us() + SWEEP_AGAIN_US);
                 }
             }

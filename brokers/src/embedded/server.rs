@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection;
 use super::queue::Queue;
+use crate::log::tell;
 
 /// Clients at once; more wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 256;
@@ -59,7 +60,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
         match listener.accept().await {
             Ok((socket, _)) => return socket,
             Err(error) => {
-                eprintln!("broker: cannot accept: {error}");
+                tell(format_args!("broker: cannot accept: {error}"));
                 sleep(ACCEPT_AGAIN).await;
             }
         }
