@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::answer::HangUp;
-use crate::context::{CONTEXT, Context};
+use crate::context::{CONTEXT, Context, granted};
 use crate::pace::{Pace, Paced, Watch};
 use crate::{Handler, Limits, problem};
 
@@ -69,10 +69,27 @@ async fn respond(
     pace: &Pace,
 ) -> Result<Response<Full<Bytes>>, HangUp> {
     pace.request();
-    let context = Context::of(request.headers(), limits.request);
-    let deadline = context.deadline;
+    let response = answered(request, handler, limits).await;
+    pace.idle();
+    match response.extensions().get::<HangUp>() {
+        None => Ok(response.map(Full::new)),
+        Some(hang_up) => Err(*hang_up),
+    }
+}
+
+async fn answered(
+    request: Request<Incoming>,
+    handler: &dyn Handler,
+    limits: &Limits,
+) -> Response<Bytes> {
+    let granted = granted(request.headers(), limits.request);
+    if granted.is_zero() {
+        return untouched(StatusCode::GATEWAY_TIMEOUT, "timed-out", "no time was granted");
+    }
+    let deadline = Instant::now() + granted;
+    let context = Context::of(request.headers(), deadline);
     let (head, body) = request.into_parts();
-    let response = match timeout_at(deadline, whole(body, limits.body_bytes_max)).await {
+    match timeout_at(deadline, whole(body, limits.body_bytes_max)).await {
         Ok(Ok(body)) => {
             let request = Request::from_parts(head, body);
             timeout_at(deadline, CONTEXT.scope(context, handler.handle(request)))
@@ -81,11 +98,6 @@ async fn respond(
         }
         Ok(Err(refusal)) => refusal,
         Err(_) => untouched(StatusCode::REQUEST_TIMEOUT, "slow-body", "the body came too slowly"),
-    };
-    pace.idle();
-    match response.extensions().get::<HangUp>() {
-        None => Ok(response.map(Full::new)),
-        Some(hang_up) => Err(*hang_up),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
@@ -12,7 +13,8 @@ pub const TRACEPARENT_HEADER: &str = "traceparent";
 
 #[derive(Clone)]
 pub(crate) struct Context {
-    pub(crate) deadline: Instant,
+    /// `None` for work that is finished whatever its caller grants.
+    pub(crate) deadline: Option<Instant>,
     pub(crate) traceparent: Option<HeaderValue>,
 }
 
@@ -21,25 +23,36 @@ tokio::task_local! {
 }
 
 impl Context {
-    /// The context of a request that the server grants `most`.
-    pub(crate) fn of(headers: &HeaderMap, most: Duration) -> Self {
-        let asked = headers.get(DEADLINE_HEADER).and_then(|v| v.to_str().ok()?.parse().ok());
-        let granted = asked.map_or(most, |ms| most.min(Duration::from_millis(ms)));
-        let traceparent = headers.get(TRACEPARENT_HEADER).cloned();
-        Self { deadline: Instant::now() + granted, traceparent }
+    /// The context of a request that must be answered by then.
+    pub(crate) fn of(headers: &HeaderMap, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), traceparent: headers.get(TRACEPARENT_HEADER).cloned() }
     }
 }
 
-/// When the request that this task handles must be answered; `None` outside of requests.
-#[must_use]
-pub fn deadline() -> Option<Instant> {
-    CONTEXT.try_with(|c| c.deadline).ok()
+/// What a request is granted by its caller and by a server that grants `most`.
+pub(crate) fn granted(headers: &HeaderMap, most: Duration) -> Duration {
+    let asked = headers.get(DEADLINE_HEADER).and_then(|v| v.to_str().ok()?.parse().ok());
+    asked.map_or(most, |ms| most.min(Duration::from_millis(ms)))
 }
 
 /// What remains of the deadline; zero when it has passed, `None` outside of requests.
 #[must_use]
 pub fn remaining() -> Option<Duration> {
-    deadline().map(|d| d.saturating_duration_since(Instant::now()))
+    let deadline = CONTEXT.try_with(|c| c.deadline).ok().flatten();
+    deadline.map(|d| d.saturating_duration_since(Instant::now()))
+}
+
+/// This work with the trace of the request that this task handles, and without its deadline: what has
+/// begun is finished.
+#[must_use]
+pub fn detached(work: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+    match traceparent() {
+        Some(trace) => {
+            let context = Context { deadline: None, traceparent: Some(trace) };
+            Box::pin(CONTEXT.scope(context, work))
+        }
+        None => work,
+    }
 }
 
 /// The `traceparent` of the request that this task handles.

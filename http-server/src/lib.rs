@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 
 pub use answer::{PROBLEM_JSON, PROBLEM_TYPE_PREFIX, hang_up, json, problem};
-pub use context::{DEADLINE_HEADER, TRACEPARENT_HEADER, deadline, remaining, traceparent};
+pub use context::{DEADLINE_HEADER, TRACEPARENT_HEADER, detached, remaining, traceparent};
 pub use guard::Guard;
 pub use limits::Limits;
 pub use listen::{Listen, ListenError};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_server::{Always, Handler, Limits, Metrics, Observed, ReadyCheck, json, serve};
+use http_server::{Always, Handler, Limits, Metrics, Observed, ReadyCheck, serve};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
@@ -35,7 +36,7 @@ impl Handler for Echo {
             "/deadline" => {
                 let ms = u64::try_from(http_server::remaining().unwrap().as_millis()).unwrap();
                 let trace = http_server::traceparent().map(|t| t.to_str().unwrap().to_owned());
-                json(StatusCode::OK, &serde_json::json!({"ms": ms, "trace": trace}))
+                http_server::json(StatusCode::OK, &json!({"ms": ms, "trace": trace}))
             }
             _ => Response::new(request.into_body()),
         }
@@ -199,8 +200,31 @@ async fn the_callers_deadline_shortens_the_servers_own() {
     assert!((200..=700).contains(&shorter), "{shorter}");
     assert!(ms(server.ask(&ask("/deadline", "x-deadline-ms: 99999\r\n")).await) <= 3_000);
     check(&server.ask(&ask("/slow", "x-deadline-ms: 30\r\n")).await, "504", &[]);
+    let none = server.ask(&ask("/deadline", "x-deadline-ms: 0\r\n")).await;
+    check(&none, "504", &["problem:timed-out", "x-effect: none"]);
     let traced = server.ask(&ask("/deadline", "traceparent: 00-ab-cd-01\r\n")).await;
     check(&traced, "200", &["00-ab-cd-01"]);
+}
+
+#[tokio::test]
+async fn detached_work_has_the_trace_and_no_deadline() {
+    struct Detaching;
+    #[async_trait]
+    impl Handler for Detaching {
+        async fn handle(&self, _: Request<Bytes>) -> Response<Bytes> {
+            let (tell, told) = oneshot::channel();
+            tokio::spawn(http_server::detached(Box::pin(async move {
+                let trace = http_server::traceparent().map(|t| t.to_str().unwrap().to_owned());
+                tell.send(json!({"trace": trace, "left": http_server::remaining()})).unwrap();
+            })));
+            http_server::json(StatusCode::OK, &told.await.unwrap())
+        }
+    }
+    let server = start(Arc::new(Detaching), Limits::default()).await;
+    let traced =
+        "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntraceparent: 00-ab-cd-01\r\n\r\n";
+    check(&server.ask(traced).await, "200", &[r#""trace":"00-ab-cd-01""#, r#""left":null"#]);
+    check(&server.ask(&get("/")).await, "200", &[r#""trace":null"#, r#""left":null"#]);
 }
 
 #[tokio::test]

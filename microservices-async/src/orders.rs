@@ -32,7 +32,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let wake = Arc::new(Notify::new());
     let payments = Arc::new(Queued::new(Arc::clone(&wake)));
     let operator = environment::operator_token();
-    let orders = Arc::new(OrderService::new(customers, stores.orders, payments, operator));
+    let placing = service::tasks();
+    let orders =
+        OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
+    let orders = Arc::new(orders);
 
     let stop = CancellationToken::new();
     let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
@@ -47,6 +50,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             bail!("consuming settlements ended by itself");
         }
     }
+    service::finish([&placing]).await;
     stop.cancel();
     relay.abort();
     settle.await?.context("consuming settlements")

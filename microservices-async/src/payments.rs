@@ -34,7 +34,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let http = Http::default();
     let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
     let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
-    let payments = Arc::new(PaymentService::new(mistakes.memory(stores.payments), network));
+    let charging = service::tasks();
+    let memory = mistakes.memory(stores.payments);
+    let payments = Arc::new(PaymentService::new(memory, network, Arc::clone(&charging)));
 
     let stop = CancellationToken::new();
     let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
@@ -51,5 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     stop.cancel();
-    work.await?.context("consuming charges")
+    let consumed = work.await?.context("consuming charges");
+    service::finish([&charging]).await;
+    consumed
 }

@@ -35,9 +35,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let payments = Arc::new(RemotePayments::new(http, &payments));
     let operator = environment::operator_token();
-    let orders = Arc::new(OrderService::new(customers, stores.orders, payments, operator));
+    let placing = service::tasks();
+    let orders =
+        OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
+    let orders = Arc::new(orders);
     let recovery =
         keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     tokio::spawn(recovery);
-    Ok(service::run("orders", place.listen, Routes::new().orders(orders), ready).await?)
+    let served = service::run("orders", place.listen, Routes::new().orders(orders), ready).await;
+    service::finish([&placing]).await;
+    Ok(served?)
 }

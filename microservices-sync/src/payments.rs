@@ -25,6 +25,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let http = Http::default();
     let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
     let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
-    let payments = Arc::new(PaymentService::new(stores.payments, network));
-    Ok(service::run("payments", place.listen, Routes::new().charges(payments), ready).await?)
+    let charging = service::tasks();
+    let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
+    let routes = Routes::new().charges(Arc::new(payments));
+    let served = service::run("payments", place.listen, routes, ready).await;
+    service::finish([&charging]).await;
+    Ok(served?)
 }

@@ -46,15 +46,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
     let network = poison::network(Arc::new(RemoteProvider::new(http.clone(), &arguments.provider)));
-    let payments = Arc::new(PaymentService::new(stores.payments, network));
+    let (placing, charging) = (service::tasks(), service::tasks());
+    let payments = Arc::new(PaymentService::new(stores.payments, network, Arc::clone(&charging)));
     let operator = environment::operator_token();
+    let customers = Arc::clone(&auth) as _;
     let orders =
-        Arc::new(OrderService::new(Arc::clone(&auth) as _, stores.orders, payments, operator));
+        OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
+    let orders = Arc::new(orders);
     let recovery =
         keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     let routes = Routes::new().accounts(auth).orders(orders);
     let ready = Arc::new(Dependencies::new(http, &[&arguments.provider]));
     tokio::spawn(recovery);
-    service::run("monolith", arguments.listen, routes, ready).await?;
-    Ok(())
+    let served = service::run("monolith", arguments.listen, routes, ready).await;
+    service::finish([&placing, &charging]).await;
+    Ok(served?)
 }

@@ -8,6 +8,7 @@ pub mod auth;
 mod error;
 pub mod orders;
 pub mod payments;
+mod tasks;
 mod time;
 
 pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore, Verify};
@@ -19,4 +20,5 @@ pub use orders::{
 pub use payments::{
     CardNetwork, Charge, Charged, PaymentService, PaymentStore, Payments, Settlement, Verdict,
 };
+pub use tasks::{Tasks, Work};
 pub use time::{Micros, now_us};

@@ -4,6 +4,7 @@
 //! server's. Which routes a process plays is said by its wiring.
 
 mod accounts;
+pub mod bounds;
 mod charges;
 pub mod client;
 pub mod environment;

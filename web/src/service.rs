@@ -4,8 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use http_server::{Listen, ListenError, Observed, ReadyCheck, serve, shutdown_signal};
+use shop::Tasks;
+use tokio::time::timeout;
 
-use crate::{Routes, timing};
+use crate::{Routes, bounds, timing};
 
 /// Why a process does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -34,4 +36,22 @@ pub async fn run(
     let observed = Observed::new(Arc::new(routes), ready, Arc::default());
     serve(listener, observed, timing::limits(), shutdown).await?;
     Ok(())
+}
+
+/// Where a service does what must be finished once it has begun; traces go along.
+#[must_use]
+pub fn tasks() -> Arc<Tasks> {
+    Arc::new(Tasks::new(bounds::IN_WORK, http_server::detached))
+}
+
+/// Waits until what has begun is finished, for a while: what is not by then, the recovery finds.
+pub async fn finish<const N: usize>(tasks: [&Tasks; N]) {
+    let drained = async {
+        for tasks in tasks {
+            tasks.drain().await;
+        }
+    };
+    if timeout(timing::FINISH, drained).await.is_err() {
+        eprintln!("stopped with work that is not finished; it is taken up at the next start");
+    }
 }

@@ -12,6 +12,9 @@ pub const SERVICE_CALL: Duration = REQUEST;
 pub const PROVIDER_CALL: Duration = Duration::from_millis(2_500);
 /// A TCP connection.
 pub const CONNECT: Duration = Duration::from_secs(1);
+/// What a stopping process grants to orders and charges in work, when its connections are gone: longer
+/// than a charge that begins at the last moment takes.
+pub const FINISH: Duration = Duration::from_secs(4);
 /// An order that has been pending for longer is charged again by the recovery: longer than any
 /// request lives.
 pub const RECOVERY_AGE: Duration = Duration::from_secs(5);

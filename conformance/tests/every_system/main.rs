@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod crash;
+mod hang_up;
 mod outside;
 mod poison;
 mod programs;
@@ -28,6 +29,10 @@ mod a_stop_finishes_what_is_in_flight {
 
 mod a_network_that_refuses_or_goes_silent_costs_no_order {
     each_system!(crate::outside::endure);
+}
+
+mod customers_who_hang_up_are_charged_once {
+    each_system!(crate::hang_up::leave);
 }
 
 mod a_poisonous_order_harms_no_other {

@@ -61,7 +61,8 @@ impl Recovery {
     async fn pass(&mut self) -> Result<Pass> {
         let left = self.left().await?;
         let taken = left.len();
-        let charges = stream::iter(left).map(|order| unpanicked(self.service.charge(order)));
+        let charges =
+            stream::iter(left).map(|order| unpanicked(self.service.workflow.charge(order)));
         let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
         let settled = settled(results.into_iter().map(|r| r.map(|order| order.status)))?;
         Ok(Pass { taken, settled })
@@ -73,7 +74,7 @@ impl Recovery {
         let now = Instant::now();
         let end = self.ages.old(now).saturating_add(1);
         let Pending { orders: oldest, newest } =
-            self.service.store.pending(0..end, BATCH / 2).await?;
+            self.service.workflow.store.pending(0..end, BATCH / 2).await?;
         self.ages.note(now, newest);
         let mut left = match oldest.first() {
             Some((first, _)) if oldest.len() as u32 == BATCH / 2 => {
@@ -93,7 +94,8 @@ impl Recovery {
         loop {
             // Passes begin at any microsecond: random enough to choose by, without a generator.
             let from = numbers.start + now_us() % (numbers.end - numbers.start).max(1);
-            let found = self.service.store.pending(from..numbers.end, BATCH / 2).await?.orders;
+            let found =
+                self.service.workflow.store.pending(from..numbers.end, BATCH / 2).await?.orders;
             if !found.is_empty() || from <= numbers.start {
                 return Ok(found.into_iter().map(|(_, order)| order).collect());
             }
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
     use crate::{
         Charge, Charged, Handover, Item, Listed, Micros, Most, OrderStore, Orders, Payments,
-        PlaceOrder, Placed, Reader, Settlement, UserId, Verdict, Verify,
+        PlaceOrder, Placed, Reader, Settlement, Tasks, UserId, Verdict, Verify,
     };
 
     struct Anybody;
@@ -231,6 +233,7 @@ mod tests {
             Arc::clone(&kept) as _,
             Arc::clone(&payments) as _,
             String::new(),
+            Arc::new(Tasks::new(1_000, |work| work)),
         );
         Shop { service: Arc::new(service), kept, payments }
     }
@@ -306,14 +309,8 @@ mod tests {
     async fn a_charge_that_panics_does_not_end_the_recovery() {
         let shop = shop(1_000);
         leave(&shop, "good", 5).await;
-        let placing = tokio::spawn({
-            let service = Arc::clone(&shop.service);
-            let items = vec![Item { sku: "tea".to_owned(), quantity: 1, price_cents: 450 }];
-            let key = "poison".to_owned();
-            let request = PlaceOrder { key, items, card: "card".to_owned(), callback_url: None };
-            async move { service.place("token", request).await }
-        });
-        assert!(placing.await.is_err_and(|error| error.is_panic()));
+        let poison = place(&shop, "poison".to_owned()).await;
+        assert!(matches!(poison, Err(Error::Internal(_))), "{poison:?}");
         sleep(Duration::from_secs(1_000)).await;
         let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::ZERO);
         assert_eq!(settled_by(&mut recovery).await, Ok(5));

@@ -1,4 +1,5 @@
-//! The workflow at the heart: verify, insert as pending, charge; settle now or later.
+//! The workflow at the heart: verify, insert as pending, charge; settle now or later. From the insertion
+//! on no caller can end it.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use super::{
     Listed, Most, Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader,
 };
-use crate::{Charged, Error, Payments, Result, Settlement, Verdict, Verify, now_us};
+use crate::{Charged, Error, Payments, Result, Settlement, Tasks, Verdict, Verify, now_us};
 
 /// The most orders on one page.
 pub const PAGE_MAX: u32 = 1_000;
@@ -18,30 +19,30 @@ pub const PAGE_BYTES: usize = 256 * 1024;
 /// Orders over a store, somebody who knows customers and a service that takes money.
 pub struct OrderService {
     customers: Arc<dyn Verify>,
+    pub(super) workflow: Arc<Workflow>,
+    operator_token: String,
+    tasks: Arc<Tasks>,
+}
+
+/// What is finished once it has begun.
+pub(super) struct Workflow {
     pub(super) store: Arc<dyn OrderStore>,
     payments: Arc<dyn Payments>,
-    operator_token: String,
 }
 
 impl OrderService {
     /// The service over these parts. Whoever shows `operator_token` may read all orders; an empty
-    /// one belongs to nobody.
+    /// one belongs to nobody. Orders are inserted, charged and settled in `tasks`.
     #[must_use]
     pub fn new(
         customers: Arc<dyn Verify>,
         store: Arc<dyn OrderStore>,
         payments: Arc<dyn Payments>,
         operator_token: String,
+        tasks: Arc<Tasks>,
     ) -> Self {
-        Self { customers, store, payments, operator_token }
-    }
-
-    pub(super) async fn charge(&self, order: Order) -> Result<Order> {
-        let Some(charge) = order.charge() else { return Ok(order) };
-        match self.payments.charge(charge).await.map_err(Error::after_the_fact)? {
-            Charged::Now(settlement) => self.settle(settlement).await,
-            Charged::Later => Ok(order),
-        }
+        let workflow = Arc::new(Workflow { store, payments });
+        Self { customers, workflow, operator_token, tasks }
     }
 
     async fn reader(&self, token: &str) -> Result<Reader> {
@@ -52,12 +53,9 @@ impl OrderService {
     }
 }
 
-#[async_trait]
-impl Orders for OrderService {
-    async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order> {
-        let customer = self.customers.verify(token).await?;
-        let asked = request.order(customer)?;
-        let fingerprint = asked.fingerprint.clone();
+impl Workflow {
+    async fn place(&self, asked: Order) -> Result<Order> {
+        let (customer, fingerprint) = (asked.customer, asked.fingerprint.clone());
         match self.store.insert(asked, self.payments.handover()).await? {
             Placed::New(order) => self.charge(order).await,
             Placed::Existing(order) => {
@@ -66,6 +64,14 @@ impl Orders for OrderService {
                 }
                 self.charge(order).await
             }
+        }
+    }
+
+    pub(super) async fn charge(&self, order: Order) -> Result<Order> {
+        let Some(charge) = order.charge() else { return Ok(order) };
+        match self.payments.charge(charge).await.map_err(Error::after_the_fact)? {
+            Charged::Now(settlement) => self.settle(settlement).await,
+            Charged::Later => Ok(order),
         }
     }
 
@@ -86,10 +92,24 @@ impl Orders for OrderService {
             format!("order {} is {:?} but was settled as {verdict:?}", order.key, order.status);
         Err(Error::Internal(text))
     }
+}
+
+#[async_trait]
+impl Orders for OrderService {
+    async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order> {
+        let customer = self.customers.verify(token).await?;
+        let asked = request.order(customer)?;
+        let workflow = Arc::clone(&self.workflow);
+        self.tasks.run(async move { workflow.place(asked).await }).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Order> {
+        self.workflow.settle(settlement).await
+    }
 
     async fn get(&self, token: &str, id: OrderId) -> Result<Order> {
         let reader = self.reader(token).await?;
-        self.store.get(reader, id).await?.ok_or(Error::NotFound)
+        self.workflow.store.get(reader, id).await?.ok_or(Error::NotFound)
     }
 
     async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page> {
@@ -100,7 +120,7 @@ impl Orders for OrderService {
             other => other,
         };
         let Listed { orders, more } =
-            self.store.list(reader, after, most).await.map_err(unknown)?;
+            self.workflow.store.list(reader, after, most).await.map_err(unknown)?;
         let next = orders.last().filter(|_| more).map(|order| order.id);
         Ok(Page { orders, next })
     }

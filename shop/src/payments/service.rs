@@ -1,33 +1,55 @@
 //! The rules of charging.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::OwnedMutexGuard;
 
 use super::{CardNetwork, Charge, Charged, PaymentStore, Payments, Settlement};
-use crate::{Error, Result};
+use crate::{Error, Result, Tasks};
 
 /// Charges over a store and the card network.
 pub struct PaymentService {
+    desk: Arc<Desk>,
+    turns: Arc<Turns>,
+    tasks: Arc<Tasks>,
+}
+
+/// What is finished once it has begun.
+struct Desk {
     store: Arc<dyn PaymentStore>,
     network: Arc<dyn CardNetwork>,
-    turns: Turns,
 }
 
 impl PaymentService {
-    /// The service over these parts.
+    /// The service over these parts. Charges are made and recorded in `tasks`.
     #[must_use]
-    pub fn new(store: Arc<dyn PaymentStore>, network: Arc<dyn CardNetwork>) -> Self {
-        Self { store, network, turns: Turns::default() }
+    pub fn new(
+        store: Arc<dyn PaymentStore>,
+        network: Arc<dyn CardNetwork>,
+        tasks: Arc<Tasks>,
+    ) -> Self {
+        Self { desk: Arc::new(Desk { store, network }), turns: Arc::default(), tasks }
     }
 }
 
 #[async_trait]
 impl Payments for PaymentService {
     async fn charge(&self, charge: Charge) -> Result<Charged> {
-        let turn = self.turns.of(&charge.key);
-        let _held = turn.line.lock().await;
+        // Whoever goes away while he waits for his turn has begun nothing.
+        let turn = Turns::take(&self.turns, &charge.key).await;
+        let desk = Arc::clone(&self.desk);
+        let work = async move {
+            let _turn = turn;
+            desk.charge(charge).await
+        };
+        self.tasks.run(work).await
+    }
+}
+
+impl Desk {
+    async fn charge(&self, charge: Charge) -> Result<Charged> {
         if let Some(found) = self.store.find(&charge.key).await? {
             if found.amount_cents != charge.amount_cents {
                 return Err(Error::KeyReused);
@@ -48,24 +70,35 @@ type Line = Arc<tokio::sync::Mutex<()>>;
 struct Turns(Mutex<HashMap<String, Line>>);
 
 /// A place in the line for one key; the last to leave removes the line.
-struct Turn<'a> {
+struct Place {
     line: Line,
-    turns: &'a Turns,
+    turns: Arc<Turns>,
     key: String,
 }
 
+/// The turn of one key, given up before the place.
+struct Turn {
+    _held: OwnedMutexGuard<()>,
+    _place: Place,
+}
+
 impl Turns {
-    fn of(&self, key: &str) -> Turn<'_> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = Arc::clone(lines.entry(key.to_owned()).or_default());
-        Turn { line, turns: self, key: key.to_owned() }
+    async fn take(turns: &Arc<Self>, key: &str) -> Turn {
+        let line = Arc::clone(turns.lines().entry(key.to_owned()).or_default());
+        let place = Place { line, turns: Arc::clone(turns), key: key.to_owned() };
+        let held = Arc::clone(&place.line).lock_owned().await;
+        Turn { _held: held, _place: place }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<String, Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut lines = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map holds one reference and this turn another.
+        let mut lines = self.turns.lines();
+        // The map holds one reference and this place another.
         if Arc::strong_count(&self.line) == 2 {
             lines.remove(&self.key);
         }
@@ -76,8 +109,15 @@ impl Drop for Turn<'_> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
     use super::*;
     use crate::Verdict;
+
+    /// How long the network takes.
+    const CHARGE: Duration = Duration::from_millis(300);
 
     #[derive(Default)]
     struct Remembered(Mutex<HashMap<String, Settlement>>);
@@ -100,7 +140,7 @@ mod tests {
     #[async_trait]
     impl CardNetwork for Raw {
         async fn capture(&self, _: &Charge) -> Result<Verdict> {
-            tokio::task::yield_now().await;
+            sleep(CHARGE).await;
             let nth = self.0.fetch_add(1, Ordering::SeqCst);
             Ok(Verdict::Paid { charge_id: format!("ch-{nth}") })
         }
@@ -110,13 +150,16 @@ mod tests {
         Charge { key: "k".to_owned(), amount_cents, card: "card".to_owned() }
     }
 
-    #[tokio::test]
+    fn service(network: &Arc<Raw>) -> Arc<PaymentService> {
+        let tasks = Arc::new(Tasks::new(100, |work| work));
+        let store = Arc::new(Remembered::default());
+        Arc::new(PaymentService::new(store, Arc::clone(network) as _, tasks))
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn concurrent_repetitions_reach_the_network_once() {
         let network = Arc::new(Raw::default());
-        let service = Arc::new(PaymentService::new(
-            Arc::new(Remembered::default()),
-            Arc::clone(&network) as _,
-        ));
+        let service = service(&network);
         let tasks: Vec<_> = (0..20)
             .map(|_| {
                 let service = Arc::clone(&service);
@@ -129,7 +172,24 @@ mod tests {
         }
         assert!(answers.windows(2).all(|w| w[0] == w[1]));
         assert_eq!(network.0.load(Ordering::SeqCst), 1);
-        assert!(service.turns.0.lock().unwrap().is_empty(), "the line is gone when all left");
+        assert!(service.turns.lines().is_empty(), "the line is gone when all left");
         assert_eq!(service.charge(charge(901)).await, Err(Error::KeyReused));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_during_a_charge_or_while_waiting_costs_no_second_one() {
+        let network = Arc::new(Raw::default());
+        let service = service(&network);
+        for _ in 0..5 {
+            let leaves = timeout(CHARGE / 10, service.charge(charge(900))).await;
+            assert!(leaves.is_err(), "{leaves:?}");
+        }
+        let charged = service.charge(charge(900)).await;
+        let verdict = Verdict::Paid { charge_id: "ch-0".to_owned() };
+        let settled = Settlement { key: "k".to_owned(), amount_cents: 900, verdict };
+        assert_eq!(charged, Ok(Charged::Now(settled)));
+        assert_eq!(network.0.load(Ordering::SeqCst), 1);
+        service.tasks.drain().await;
+        assert!(service.turns.lines().is_empty(), "the line is gone when all left");
     }
 }

@@ -1,0 +1,6 @@
+//! The bounds of every system, in one place: a contestant that takes more at once looks better.
+
+/// Orders that are being inserted, charged and settled at once, and charges that are being made; one more
+/// is refused. As many as a server has connections: who waits for an answer is never refused by it, only
+/// who hung up and comes again.
+pub const IN_WORK: u32 = 4_096;
