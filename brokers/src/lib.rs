@@ -27,14 +27,14 @@ pub use port::{
 pub use settings::{Backoff, Settings};
 pub use topic::{Handled, Inbox, Received, Topic, Trouble};
 
-/// Connects to the broker that the URL's scheme names: `embedded://HOST:PORT`, or `channel:` for a
-/// new one inside this process.
+/// The broker that the URL's scheme names: `embedded://HOST:PORT`, or `channel:` for a new one inside
+/// this process. It need not be there yet: until it is, its operations answer `Unavailable`.
 ///
 /// # Errors
-/// `Invalid` for a scheme that is not known, `Unavailable` if nobody answers within 5 s.
-pub async fn connect(url: &str) -> Result<Arc<dyn Broker>> {
+/// `Invalid` for a scheme that is not known.
+pub fn connect(url: &str) -> Result<Arc<dyn Broker>> {
     if let Some(address) = url.strip_prefix("embedded://") {
-        return Ok(Arc::new(embedded::Client::connect(address.trim_end_matches('/')).await?));
+        return Ok(Arc::new(embedded::Client::new(address.trim_end_matches('/'))));
     }
     if url == "channel:" {
         return Ok(Arc::new(channel::Channel::new(Settings::default())));

@@ -2,7 +2,7 @@
 //!
 //! It knows the port, not who answers it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +101,14 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
             .map_err(|error| Error::Invalid(format!("no JSON for topic {}: {error}", self.name)))?;
         let message = Message { key: key.to_owned(), payload: payload.into(), headers };
         self.broker.publish(&self.name, message).await
+    }
+
+    /// Which of these keys a message carries that is on its way; none as `Broker::holds`.
+    ///
+    /// # Errors
+    /// As `Broker::holds`.
+    pub async fn holds(&self, keys: &[String]) -> Result<Option<HashSet<String>>> {
+        self.broker.holds(&self.name, keys).await
     }
 
     /// Begins to consume, for callers that settle by themselves.

@@ -1,12 +1,20 @@
 //! What a start says when it cannot go on.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeMap;
+use std::future::pending;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
-use brokers::Error;
-use brokers::embedded::{Options, Queue};
+use brokers::embedded::{Client, Options, Queue, serve};
+use brokers::{Error, Received, SubscribeOptions, Topic, Trouble};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(20);
 
 #[track_caller]
 fn fails(flags: &[&str], expected: &[&str]) {
@@ -47,20 +55,13 @@ fn a_file_has_one_broker_and_is_a_broker_s() {
     fails(&["--listen=127.0.0.1:0", "--store", &store], &["foreign.db is no file of this broker"]);
 }
 
-async fn refused(url: &str) -> Error {
-    match brokers::connect(url).await {
-        Err(error) => error,
-        Ok(_) => panic!("{url} is a broker"),
-    }
-}
-
 #[tokio::test]
 async fn an_unknown_scheme_is_told_the_known_ones() {
     for url in ["kafka://localhost:9092", "localhost:7400", "", "channel://x"] {
-        let Error::Invalid(text) = refused(url).await else { panic!("{url}") };
+        let Err(Error::Invalid(text)) = brokers::connect(url) else { panic!("{url}") };
         assert!(text.contains("embedded://HOST:PORT") && text.contains("channel:"), "{text}");
     }
-    assert!(brokers::connect("channel:").await.is_ok());
+    assert!(brokers::connect("channel:").is_ok());
 }
 
 #[tokio::test]
@@ -72,6 +73,42 @@ async fn a_server_that_is_no_broker_is_told_from_none() {
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         }
     });
-    let error = refused(&format!("embedded://{address}")).await;
+    let error = Client::connect(&address.to_string()).await.err().unwrap();
     assert!(matches!(error, Error::Protocol(_)), "{error:?}");
+    // Whoever would wait for a broker for ever is told, too.
+    let topic = Topic::<u32>::new(brokers::connect(&format!("embedded://{address}")).unwrap(), "t");
+    let consumed = topic.consume(SubscribeOptions::default(), pending(), |_| async { Ok(()) });
+    assert!(matches!(consumed.await, Err(Error::Protocol(_))));
+}
+
+#[tokio::test]
+async fn a_broker_that_comes_later_is_waited_for() {
+    // A port that is free for now.
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let broker = brokers::connect(&format!("embedded://{address}")).unwrap();
+    let early = broker.depth("topic").await;
+    assert!(matches!(early, Err(Error::Unavailable(_))), "{early:?}");
+    let topic = Topic::<u32>::new(Arc::clone(&broker), "topic");
+    let (seen, mut sees) = mpsc::channel(1);
+    let consuming = tokio::spawn({
+        let topic = topic.clone();
+        async move {
+            let handle = |received: Received<u32>| {
+                let seen = seen.clone();
+                async move {
+                    seen.send(received.value).await.map_err(|e| Trouble::Failed(e.to_string()))
+                }
+            };
+            topic.consume(SubscribeOptions::default(), pending(), handle).await
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let queue = Queue::open(&dir.path().join("broker.db"), Options::default()).unwrap();
+    let listener = TcpListener::bind(address).await.unwrap();
+    tokio::spawn(serve(listener, Arc::new(queue), pending()));
+    while topic.publish("k", BTreeMap::new(), &7).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(timeout(DEADLINE, sees.recv()).await.unwrap(), Some(7));
+    consuming.abort();
 }

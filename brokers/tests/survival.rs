@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use brokers::embedded::Client;
 use brokers::{Broker, Depth, Error, Settle, SubscribeOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -290,7 +291,7 @@ async fn a_subscription_mends_itself_and_old_deliveries_are_void() {
     let process = Process::start(&["--lease", "1000s"]);
     let steady = process.client().await;
     let (address, open) = proxy(process.address.clone()).await;
-    let broker = brokers::connect(&format!("embedded://{address}")).await.unwrap();
+    let broker: Arc<dyn Broker> = Arc::new(Client::connect(&address).await.unwrap());
     let consumer = subscribe(&broker, 3).await;
     for number in 0..3 {
         steady.publish(TOPIC, message(number)).await.unwrap();

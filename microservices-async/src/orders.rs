@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { place, broker } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
-    let broker = brokers::connect(&broker).await.context("--broker")?;
+    let broker = brokers::connect(&broker).context("--broker")?;
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
     let payments = Arc::new(Queued::new(Arc::clone(&wake)));

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { place, provider, broker, mistakes } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
-    let broker = brokers::connect(&broker).await.context("--broker")?;
+    let broker = brokers::connect(&broker).context("--broker")?;
     let http = Http::default();
     let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
     let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));

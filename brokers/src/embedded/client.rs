@@ -1,7 +1,8 @@
 //! The client: one connection for all publishes and subscriptions of a process.
 //!
 //! What was asked when the connection broke returns `Unavailable`: its effect is unknown. What is
-//! asked while there is none returns `Unavailable` at once. Subscriptions come back by themselves.
+//! asked while there is none, also before the first, returns `Unavailable` at once. Subscriptions come
+//! back by themselves.
 //! Receipts from before a break: if only the connection broke, the server gave the leases back and
 //! they are `Fenced`; if the broker died, they work until their lease ends.
 
@@ -28,7 +29,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Bytes of keys that are asked for at once, and what each costs besides: it must fit a frame.
 const KEYS_BYTES_MAX: usize = MESSAGE_MAX;
 const KEY_OVERHEAD: usize = 8;
-/// How long a start waits for its broker.
+/// How long whoever needs the broker at once waits for it.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// A connection to an embedded broker that mends itself.
@@ -44,21 +45,29 @@ pub(super) struct Calls {
 }
 
 impl Client {
-    /// Connects to `HOST:PORT`.
+    /// A client of the broker at `HOST:PORT`, which need not be there yet.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        let (commands, waiting) = mpsc::channel(WAITING_MAX);
+        let exchange = Arc::new(Exchange::new(commands.downgrade()));
+        tokio::spawn(link::run(address.to_owned(), Arc::clone(&exchange), waiting));
+        let calls = Calls { commands, exchange, subscriptions: AtomicU64::new(0) };
+        Self { calls: Arc::new(calls) }
+    }
+
+    /// As `new`, but returns when the broker is there.
     ///
     /// # Errors
     /// `Unavailable` or `Protocol` if no broker greets within 5 s.
     pub async fn connect(address: &str) -> Result<Self> {
-        let (commands, waiting) = mpsc::channel(WAITING_MAX);
-        let exchange = Arc::new(Exchange::new(commands.downgrade()));
-        tokio::spawn(link::run(address.to_owned(), Arc::clone(&exchange), waiting));
+        let client = Self::new(address);
+        let exchange = &client.calls.exchange;
         tokio::select! {
             () = exchange.connected() => {}
             () = exchange.misled() => return Err(exchange.reason()),
             () = sleep(CONNECT_MAX) => return Err(exchange.reason()),
         }
-        let calls = Calls { commands, exchange, subscriptions: AtomicU64::new(0) };
-        Ok(Self { calls: Arc::new(calls) })
+        Ok(client)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokers::channel::Channel;
-use brokers::embedded::{Options, Queue, serve};
+use brokers::embedded::{Client, Options, Queue, serve};
 use brokers::{Backoff, Broker, Depth, Settings, SubscribeOptions, Subscription};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -40,10 +40,10 @@ async fn embedded(settings: Settings) -> Rig {
     let options = Options { settings, ..Options::default() };
     let queue = Arc::new(Queue::open(&dir.path().join("broker.db"), options).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("embedded://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap().to_string();
     let stop = CancellationToken::new();
     tokio::spawn(serve(listener, queue, stop.clone().cancelled_owned()));
-    let broker = brokers::connect(&url).await.unwrap();
+    let broker = Arc::new(Client::connect(&address).await.unwrap());
     Rig { broker, _kept: Some((dir, stop.drop_guard())) }
 }
 
