@@ -1,5 +1,5 @@
-//! The negative controls: consumers with one mistake each, which the audit must find. They are
-//! chosen by flags of the payments service and belong to no other system.
+//! The negative controls: services with one mistake each, which the audit must find. They are chosen by
+//! flags, and belong to no other system.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use brokers::{Error, Handled, Inbox, Received, Settle, SubscribeOptions, Topic, 
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use shop::{Charge, PaymentStore, Result, Settlement};
+use shop::{Charge, Courier, OrderStore, PaymentStore, Result, Settlement, keep_reconciling};
 use tokio_util::sync::CancellationToken;
+use web::timing;
 
 /// When a message that could not be done comes again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -27,6 +28,24 @@ pub(crate) struct Mistakes {
     /// Negative control with `off`: what was charged before is charged again
     #[arg(long, value_enum, default_value_t = Switch::On)]
     idempotency: Switch,
+}
+
+/// How far orders trusts the queue.
+#[derive(Args)]
+pub(crate) struct Trust {
+    /// Negative control with `off`: what nobody carries any more stays pending
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    reconcile: Switch,
+}
+
+impl Trust {
+    /// Hands over again what is pending and was lost on its way, unless the queue is trusted.
+    pub(crate) fn reconcile(&self, orders: Arc<dyn OrderStore>, courier: Arc<dyn Courier>) {
+        if let Switch::On = self.reconcile {
+            let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
+            tokio::spawn(keep_reconciling(orders, courier, age, every));
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

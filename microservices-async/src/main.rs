@@ -4,6 +4,8 @@
 mod auth;
 mod careless;
 mod consume;
+mod courier;
+mod gauges;
 mod orders;
 mod payments;
 mod queued;

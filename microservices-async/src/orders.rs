@@ -5,13 +5,16 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use http_server::Always;
+use http_server::{Always, Metrics};
 use shop::OrderService;
 use shop::auth::Tokens;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use web::{Routes, environment, service};
 
+use crate::careless::Trust;
+use crate::courier::Messages;
+use crate::gauges::Gauges;
 use crate::queued::Queued;
 use crate::{Place, consume, relay};
 
@@ -22,29 +25,46 @@ pub(crate) struct Arguments {
     /// The broker
     #[arg(long, value_name = "URL")]
     broker: String,
+    /// Charges that may wait to be handed over to the broker; then orders are refused
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    outbox_max: u64,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { place, broker } = arguments;
+    let Arguments { place, broker, outbox_max, trust } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
     let broker = brokers::connect(&broker).context("--broker")?;
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
-    let payments = Arc::new(Queued::new(Arc::clone(&wake)));
+    let payments = Arc::new(Queued::new(Arc::clone(&wake), outbox_max));
     let operator = environment::operator_token();
     let placing = service::tasks();
-    let orders =
-        OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
+    let orders = OrderService::new(
+        customers,
+        Arc::clone(&stores.orders),
+        payments,
+        operator,
+        Arc::clone(&placing),
+    );
     let orders = Arc::new(orders);
 
     let stop = CancellationToken::new();
     let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
     let settlements = Topic::new(broker, consume::SETTLEMENTS);
-    let relay = tokio::spawn(relay::run(stores.outbox, charges, wake));
+    let gauges = Gauges::default();
+    let mut metrics = Metrics::default();
+    gauges.register(&mut metrics);
+    tokio::spawn(gauges.keep(Arc::clone(&stores.outbox)));
+    let relay = tokio::spawn(relay::run(Arc::clone(&stores.outbox), charges.clone(), wake));
+    let messages = Messages { outbox: stores.outbox, charges, settlements: settlements.clone() };
+    trust.reconcile(stores.orders, Arc::new(messages));
     let mut settle =
         tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
+    let (routes, ready) = (Routes::new().orders(orders), Arc::new(Always));
     tokio::select! {
-        served = service::run("orders", place.listen, Routes::new().orders(orders), Arc::new(Always)) => served?,
+        served = service::measured("orders", place.listen, routes, ready, metrics) => served?,
         ended = &mut settle => {
             ended?.context("consuming settlements")?;
             bail!("consuming settlements ended by itself");

@@ -10,12 +10,13 @@ use tokio::sync::Notify;
 /// Payments on the other side of a queue.
 pub(crate) struct Queued {
     relay: Arc<Notify>,
+    outbox_max: u64,
 }
 
 impl Queued {
-    /// Wakes `relay` for every charge.
-    pub(crate) fn new(relay: Arc<Notify>) -> Self {
-        Self { relay }
+    /// Wakes `relay` for every charge; no more than `outbox_max` may wait for it.
+    pub(crate) fn new(relay: Arc<Notify>, outbox_max: u64) -> Self {
+        Self { relay, outbox_max }
     }
 }
 
@@ -27,6 +28,6 @@ impl Payments for Queued {
     }
 
     fn handover(&self) -> Handover {
-        Handover::Outbox
+        Handover::Outbox { most: self.outbox_max }
     }
 }

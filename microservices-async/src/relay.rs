@@ -1,17 +1,15 @@
 //! Hands charges from the outbox over to the broker: at least once, oldest first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokers::{Backoff, Error, Topic};
-use futures_util::future::join_all;
+use brokers::{Backoff, Topic};
 use shop::{Charge, Outbox};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// Charges published together: they share the broker's commits.
-const BATCH: u32 = 256;
+use crate::courier::{self, BATCH};
+
 /// How often the outbox is looked at when nobody wakes the relay.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETRY: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
@@ -48,12 +46,10 @@ async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<Left,
     if !batch.is_empty() {
         crash_point::reach(crash_point::BEFORE_PUBLISH);
     }
-    let published = join_all(batch.iter().map(|(row, charge)| async move {
-        let result: Result<(), Error> = charges.publish(&charge.key, BTreeMap::new(), charge).await;
-        result.ok().map(|()| *row)
-    }))
-    .await;
-    let sent: Vec<i64> = published.into_iter().flatten().collect();
+    let published = courier::publish(charges, batch.iter().map(|(_, charge)| charge)).await;
+    let outcomes = batch.iter().zip(published);
+    let sent: Vec<i64> =
+        outcomes.filter(|(_, outcome)| outcome.is_ok()).map(|((row, _), _)| *row).collect();
     if sent.is_empty() && !batch.is_empty() {
         return Err(());
     }

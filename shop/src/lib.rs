@@ -14,8 +14,9 @@ mod time;
 pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore, Verify};
 pub use error::{Error, Result};
 pub use orders::{
-    Handover, Item, Listed, Most, Number, Order, OrderId, OrderService, OrderStatus, OrderStore,
-    Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader, keep_recovering,
+    Backlog, Courier, Handover, Item, Listed, Most, Number, Order, OrderId, OrderService,
+    OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader,
+    keep_reconciling, keep_recovering,
 };
 pub use payments::{
     CardNetwork, Charge, Charged, PaymentService, PaymentStore, Payments, Settlement, Verdict,

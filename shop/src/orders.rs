@@ -1,7 +1,10 @@
 //! What was ordered, and what became of it.
 
 mod ages;
+#[cfg(test)]
+mod kept;
 mod place;
+mod reconcile;
 mod recovery;
 mod service;
 
@@ -11,9 +14,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Charge, Micros, Result, Settlement, UserId};
+use crate::{Charge, Error, Micros, Result, Settlement, UserId};
 
 pub use place::{Item, PlaceOrder};
+pub use reconcile::{Courier, keep_reconciling};
 pub use recovery::keep_recovering;
 pub use service::{OrderService, PAGE_BYTES, PAGE_MAX};
 
@@ -111,7 +115,11 @@ pub enum Handover {
     /// The caller charges in the same call.
     Direct,
     /// A row in the outbox, in the order's own transaction; a relay hands it over later.
-    Outbox,
+    Outbox {
+        /// An order that would owe one more than these is refused (those of one commit may be counted
+        /// together: 255 more).
+        most: u64,
+    },
 }
 
 /// What an insertion found.
@@ -168,7 +176,7 @@ pub trait Orders: Send + Sync {
 /// Where orders are remembered. Returned means durable.
 #[async_trait]
 pub trait OrderStore: Send + Sync {
-    /// Adds an order, or finds the one that holds its key.
+    /// Adds an order, or finds the one that holds its key. Errors: `Busy` if the outbox is full.
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed>;
     /// Moves the order with this key from pending to its final state and forgets the card; returns
     /// it as it then is. An order that is final already stays. Errors: `NotFound`.
@@ -189,6 +197,23 @@ pub trait Outbox: Send + Sync {
     async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Charge)>>;
     /// Forgets these rows: their charges are in durable hands.
     async fn sent(&self, rows: Vec<i64>) -> Result<()>;
-    /// How many wait.
-    async fn depth(&self) -> Result<u64>;
+    /// What waits.
+    async fn backlog(&self) -> Result<Backlog>;
+}
+
+/// What waits in the outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Charges that are not handed over.
+    pub charges: u64,
+    /// When the order was accepted whose charge is the first in line.
+    pub oldest: Option<Micros>,
+}
+
+impl Backlog {
+    /// Why an order that would add to it is refused.
+    #[must_use]
+    pub fn full(most: u64) -> Error {
+        Error::Busy(format!("{most} charges wait to be handed over already"))
+    }
 }

@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use shop::{
-    Charge, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus, OrderStore,
-    Outbox, PaymentStore, Pending, Placed, Reader, Result, Settlement, User, UserStore, Verdict,
+    Backlog, Charge, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
+    OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Result, Settlement, User, UserStore,
+    Verdict,
 };
 
 #[derive(Default)]
@@ -66,7 +67,12 @@ impl OrderStore for Memory {
         if state.by_id.contains_key(&order.id) {
             return Err(Error::Internal("two orders have the same id".to_owned()));
         }
-        if let (Handover::Outbox, Some(charge)) = (handover, order.charge()) {
+        if let Handover::Outbox { most } = handover
+            && state.outbox.len() as u64 >= most
+        {
+            return Err(Backlog::full(most));
+        }
+        if let (Handover::Outbox { .. }, Some(charge)) = (handover, order.charge()) {
             state.numbered += 1;
             let number = state.numbered;
             state.outbox.insert(number, charge);
@@ -157,7 +163,10 @@ impl Outbox for Memory {
         Ok(())
     }
 
-    async fn depth(&self) -> Result<u64> {
-        Ok(self.state().outbox.len() as u64)
+    async fn backlog(&self) -> Result<Backlog> {
+        let state = self.state();
+        let first = state.outbox.values().next().and_then(|charge| state.by_key.get(&charge.key));
+        let oldest = first.map(|index| state.orders[*index].created_at);
+        Ok(Backlog { charges: state.outbox.len() as u64, oldest })
     }
 }

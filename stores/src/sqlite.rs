@@ -21,6 +21,7 @@ const READERS: usize = 2;
 
 pub(crate) struct Sqlite {
     db: Database,
+    outbox_rows: outbox::Rows,
 }
 
 impl Sqlite {
@@ -28,7 +29,8 @@ impl Sqlite {
         let Location { path, synchronous } = location;
         let options =
             Options { commit: Commit::Group, readers: READERS, synchronous: *synchronous };
-        Ok(Self { db: Database::open(path, SCHEMA, options)? })
+        let (db, outbox_rows) = Database::open_with(path, SCHEMA, options, outbox::Rows::counted)?;
+        Ok(Self { db, outbox_rows })
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use http_server::{Listen, ListenError, Observed, ReadyCheck, serve, shutdown_signal};
+use http_server::{Listen, ListenError, Metrics, Observed, ReadyCheck, serve, shutdown_signal};
 use shop::Tasks;
 use tokio::time::timeout;
 
@@ -30,10 +30,24 @@ pub async fn run(
     routes: Routes,
     ready: Arc<dyn ReadyCheck>,
 ) -> Result<(), ServeError> {
+    measured(name, listen, routes, ready, Metrics::default()).await
+}
+
+/// As `run`, with metrics of the process's own beside those of the server.
+///
+/// # Errors
+/// As `run`.
+pub async fn measured(
+    name: &str,
+    listen: Listen,
+    routes: Routes,
+    ready: Arc<dyn ReadyCheck>,
+    metrics: Metrics,
+) -> Result<(), ServeError> {
     let shutdown = shutdown_signal()?;
     let listener = listen.bind()?;
     eprintln!("{name}: listening on {}", listener.local_addr()?);
-    let observed = Observed::new(Arc::new(routes), ready, Arc::default());
+    let observed = Observed::new(Arc::new(routes), ready, Arc::new(metrics));
     serve(listener, observed, timing::limits(), shutdown).await?;
     Ok(())
 }

@@ -38,14 +38,11 @@ impl Stand {
         Self::of(programs::system(name)?).await
     }
 
-    /// As `start`, with poison armed and only so many attempts at the broker.
-    pub(crate) async fn poisoned(name: &str, attempts: &str) -> anyhow::Result<Self> {
+    /// As `start`, with poison armed.
+    pub(crate) async fn poisoned(name: &str) -> anyhow::Result<Self> {
         let mut spec = programs::system(name)?;
         for process in &mut spec.processes {
             process.env.insert("TRIPTYCH_POISON".to_owned(), "1".to_owned());
-            if let Some(flag) = process.command.iter().position(|word| word == "--attempts") {
-                process.command[flag + 1] = attempts.to_owned();
-            }
         }
         Self::of(spec).await
     }
@@ -102,7 +99,7 @@ impl Stand {
     }
 
     /// The keys of the charges that the broker has given up.
-    pub(crate) async fn dead_letters(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn dead_letters(&self) -> anyhow::Result<BTreeSet<String>> {
         let broker = self.running.spec.players("broker")[0];
         let url = format!("http://{}/dead/charges", self.servers()[broker].1);
         let page: serde_json::Value = reqwest::get(url).await?.json().await?;

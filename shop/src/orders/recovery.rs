@@ -127,7 +127,6 @@ fn settled(charged: impl Iterator<Item = Result<OrderStatus>>) -> Result<usize> 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use async_trait::async_trait;
@@ -135,9 +134,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::orders::kept::Kept;
     use crate::{
-        Charge, Charged, Handover, Item, Listed, Micros, Most, OrderStore, Orders, Payments,
-        PlaceOrder, Placed, Reader, Settlement, Tasks, UserId, Verdict, Verify,
+        Charge, Charged, Item, Orders, Payments, PlaceOrder, Settlement, Tasks, UserId, Verdict,
+        Verify,
     };
 
     struct Anybody;
@@ -146,51 +146,6 @@ mod tests {
     impl Verify for Anybody {
         async fn verify(&self, _: &str) -> Result<UserId> {
             Ok(UserId(Uuid::nil()))
-        }
-    }
-
-    #[derive(Default)]
-    struct Kept(Mutex<Vec<Order>>);
-
-    impl Kept {
-        fn count(&self, status: OrderStatus) -> usize {
-            self.0.lock().unwrap().iter().filter(|o| o.status == status).count()
-        }
-    }
-
-    #[async_trait]
-    impl OrderStore for Kept {
-        async fn insert(&self, order: Order, _: Handover) -> Result<Placed> {
-            self.0.lock().unwrap().push(order.clone());
-            Ok(Placed::New(order))
-        }
-        async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
-            let mut orders = self.0.lock().unwrap();
-            let order = orders.iter_mut().find(|order| order.key == settlement.key);
-            let order = order.ok_or(Error::NotFound)?;
-            (order.status, order.settled_at) = (OrderStatus::Paid, Some(at));
-            let Verdict::Paid { charge_id } = settlement.verdict else {
-                return Err(Error::NotFound);
-            };
-            order.charge_id = Some(charge_id);
-            Ok(order.clone())
-        }
-        async fn get(&self, _: Reader, _: OrderId) -> Result<Option<Order>> {
-            Ok(None)
-        }
-        async fn list(&self, _: Reader, _: Option<OrderId>, _: Most) -> Result<Listed> {
-            Ok(Listed { orders: Vec::new(), more: false })
-        }
-        async fn pending(&self, numbers: Range<Number>, limit: u32) -> Result<Pending> {
-            let orders = self.0.lock().unwrap();
-            let left = (1..).zip(orders.iter()).filter(|(number, order)| {
-                numbers.contains(number) && order.status == OrderStatus::Pending
-            });
-            let left = left.map(|(number, order)| (number, order.clone()));
-            Ok(Pending {
-                orders: left.take(limit as usize).collect(),
-                newest: orders.len() as Number,
-            })
         }
     }
 

@@ -5,12 +5,13 @@ use std::ops::Range;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 use shop::{
-    Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus, OrderStore,
-    Pending, Placed, Reader, Result, Settlement, UserId,
+    Backlog, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
+    OrderStore, Pending, Placed, Reader, Result, Settlement, UserId,
 };
 use uuid::Uuid;
 
-use super::{Sqlite, meaning, outbox, payments, strange};
+use super::outbox::{self, Rows};
+use super::{Sqlite, meaning, payments, strange};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -46,23 +47,18 @@ impl OrderStore for Sqlite {
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
         let items = serde_json::to_string(&order.items)
             .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
+        let rows = self.outbox_rows.clone();
         let job = move |c: &Connection| {
-            if insert(c, &order, &items)? == 0 {
-                let found = one(c, BY_KEY, [&order.key])?;
-                return Ok((order, Some(found)));
-            }
-            if let (Handover::Outbox, Some(charge)) = (handover, order.charge()) {
-                outbox::insert(c, &charge)?;
-            }
-            Ok((order, None))
+            let inserted = insert(c, &order, &items, handover, &rows)?;
+            let owes = matches!((&inserted, handover), (Ok(None), Handover::Outbox { .. }));
+            Ok(((order, inserted), move || rows.add(owes.into())))
         };
-        match self.db.write(job).await.map_err(meaning)? {
-            (_, Some(found)) => Ok(Placed::Existing(found.order()?)),
-            (order, None) => {
-                crash_point::reach(crash_point::ORDER_COMMITTED);
-                Ok(Placed::New(order))
-            }
+        let (order, inserted) = self.db.write_then(job).await.map_err(meaning)?;
+        if let Some(found) = inserted? {
+            return Ok(Placed::Existing(found.order()?));
         }
+        crash_point::reach(crash_point::ORDER_COMMITTED);
+        Ok(Placed::New(order))
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
@@ -122,7 +118,32 @@ impl OrderStore for Sqlite {
     }
 }
 
-fn insert(c: &Connection, order: &Order, items: &str) -> rusqlite::Result<usize> {
+/// Inserts an order unless there is one with its key, which is returned, or the outbox is full.
+fn insert(
+    c: &Connection,
+    order: &Order,
+    items: &str,
+    handover: Handover,
+    outbox: &Rows,
+) -> rusqlite::Result<Result<Option<Stored>>> {
+    let full = match handover {
+        Handover::Outbox { most } if outbox.count() >= most => Some(most),
+        Handover::Outbox { .. } | Handover::Direct => None,
+    };
+    if let Some(most) = full {
+        let found = one(c, BY_KEY, [&order.key]).optional()?;
+        return Ok(found.map(Some).ok_or_else(|| Backlog::full(most)));
+    }
+    if add(c, order, items)? == 0 {
+        return one(c, BY_KEY, [&order.key]).map(|found| Ok(Some(found)));
+    }
+    if let (Handover::Outbox { .. }, Some(charge)) = (handover, order.charge()) {
+        outbox::insert(c, &charge)?;
+    }
+    Ok(Ok(None))
+}
+
+fn add(c: &Connection, order: &Order, items: &str) -> rusqlite::Result<usize> {
     c.prepare_cached(INSERT)?.execute(named_params! {
         ":id": order.id.0.as_bytes(),
         ":key": order.key,

@@ -1,15 +1,40 @@
 //! Charges to be handed over.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
-use shop::{Charge, Outbox, Result};
+use rusqlite::{Connection, OptionalExtension, params};
+use shop::{Backlog, Charge, Outbox, Result};
 
 use super::{Sqlite, meaning};
 
 const INSERT: &str = "insert into outbox (key, amount_cents, card) values (?1, ?2, ?3)";
 const UNSENT: &str = "select number, key, amount_cents, card from outbox order by number limit ?1";
 const SENT: &str = "delete from outbox where number = ?1";
-const DEPTH: &str = "select count(*) from outbox";
+const COUNT: &str = "select count(*) from outbox";
+const OLDEST: &str = "select created_at from orders
+    where key = (select key from outbox order by number limit 1)";
+
+/// How many rows there are, kept beside the table: counting them for each order would cost more than the
+/// order. It changes when a commit is durable, so orders of one commit do not see each other.
+#[derive(Clone, Debug)]
+pub(super) struct Rows(Arc<AtomicI64>);
+
+impl Rows {
+    pub(super) fn counted(c: &Connection) -> rusqlite::Result<Self> {
+        let count = c.query_row(COUNT, [], |row| row.get(0))?;
+        Ok(Self(Arc::new(AtomicI64::new(count))))
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed).try_into().unwrap_or(0)
+    }
+
+    pub(super) fn add(&self, rows: i64) {
+        self.0.fetch_add(rows, Ordering::Relaxed);
+    }
+}
 
 /// Adds a charge, in the transaction of its order.
 pub(super) fn insert(c: &Connection, charge: &Charge) -> rusqlite::Result<()> {
@@ -36,15 +61,24 @@ impl Outbox for Sqlite {
         if rows.is_empty() {
             return Ok(());
         }
+        let left = self.outbox_rows.clone();
         let job = move |c: &Connection| {
             let mut sent = c.prepare_cached(SENT)?;
-            rows.iter().try_for_each(|row| sent.execute([row]).map(|_| ()))
+            let mut forgotten = 0;
+            for row in &rows {
+                forgotten += sent.execute([row])? as i64;
+            }
+            Ok(((), move || left.add(-forgotten)))
         };
-        self.db.write(job).await.map_err(meaning)
+        self.db.write_then(job).await.map_err(meaning)
     }
 
-    async fn depth(&self) -> Result<u64> {
-        let count = |c: &Connection| c.prepare_cached(DEPTH)?.query_row([], |row| row.get(0));
-        self.db.read(count).await.map(i64::cast_unsigned).map_err(meaning)
+    async fn backlog(&self) -> Result<Backlog> {
+        let job = |c: &Connection| {
+            let oldest = c.prepare_cached(OLDEST)?.query_row([], |row| row.get(0)).optional()?;
+            let charges: i64 = c.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?;
+            Ok(Backlog { charges: charges.cast_unsigned(), oldest })
+        };
+        self.db.read(job).await.map_err(meaning)
     }
 }

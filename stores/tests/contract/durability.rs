@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use shop::{Handover, Order, OrderStatus, Reader};
+use shop::{Error, Handover, Order, OrderStatus, Reader};
 use stores::Stores;
 
-use crate::sample::{customer, everything, insert, order, paid, race, user};
+use crate::sample::{OUTBOX, customer, everything, insert, order, paid, race, user};
 
 const URL: &str = "TRIPTYCH_TEST_KILLED_URL";
 const WRITERS: usize = 16;
@@ -27,7 +27,7 @@ async fn data_survive_reopening() {
     let ordered = order(customer(1));
     let stores = stores::open(&url(&path)).unwrap();
     stores.users.insert(user(1, "ann@example.com")).await.unwrap();
-    stores.orders.insert(ordered.clone(), Handover::Outbox).await.unwrap();
+    stores.orders.insert(ordered.clone(), OUTBOX).await.unwrap();
     stores.payments.record(paid(&ordered.key, "ch-1")).await.unwrap();
     drop(stores);
     let stores = stores::open(&url(&path)).unwrap();
@@ -35,7 +35,9 @@ async fn data_survive_reopening() {
     let found = stores.payments.find(&ordered.key).await.unwrap();
     assert_eq!(found, Some(paid(&ordered.key, "ch-1")));
     assert_eq!(everything(&stores, Reader::Operator).await, [ordered]);
-    assert_eq!(stores.outbox.depth().await, Ok(1));
+    let full = stores.orders.insert(order(customer(1)), Handover::Outbox { most: 1 }).await;
+    assert!(matches!(full, Err(Error::Busy(_))), "the row from before counts");
+    assert_eq!(stores.outbox.backlog().await.unwrap().charges, 1);
 }
 
 /// On one thread all racers queue their first transaction before any hears of its end.
@@ -138,7 +140,7 @@ async fn write(stores: Stores) {
     for n in 0..ORDERS_PER_WRITER {
         let ordered = order(customer(1));
         let key = ordered.key.clone();
-        stores.orders.insert(ordered, Handover::Outbox).await.unwrap();
+        stores.orders.insert(ordered, OUTBOX).await.unwrap();
         say("placed", &key);
         if n % 2 == 0 {
             stores.orders.settle(paid(&key, "ch-1"), 7).await.unwrap();

@@ -47,5 +47,6 @@ contract! {
     payments: a_settlement_is_found_by_its_key, the_first_settlement_stands,
         concurrent_settlements_of_a_key_have_one_winner;
     outbox: only_a_handover_by_outbox_leaves_a_row, a_key_leaves_one_row,
-        rows_come_oldest_first, rows_vanish_when_sent, a_number_is_never_given_again;
+        rows_come_oldest_first, rows_vanish_when_sent, a_number_is_never_given_again,
+        a_full_outbox_refuses_what_would_add_to_it, a_backlog_is_as_old_as_its_first_order;
 }

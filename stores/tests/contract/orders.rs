@@ -4,7 +4,7 @@ use shop::{Error, Handover, Order, OrderId, OrderStatus, Placed, Reader};
 use stores::Stores;
 use uuid::Uuid;
 
-use crate::sample::{RACERS, customer, declined, everything, insert, order, paid, race};
+use crate::sample::{OUTBOX, RACERS, customer, declined, everything, insert, order, paid, race};
 
 async fn read(stores: &Stores, id: OrderId) -> Order {
     stores.orders.get(Reader::Operator, id).await.unwrap().unwrap()
@@ -48,10 +48,10 @@ pub(crate) async fn an_insertion_that_fails_leaves_nothing(stores: Stores) {
     let first = order(customer(1));
     insert(&stores, &first).await;
     let same_id = Order { id: first.id, ..order(customer(2)) };
-    let refused = stores.orders.insert(same_id.clone(), Handover::Outbox).await;
+    let refused = stores.orders.insert(same_id.clone(), OUTBOX).await;
     assert!(matches!(refused, Err(Error::Internal(_))), "{refused:?}");
     assert_eq!(read(&stores, first.id).await, first);
-    assert_eq!(stores.outbox.depth().await, Ok(0));
+    assert_eq!(stores.outbox.backlog().await.unwrap().charges, 0);
     let fresh_id = Order { id: OrderId(Uuid::now_v7()), ..same_id };
     insert(&stores, &fresh_id).await; // its key was not used up
 }

@@ -1,16 +1,20 @@
 //! Charges to be handed over.
 
-use shop::{Charge, Handover, Order, Placed};
+use shop::{Backlog, Charge, Error, Handover, Order, Placed};
 use stores::Stores;
 
-use crate::sample::{customer, order, race};
+use crate::sample::{OUTBOX, customer, order, race};
 
 async fn owe(stores: &Stores, ordered: &Order) -> Placed {
-    stores.orders.insert(ordered.clone(), Handover::Outbox).await.unwrap()
+    stores.orders.insert(ordered.clone(), OUTBOX).await.unwrap()
 }
 
 async fn unsent(stores: &Stores) -> Vec<(i64, Charge)> {
     stores.outbox.unsent(1_000).await.unwrap()
+}
+
+async fn depth(stores: &Stores) -> u64 {
+    stores.outbox.backlog().await.unwrap().charges
 }
 
 pub(crate) async fn only_a_handover_by_outbox_leaves_a_row(stores: Stores) {
@@ -18,11 +22,11 @@ pub(crate) async fn only_a_handover_by_outbox_leaves_a_row(stores: Stores) {
     stores.orders.insert(direct.clone(), Handover::Direct).await.unwrap();
     assert_eq!(unsent(&stores).await, []);
     assert_eq!(owe(&stores, &direct).await, Placed::Existing(direct));
-    assert_eq!(stores.outbox.depth().await, Ok(0));
+    assert_eq!(depth(&stores).await, 0);
     assert_eq!(owe(&stores, &by_outbox).await, Placed::New(by_outbox.clone()));
     let [(_, charge)] = &unsent(&stores).await[..] else { panic!("not one row") };
     assert_eq!(Some(charge), by_outbox.charge().as_ref());
-    assert_eq!(stores.outbox.depth().await, Ok(1));
+    assert_eq!(depth(&stores).await, 1);
 }
 
 pub(crate) async fn a_key_leaves_one_row(stores: Stores) {
@@ -67,11 +71,11 @@ pub(crate) async fn rows_vanish_when_sent(stores: Stores) {
         let left: Vec<_> =
             rows.iter().filter(|(number, _)| !numbers.contains(number)).cloned().collect();
         assert_eq!(unsent(&stores).await, left);
-        assert_eq!(stores.outbox.depth().await, Ok(3));
+        assert_eq!(depth(&stores).await, 3);
     }
     stores.outbox.sent(vec![]).await.unwrap();
     stores.outbox.sent(vec![i64::MAX]).await.unwrap();
-    assert_eq!(stores.outbox.depth().await, Ok(3));
+    assert_eq!(depth(&stores).await, 3);
 }
 
 /// Two relays may send the same row; the slower one must not forget the row of another order.
@@ -81,5 +85,44 @@ pub(crate) async fn a_number_is_never_given_again(stores: Stores) {
     stores.outbox.sent(vec![number]).await.unwrap();
     owe(&stores, &order(customer(1))).await;
     stores.outbox.sent(vec![number]).await.unwrap();
-    assert_eq!(stores.outbox.depth().await, Ok(1));
+    assert_eq!(depth(&stores).await, 1);
+}
+
+pub(crate) async fn a_full_outbox_refuses_what_would_add_to_it(stores: Stores) {
+    let most = Handover::Outbox { most: 2 };
+    let orders: Vec<_> = (0..3).map(|_| order(customer(1))).collect();
+    for ordered in &orders[..2] {
+        let placed = stores.orders.insert(ordered.clone(), most).await;
+        assert_eq!(placed, Ok(Placed::New(ordered.clone())));
+    }
+    let refused = stores.orders.insert(orders[2].clone(), most).await;
+    assert!(matches!(&refused, Err(Error::Busy(text)) if text.contains("2 charges wait")));
+    let repeated = stores.orders.insert(orders[0].clone(), most).await;
+    assert_eq!(repeated, Ok(Placed::Existing(orders[0].clone())), "what is there is told");
+    let direct = order(customer(1));
+    let placed = stores.orders.insert(direct.clone(), Handover::Direct).await;
+    assert_eq!(placed, Ok(Placed::New(direct)));
+    let (number, _) = unsent(&stores).await[0];
+    for _ in 0..2 {
+        stores.outbox.sent(vec![number]).await.unwrap();
+    }
+    let placed = stores.orders.insert(orders[2].clone(), most).await;
+    assert_eq!(placed, Ok(Placed::New(orders[2].clone())), "nothing of it was left");
+    let refused = stores.orders.insert(order(customer(1)), most).await;
+    assert!(matches!(refused, Err(Error::Busy(_))), "forgetting a row twice makes room once");
+}
+
+pub(crate) async fn a_backlog_is_as_old_as_its_first_order(stores: Stores) {
+    assert_eq!(stores.outbox.backlog().await, Ok(Backlog::default()));
+    let orders: Vec<_> =
+        (0..3).map(|n| Order { created_at: 1_000 + n, ..order(customer(1)) }).collect();
+    for ordered in &orders {
+        owe(&stores, ordered).await;
+    }
+    let backlog = stores.outbox.backlog().await;
+    assert_eq!(backlog, Ok(Backlog { charges: 3, oldest: Some(1_000) }));
+    let (number, _) = unsent(&stores).await[0];
+    stores.outbox.sent(vec![number]).await.unwrap();
+    let backlog = stores.outbox.backlog().await;
+    assert_eq!(backlog, Ok(Backlog { charges: 2, oldest: Some(1_001) }));
 }

@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// Tasks that race.
 pub(crate) const RACERS: usize = 32;
 
+/// By outbox, however many wait there.
+pub(crate) const OUTBOX: Handover = Handover::Outbox { most: u64::MAX };
+
 pub(crate) fn customer(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
