@@ -5,22 +5,27 @@
 //! failed, unknown), and so has the verdict: a doubt is never a pass.
 
 mod classes;
+mod clock;
+mod few;
 mod journal;
 mod judge;
 mod record;
 mod recovery;
+mod rules;
 mod story;
+mod work;
 // for those who want to see it
 mod money;
 mod order;
 mod text;
 
 pub use classes::{Class, Kind, classes, violations};
-pub use judge::{Audit, Window, judge};
+pub use clock::Clock;
+pub use judge::{Audit, NOTHING_TO_JUDGE, Setting, Window, judge};
 pub use money::{Flow, Money, Point};
 pub use order::{Event, Traces, order};
 pub use record::{Read, record, traces, traces_of};
-pub use recovery::recovery;
+use recovery::recovery;
 pub use text::{bound, events_text, table};
 
 #[cfg(test)]

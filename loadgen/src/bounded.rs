@@ -24,14 +24,23 @@ pub(crate) fn rows<T: DeserializeOwned, R: Read>(
 ) -> impl Iterator<Item = Result<T, csv::Error>> {
     let left = Rc::new(Cell::new(ROW_BYTES_MAX));
     let metered = Metered { source, left: Rc::clone(&left) };
-    let rows = csv::Reader::from_reader(metered).into_deserialize();
-    rows.inspect(move |_| left.set(ROW_BYTES_MAX))
+    let mut reader = csv::Reader::from_reader(metered);
+    // The iterator would take a header that cannot be read for a table without rows.
+    let header = reader.byte_headers().err();
+    let rows = if header.is_none() { Some(reader.into_deserialize()) } else { None };
+    let rows = rows.into_iter().flatten().inspect(move |_| left.set(ROW_BYTES_MAX));
+    header.into_iter().map(Err).chain(rows)
 }
 
-/// The contents of a zstd file, up to 250 times its size.
+/// The contents of a zstd file, up to 250 times its size. A table without rows is a frame without
+/// contents; a file without bytes is none.
 pub(crate) fn unpacked(path: &Path) -> io::Result<impl Read + use<>> {
     let file = File::open(path)?;
-    let most = SMALL_BYTES + file.metadata()?.len().saturating_mul(SWELLING_MAX);
+    let bytes = file.metadata()?.len();
+    if bytes == 0 {
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, "it has no bytes"));
+    }
+    let most = SMALL_BYTES + bytes.saturating_mul(SWELLING_MAX);
     let mut decoder = zstd::Decoder::new(BufReader::new(file))?;
     decoder.window_log_max(WINDOW_LOG_MAX)?;
     Ok(Swelling { source: decoder, left: most })
@@ -95,6 +104,23 @@ mod tests {
         let table = compressed(lines.as_bytes());
         let read = io::copy(&mut unpacked(table.path()).unwrap(), &mut sink).unwrap();
         assert_eq!(read as usize, lines.len());
+    }
+
+    #[test]
+    fn an_archive_that_is_cut_off_is_no_table_without_rows() {
+        let whole = compressed(b"a,b\n1,x\n2,y\n");
+        let bytes = std::fs::read(whole.path()).unwrap();
+        let rows_of = |bytes: &[u8]| -> anyhow::Result<Vec<(u32, String)>> {
+            let file = tempfile::NamedTempFile::new()?;
+            std::fs::write(file.path(), bytes)?;
+            Ok(rows(unpacked(file.path())?).collect::<Result<_, _>>()?)
+        };
+        assert_eq!(rows_of(&bytes).unwrap().len(), 2);
+        for end in 0..bytes.len() {
+            let found = rows_of(&bytes[..end]);
+            assert!(found.is_err(), "{end} of {} bytes: {found:?}", bytes.len());
+        }
+        assert_eq!(rows_of(&zstd::encode_all(&b""[..], 1).unwrap()).unwrap(), []);
     }
 
     #[test]

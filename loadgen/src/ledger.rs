@@ -16,6 +16,8 @@ const CHARGES: &str = "charges.csv.zst";
 const DEAD: &str = "dead.csv.zst";
 /// The event of a line of the journal that cannot be read; it keeps the line's place.
 pub const UNREADABLE: &str = "unreadable";
+/// The event of a line that does not bear the network's seal.
+pub const FORGED: &str = "forged";
 const PAGE: u32 = 1_000;
 /// How long a page is asked for: three times as long as a contestant may take for one request.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -58,6 +60,9 @@ pub struct ChargeRow {
     /// The provider's reference.
     #[serde(default)]
     pub charge_id: Option<String>,
+    /// The line's number, from 1; `None` in older records.
+    #[serde(default)]
+    pub n: Option<u64>,
 }
 
 /// A message that the broker has given up.
@@ -270,13 +275,9 @@ pub fn read_journal(path: &Path) -> anyhow::Result<Vec<ChargeRow>> {
         match serde_json::from_slice(line) {
             Ok(row) => rows.push(row),
             Err(_) if !line.ends_with(b"\n") => {}
-            Err(_) => rows.push(ChargeRow {
-                at_us: 0,
-                event: UNREADABLE.to_owned(),
-                key: String::new(),
-                amount_cents: 0,
-                charge_id: None,
-            }),
+            Err(_) => {
+                rows.push(ChargeRow { event: UNREADABLE.to_owned(), ..ChargeRow::default() });
+            }
         }
     }
     Ok(rows)

@@ -25,8 +25,10 @@ pub mod link;
 pub mod load;
 mod number;
 pub mod prepare;
+pub mod reads;
 pub mod requests;
 pub mod sample;
+mod second0;
 pub mod trial;
 pub mod watch;
 // from the record

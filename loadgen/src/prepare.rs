@@ -21,8 +21,10 @@ pub struct Prepared {
     pub traffic: ShopTraffic,
     /// Where auth and orders listen.
     pub targets: Vec<Target>,
-    /// The first customer's token.
-    pub token: String,
+    /// The customers' tokens.
+    pub tokens: Vec<String>,
+    /// Until when all of them are good, µs since the epoch, if every login said so.
+    pub tokens_until_us: Option<i64>,
 }
 
 /// The idempotency keys of the preparation.
@@ -44,7 +46,7 @@ pub async fn prepare(
 ) -> anyhow::Result<Prepared> {
     let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
     let mut jobs = Workload::new(scenario.mix, scenario.customers, !seed);
-    let mut customers = Vec::new();
+    let (mut customers, mut tokens_until_us) = (Vec::new(), Some(i64::MAX));
     for (n, key) in (0..).zip(keys(prefix, scenario.customers)) {
         let email = format!("customer-{n}@example.com");
         let password = format!("password of customer {n}");
@@ -53,6 +55,8 @@ pub async fn prepare(
         let session =
             post(&http, &format!("{}/login", entry.auth), None, &account.to_string()).await?;
         let token = text(&session, "token")?;
+        let until_us = session.get("expires_at").and_then(Value::as_i64);
+        tokens_until_us = tokens_until_us.zip(until_us).map(|(all, one)| all.min(one));
         let body = order_body(&jobs.job(Operation::Place, n));
         let url = format!("{}/orders", entry.orders);
         let order = post(&http, &url, Some((&token, &key)), &body).await?;
@@ -63,10 +67,11 @@ pub async fn prepare(
     if !orders.drain(PATIENCE, Duration::ZERO).await? {
         bail!("orders placed before the load are still pending after {} s", PATIENCE.as_secs());
     }
-    let token = customers.first().map(|c| c.token.clone()).unwrap_or_default();
+    let tokens = customers.iter().map(|customer| customer.token.clone()).collect();
     let hosts = [address(&entry.auth)?, address(&entry.orders)?];
     let targets = hosts.iter().map(|h| Target::resolve(h)).collect::<anyhow::Result<_>>()?;
-    Ok(Prepared { traffic: ShopTraffic::new(customers, hosts, prefix.to_owned()), targets, token })
+    let traffic = ShopTraffic::new(customers, hosts, prefix.to_owned());
+    Ok(Prepared { traffic, targets, tokens, tokens_until_us })
 }
 
 async fn post(

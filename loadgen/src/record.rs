@@ -4,6 +4,7 @@ pub mod latency;
 mod manifest;
 pub mod poisoned;
 pub mod read;
+pub mod seal;
 mod tables;
 mod verdict;
 pub(crate) mod whole;
@@ -15,5 +16,5 @@ pub use manifest::{
 pub use tables::{FaultRow, ResourceRow, TimelineRow};
 pub(crate) use tables::{write_csv, write_rows};
 pub use verdict::{
-    Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, Recovery, Verdict,
+    Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, PHASE, Recovery, Verdict,
 };

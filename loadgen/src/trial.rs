@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -27,12 +27,14 @@ use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
 use crate::record::poisoned;
 use crate::record::read::{self, readable};
+use crate::record::seal;
 use crate::record::whole::write_json;
 use crate::record::{
     Cost, Evidence, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts,
     ResourceRow, Verdict, write_csv,
 };
 use crate::scenario::{FaultSpec, Scenario};
+use crate::second0::Second0;
 use crate::system::{LINKS, SystemSpec};
 use crate::threshold::Met;
 use crate::validity;
@@ -105,7 +107,8 @@ struct Measured {
     faults: Vec<FaultRow>,
     resources: Vec<ResourceRow>,
     generator: Generator,
-    started_at_us: i64,
+    started: Second0,
+    tokens_until_us: Option<i64>,
     waited: Waited,
     ledger: anyhow::Result<Ledger>,
     ended: Vec<String>,
@@ -209,13 +212,13 @@ impl Trial<'_> {
         fault::set_provider(&entry.provider, &secrets.control, provider).await?;
         let orders = OrdersReader::new(running.spec.audit.orders.first(), &secrets.operator)?;
         let prefix = self.key_prefix();
-        let Prepared { traffic, targets, token } = tokio::select! {
+        let Prepared { traffic, targets, tokens, tokens_until_us } = tokio::select! {
             prepared = prepare::prepare(self.scenario, &entry, &prefix, self.seed(), &orders) => prepared?,
             Ok(_) = interrupt.wait_for(|stop| *stop) => return Err(NothingMeasured.into()),
         };
 
-        let start = Instant::now() + LEAD;
-        let started_at_us = wall_us() + i64::try_from(LEAD.as_micros())?;
+        let started = Second0::after(LEAD);
+        let start = started.instant;
         let gauges = Arc::new(Gauges::default());
         let pacing = Pacing {
             start,
@@ -228,7 +231,7 @@ impl Trial<'_> {
         let watch = Watch::start(Arc::clone(&running.pids), start)?;
         let hiccups = Hiccups::start()?;
         let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
-        let poisoner = self.poisoner(token, start);
+        let poisoner = self.poisoner(tokens.first().cloned().unwrap_or_default(), start);
         let record = Recording { folder: self.folder.clone(), key_prefix: prefix, lookout };
         let load = Load::start(traffic, targets, self.plan(), pacing, Arc::clone(&gauges), record)?;
         let (end, ended) = watch::channel(false);
@@ -253,8 +256,7 @@ impl Trial<'_> {
         let loaded = loaded?;
         let mut waited = self.wait(&orders, loaded.interrupted()).await;
         let resources = watch.stop();
-        let wall_s = (wall_us() - started_at_us) as f64 / 1e6;
-        generator.clock_drift_us = ((wall_s - start.elapsed().as_secs_f64()) * 1e6) as i64;
+        generator.clock_drift_us = started.drift_us();
         let ledger = self.ledger(running, secrets, &orders, &mut waited.doubts).await;
         let ended = running.all_ended();
         let left = Vec::new();
@@ -263,7 +265,8 @@ impl Trial<'_> {
             faults,
             resources,
             generator,
-            started_at_us,
+            started,
+            tokens_until_us,
             waited,
             ledger,
             ended,
@@ -345,12 +348,13 @@ impl Trial<'_> {
         }
     }
 
-    fn write(&self, measured: Measured, fsync: Fsync) -> anyhow::Result<Finished> {
+    fn write(&self, mut measured: Measured, fsync: Fsync) -> anyhow::Result<Finished> {
         let folder = &self.folder;
         let mut manifest = self.manifest(&measured, fsync);
         let ledger = measured.ledger.as_ref().ok();
         if let Some(ledger) = ledger {
             ledger.write(folder)?;
+            in_work(&mut measured.faults, &ledger.orders, manifest.started_at_us);
         }
         write_csv(&folder.join("resources.csv"), &measured.resources)?;
         write_csv(&folder.join("faults.csv"), &measured.faults)?;
@@ -363,6 +367,7 @@ impl Trial<'_> {
         let digested = digest::write(folder, &manifest, &orders)?;
         manifest.cost = self.cost(&measured.resources, digested.completed_orders);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
+        manifest.tables = Some(seal::seal(folder)?);
         let verdict = audit::record(folder, &manifest);
         manifest.validity = validity::judge(&validity::Evidence {
             manifest: &manifest,
@@ -405,6 +410,9 @@ impl Trial<'_> {
                 .map(|error| format!("the ledger cannot be read: {error:#}"))
                 .unwrap_or_default(),
             doubts: measured.waited.doubts.clone(),
+            clocks_read_within_us: Some(measured.started.within_us),
+            tokens_until_us: measured.tokens_until_us,
+            network_lines: None,
         }
     }
 
@@ -412,7 +420,7 @@ impl Trial<'_> {
         let plan = self.plan();
         let (schedule_hash, operations_hash, _) = plan.hashes(measured.loaded.due());
         Manifest {
-            started_at_us: measured.started_at_us,
+            started_at_us: measured.started.wall_us,
             schedule_hash,
             operations_hash,
             requests: Self::requests(&plan, &measured.loaded),
@@ -551,7 +559,13 @@ fn generator(measured: &Measured, duration_s: f64) -> Generator {
     }
 }
 
-fn wall_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+/// How many orders were in work at each fault's onset: accepted and not settled, by the ledger.
+fn in_work(faults: &mut [FaultRow], orders: &[OrderRow], started_at_us: i64) {
+    for fault in faults {
+        let onset_us = started_at_us.saturating_add((fault.commanded_s * 1e6) as i64);
+        let open = |row: &&OrderRow| {
+            row.created_at <= onset_us && row.settled_at.is_none_or(|at| at > onset_us)
+        };
+        fault.in_work_at_onset = Some(orders.iter().filter(open).count() as u64);
+    }
 }

@@ -1,7 +1,7 @@
 //! Whether a trial's numbers may be believed, and if not, why: one reason per doubt.
 
 use crate::attack::Summary;
-use crate::audit::Class;
+use crate::audit::{Class, NOTHING_TO_JUDGE};
 use crate::record::{Aborted, Answer, FaultRow, Generator, Manifest, Validity, Verdict};
 
 /// Above this the sending thread may have delayed answers by its own work.
@@ -35,10 +35,14 @@ pub fn comes_of_overload(reason: &str) -> bool {
 }
 
 /// Of the reasons that [`judge`] gave, those that speak of the instrument where too much load is what
-/// is tried. An audit cannot judge a system that has died; that is no doubt beside its death.
+/// is tried. An audit cannot judge a system that has died, or that has accepted nothing; that is no
+/// doubt beside it.
 pub fn of_instrument(reasons: &[String]) -> impl Iterator<Item = &String> {
     let died = reasons.iter().any(|reason| reason.contains(ENDED));
-    let silenced = move |reason: &str| died && reason.starts_with(NOT_JUDGED);
+    let nothing = format!("{NOT_JUDGED}: {NOTHING_TO_JUDGE}");
+    let silenced = move |reason: &str| {
+        (died && reason.starts_with(NOT_JUDGED)) || reason.starts_with(&nothing)
+    };
     reasons.iter().filter(move |reason| !comes_of_overload(reason) && !silenced(reason))
 }
 
@@ -111,7 +115,7 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
         "orders were still pending at the end of the drain".to_owned(),
     );
     doubt(
-        e.verdict.verdict == Answer::Unknown && !interrupted,
+        e.verdict.verdict == Answer::Unknown && !interrupted && !asked_for_nothing(e),
         format!("{NOT_JUDGED}: {}", e.verdict.reasons.join("; ")),
     );
     let aborted = e.aborted.cloned();
@@ -180,6 +184,15 @@ fn harm(e: &Evidence<'_>) -> Vec<String> {
     reasons
         .extend(left.map(|text| format!("something was left after the faults' healing: {text}")));
     reasons
+}
+
+/// Whether the load places no orders, and that is all that keeps the audit from judging.
+fn asked_for_nothing(e: &Evidence<'_>) -> bool {
+    let places = e.manifest.requests.get("place").is_some_and(|counts| counts.scheduled > 0);
+    let reasons = &e.verdict.reasons;
+    !places
+        && !reasons.is_empty()
+        && reasons.iter().all(|reason| reason.starts_with(NOTHING_TO_JUDGE))
 }
 
 /// Whether every order that is not final is one that the scenario poisoned.
@@ -286,6 +299,40 @@ mod tests {
         let alive = validity.reasons.iter().filter(|reason| !reason.contains(ENDED));
         assert_eq!(instrument(&alive.cloned().collect::<Vec<_>>()), 3, "{validity:?}");
         assert!(!comes_of_overload("aborted at 7 s: lag p(99) > 1s over 3s"));
+    }
+
+    /// An audit with this reason, of a load that asks for this and gets an answer to it all.
+    fn judged(operation: &str, reason: String) -> Validity {
+        let mut manifest = Manifest::default();
+        let counts = RequestCounts { scheduled: 2, ok: 2, ..RequestCounts::default() };
+        manifest.requests.insert(operation.to_owned(), counts);
+        judge(&Evidence {
+            manifest: &manifest,
+            send_lag_max_us: 1_000,
+            summary: &Summary::default(),
+            aborted: None,
+            service_s: 0.0,
+            faults: &[],
+            verdict: &Verdict::unreadable(reason),
+            drained: true,
+            ended: &[],
+            left: &[],
+            apart: true,
+        })
+    }
+
+    #[test]
+    fn a_load_without_orders_needs_no_verdict_on_them() {
+        let nothing = || format!("{NOTHING_TO_JUDGE}: none was acknowledged");
+        assert!(judged("login", nothing()).valid);
+        let reasons = judged("place", nothing()).reasons;
+        assert!(
+            reasons[0].starts_with("the audit could not judge: there is nothing"),
+            "{reasons:?}"
+        );
+        // A rate at which nothing is accepted is too high; nothing is wrong with the instrument.
+        assert_eq!(of_instrument(&reasons).count(), 0);
+        assert!(!judged("login", "the journal is gone".to_owned()).valid);
     }
 
     #[test]

@@ -3,34 +3,42 @@
 //!
 //! ```text
 //! case what it is about
-//!   place KEY OUTCOME [RECEIPT] [CENTS] [SENT-DONE]     get KEY OUTCOME [SHOWN] [SENT-DONE] [STATUS]
-//!   order KEY STATUS [CENTS]     replica KEY STATUS [CENTS]     next-replica     prepared KEY
-//!   poisoned KEY
-//!   charge KEY EVENT [CENTS] [id=ID] [at=S]     unreadable     dead KEY     fine KEY
-//!   cut FROM TO|never     fault KIND FROM TO     not-waited     doubt WHY
+//!   place KEY OUTCOME [RECEIPT] [CENTS] [SENT-DONE] [status=N] [id=ID] [told=CENTS] [by=CUSTOMER] [other-order]
+//!   get KEY OUTCOME [SHOWN] [SENT-DONE] [STATUS] [id=ID] [told=CENTS] [other-order]
+//!   order KEY STATUS [CENTS] [id=ID] [charge=ID] [created=S] [settled=S|-]     replica …     next-replica
+//!   prepared KEY     poisoned KEY     fine KEY     dead KEY
+//!   charge KEY EVENT [CENTS] [id=ID] [at=S] [n=N]     unreadable     forged KEY     network-lines N
+//!   read CUSTOMER get|list KEY [STATUS [CENTS] …]|404     read CUSTOMER end
+//!   cut FROM TO|never     unseen-cut FROM TO     fault KIND FROM TO     tokens-until S
+//!   not-waited     doubt WHY     no-clock
 //!   expect VERDICT [CLASS …]
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reference;
-use super::{Audit, Window};
+use super::{Audit, Clock, Setting, Window};
 use crate::history::Attempt;
-use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow, UNREADABLE};
+use crate::ledger::{ChargeRow, DeadRow, FORGED, Ledger, OrderRow, UNREADABLE};
+use crate::reads::{How, ReadRow};
 use crate::record::{Answer, FaultRow, Verdict};
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 11] = [
     ("acknowledged", include_str!("cases/acknowledged.txt")),
     ("unanswered", include_str!("cases/unanswered.txt")),
     ("seen", include_str!("cases/seen.txt")),
+    ("answers", include_str!("cases/answers.txt")),
+    ("instants", include_str!("cases/instants.txt")),
     ("ends", include_str!("cases/ends.txt")),
+    ("reads", include_str!("cases/reads.txt")),
     ("power_cuts", include_str!("cases/power_cuts.txt")),
     ("journal", include_str!("cases/journal.txt")),
+    ("witness", include_str!("cases/witness.txt")),
     ("poisoned", include_str!("cases/poisoned.txt")),
 ];
 const CENTS: i64 = 500;
 
-/// The facts of a record.
+/// The facts of a record. Second 0 is 0 on the wall, too.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) attempts: Vec<Attempt>,
@@ -41,8 +49,12 @@ pub(super) struct Facts {
     pub(super) replicas: Vec<Vec<OrderRow>>,
     pub(super) charges: Vec<ChargeRow>,
     pub(super) dead: Vec<DeadRow>,
+    pub(super) reads: Vec<ReadRow>,
     pub(super) faults: Vec<FaultRow>,
     pub(super) not_waited: bool,
+    pub(super) no_clock: bool,
+    pub(super) tokens_until_ns: Option<u64>,
+    pub(super) network_lines: Option<u64>,
     pub(super) doubts: Vec<String>,
 }
 
@@ -50,9 +62,20 @@ pub(super) struct Facts {
 pub(super) type Found = BTreeMap<String, BTreeSet<String>>;
 
 impl Facts {
+    fn setting(&self) -> Setting {
+        Setting {
+            windows: Window::of(&self.faults),
+            clock: if self.no_clock { Clock::default() } else { Clock::new(0, None, 0) },
+            tokens_until_ns: self.tokens_until_ns,
+            network_lines: self.network_lines,
+            waited: !self.not_waited,
+            doubts: self.doubts.clone(),
+        }
+    }
+
     pub(super) fn judge(&self) -> Verdict {
-        let mut audit = Audit::new(Window::of(&self.faults));
-        self.prepared.iter().for_each(|key| audit.prepared(key));
+        let mut audit = Audit::new(self.setting());
+        (0..).zip(&self.prepared).for_each(|(customer, key)| audit.prepared(key, customer));
         for row in &self.attempts {
             if row.operation == "place" && self.poisoned.contains(&row.key) {
                 audit.poisoned(row);
@@ -66,7 +89,8 @@ impl Facts {
         }
         self.charges.iter().for_each(|row| audit.charge(row));
         self.dead.iter().for_each(|row| audit.dead(row));
-        audit.judge(!self.not_waited, self.doubts.clone())
+        self.reads.iter().for_each(|row| audit.read(row));
+        audit.judge()
     }
 }
 
@@ -116,16 +140,29 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
         }
         ("poisoned", [key]) => facts.poisoned.push((*key).to_owned()),
         ("prepared", [key]) => facts.prepared.push((*key).to_owned()),
-        ("order", [key, status, more @ ..]) => facts.orders.push(order(key, status, more)),
+        ("order", [key, status, more @ ..]) => {
+            let row = order(key, status, more);
+            facts.orders.push(settled_in_time(facts, row));
+        }
         ("replica", [key, status, more @ ..]) => {
             if facts.replicas.is_empty() {
                 facts.replicas.push(Vec::new());
             }
-            facts.replicas.last_mut().unwrap().push(order(key, status, more));
+            let row = settled_in_time(facts, order(key, status, more));
+            facts.replicas.last_mut().unwrap().push(row);
         }
         ("next-replica", []) => facts.replicas.push(Vec::new()),
-        ("charge", [key, event, more @ ..]) => facts.charges.push(charge(key, event, more)),
+        ("charge", [key, event, more @ ..]) => {
+            let row = charge(key, event, more);
+            let at_us = row.at_us.max(asked_us(facts, key).filter(|_| row.at_us == 0).unwrap_or(0));
+            facts.charges.push(ChargeRow { at_us, ..row });
+        }
         ("unreadable", []) => facts.charges.push(charge("", UNREADABLE, &[])),
+        ("forged", [key]) => facts.charges.push(charge(key, FORGED, &[])),
+        ("network-lines", [n]) => facts.network_lines = Some(n.parse().unwrap()),
+        ("read", [customer, how, more @ ..]) => facts.reads.push(read_by(customer, how, more)),
+        ("tokens-until", [s]) => facts.tokens_until_ns = Some(ns(s)),
+        ("no-clock", []) => facts.no_clock = true,
         ("dead", [key]) => facts.dead.push(dead(key)),
         ("fine", [key]) => {
             facts.attempts.push(attempt("place", key, "ok", &["paid"]));
@@ -133,11 +170,28 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
             facts.charges.push(charge(key, "captured", &[]));
         }
         ("cut", [from, to]) => facts.faults.push(fault("power-cut", from, to)),
+        ("unseen-cut", [from, to]) => {
+            let cut = fault("power-cut", from, to);
+            facts.faults.push(FaultRow { effective_s: None, ..cut });
+        }
         ("fault", [kind, from, to]) => facts.faults.push(fault(kind, from, to)),
         ("not-waited", []) => facts.not_waited = true,
         ("doubt", _) => facts.doubts.push(rest.to_owned()),
         _ => panic!("{word} {rest}: not a fact"),
     }
+}
+
+/// When it was first asked for, as far as is told already.
+fn asked_us(facts: &Facts, key: &str) -> Option<i64> {
+    let placed = facts.attempts.iter().filter(|a| a.operation == "place" && a.key == key);
+    placed.map(|a| (a.sent_ns / 1_000) as i64).min()
+}
+
+/// What no line says otherwise was charged and settled as soon as it was asked for.
+fn settled_in_time(facts: &Facts, row: OrderRow) -> OrderRow {
+    let at =
+        row.settled_at.map(|at| if at == 0 { asked_us(facts, &row.key).unwrap_or(0) } else { at });
+    OrderRow { settled_at: at, ..row }
 }
 
 fn attempt(operation: &str, key: &str, outcome: &str, more: &[&str]) -> Attempt {
@@ -153,43 +207,97 @@ fn attempt(operation: &str, key: &str, outcome: &str, more: &[&str]) -> Attempt 
         about: about.to_owned(),
         ..Attempt::default()
     };
-    let ns = |text: &str| (text.parse::<f64>().unwrap() * 1e9).round() as u64;
     for word in more {
-        if let Ok(number) = word.parse::<u16>() {
-            (row.status, row.amount_cents) = (number, i64::from(number));
-        } else if let Some((sent, done)) = word.split_once('-').filter(|_| word.len() > 1) {
-            (row.sent_ns, row.done_ns) = (ns(sent), ns(done));
-        } else if *word != "-" {
-            row.receipt = (*word).to_owned();
+        match word.split_once('=') {
+            Some(("status", status)) => row.status = status.parse().unwrap(),
+            Some(("id", id)) => row.order = id.to_owned(),
+            Some(("told", cents)) => row.amount = Some(cents.parse().unwrap()),
+            Some(("by", customer)) => row.customer = customer.parse().unwrap(),
+            _ => plain_word(&mut row, word),
         }
     }
     row
 }
 
+fn plain_word(row: &mut Attempt, word: &str) {
+    if word == "other-order" {
+        row.trouble = word.to_owned();
+    } else if let Ok(number) = word.parse::<u16>() {
+        if row.operation == "place" {
+            row.amount_cents = i64::from(number);
+        } else {
+            row.status = number;
+        }
+    } else if let Some((sent, done)) = word.split_once('-').filter(|_| word.len() > 1) {
+        (row.sent_ns, row.done_ns) = (ns(sent), ns(done));
+    } else if word != "-" {
+        row.receipt = word.to_owned();
+    }
+}
+
+fn ns(text: &str) -> u64 {
+    (text.parse::<f64>().unwrap() * 1e9).round() as u64
+}
+
+fn us(text: &str) -> i64 {
+    (text.parse::<f64>().unwrap() * 1e6).round() as i64
+}
+
+fn read_by(customer: &str, how: &str, more: &[&str]) -> ReadRow {
+    let how = match how {
+        "get" => How::Get,
+        "list" => How::List,
+        _ => How::End,
+    };
+    let about = more.first().copied().unwrap_or_default();
+    let (status, shown) = match more {
+        [key, state, rest @ ..] if state.parse::<u16>().is_err() => {
+            // Another order may be shown than was asked for.
+            let (key, rest) = match rest {
+                [shown, rest @ ..] if shown.starts_with("as=") => (&shown[3..], rest),
+                rest => (*key, rest),
+            };
+            (200, Some(order(key, state, rest)))
+        }
+        [_, status, ..] => (status.parse().unwrap(), None),
+        _ => (200, None),
+    };
+    ReadRow::new(customer.parse().unwrap(), how, status, about, shown)
+}
+
 pub(super) fn order(key: &str, status: &str, more: &[&str]) -> OrderRow {
-    OrderRow {
+    let mut row = OrderRow {
         key: key.to_owned(),
         id: "o".to_owned(),
         status: status.to_owned(),
-        total_cents: more.first().map_or(CENTS, |cents| cents.parse().unwrap()),
-        created_at: 0,
-        settled_at: None,
-        charge_id: None,
+        total_cents: CENTS,
+        settled_at: matches!(status, "paid" | "declined").then_some(0),
+        ..OrderRow::default()
+    };
+    for word in more {
+        match word.split_once('=') {
+            Some(("id", id)) => row.id = id.to_owned(),
+            Some(("charge", id)) => row.charge_id = Some(id.to_owned()),
+            Some(("created", s)) => row.created_at = us(s),
+            Some(("settled", s)) => row.settled_at = (s != "-").then(|| us(s)),
+            _ => row.total_cents = word.parse().unwrap(),
+        }
     }
+    row
 }
 
 pub(super) fn charge(key: &str, event: &str, more: &[&str]) -> ChargeRow {
     let mut row = ChargeRow {
-        at_us: 0,
         event: event.to_owned(),
         key: key.to_owned(),
         amount_cents: CENTS,
-        charge_id: None,
+        ..ChargeRow::default()
     };
     for word in more {
         match word.split_once('=') {
             Some(("id", id)) => row.charge_id = Some(id.to_owned()),
-            Some(("at", s)) => row.at_us = (s.parse::<f64>().unwrap() * 1e6).round() as i64,
+            Some(("at", s)) => row.at_us = us(s),
+            Some(("n", n)) => row.n = Some(n.parse().unwrap()),
             _ => row.amount_cents = word.parse().unwrap(),
         }
     }
@@ -242,8 +350,16 @@ fn what_is_in_memory_is_judged_the_same_way() {
     for case in FILES.iter().flat_map(|(_, text)| cases(text)) {
         let Facts { attempts, prepared, orders, replicas, charges, dead, .. } = case.facts.clone();
         let ledger = Ledger { orders, charges, replicas, dead };
-        let facts =
-            Facts { faults: Vec::new(), doubts: Vec::new(), poisoned: Vec::new(), ..case.facts };
+        let facts = Facts {
+            faults: Vec::new(),
+            doubts: Vec::new(),
+            poisoned: Vec::new(),
+            reads: Vec::new(),
+            no_clock: true,
+            tokens_until_ns: None,
+            network_lines: None,
+            ..case.facts
+        };
         let told = super::judge(&attempts, &ledger, &prepared, !facts.not_waited);
         assert_eq!(told, facts.judge(), "{}", case.name);
     }

@@ -20,15 +20,28 @@ pub enum Class {
     DoubleCharge,
     OrphanCharge,
     PaidWithoutCharge,
+    DecidedByNobody,
+    ChargedAfterDecline,
+    ChargedBeforeAsked,
+    WrongReference,
     Phantom,
     FailedButHappened,
     WrongAmount,
     ReceiptMismatch,
+    ToldBeforeDecided,
+    CreatedAfterTold,
+    FinalUntimed,
+    OtherOrder,
+    AnsweredDifferently,
     IllegalTransition,
     Disappeared,
+    Refused,
+    Misread,
     Diverged,
     Stuck,
     DeadLettered,
+    ToldErrorThenCharged,
+    ToldErrorThenDeclined,
     Recovered,
     Vanished,
     Repeated,
@@ -40,7 +53,7 @@ pub enum Class {
 type Row = (Class, Kind, &'static str, &'static str);
 
 /// Every class once, in the order of [`Class`].
-const TABLE: [Row; 20] = {
+const TABLE: [Row; 33] = {
     use Class as C;
     use Kind::{Liveness, Oddity, Safety};
     [
@@ -49,7 +62,31 @@ const TABLE: [Row; 20] = {
         (C::DoubleCharge, Safety, "double-charge", "captured more than once for one key"),
         (C::OrphanCharge, Safety, "orphan-charge", "captured, but the order is not paid"),
         (C::PaidWithoutCharge, Safety, "paid-without-charge", "paid, but nothing was captured"),
-        (C::Phantom, Safety, "phantom", "an order, a capture or a message that nobody asked for"),
+        (
+            C::DecidedByNobody,
+            Safety,
+            "decided-by-nobody",
+            "declined, but the network never declined it",
+        ),
+        (
+            C::ChargedAfterDecline,
+            Safety,
+            "charged-after-decline",
+            "captured after the network had declined it",
+        ),
+        (
+            C::ChargedBeforeAsked,
+            Safety,
+            "charged-before-asked",
+            "at the network before its customer had asked for it",
+        ),
+        (
+            C::WrongReference,
+            Safety,
+            "wrong-reference",
+            "paid under a charge id that is none of its captures'",
+        ),
+        (C::Phantom, Safety, "phantom", "an order, a charge or a message that nobody asked for"),
         (
             C::FailedButHappened,
             Safety,
@@ -60,13 +97,38 @@ const TABLE: [Row; 20] = {
             C::WrongAmount,
             Safety,
             "wrong-amount",
-            "order or capture differ from the sum that was asked for",
+            "order, capture or answer differ from the sum that was asked for",
         ),
         (
             C::ReceiptMismatch,
             Safety,
             "receipt-mismatch",
             "the final state differs from the one that was acknowledged",
+        ),
+        (
+            C::ToldBeforeDecided,
+            Safety,
+            "told-before-decided",
+            "told or settled as final before the network had decided",
+        ),
+        (
+            C::CreatedAfterTold,
+            Safety,
+            "created-after-told",
+            "accepted, by its own account, after its customer knew of it",
+        ),
+        (
+            C::FinalUntimed,
+            Safety,
+            "final-untimed",
+            "final without the instant of settling, or settled and not final",
+        ),
+        (C::OtherOrder, Safety, "other-order", "an answer was about another order"),
+        (
+            C::AnsweredDifferently,
+            Safety,
+            "answered-differently",
+            "the answers to one key tell of different orders",
         ),
         (
             C::IllegalTransition,
@@ -80,16 +142,40 @@ const TABLE: [Row; 20] = {
             "disappeared",
             "not found, after its customer had been told of it",
         ),
+        (C::Refused, Safety, "refused", "its own customer was not allowed to see it"),
+        (
+            C::Misread,
+            Safety,
+            "misread",
+            "after the drain its customer reads something else than the ledger says",
+        ),
         (C::Diverged, Safety, "diverged", "replicas tell it differently after the drain"),
         (C::Stuck, Liveness, "stuck", "no final state after the drain"),
         (C::DeadLettered, Liveness, "dead-lettered", "no final state, and its message is given up"),
+        (
+            C::ToldErrorThenCharged,
+            Oddity,
+            "told-error-then-charged",
+            "the client was told an error, and the card was charged",
+        ),
+        (
+            C::ToldErrorThenDeclined,
+            Oddity,
+            "told-error-then-declined",
+            "the client was told an error, and the order was taken up and declined",
+        ),
         (
             C::Recovered,
             Oddity,
             "recovered",
             "the client got no answer, but the order was taken up and finished",
         ),
-        (C::Vanished, Oddity, "vanished", "the client got no answer, and nothing happened"),
+        (
+            C::Vanished,
+            Oddity,
+            "vanished",
+            "the client got no answer, or an error, and nothing happened",
+        ),
         (
             C::Repeated,
             Oddity,
@@ -155,8 +241,8 @@ mod tests {
         assert_eq!(classes().collect::<std::collections::BTreeSet<_>>().len(), Class::COUNT);
         assert_eq!(Class::Stuck.name(), "stuck");
         assert!(Class::Vanished.meaning().contains("nothing happened"));
-        assert_eq!(Class::COUNT, 20);
+        assert_eq!(Class::COUNT, 33);
         assert_eq!(violations().last(), Some("dead-lettered"));
-        assert_eq!(violations().count(), 14);
+        assert_eq!(violations().count(), 25);
     }
 }

@@ -1,14 +1,18 @@
 //! Takes the facts of a record, one at a time, and gives the verdict. What it keeps grows with the
-//! number of keys, not of attempts: about 150 bytes each.
+//! number of keys, not of attempts: about 300 bytes each.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, RandomState};
 
+use super::clock::Clock;
 use super::journal::Journal;
+use super::rules::Terms;
 use super::story::{Story, Told};
+use super::work::Work;
 use super::{Class, Kind};
 use crate::history::Attempt;
 use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow};
+use crate::reads::{How, ReadRow};
 use crate::record::{Answer, AuditCounts, FaultRow, Finding, Verdict};
 
 /// Keys shown per class.
@@ -26,15 +30,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// The windows of a record's faults; a cut that was never healed lasts for ever.
+    /// The windows of a record's faults. A cut that nobody saw in effect, or healed, excuses nothing.
     #[must_use]
     pub fn of(faults: &[FaultRow]) -> Vec<Self> {
         let cuts = faults.iter().filter(|fault| fault.kind == "power-cut");
-        cuts.map(|fault| Self {
-            from_s: fault.commanded_s,
-            to_s: fault.healed_s.unwrap_or(f64::INFINITY),
-        })
-        .collect()
+        let seen = cuts.filter(|fault| fault.effective_s.is_some());
+        seen.filter_map(|fault| Some(Self { from_s: fault.commanded_s, to_s: fault.healed_s? }))
+            .collect()
     }
 
     fn holds(&self, ns: u64) -> bool {
@@ -43,42 +45,68 @@ impl Window {
     }
 }
 
+/// What must be known beside the facts.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// Times in which answers prove nothing.
+    pub windows: Vec<Window>,
+    /// How instants are compared.
+    pub clock: Clock,
+    /// Until when the customers' tokens were good, ns since second 0; `None`: not known.
+    pub tokens_until_ns: Option<u64>,
+    /// How many lines the network says that its journal has; `None`: not known.
+    pub network_lines: Option<u64>,
+    /// Whether pending orders had all the time that the scenario grants them.
+    pub waited: bool,
+    /// Reasons not to believe that the record is whole.
+    pub doubts: Vec<String>,
+}
+
 /// An audit that is being fed. First what the preparation and the customers did, then what the
 /// ledger says.
 #[derive(Debug, Default)]
 pub struct Audit {
-    windows: Vec<Window>,
+    setting: Setting,
     stories: HashMap<Box<str>, Story>,
     journal: Journal,
-    /// Acknowledgements met in the history, indeterminate ones included.
-    answered: u64,
+    /// Customers whose list was read to its end.
+    listed: HashSet<u32>,
+    /// Reads after the drain that were not answered.
+    unread: u64,
     captured_cents: i64,
     paid_cents: i64,
-    fingerprint: BuildHasherDefault<DefaultHasher>,
+    fingerprint: RandomState,
 }
 
 impl Audit {
-    /// An audit of a trial with these windows.
+    /// An audit of a trial of which this is known.
     #[must_use]
-    pub fn new(windows: Vec<Window>) -> Self {
-        Self { windows, ..Self::default() }
+    pub fn new(setting: Setting) -> Self {
+        Self { setting, ..Self::default() }
     }
 
     fn story(&mut self, key: &str) -> &mut Story {
         self.stories.entry(key.into()).or_default()
     }
 
-    /// An order that was placed and acknowledged before second 0.
-    pub fn prepared(&mut self, key: &str) {
-        self.story(key).acknowledged("pending", 0, 0);
+    fn hash(&self, value: &(impl Hash + ?Sized)) -> u64 {
+        self.fingerprint.hash_one(value)
+    }
+
+    /// An order that was placed and acknowledged before second 0, by this customer.
+    pub fn prepared(&mut self, key: &str, customer: u32) {
+        self.story(key).prepared(customer);
     }
 
     /// One attempt of the history.
     pub fn attempt(&mut self, attempt: &Attempt) {
-        let within = self.windows.iter().any(|window| window.holds(attempt.done_ns));
+        if attempt.outcome == "dropped" {
+            return;
+        }
+        let proves = !self.setting.windows.iter().any(|window| window.holds(attempt.done_ns));
         match attempt.operation.as_str() {
-            "place" if attempt.outcome != "dropped" => self.place(attempt, within),
-            "get" if !within && !attempt.about.is_empty() => self.look(attempt),
+            "place" => self.place(attempt, proves),
+            "get" if proves && !attempt.about.is_empty() => self.look(attempt),
             _ => {}
         }
     }
@@ -89,26 +117,27 @@ impl Audit {
         self.story(&attempt.key).poisoned = true;
     }
 
-    fn place(&mut self, attempt: &Attempt, within: bool) {
-        let ok = attempt.outcome == "ok";
-        self.answered += u64::from(ok);
+    fn told_id(&self, attempt: &Attempt) -> Option<u64> {
+        (!attempt.order.is_empty()).then(|| self.hash(attempt.order.as_str()))
+    }
+
+    fn place(&mut self, attempt: &Attempt, proves: bool) {
+        let id = self.told_id(attempt);
         let story = self.story(&attempt.key);
-        let told = if attempt.outcome == "failed" { Told::Failed } else { Told::Unknown };
-        story.asked(told, attempt.amount_cents);
-        if ok && within {
-            story.indeterminate = true;
-        } else if ok {
-            story.acknowledged(&attempt.receipt, attempt.sent_ns, attempt.done_ns);
-        }
+        story.placed(attempt, proves, id);
+        story.indeterminate |= attempt.outcome == "ok" && !proves;
+        story.other_order |= proves && attempt.trouble == OTHER_ORDER;
     }
 
     fn look(&mut self, attempt: &Attempt) {
+        let (id, until) = (self.told_id(attempt), self.setting.tokens_until_ns);
+        let story = self.story(&attempt.about);
+        story.other_order |= attempt.trouble == OTHER_ORDER;
         match (attempt.outcome.as_str(), attempt.status) {
-            ("ok", _) if !attempt.receipt.is_empty() => {
-                let story = self.story(&attempt.about);
-                story.shown(&attempt.receipt, attempt.sent_ns, attempt.done_ns);
-            }
-            (_, 404 | 410) => self.story(&attempt.about).absent(attempt.sent_ns),
+            ("ok", _) if !attempt.receipt.is_empty() => story.shown(attempt, id),
+            (_, 404 | 410) => story.absent(attempt.sent_ns),
+            (_, 403) => story.refused = true,
+            (_, 401) => story.refused |= until.is_some_and(|until| attempt.done_ns < until),
             _ => {}
         }
     }
@@ -116,10 +145,11 @@ impl Audit {
     /// One order of the ledger.
     pub fn order(&mut self, row: &OrderRow) {
         if row.status == "paid" {
-            self.paid_cents += row.total_cents;
+            self.paid_cents = self.paid_cents.saturating_add(row.total_cents);
         }
-        let fingerprint = self.fingerprint.hash_one(row);
-        self.story(&row.key).order(row, fingerprint);
+        let (fingerprint, id) = (self.hash(row), self.hash(row.id.as_str()));
+        let reference = self.hash(&row.charge_id);
+        self.story(&row.key).order(row, fingerprint, id, reference);
     }
 
     /// All orders as another replica tells them.
@@ -135,7 +165,7 @@ impl Audit {
     }
 
     fn replica_row(&mut self, row: &OrderRow) {
-        let fingerprint = self.fingerprint.hash_one(row);
+        let fingerprint = self.hash(row);
         self.story(&row.key).replica(row, fingerprint);
     }
 
@@ -143,16 +173,16 @@ impl Audit {
         self.stories.values_mut().for_each(Story::end_replica);
     }
 
-    /// One line of the provider's journal.
+    /// One line of the provider's journal, in its order.
     pub fn charge(&mut self, row: &ChargeRow) {
-        self.journal.add(row);
-        if row.event == crate::ledger::UNREADABLE {
+        if !self.journal.add(row) {
             return;
         }
         if row.event == "captured" {
-            self.captured_cents += row.amount_cents;
+            self.captured_cents = self.captured_cents.saturating_add(row.amount_cents);
         }
-        self.story(&row.key).charge(row);
+        let reference = self.hash(&row.charge_id);
+        self.story(&row.key).charge(row, reference);
     }
 
     /// One dead letter.
@@ -160,26 +190,41 @@ impl Audit {
         self.story(&row.key).dead();
     }
 
-    /// Acknowledgements met in the history.
-    pub(super) fn answered(&self) -> u64 {
-        self.answered
+    /// What a customer read after the drain; the ledger must be known by then.
+    pub fn read(&mut self, row: &ReadRow) {
+        match (row.how, row.status) {
+            (How::End, _) => drop(self.listed.insert(row.customer)),
+            (_, 200) => self.read_order(row),
+            (How::Get, 401 | 403 | 404 | 410) => self.story(&row.about).misread = true,
+            _ => self.unread += 1,
+        }
     }
 
-    /// The verdict. `waited` says whether pending orders had all the time that the scenario grants
-    /// them; `doubts` are reasons not to believe that the record is whole.
+    fn read_order(&mut self, row: &ReadRow) {
+        let order = row.order();
+        let fingerprint = self.hash(&order);
+        let asked = if row.how == How::Get { &row.about } else { &order.key };
+        let story = self.story(asked);
+        story.listed += u32::from(row.how == How::List);
+        let foreign = story.customer != Some(row.customer);
+        // Of several orders of one key, or one that may still change, something else is said.
+        let comparable = story.orders.total() <= 1 && story.orders.open == 0;
+        story.misread |= foreign || (comparable && story.listing != fingerprint);
+    }
+
+    /// When orders were in work; the ledger must be known by then.
+    pub(super) fn work(&self) -> Work {
+        let stories = self.stories.values().filter(|story| !story.prepared && !story.poisoned);
+        Work::of(stories, self.setting.clock)
+    }
+
+    /// The verdict.
     #[must_use]
-    pub fn judge(self, waited: bool, mut doubts: Vec<String>) -> Verdict {
+    pub fn judge(mut self) -> Verdict {
+        self.end_lists();
         let counts = self.counts();
-        let found = self.found(waited);
-        let unfounded = self.stories.values().filter(|story| story.repeats_nothing()).count();
-        doubts.extend(self.journal.doubts(unfounded as u64));
-        if counts.acknowledged == 0 {
-            doubts.push("nothing was acknowledged: there is nothing to judge".to_owned());
-        }
-        if !waited && counts.pending > 0 {
-            let text = "orders were still pending and were not waited for";
-            doubts.push(format!("{} {text}", counts.pending));
-        }
+        let doubts = self.doubts(&counts);
+        let found = self.found();
         let answer = |kind| {
             let bad = Class::all().any(|c| c.kind() == kind && !found[c as usize].is_empty());
             match (bad, doubts.is_empty()) {
@@ -201,15 +246,57 @@ impl Audit {
             oddities: of(true),
             reasons: doubts,
             counts,
-            recovery: None,
+            ..Verdict::default()
         }
     }
 
+    /// A list that was read to its end shows every order of its customer.
+    fn end_lists(&mut self) {
+        let listed = &self.listed;
+        for story in self.stories.values_mut() {
+            let is_listed = story.customer.is_some_and(|customer| listed.contains(&customer));
+            story.misread |= is_listed && story.listed != story.orders.total();
+        }
+    }
+
+    fn doubts(&self, counts: &AuditCounts) -> Vec<String> {
+        let Setting { network_lines, waited, .. } = self.setting;
+        let mut doubts = self.setting.doubts.clone();
+        let unfounded = self.stories.values().filter(|story| story.repeats_nothing()).count();
+        doubts.extend(self.journal.doubts(network_lines, unfounded as u64));
+        if counts.n() == 0 {
+            doubts.push(format!(
+                "{NOTHING_TO_JUDGE}: none of the {} orders that were asked for was acknowledged",
+                counts.asked - self.asked_before()
+            ));
+        }
+        if !waited && counts.pending > 0 {
+            let text = "orders were still pending and were not waited for";
+            doubts.push(format!("{} {text}", counts.pending));
+        }
+        if self.unread > 0 {
+            doubts.push(format!(
+                "{} reads of customers after the drain were not answered",
+                self.unread
+            ));
+        }
+        doubts
+    }
+
+    fn asked_before(&self) -> u64 {
+        self.stories.values().filter(|story| story.prepared).count() as u64
+    }
+
     /// The keys of each class.
-    fn found(&self, waited: bool) -> Vec<Vec<&str>> {
+    fn found(&self) -> Vec<Vec<&str>> {
+        let terms = Terms {
+            waited: self.setting.waited,
+            whole: self.journal.is_whole(self.setting.network_lines),
+            clock: self.setting.clock,
+        };
         let mut found: Vec<Vec<&str>> = vec![Vec::new(); Class::COUNT];
         for (key, story) in &self.stories {
-            story.judge(waited, |class| found[class as usize].push(key));
+            story.judge(terms, |class| found[class as usize].push(key));
         }
         found
     }
@@ -218,35 +305,47 @@ impl Audit {
         let mut counts = AuditCounts {
             captured_cents: self.captured_cents,
             paid_cents: self.paid_cents,
+            acknowledged_of_load: Some(0),
             ..AuditCounts::default()
         };
         for story in self.stories.values() {
-            match story.told {
-                Told::Acknowledged => counts.acknowledged += 1,
-                Told::Failed => counts.failed += 1,
-                Told::Unknown => counts.unknown += 1,
-                Told::Nothing => {}
-            }
-            let open = u64::from(story.orders.open);
-            let (dead, pending) = if story.is_dead() { (open, 0) } else { (0, open) };
-            counts.asked += u64::from(story.told != Told::Nothing);
-            counts.orders += u64::from(story.orders.total());
-            counts.paid += u64::from(story.orders.paid);
-            counts.declined += u64::from(story.orders.declined);
-            counts.pending += pending;
-            counts.dead += dead;
-            counts.captures += u64::from(story.captures);
+            add(&mut counts, story);
         }
         counts
     }
 }
 
+/// The reason why a load without an accepted order is not judged begins so.
+pub const NOTHING_TO_JUDGE: &str = "there is nothing to judge";
+/// The trouble of an answer that tells of another order than was asked for.
+const OTHER_ORDER: &str = "other-order";
+
+fn add(counts: &mut AuditCounts, story: &Story) {
+    match story.told {
+        Told::Acknowledged => counts.acknowledged += 1,
+        Told::Failed => counts.failed += 1,
+        Told::Unknown => counts.unknown += 1,
+        Told::Nothing => {}
+    }
+    let of_load = story.told == Told::Acknowledged && !story.prepared && !story.poisoned;
+    counts.acknowledged_of_load.iter_mut().for_each(|n| *n += u64::from(of_load));
+    let open = u64::from(story.orders.open);
+    let (dead, pending) = if story.is_dead() { (open, 0) } else { (0, open) };
+    counts.asked += u64::from(story.told != Told::Nothing);
+    counts.orders += u64::from(story.orders.total());
+    counts.paid += u64::from(story.orders.paid);
+    counts.declined += u64::from(story.orders.declined);
+    counts.pending += pending;
+    counts.dead += dead;
+    counts.captures += u64::from(story.captures);
+}
+
 /// Judges what is in memory: attempts without power cuts, a ledger, and the keys that were placed and
-/// acknowledged beforehand.
+/// acknowledged beforehand. Nothing is known of when second 0 was.
 #[must_use]
 pub fn judge(attempts: &[Attempt], ledger: &Ledger, prepared: &[String], waited: bool) -> Verdict {
-    let mut audit = Audit::default();
-    prepared.iter().for_each(|key| audit.prepared(key));
+    let mut audit = Audit::new(Setting { waited, ..Setting::default() });
+    (0..).zip(prepared).for_each(|(customer, key)| audit.prepared(key, customer));
     attempts.iter().for_each(|row| audit.attempt(row));
     ledger.orders.iter().for_each(|row| audit.order(row));
     for rows in &ledger.replicas {
@@ -255,7 +354,7 @@ pub fn judge(attempts: &[Attempt], ledger: &Ledger, prepared: &[String], waited:
     }
     ledger.charges.iter().for_each(|row| audit.charge(row));
     ledger.dead.iter().for_each(|row| audit.dead(row));
-    audit.judge(waited, Vec::new())
+    audit.judge()
 }
 
 fn finding(class: Class, keys: &[&str]) -> Finding {

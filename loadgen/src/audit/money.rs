@@ -136,6 +136,7 @@ mod tests {
         rows[0].settled_at = Some(12_500_000);
         rows[1].settled_at = Some(9_000_000);
         rows[2].settled_at = Some(12_500_000);
+        rows[3].settled_at = None;
         let charges =
             [charge("k", "captured", &["at=11.9"]), charge("k", "declined", &["at=11.9"])];
         let prepared = || "1-p0".to_owned();

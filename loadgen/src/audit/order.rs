@@ -169,6 +169,7 @@ mod tests {
             key: "k".to_owned(),
             amount_cents: 500,
             charge_id: Some("c".to_owned()),
+            n: None,
         };
         Traces {
             attempts: vec![look, attempt],

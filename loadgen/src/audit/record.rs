@@ -1,51 +1,172 @@
 //! From a trial's folder to its verdict, row by row. The run and `loadgen audit` take the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
-use super::{Audit, Traces, Window, recovery};
-use crate::record::poisoned;
+use super::{Audit, Clock, Setting, Traces, Window, recovery};
+use crate::history::Attempt;
 use crate::record::read::table;
 use crate::record::whole::write_json;
-use crate::record::{FaultRow, Manifest, TimelineRow, Verdict};
-use crate::{history, ledger, prepare};
+use crate::record::{Attempts, FaultRow, Manifest, RequestCounts, TimelineRow, Verdict};
+use crate::record::{poisoned, seal};
+use crate::{history, ledger, prepare, reads};
 
-/// Judges the record in `folder`; what cannot be read makes the verdict unknown.
+/// Judges the record in `folder`; what cannot be read, or is not what the trial wrote, makes the verdict
+/// unknown: of a table that lacks rows nothing follows.
 #[must_use]
 pub fn record(folder: &Path, manifest: &Manifest) -> Verdict {
     let unreadable = &manifest.evidence.unreadable;
     if !unreadable.is_empty() {
         return Verdict::unreadable(unreadable.clone());
     }
-    judge(folder, manifest).unwrap_or_else(|error| Verdict::unreadable(format!("{error:#}")))
+    let broken = manifest.tables.as_ref().map(|seals| seal::broken(folder, seals));
+    match broken.filter(|broken| !broken.is_empty()) {
+        Some(reasons) => Verdict { reasons, ..Verdict::default() },
+        None => judge(folder, manifest)
+            .unwrap_or_else(|error| Verdict::unreadable(format!("{error:#}"))),
+    }
 }
 
 fn judge(folder: &Path, manifest: &Manifest) -> anyhow::Result<Verdict> {
     let faults: Vec<FaultRow> = table::rows(&folder.join("faults.csv"), true)?;
     let timeline: Vec<TimelineRow> = table::rows(&folder.join("timeline.csv"), true)?;
-    let mut audit = Audit::new(Window::of(&faults));
-    for key in prepare::keys(&manifest.key_prefix, manifest.prepared_orders) {
-        audit.prepared(&key);
+    let mut audit = Audit::new(setting(manifest, &faults));
+    for (customer, key) in (0..).zip(prepare::keys(&manifest.key_prefix, manifest.prepared_orders))
+    {
+        audit.prepared(&key, customer);
     }
-    for attempt in history::read(folder)? {
-        audit.attempt(&attempt?);
-    }
-    let mut doubts = manifest.evidence.doubts.clone();
-    let recorded = manifest.requests.get("place").map_or(0, |counts| counts.ok);
-    if recorded != audit.answered() {
-        let (found, what) = (audit.answered(), "acknowledgements");
-        doubts.push(format!("the history holds {found} {what}; the recorder counted {recorded}"));
-    }
+    let named = feed_history(&mut audit, folder, manifest)?;
     for attempt in poisoned::read(folder)? {
         audit.poisoned(&attempt);
     }
     feed_ledger(&mut audit, folder).context("the ledger cannot be read")?;
-    // Older records do not say how the drain ended, but an interrupted one did not wait.
-    let waited = manifest.evidence.waited.unwrap_or(!manifest.validity.interrupted);
-    let recovery = recovery(manifest, &timeline, &faults);
-    Ok(Verdict { recovery, ..audit.judge(waited, doubts) })
+    let read = reads::read(folder)?;
+    let mut unchecked = unchecked(manifest, named);
+    match read {
+        Some(rows) => rows.into_iter().try_for_each(|row| row.map(|row| audit.read(&row)))?,
+        None => unchecked.push("what customers read after the drain".to_owned()),
+    }
+    let recovery = recovery(manifest, &timeline, &faults, &audit.work());
+    Ok(Verdict { recovery, unchecked, ..audit.judge() })
+}
+
+fn setting(manifest: &Manifest, faults: &[FaultRow]) -> Setting {
+    let evidence = &manifest.evidence;
+    let drift_us = manifest.generator.clock_drift_us;
+    Setting {
+        windows: Window::of(faults),
+        clock: Clock::new(manifest.started_at_us, evidence.clocks_read_within_us, drift_us),
+        tokens_until_ns: evidence.tokens_until_us.map(|until_us| {
+            let us = until_us.saturating_sub(manifest.started_at_us);
+            u64::try_from(us.saturating_mul(1_000)).unwrap_or(0)
+        }),
+        network_lines: evidence.network_lines,
+        // Older records do not say how the drain ended, but an interrupted one did not wait.
+        waited: evidence.waited.unwrap_or(!manifest.validity.interrupted),
+        doubts: evidence.doubts.clone(),
+    }
+}
+
+/// What this record does not allow to check, because it is older than the check.
+fn unchecked(manifest: &Manifest, named: bool) -> Vec<String> {
+    let evidence = &manifest.evidence;
+    let lacks = [
+        (manifest.tables.is_none(), "whether a table lacks its last rows: none is sealed"),
+        (
+            evidence.network_lines.is_none(),
+            "whether the journal has all of its lines, and no others",
+        ),
+        (
+            evidence.tokens_until_us.is_none(),
+            "customers who were refused (401): whether their tokens were good",
+        ),
+        (!named, "which order an answer named, and its sum"),
+    ];
+    lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what.to_owned()).collect()
+}
+
+/// Returns whether answers name orders.
+///
+/// # Errors
+/// If the history cannot be read, or holds other outcomes than the recorder counted.
+fn feed_history(audit: &mut Audit, folder: &Path, manifest: &Manifest) -> anyhow::Result<bool> {
+    let (mut counted, mut named) = (Counted::default(), false);
+    for attempt in history::read(folder)? {
+        let attempt = attempt?;
+        counted.add(&attempt);
+        named |= !attempt.order.is_empty();
+        audit.attempt(&attempt);
+    }
+    counted.compare(manifest)?;
+    Ok(named)
+}
+
+/// The history's lines by operation and what became of them, as the recorder counts them.
+#[derive(Default)]
+struct Counted(BTreeMap<(String, String, u16, String), u64>);
+
+impl Counted {
+    fn add(&mut self, a: &Attempt) {
+        let kind = (a.operation.clone(), a.outcome.clone(), a.status, a.trouble.clone());
+        *self.0.entry(kind).or_default() += 1;
+    }
+
+    /// Holds them against the recorder's counts.
+    fn compare(&self, manifest: &Manifest) -> anyhow::Result<()> {
+        for (operation, requests) in &manifest.requests {
+            if requests.recorded() < requests.scheduled {
+                let lost = requests.scheduled - requests.recorded();
+                bail!("{}: it lacks {lost} requests of the operation {operation}", history::FILE);
+            }
+        }
+        // Older records count requests by outcome, and none was asked for again.
+        if manifest.attempts.is_empty() {
+            return manifest.requests.iter().try_for_each(|(operation, requests)| {
+                outcomes(requests).into_iter().try_for_each(|(outcome, recorded)| {
+                    let of = |(o, was, ..): &(String, String, u16, String)| {
+                        o == operation && was == outcome
+                    };
+                    let found = self.0.iter().filter(|(kind, _)| of(kind)).map(|(_, count)| count);
+                    same(&format!("{operation} {outcome}"), found.sum(), recorded)
+                })
+            });
+        }
+        let mut recorded = BTreeMap::new();
+        for kind in &manifest.attempts {
+            let Attempts { operation, outcome, status, trouble, count } = kind.clone();
+            *recorded.entry((operation, outcome, status, trouble)).or_default() += count;
+        }
+        let kinds: BTreeSet<_> = recorded.keys().chain(self.0.keys()).collect();
+        kinds.into_iter().try_for_each(|kind| {
+            let (operation, outcome, status, trouble) = kind;
+            let count = |of: &BTreeMap<_, u64>| of.get(kind).copied().unwrap_or(0);
+            let what = format!("{operation} {outcome} {status} {trouble}");
+            same(what.trim_end(), count(&self.0), count(&recorded))
+        })
+    }
+}
+
+fn outcomes(counts: &RequestCounts) -> [(&'static str, u64); 5] {
+    let RequestCounts { ok, failed, unknown, dropped, unfinished, .. } = *counts;
+    [
+        ("ok", ok),
+        ("failed", failed),
+        ("unknown", unknown),
+        ("dropped", dropped),
+        ("unfinished", unfinished),
+    ]
+}
+
+fn same(what: &str, found: u64, recorded: u64) -> anyhow::Result<()> {
+    if found != recorded {
+        let file = history::FILE;
+        bail!(
+            "{file}: it holds {found} attempts of the kind {what:?}; the recorder counted {recorded}"
+        );
+    }
+    Ok(())
 }
 
 fn feed_ledger(audit: &mut Audit, folder: &Path) -> anyhow::Result<()> {
@@ -171,10 +292,8 @@ impl Read {
 mod tests {
     use super::*;
     use crate::audit::cases::{charge, dead, order};
-    use crate::history::Attempt;
     use crate::ledger::Ledger;
-    use crate::record::write_csv;
-    use crate::record::{Answer, RequestCounts};
+    use crate::record::{Answer, write_csv};
 
     fn attempt(key: &str, about: &str, done_s: u64) -> Attempt {
         Attempt {
@@ -206,10 +325,29 @@ mod tests {
         change(&mut ledger);
         ledger.write(folder.path()).unwrap();
         assert_eq!(Ledger::read(folder.path()).unwrap(), ledger);
-        let counts = RequestCounts { ok: 2, ..RequestCounts::default() };
         let mut manifest = Manifest::default();
         (manifest.key_prefix, manifest.prepared_orders) = ("1".to_owned(), 1);
-        manifest.requests.insert("place".to_owned(), counts);
+        for (operation, ok) in [("place", 2), ("get", 1)] {
+            let counts = RequestCounts { ok, scheduled: ok, ..RequestCounts::default() };
+            manifest.requests.insert(operation.to_owned(), counts);
+        }
+        (folder, manifest)
+    }
+
+    /// The same, sealed, with tables of everything.
+    fn sealed() -> (tempfile::TempDir, Manifest) {
+        let (folder, mut manifest) = written(|l| {
+            l.replicas = vec![l.orders.clone()];
+            l.dead = vec![dead("1-p0")];
+        });
+        let path = folder.path();
+        history::write_table(&path.join(poisoned::FILE), &[attempt("1-poison-0", "", 5)]).unwrap();
+        let read =
+            reads::ReadRow::new(0, reads::How::Get, 200, "1-p0", Some(order("1-p0", "paid", &[])));
+        history::write_table(&path.join(reads::FILE), &[read]).unwrap();
+        write_csv::<FaultRow>(&path.join("faults.csv"), &[]).unwrap();
+        write_csv(&path.join("timeline.csv"), &[TimelineRow::default()]).unwrap();
+        manifest.tables = Some(seal::seal(path).unwrap());
         (folder, manifest)
     }
 
@@ -237,10 +375,33 @@ mod tests {
     fn what_is_not_whole_is_unknown() {
         let (folder, mut manifest) = written(|_| ());
         let judged = |manifest: &Manifest| record(folder.path(), manifest);
-        manifest.requests.get_mut("place").unwrap().ok = 3;
-        let short = judged(&manifest);
-        assert_eq!(short.verdict, Answer::Unknown);
-        assert!(short.reasons[0].contains("holds 2 acknowledgements; the recorder counted 3"));
+        let short = |change: fn(&mut RequestCounts), expected: &str| {
+            let mut manifest = manifest.clone();
+            change(manifest.requests.get_mut("place").unwrap());
+            let verdict = judged(&manifest);
+            assert_eq!((verdict.verdict, verdict.reasons.len()), (Answer::Unknown, 1));
+            assert!(verdict.reasons[0].contains(expected), "{verdict:?}");
+        };
+        short(|place| place.ok = 3, "2 attempts of the kind \"place ok\"; the recorder counted 3");
+        short(|place| place.failed = 1, "0 attempts of the kind \"place failed\"; the recorder");
+        short(|place| place.scheduled = 9, "it lacks 7 requests of the operation place");
+        let kind = |operation: &str, status, count| Attempts {
+            operation: operation.to_owned(),
+            outcome: "ok".to_owned(),
+            status,
+            count,
+            ..Attempts::default()
+        };
+        let mut counted = manifest.clone();
+        counted.attempts = vec![kind("place", 200, 2), kind("get", 200, 1)];
+        assert_eq!(judged(&counted).verdict, Answer::True);
+        counted.attempts[1].status = 503;
+        let verdict = judged(&counted);
+        assert_eq!(verdict.verdict, Answer::Unknown);
+        assert!(
+            verdict.reasons[0].contains("1 attempts of the kind \"get ok 200\""),
+            "{verdict:?}"
+        );
         manifest.evidence.doubts.push("a doubt".to_owned());
         assert_eq!(judged(&manifest).reasons[0], "a doubt");
         manifest.evidence.unreadable = "no ledger".to_owned();
@@ -248,6 +409,53 @@ mod tests {
         manifest.evidence.unreadable.clear();
         std::fs::remove_file(folder.path().join("orders.csv.zst")).unwrap();
         assert!(judged(&manifest).reasons[0].starts_with("the ledger cannot be read"));
+    }
+
+    #[test]
+    fn a_torn_table_is_not_an_empty_one() {
+        let (folder, manifest) = sealed();
+        let poison = record(folder.path(), &manifest);
+        // The poisonous order is lost, the dead letter is of a final one.
+        assert_eq!((poison.verdict, poison.reasons.len()), (Answer::False, 0), "{poison:?}");
+        for name in manifest.tables.as_ref().unwrap().keys() {
+            let path = folder.path().join(name);
+            let whole = std::fs::read(&path).unwrap();
+            let torn = [&whole[..whole.len() * 9 / 10], &[]];
+            for bytes in torn.into_iter().filter(|bytes| bytes.len() < whole.len()) {
+                std::fs::write(&path, bytes).unwrap();
+                let verdict = record(folder.path(), &manifest);
+                assert_eq!(verdict.verdict, Answer::Unknown, "{name}: {verdict:?}");
+                assert!(
+                    verdict.reasons.iter().any(|reason| reason.contains(name.as_str())),
+                    "{name}"
+                );
+            }
+            std::fs::remove_file(&path).unwrap();
+            let verdict = record(folder.path(), &manifest);
+            assert_eq!(verdict.verdict, Answer::Unknown, "{name}: {verdict:?}");
+            std::fs::write(&path, whole).unwrap();
+        }
+        assert_eq!(record(folder.path(), &manifest), poison);
+    }
+
+    #[test]
+    fn a_torn_table_of_an_older_record_is_unknown_and_what_is_unchecked_is_said() {
+        for name in ["history.csv.zst", "orders.csv.zst", "charges.csv.zst", "orders-2.csv.zst"] {
+            let (folder, mut manifest) = sealed();
+            manifest.tables = None;
+            let path = folder.path().join(name);
+            let whole = std::fs::read(&path).unwrap();
+            for bytes in [&whole[..whole.len() * 9 / 10], &[]] {
+                std::fs::write(&path, bytes).unwrap();
+                let verdict = record(folder.path(), &manifest);
+                assert_eq!(verdict.verdict, Answer::Unknown, "{name}: {verdict:?}");
+                assert!(verdict.reasons[0].contains(name), "{name}: {:?}", verdict.reasons);
+            }
+        }
+        let (folder, manifest) = written(|_| ());
+        let verdict = record(folder.path(), &manifest);
+        assert_eq!(verdict.verdict, Answer::True);
+        assert_eq!(verdict.unchecked.len(), 5, "{:?}", verdict.unchecked);
     }
 
     #[test]

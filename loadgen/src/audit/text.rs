@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::order::Event;
 use super::record::Read;
-use crate::record::{Answer, Finding, Metastable, Recovery, Verdict};
+use crate::record::{Answer, FaultRecovery, Finding, Metastable, Recovery, Verdict};
 
 /// Examples that a line shows.
 const SHOWN: usize = 5;
@@ -26,6 +26,10 @@ pub fn table(trials: &[Read]) -> String {
         );
         for reason in &audit.reasons {
             let _ = writeln!(text, "    doubt: {reason}");
+        }
+        if !audit.unchecked.is_empty() {
+            let _ =
+                writeln!(text, "    not checked (an older record): {}", audit.unchecked.join("; "));
         }
         for found in audit.violations.iter().filter(|found| found.count > 0) {
             let _ = writeln!(text, "    VIOLATION {}", line(found));
@@ -69,7 +73,7 @@ fn answer(answer: Answer) -> &'static str {
 fn sums(audit: &Verdict) -> String {
     let c = &audit.counts;
     let wrong: u64 = audit.violations.iter().map(|found| found.count).sum();
-    let n = if wrong == 0 { format!("; violations {}", bound(c.asked)) } else { String::new() };
+    let n = if wrong == 0 { format!("; violations {}", bound(c.n())) } else { String::new() };
     format!(
         "acknowledged {}, orders {} = paid {} + declined {} + dead {} + pending {}, captures {}{n}",
         c.acknowledged, c.orders, c.paid, c.declined, c.dead, c.pending, c.captures
@@ -83,32 +87,31 @@ fn line(found: &Finding) -> String {
 }
 
 fn recovered(recovery: &Recovery) -> String {
-    let mut text = String::new();
-    for fault in &recovery.faults {
-        let seconds = |s: Option<f64>| s.map_or("—".to_owned(), |s| format!("{s:.1} s"));
-        let metastable = match fault.metastable {
-            Metastable::No => "no".to_owned(),
-            Metastable::Yes => "YES".to_owned(),
-            Metastable::Unknown => format!("unknown ({})", fault.why),
-        };
-        let _ = writeln!(
-            text,
-            "    after {} on {}: goodput back in {}, drained in {} (backlog {}, backlog/(μ−λ) = {}), metastable: {metastable}",
-            fault.kind,
-            fault.harm,
-            seconds(fault.recovered_after_s),
-            seconds(fault.drained_after_s),
-            fault.backlog,
-            seconds(fault.drain_predicted_s),
-        );
-    }
-    text
+    recovery.faults.iter().chain(&recovery.phase).map(after).collect()
+}
+
+fn after(fault: &FaultRecovery) -> String {
+    let seconds = |s: Option<f64>| s.map_or("—".to_owned(), |s| format!("{s:.1} s"));
+    let metastable = match fault.metastable {
+        Metastable::No => "no".to_owned(),
+        Metastable::Yes => "YES".to_owned(),
+        Metastable::Unknown => format!("unknown ({})", fault.why),
+    };
+    format!(
+        "    after {}: goodput back in {}, drained in {} (backlog {}, backlog/(μ−λ) = {}), metastable: {metastable}{}\n",
+        fault.name(),
+        seconds(fault.recovered_after_s),
+        seconds(fault.drained_after_s),
+        fault.backlog,
+        seconds(fault.drain_predicted_s),
+        if fault.met_nothing { "; it met a system with nothing in work" } else { "" },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{AuditCounts, FaultRecovery};
+    use crate::record::AuditCounts;
 
     #[test]
     fn zero_of_n_is_a_bound() {
@@ -130,12 +133,14 @@ mod tests {
             harm: "orders".to_owned(),
             recovered_after_s: Some(1.25),
             why: "the load ended".to_owned(),
+            met_nothing: true,
             ..FaultRecovery::default()
         };
         let audit = Verdict {
             verdict: Answer::False,
-            counts: AuditCounts { asked: 9, ..AuditCounts::default() },
+            counts: AuditCounts { acknowledged_of_load: Some(9), ..AuditCounts::default() },
             reasons: vec!["why".to_owned()],
+            unchecked: vec!["this".to_owned(), "that".to_owned()],
             violations: vec![finding("lost", 6), finding("stuck", 0)],
             oddities: vec![finding("vanished", 1)],
             recovery: Some(Recovery { faults: vec![fault], ..Recovery::default() }),
@@ -149,7 +154,8 @@ mod tests {
             "VIOLATION lost: 6 (it): k0, k1, k2, k3, k4, …\n",
             "legal: vanished: 1",
             "after kill on orders: goodput back in 1.2 s, drained in —",
-            "metastable: unknown (the load ended)",
+            "metastable: unknown (the load ended); it met a system with nothing in work",
+            "not checked (an older record): this; that",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -233,7 +233,7 @@ fn control(trial: &Trial) -> ControlSum {
 fn system(trials: &[&Trial]) -> SystemSum {
     let count = |answer| trials.iter().filter(|t| t.audit.verdict == answer).count() as u64;
     let sum = |of: fn(&Trial) -> u64| trials.iter().map(|t| of(t)).sum::<u64>();
-    let accepted = |t: &Trial| t.audit.counts.acknowledged;
+    let accepted = |t: &Trial| t.audit.counts.n();
     let not_judged = || trials.iter().filter(|t| !is_judged(t));
     let (oddities, violations) =
         Class::all().partition::<Vec<_>, _>(|class| class.kind() == Kind::Oddity);
@@ -271,7 +271,7 @@ fn class_sum(class: Class, trials: &[&Trial]) -> ClassSum {
     };
     let count = trials.iter().map(|t| met(t)).sum();
     let judged = trials.iter().filter(|t| is_judged(t) || met(t) > 0);
-    let n: u64 = judged.map(|t| t.audit.counts.acknowledged).sum();
+    let n: u64 = judged.map(|t| t.audit.counts.n()).sum();
     let kind = match class.kind() {
         Kind::Safety => "safety",
         Kind::Liveness => "liveness",

@@ -158,6 +158,7 @@ fn ledger() -> Ledger {
         key: format!("1a-{n:08}"),
         amount_cents: 1_250,
         charge_id: Some(format!("c{n}")),
+        n: Some(n),
     };
     let dead = DeadRow {
         source: "charges".to_owned(),

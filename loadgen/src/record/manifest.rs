@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::Expectation;
 
+use super::seal::Seals;
+
 /// The number that changes when a reader of an older record would misread a newer one.
 pub const FORMAT: u32 = 2;
 /// The oldest record that is still read: what it lacks is unknown. (1: look-ups do not say which order
@@ -83,6 +85,9 @@ pub struct Manifest {
     /// What the audit must know beside the tables.
     #[serde(default)]
     pub evidence: Evidence,
+    /// Rows and hash of every table, by file name; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Seals>,
     /// Whether the numbers may be believed.
     pub validity: Validity,
 }
@@ -96,6 +101,16 @@ pub struct Evidence {
     pub unreadable: String,
     /// What else could not be read, in words.
     pub doubts: Vec<String>,
+    /// How far apart wall and monotonic clock were read at second 0, µs; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks_read_within_us: Option<u64>,
+    /// Until when every customer's token was good, µs since the epoch; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_until_us: Option<i64>,
+    /// How many lines the card network said that it had written, when all was over; `None` in older
+    /// records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_lines: Option<u64>,
 }
 
 /// A part of the schedule that has statistics of its own.

@@ -99,6 +99,19 @@ pub struct FaultRow {
     pub heal_proof: String,
     /// Requests open at the onset.
     pub in_flight_at_onset: u64,
+    /// Orders in work at the onset, by the ledger: accepted and not settled; `None` in older records.
+    #[serde(default)]
+    pub in_work_at_onset: Option<u64>,
+}
+
+impl FaultRow {
+    /// Whether it is known that nothing was open or in work at the onset: then it met an idle system.
+    #[must_use]
+    pub fn met_nothing(&self) -> bool {
+        self.effective_s.is_some()
+            && self.in_flight_at_onset == 0
+            && self.in_work_at_onset == Some(0)
+    }
 }
 
 /// Writes a table; its header also if there are no rows, so that an empty table is told from a torn one.

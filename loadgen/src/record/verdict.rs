@@ -29,6 +29,9 @@ pub struct Verdict {
     pub liveness: Answer,
     /// Why it is unknown, if it is.
     pub reasons: Vec<String>,
+    /// What the record does not allow to check, because it is older; no reason to doubt what is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<String>,
     /// What was asked, answered, found.
     pub counts: AuditCounts,
     /// Every class of violation, also those with none.
@@ -71,6 +74,23 @@ pub struct Recovery {
     pub metastable: Metastable,
     /// One by one.
     pub faults: Vec<FaultRecovery>,
+    /// After the phase "during" of a load without faults, whose trouble is the load itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<FaultRecovery>,
+}
+
+/// The kind of a [`FaultRecovery`] that is no fault but a phase of the load.
+pub const PHASE: &str = "phase";
+
+impl FaultRecovery {
+    /// What it is about: "kill on orders", "the phase during".
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.kind == PHASE {
+            return format!("the phase {}", self.harm);
+        }
+        format!("{} on {}", self.kind, self.harm)
+    }
 }
 
 /// How a system came back after one fault. `None`: it did not, or the record does not say.
@@ -84,11 +104,19 @@ pub struct FaultRecovery {
     pub healed_s: f64,
     /// From the healing until goodput was back, s.
     pub recovered_after_s: Option<f64>,
-    /// Work waiting when it was healed: open requests and accepted orders.
+    /// Whether it is known that nothing was in work at its onset: it proves little.
+    #[serde(default)]
+    pub met_nothing: bool,
+    /// Orders in work at the instant of the healing: asked for, and not yet answered and final. In older
+    /// records open requests and accepted orders at the end of the second of the healing.
     pub backlog: u64,
-    /// From the healing until no more work waited than before the faults, s.
+    /// The most that were in work before the faults; `None` in older records, and where there is no
+    /// level from before.
+    #[serde(default)]
+    pub before: Option<u64>,
+    /// From the healing until no more was in work than before the faults, s.
     pub drained_after_s: Option<f64>,
-    /// The mean rate of completion while it drained, 1/s (μ).
+    /// The mean rate of orders that became final while it drained, 1/s (μ).
     pub completed_per_s: Option<f64>,
     /// The mean rate of arrival while it drained, 1/s (λ).
     pub offered_per_s: Option<f64>,
@@ -122,6 +150,9 @@ pub struct AuditCounts {
     pub asked: u64,
     /// Acknowledged with 201 or 202.
     pub acknowledged: u64,
+    /// Of these, orders of the load: neither of the preparation nor poisoned; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_of_load: Option<u64>,
     /// Certainly without effect, as the client was told.
     pub failed: u64,
     /// Of unknown outcome.
@@ -146,6 +177,13 @@ pub struct AuditCounts {
 }
 
 impl AuditCounts {
+    /// What a class that was not met was not met among: acknowledged orders of the load. Older records
+    /// count the preparation's with them.
+    #[must_use]
+    pub fn n(&self) -> u64 {
+        self.acknowledged_of_load.unwrap_or(self.acknowledged)
+    }
+
     /// Whether every order is in exactly one state.
     #[must_use]
     pub fn closes(&self) -> bool {

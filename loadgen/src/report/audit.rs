@@ -107,6 +107,7 @@ struct Said {
     safety: &'static str,
     liveness: &'static str,
     reasons: Vec<String>,
+    unchecked: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -148,11 +149,12 @@ fn said(audit: &Verdict) -> Said {
         safety: part(audit.safety),
         liveness: part(audit.liveness),
         reasons: audit.reasons.clone(),
+        unchecked: audit.unchecked.clone(),
     }
 }
 
 fn classes(audit: &Verdict) -> Vec<ClassRow> {
-    let n = audit.counts.asked;
+    let n = audit.counts.n();
     let row = |found: &Finding| ClassRow {
         class: found.class.clone(),
         meaning: found.meaning.clone(),
@@ -178,14 +180,16 @@ fn odd(found: &Finding) -> (String, String, String) {
 
 fn recovery(trial: &Trial) -> Vec<RecoveryRow> {
     let recovery = trial.audit.as_ref().and_then(|audit| audit.recovery.as_ref());
-    recovery.map(|all| all.faults.iter().map(recovery_row).collect()).unwrap_or_default()
+    recovery
+        .map(|all| all.faults.iter().chain(&all.phase).map(recovery_row).collect())
+        .unwrap_or_default()
 }
 
 fn recovery_row(fault: &FaultRecovery) -> RecoveryRow {
     let seconds = |s: Option<f64>| s.map_or_else(|| NOTHING.to_owned(), |s| format!("{s:.1} s"));
     let rate = |rate: Option<f64>| rate.map_or_else(|| NOTHING.to_owned(), words::digits);
     RecoveryRow {
-        fault: format!("{} on {}", fault.kind, fault.harm),
+        fault: fault.name(),
         healed: format!("{:.2} s", fault.healed_s),
         recovered: seconds(fault.recovered_after_s),
         backlog: words::count(fault.backlog),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::audit;
+use crate::audit::{self, Class};
 use crate::record::{Answer, Phase};
 
 use super::compare::{Comparison, Contestant, Scenario, Spread, doubt, trusted};
@@ -36,6 +36,8 @@ pub(super) struct Finding {
     stuck: String,
     /// Violations of all other classes.
     other: String,
+    /// Customers who were told an error and whose cards were charged: legal, and a headline.
+    told_error: String,
     verdict: String,
     /// What no violation among all audited orders shows; empty if there is one.
     bound: String,
@@ -73,6 +75,7 @@ fn finding(scenario: &Scenario<'_>, one: &Contestant<'_>) -> Finding {
         double_charge: found(one, "double-charge"),
         stuck: found(one, "stuck"),
         other: other_violations(one),
+        told_error: told_error(one),
         verdict: verdict(one),
         bound: bound(one).unwrap_or_default(),
         backlog: backlog(one),
@@ -156,8 +159,8 @@ fn other_violations(one: &Contestant<'_>) -> String {
 fn bound(one: &Contestant<'_>) -> Option<String> {
     let audits: Vec<_> = one.trials.iter().filter_map(|trial| trial.audit.as_ref()).collect();
     let clean = audits.iter().flat_map(|audit| &audit.violations).all(|found| found.count == 0);
-    let asked = audits.iter().map(|audit| audit.counts.asked).sum();
-    (clean && !audits.is_empty()).then(|| audit::bound(asked))
+    let n = audits.iter().map(|audit| audit.counts.n()).sum();
+    (clean && !audits.is_empty()).then(|| audit::bound(n))
 }
 
 /// False beats unknown beats true; a missing audit is a doubt.
@@ -193,12 +196,12 @@ fn backlog(one: &Contestant<'_>) -> String {
     if found.contains(&Backlog::Stayed) {
         return "still there at the end".to_owned();
     }
-    if found.iter().all(|backlog| *backlog == Backlog::NeverGrew) {
-        return "none grew".to_owned();
+    if found.iter().all(|backlog| *backlog == Backlog::None) {
+        return "none".to_owned();
     }
     let seconds = found.iter().map(|backlog| match backlog {
         Backlog::GoneAfter(seconds) => *seconds,
-        Backlog::NeverGrew | Backlog::Stayed => 0.0,
+        Backlog::None | Backlog::Stayed => 0.0,
     });
     let spread = Spread::of(seconds.collect());
     shown(spread, one.trusted().len(), |s| format!("{} s", words::digits(s)))
@@ -231,11 +234,7 @@ fn sentence(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
             words::digits(scenario.manifest().limits.objective_s)
         );
     }
-    let recovered = recovered(one, &phase.name);
-    if recovered > 0 {
-        let number = words::count(recovered);
-        text += &format!("; {number} whose customers got no answer were completed later");
-    }
+    text += &silent(one, &phase.name);
     if phase.name == "during" {
         let after = share(one, "after", Figures::ok_share);
         text += &format!("; of those after it, {after} were accepted");
@@ -243,10 +242,37 @@ fn sentence(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
     text + ". " + &audit_sentence(one)
 }
 
-/// Over all trials that may be believed.
-fn recovered(one: &Contestant<'_>, phase: &str) -> u64 {
-    let figures = one.trusted().into_iter().filter_map(|trial| Figures::named(trial, phase));
-    figures.map(|figures| figures.recovered_count).sum()
+/// What became of orders whose customers do not know, in words: over all audited trials, as of the
+/// classes of violations.
+fn silent(one: &Contestant<'_>, phase: &str) -> String {
+    let said = |count: u64, what: &str| match count {
+        0 => String::new(),
+        count => format!("; {} {what}", words::count(count)),
+    };
+    let told = |class: Class, what: &str| said(odd(one, class).unwrap_or(0), what);
+    if odd(one, Class::ToldErrorThenCharged).is_none() {
+        // Older audits do not tell an error from silence.
+        let figures = one.trusted().into_iter().filter_map(|trial| Figures::named(trial, phase));
+        let count: u64 = figures.map(|figures| figures.recovered_count).sum();
+        return said(count, "whose customers were not told so were completed later");
+    }
+    told(Class::ToldErrorThenCharged, "customers were told an error, and charged all the same")
+        + &told(
+            Class::ToldErrorThenDeclined,
+            "whose customers were told an error were declined later",
+        )
+        + &told(Class::Recovered, "whose customers got no answer were completed later")
+}
+
+/// How many orders are in a legal class, over all audited trials; `None` if no audit knows the class.
+fn odd(one: &Contestant<'_>, class: Class) -> Option<u64> {
+    let audits = one.trials.iter().filter_map(|trial| trial.audit.as_ref());
+    let found = audits.flat_map(|audit| &audit.oddities).filter(|f| f.class == class.name());
+    found.map(|finding| finding.count).reduce(|sum, count| sum + count)
+}
+
+fn told_error(one: &Contestant<'_>) -> String {
+    odd(one, Class::ToldErrorThenCharged).map_or_else(|| NOTHING.to_owned(), words::count)
 }
 
 fn when(phase: &Phase) -> String {
@@ -263,7 +289,7 @@ fn audit_sentence(one: &Contestant<'_>) -> String {
         .filter(|finding| finding.count > 0)
         .map(|finding| format!("{} {}", words::count(finding.count), finding.class))
         .collect();
-    let checked: u64 = audits.iter().map(|audit| audit.counts.asked).sum();
+    let checked: u64 = audits.iter().map(|audit| audit.counts.n()).sum();
     match (audits.is_empty(), bad.is_empty()) {
         (true, _) => "Not audited.".to_owned(),
         (false, true) => {

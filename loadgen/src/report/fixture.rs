@@ -13,8 +13,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::record::{
-    Aborted, Answer, AuditCounts, Cost, FORMAT, FaultRow, Finding, Fsync, Generator, Limits,
-    Manifest, Met, Phase, RatePoint, RequestCounts, ResourceRow, Validity, Verdict,
+    Aborted, Answer, AuditCounts, Cost, FORMAT, FaultRecovery, FaultRow, Finding, Fsync, Generator,
+    Limits, Manifest, Met, Metastable, PHASE, Phase, RatePoint, Recovery, RequestCounts,
+    ResourceRow, Validity, Verdict,
 };
 use shop::{Event, Shop};
 
@@ -357,7 +358,30 @@ impl Stage {
             healed_s: Some(f64::from(to) + 0.9),
             heal_proof: "readyz answers 200".to_owned(),
             in_flight_at_onset: 3,
+            in_work_at_onset: Some(2),
         }]
+    }
+
+    /// How it came back from its fault, or from its spike; only the queue put work off.
+    fn recovery(&self) -> Option<Recovery> {
+        let (_, to) = self.plot.during?;
+        let queues = self.order == 2;
+        let found = |kind: &str, harm: &str, healed_s| FaultRecovery {
+            kind: kind.to_owned(),
+            harm: harm.to_owned(),
+            healed_s,
+            recovered_after_s: Some(0.1),
+            backlog: if queues { 2_250 } else { 3 },
+            before: Some(9),
+            drained_after_s: Some(if queues { 11.2 } else { 0.0 }),
+            ..FaultRecovery::default()
+        };
+        let recovery = Recovery { metastable: Metastable::No, ..Recovery::default() };
+        if self.plot.kills_payments {
+            let fault = found("kill", "payments", f64::from(to) + 0.9);
+            return Some(Recovery { faults: vec![fault], ..recovery });
+        }
+        Some(Recovery { phase: Some(found(PHASE, "during", f64::from(to))), ..recovery })
     }
 
     fn verdict(&self, events: &[Event]) -> Verdict {
@@ -373,11 +397,13 @@ impl Stage {
             verdict: Answer::True,
             safety: Answer::True,
             liveness: Answer::True,
-            recovery: None,
+            recovery: self.recovery(),
+            unchecked: Vec::new(),
             reasons: Vec::new(),
             counts: AuditCounts {
                 asked: placed().count() as u64,
                 acknowledged: of("ok"),
+                acknowledged_of_load: Some(of("ok")),
                 failed: of("failed"),
                 unknown: of("unknown"),
                 orders: paid,
@@ -392,10 +418,16 @@ impl Stage {
             ]
             .map(finding)
             .to_vec(),
-            oddities: vec![Finding {
-                count: of("unknown") / 2,
-                ..finding(("recovered", "Of unknown outcome, and it happened."))
-            }],
+            oddities: vec![
+                Finding {
+                    count: if self.order == 1 { of("unknown") / 3 } else { 0 },
+                    ..finding(("told-error-then-charged", "Told an error, and charged."))
+                },
+                Finding {
+                    count: of("unknown") / 2,
+                    ..finding(("recovered", "Of unknown outcome, and it happened."))
+                },
+            ],
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::audit::Class;
 use crate::record::Answer;
 use crate::record::read::{Run, Trial};
 
@@ -58,6 +59,7 @@ struct Row<'r> {
     trial_lost_count: Option<u64>,
     trial_double_charge_count: Option<u64>,
     trial_stuck_count: Option<u64>,
+    trial_told_error_then_charged_count: Option<u64>,
 }
 
 /// Writes the table of `run` at `path`.
@@ -127,6 +129,7 @@ fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r
         trial_lost_count: violations(trial, "lost"),
         trial_double_charge_count: violations(trial, "double-charge"),
         trial_stuck_count: violations(trial, "stuck"),
+        trial_told_error_then_charged_count: odd(trial, Class::ToldErrorThenCharged),
     }
 }
 
@@ -148,6 +151,12 @@ pub(super) fn answer_word(answer: Answer) -> &'static str {
 pub(super) fn violations(trial: &Trial, class: &str) -> Option<u64> {
     let found = &trial.audit.as_ref()?.violations;
     found.iter().find(|finding| finding.class == class).map(|finding| finding.count)
+}
+
+/// How often the audit met a legal class; `None` if it did not look for it.
+fn odd(trial: &Trial, class: Class) -> Option<u64> {
+    let found = &trial.audit.as_ref()?.oddities;
+    found.iter().find(|finding| finding.class == class.name()).map(|finding| finding.count)
 }
 
 fn quantile(times: &Times, q: f64) -> Option<f64> {

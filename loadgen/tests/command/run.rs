@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use loadgen::history::{self, Attempt};
 use loadgen::ledger::Ledger;
 use loadgen::record::read::Run;
+use loadgen::record::seal;
 use loadgen::record::{Answer, Manifest, Verdict};
 
 use crate::bench::Bench;
@@ -91,6 +92,13 @@ async fn judged_again(bench: &Bench, folder: &Path) {
     let lost = ledger.orders.pop().unwrap().key;
     ledger.write(&copy).unwrap();
     let copied = ["audit", copy.to_str().unwrap()];
+    let altered = bench.call(&copied).await;
+    assert_eq!(altered.status.code(), Some(3), "{altered:?}");
+    let told = String::from_utf8_lossy(&altered.stdout).into_owned();
+    assert!(told.contains("doubt: orders.csv.zst is not the table that the trial wrote"), "{told}");
+    // Whoever seals it anew accuses the system of it.
+    let sealed = Manifest { tables: Some(seal::seal(&copy).unwrap()), ..manifest(&copy) };
+    std::fs::write(copy.join("manifest.json"), serde_json::to_vec(&sealed).unwrap()).unwrap();
     let found = bench.call(&copied).await;
     assert_eq!(found.status.code(), Some(4), "{found:?}");
     let told = String::from_utf8_lossy(&found.stdout).into_owned();

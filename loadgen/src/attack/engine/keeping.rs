@@ -196,12 +196,15 @@ impl<T: Traffic, S: Source> Engine<T, S> {
     }
 
     fn answered(&mut self, index: usize, hung_up: bool) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        // The age comes first: who loses his core between the two readings finds the answer later than
+        // it was, never earlier than it can have been.
+        let age = connection.arrived.take().and_then(stamp::age);
         let now_ns = self.now_ns();
         let Some(connection) = &mut self.connections[index] else { return };
         let (Some(response), Some(open)) = (connection.parser.response(), connection.open) else {
             return;
         };
-        let age = connection.arrived.take().and_then(stamp::age);
         self.stamped = age.is_some();
         let done_ns = now_ns.saturating_sub(nanos(age.unwrap_or_default())).max(open.sent_ns);
         let judged = self.traffic.judge(&open.job, &response);

@@ -67,6 +67,7 @@ impl Sound for FaultRow {
     fn check(&self) -> Result<(), String> {
         second("commanded_s", self.commanded_s)?;
         count(self.in_flight_at_onset)?;
+        count(self.in_work_at_onset.unwrap_or(0))?;
         let seen = [self.effective_s, self.heal_commanded_s, self.healed_s];
         seen.into_iter().flatten().try_for_each(|at_s| second("an instant", at_s))
     }
@@ -85,6 +86,7 @@ impl Sound for Verdict {
         let counts = [
             c.asked,
             c.acknowledged,
+            c.n(),
             c.failed,
             c.unknown,
             c.orders,

@@ -16,7 +16,7 @@ use crate::report::words;
 pub(super) const AID: &str = "Above: sums since second 0. Accepted: orders that were acknowledged. \
 Captured: by the provider's journal. Settled: orders that are paid. Below: the gaps between them. \
 Accepted but not captured is work put off; it ends at the declined orders less those that were captured although \
-their customers got no answer (then it is below zero). Captured but not settled is money \
+their customers were not told so (then it is below zero). Captured but not settled is money \
 taken for orders that do not say so yet: it must come back to zero. Orders of the preparation are \
 left out.";
 

@@ -38,7 +38,8 @@ pub(in crate::report) struct FaultLine {
     effective: String,
     heal_commanded: String,
     healed: String,
-    in_flight: String,
+    in_work: String,
+    idle: bool,
 }
 
 /// One trial's audit.
@@ -167,7 +168,8 @@ pub(in crate::report) fn fault_line(trial: &Trial, fault: &FaultRow) -> FaultLin
         effective: seen(fault.effective_s, &fault.effect_proof),
         heal_commanded: at(fault.heal_commanded_s),
         healed: seen(fault.healed_s, &fault.heal_proof),
-        in_flight: words::count(fault.in_flight_at_onset),
+        in_work: words::count(fault.in_work_at_onset.unwrap_or(fault.in_flight_at_onset)),
+        idle: fault.met_nothing(),
     }
 }
 
