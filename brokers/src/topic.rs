@@ -111,13 +111,20 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
         self.broker.holds(&self.name, keys).await
     }
 
-    /// Begins to consume, for callers that settle by themselves.
+    /// Begins to consume, for callers that settle by themselves. Waits for the broker.
     ///
     /// # Errors
-    /// As `Broker::subscribe`.
+    /// `Invalid` or `Protocol`.
     pub async fn subscribe(&self, options: SubscribeOptions) -> Result<Inbox<M>> {
-        let subscription = self.broker.subscribe(&self.name, options).await?;
-        Ok(Inbox { subscription, of: PhantomData })
+        let mut attempt = 0;
+        loop {
+            match self.broker.subscribe(&self.name, options).await {
+                Ok(subscription) => return Ok(Inbox { subscription, of: PhantomData }),
+                Err(Error::Unavailable(_)) => attempt += 1,
+                Err(error) => return Err(error),
+            }
+            sleep(RETRY.delay(attempt)).await;
+        }
     }
 
     /// Handles messages until `shutdown`, up to `prefetch` at once, and extends the lease while it
@@ -142,7 +149,7 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
     {
         tokio::pin!(shutdown);
         let inbox = tokio::select! {
-            inbox = self.subscribe_patiently(options) => inbox?,
+            inbox = self.subscribe(options) => inbox?,
             () = &mut shutdown => return Ok(()),
         };
         let worker = Worker::new(&inbox, &self.name, options);
@@ -158,16 +165,6 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
         }
         while working.next().await.is_some() {}
         Ok(())
-    }
-
-    async fn subscribe_patiently(&self, options: SubscribeOptions) -> Result<Inbox<M>> {
-        for attempt in 1.. {
-            match self.subscribe(options).await {
-                Err(Error::Unavailable(_)) => sleep(RETRY.delay(attempt)).await,
-                decided => return decided,
-            }
-        }
-        Err(Error::Unavailable("gave up".to_owned()))
     }
 }
 

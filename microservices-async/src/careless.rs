@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use brokers::{Error, Handled, Inbox, Received, Settle, SubscribeOptions, Topic, Trouble};
+use brokers::{Backoff, Error, Handled, Inbox, Received, Settle, SubscribeOptions, Topic, Trouble};
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use shop::{Charge, Courier, OrderStore, PaymentStore, Result, Settlement, keep_reconciling};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use web::timing;
 
-/// When a message that could not be done comes again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The wait before what could not be done now is tried again.
+const AGAIN: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
 
 /// Mistakes that may be asked for.
 #[derive(Args)]
@@ -123,15 +124,20 @@ where
             biased;
             () = stop.cancelled() => break,
             Some(()) = working.next() => {}
-            next = inbox.next(), if room => working.push(work(manners, &inbox, next?, &handle)),
+            next = inbox.next(), if room => working.push(work(manners, &inbox, next?, stop, &handle)),
         }
     }
     while working.next().await.is_some() {}
     Ok(())
 }
 
-async fn work<H, F>(manners: Manners, inbox: &Inbox<Charge>, received: Received<Charge>, handle: &H)
-where
+async fn work<H, F>(
+    manners: Manners,
+    inbox: &Inbox<Charge>,
+    received: Received<Charge>,
+    stop: &CancellationToken,
+    handle: &H,
+) where
     H: Fn(Received<Charge>) -> F,
     F: Future<Output = Handled>,
 {
@@ -140,11 +146,20 @@ where
         // The mistake: from here on nobody else remembers the message.
         let _ = inbox.settle(&receipt, Settle::Ack).await;
     }
-    let how = match handle(received).await {
-        Ok(()) => Settle::Ack,
-        Err(Trouble::NotNow(_)) => Settle::Defer(AGAIN),
-        Err(Trouble::Failed(text)) => Settle::Fail(text),
-        Err(Trouble::Never(text)) => Settle::Reject(text),
+    let mut refusals = 0;
+    let how = loop {
+        match handle(received.clone()).await {
+            Ok(()) => break Settle::Ack,
+            Err(Trouble::Failed(text)) => break Settle::Fail(text),
+            Err(Trouble::Never(text)) => break Settle::Reject(text),
+            // Waited for with the message in hand, however long its lease.
+            Err(Trouble::NotNow(_)) => refusals += 1,
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break Settle::Defer(Duration::ZERO),
+            () = sleep(AGAIN.delay(refusals)) => {}
+        }
     };
     // Fenced if the lease went to another meanwhile; then the work was done twice.
     let _ = inbox.settle(&receipt, how).await;
