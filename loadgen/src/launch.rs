@@ -135,7 +135,7 @@ impl Running {
         let versions = vec![1; spec.processes.len()];
         let undo = UndoLog::begin(folder)
             .with_context(|| format!("cannot write the undo journal in {}", folder.display()))?;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+        let http = crate::http::client(Duration::from_secs(2))?;
         let mut running = Self {
             spec,
             pids: Pids::default(),
@@ -235,6 +235,7 @@ impl Running {
         let mut command = Command::new(&program);
         command
             .args(&spec.command[1..])
+            .envs(crate::http::direct())
             .envs(spec.env.iter().map(|(name, value)| (name, self.secrets.fill(value))))
             .env("TRIPTYCH_VERSION", self.versions[index].to_string())
             .env(MARK, self.undo.mark())

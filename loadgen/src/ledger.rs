@@ -180,7 +180,7 @@ impl OrdersReader {
     /// # Errors
     /// If the HTTP client cannot be made.
     pub fn new(url: &str, token: &str) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let http = crate::http::client(Duration::from_secs(10))?;
         Ok(Self { http, url: url.to_owned(), token: token.to_owned() })
     }
 
@@ -305,7 +305,7 @@ struct Letter {
 /// # Errors
 /// If they cannot be read.
 pub async fn dead_letters(url: &str) -> anyhow::Result<Vec<DeadRow>> {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+    let http = crate::http::client(Duration::from_secs(10))?;
     let (mut after, mut rows) = (0, Vec::new());
     loop {
         let page = format!("{url}?after={after}&limit={PAGE}");

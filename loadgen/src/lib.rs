@@ -19,6 +19,7 @@ pub mod disk;
 pub mod fault;
 pub mod fsync;
 pub mod history;
+pub mod http;
 pub mod launch;
 pub mod ledger;
 pub mod link;

@@ -44,7 +44,7 @@ pub async fn prepare(
     seed: u64,
     orders: &OrdersReader,
 ) -> anyhow::Result<Prepared> {
-    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let http = crate::http::client(PATIENCE)?;
     let mut jobs = Workload::new(scenario.mix, scenario.customers, !seed);
     let (mut customers, mut tokens_until_us) = (Vec::new(), Some(i64::MAX));
     for (n, key) in (0..).zip(keys(prefix, scenario.customers)) {

@@ -27,9 +27,14 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+/// A client that waits longer than any server does.
+pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(loadgen::http::client(PATIENCE)?)
+}
+
 impl Shop {
     pub(crate) fn new(entry: &Entry) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+        let http = client()?;
         Ok(Self { http, auth: entry.auth.clone(), orders: entry.orders.clone() })
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::programs;
-use crate::shop::Shop;
+use crate::shop::{Shop, client};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(5);
@@ -102,7 +102,7 @@ impl Stand {
     pub(crate) async fn dead_letters(&self) -> anyhow::Result<BTreeSet<String>> {
         let broker = self.running.spec.players("broker")[0];
         let url = format!("http://{}/dead/charges", self.servers()[broker].1);
-        let page: serde_json::Value = reqwest::get(url).await?.json().await?;
+        let page: serde_json::Value = client()?.get(url).send().await?.json().await?;
         let letters = page["dead"].as_array().context("no list of dead letters")?;
         let keys = letters.iter().filter_map(|letter| letter["key"].as_str());
         Ok(keys.map(ToOwned::to_owned).collect())
@@ -111,7 +111,7 @@ impl Stand {
     /// What the card network has counted under this name.
     pub(crate) async fn provider_counter(&self, name: &str) -> anyhow::Result<u64> {
         let url = format!("{}/metrics", self.running.spec.entry.provider);
-        let text = reqwest::get(url).await?.text().await?;
+        let text = client()?.get(url).send().await?.text().await?;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}_total ")));
         Ok(line.with_context(|| format!("no {name} in {text}"))?.parse()?)
     }

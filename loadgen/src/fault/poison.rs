@@ -55,7 +55,7 @@ impl Poisoner {
         let key = poisoned::key(&self.key_prefix, n);
         let item = json!({"sku": "tea", "quantity": 1, "price_cents": CENTS});
         let body = json!({"items": [item], "card": format!("poison-{}", effect.as_str())});
-        let http = reqwest::Client::builder().timeout(ANSWERS_WITHIN).build()?;
+        let http = crate::http::client(ANSWERS_WITHIN)?;
         let request = http.post(url).bearer_auth(&self.token).header("idempotency-key", &key);
         let sent_ns = self.now_ns();
         let mut attempt = Attempt {

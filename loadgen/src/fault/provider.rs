@@ -47,7 +47,7 @@ impl<'a> CardNetwork<'a> {
 /// # Errors
 /// If it does not take them.
 pub async fn set_provider(base: &str, token: &str, settings: &Provider) -> anyhow::Result<String> {
-    let http = reqwest::Client::builder().timeout(ANSWERS_WITHIN).build()?;
+    let http = crate::http::client(ANSWERS_WITHIN)?;
     let url = format!("{base}/control");
     let answer = http.patch(&url).bearer_auth(token).json(settings).send().await?;
     let status = answer.status();

@@ -82,6 +82,11 @@ impl Bench {
         end(self.start(arguments)).await
     }
 
+    /// Calls the command with these variables in its environment.
+    pub(crate) async fn call_with(&self, set: &[(&str, &str)], arguments: &[&str]) -> Output {
+        end(self.command(arguments).envs(set.iter().copied()).spawn().unwrap()).await
+    }
+
     /// Calls the command where no tool of the system is found.
     pub(crate) async fn call_without_path(&self, arguments: &[&str]) -> Output {
         end(self.command(arguments).env("PATH", "").spawn().unwrap()).await

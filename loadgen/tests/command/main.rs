@@ -18,6 +18,7 @@ mod kept;
 mod links;
 mod old_records;
 mod outputs;
+mod proxies;
 mod retries;
 mod run;
 mod secrets;

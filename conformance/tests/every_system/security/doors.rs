@@ -2,10 +2,10 @@
 //! orders.
 
 use anyhow::ensure;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
-use crate::shop::answer;
+use crate::shop::{answer, client};
 use crate::stand::Stand;
 
 pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
@@ -29,7 +29,7 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
     }
     let everybodys = format!("{}/orders", stand.running.spec.entry.orders);
     for token in ["", "wrong", stand.control_token()] {
-        answer(Client::new().get(&everybodys).bearer_auth(token)).await?.refused(401)?;
+        answer(client()?.get(&everybodys).bearer_auth(token)).await?.refused(401)?;
     }
     stand.stop().await;
     Ok(())
@@ -42,18 +42,19 @@ struct Door<'a> {
 }
 
 impl Door<'_> {
-    fn request(&self, token: &str) -> RequestBuilder {
-        Client::new().request(self.method.clone(), self.url).bearer_auth(token).json(&json!({}))
+    fn request(&self, token: &str) -> anyhow::Result<RequestBuilder> {
+        let request = client()?.request(self.method.clone(), self.url);
+        Ok(request.bearer_auth(token).json(&json!({})))
     }
 
     async fn holds(&self, good: u16) -> anyhow::Result<()> {
         let token = self.stand.control_token();
-        let opened = answer(self.request(token)).await?;
+        let opened = answer(self.request(token)?).await?;
         ensure!(opened.status == good, "{} {}: {opened:?}", self.method, self.url);
-        let bare = Client::new().request(self.method.clone(), self.url).json(&json!({}));
+        let bare = client()?.request(self.method.clone(), self.url).json(&json!({}));
         answer(bare).await?.refused(401)?;
         for wrong in ["", "wrong", &token[1..], self.stand.operator_token()] {
-            answer(self.request(wrong)).await?.refused(401)?;
+            answer(self.request(wrong)?).await?.refused(401)?;
         }
         // What a page in a browser sends whose name was rebound to this machine.
         for (header, value) in [
@@ -62,7 +63,7 @@ impl Door<'_> {
             ("origin", "http://evil.example"),
             ("origin", "null"),
         ] {
-            let answered = answer(self.request(token).header(header, value)).await?;
+            let answered = answer(self.request(token)?.header(header, value)).await?;
             ensure!(answered.refused(403).is_ok(), "{header}: {value}: {answered:?}");
         }
         Ok(())

@@ -86,7 +86,7 @@ async fn idle(address: &str) -> anyhow::Result<Vec<TcpStream>> {
 
 /// Answers a new connection, in a while.
 async fn serves(address: &str) -> anyhow::Result<()> {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+    let http = loadgen::http::client(Duration::from_secs(2))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = http.get(format!("http://{address}/healthz")).send().await;
