@@ -2,7 +2,7 @@
 
 use crate::attack::Summary;
 use crate::audit::{Class, NOTHING_TO_JUDGE};
-use crate::record::{Aborted, Answer, FaultRow, Generator, Manifest, Validity, Verdict};
+use crate::record::{Aborted, Answer, Attempts, FaultRow, Generator, Manifest, Validity, Verdict};
 
 /// Above this the sending thread may have delayed answers by its own work.
 const CPU_SHARE_MAX: f64 = 0.8;
@@ -22,8 +22,9 @@ const HICCUP_MAX_US: u64 = 100_000;
 const CLOCK_DRIFT_MAX_US: i64 = 5_000;
 
 /// Parts of the reasons that speak of a system under too much load rather than of the instrument.
-const OVERLOAD: [&str; 4] =
-    ["aborted at ", " requests were dropped", "orders were still pending", ENDED];
+const OVERLOAD: [&str; 5] =
+    ["aborted at ", " requests were dropped", "orders were still pending", ENDED, NOTHING];
+const NOTHING: &str = " requests was answered as asked";
 const ENDED: &str = " ended by itself";
 const NOT_JUDGED: &str = "the audit could not judge";
 
@@ -100,6 +101,8 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     for (operation, counts) in &e.manifest.requests {
         doubt(!counts.closes(), format!("the ledger of {operation} does not close: {counts:?}"));
     }
+    let nothing = nothing_succeeded(e.manifest).filter(|_| !interrupted);
+    doubt(nothing.is_some(), nothing.unwrap_or_default());
     doubt(e.summary.unrecorded > 0, unrecorded(e.summary.unrecorded));
     doubt(e.summary.not_retried > 0, not_retried(e.summary.not_retried));
     let off = (e.summary.in_flight_area_s - e.service_s).abs() / e.service_s.max(1e-9);
@@ -120,6 +123,28 @@ pub fn judge(e: &Evidence<'_>) -> Validity {
     );
     let aborted = e.aborted.cloned();
     Validity { valid: reasons.is_empty(), interrupted, aborted, reasons }
+}
+
+/// Kinds of ends that are named.
+const NAMED: usize = 3;
+
+/// A load of which every request failed is a wrong address or a dead server more often than a finding.
+fn nothing_succeeded(manifest: &Manifest) -> Option<String> {
+    let counts = manifest.requests.values();
+    let (asked, ok) = counts.fold((0, 0), |(asked, ok), c| (asked + c.scheduled, ok + c.ok));
+    if asked == 0 || ok > 0 {
+        return None;
+    }
+    let mut kinds: Vec<_> = manifest.attempts.iter().collect();
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count));
+    let name = |kind: &&Attempts| match (kind.status, kind.trouble.as_str()) {
+        (0, "") => format!("{} {}", kind.count, kind.outcome),
+        (0, trouble) => format!("{} {trouble}", kind.count),
+        (status, "") => format!("{} with status {status}", kind.count),
+        (status, trouble) => format!("{} with status {status}, {trouble}", kind.count),
+    };
+    let named: Vec<String> = kinds.iter().take(NAMED).map(name).collect();
+    Some(format!("none of {asked}{NOTHING}: {}", named.join("; ")))
 }
 
 /// What its own watchdogs say of the generator.
@@ -266,6 +291,20 @@ mod tests {
         check(|m, _, _| m.requests.get_mut("place").unwrap().scheduled = 4, "does not close");
         check(|_, s, _| s.in_flight_area_s = 2.5, "Little's law is off by 25 %");
         check(|_, s, _| s.unrecorded = 512, "512 requests are in no record");
+        check(
+            |m, _, _| {
+                let place = m.requests.get_mut("place").unwrap();
+                (place.failed, place.ok) = (3, 0);
+                let kind = |status, trouble: &str, count| Attempts {
+                    status,
+                    trouble: trouble.to_owned(),
+                    count,
+                    ..Attempts::default()
+                };
+                m.attempts = vec![kind(0, "refused", 1), kind(404, "", 2)];
+            },
+            "none of 3 requests was answered as asked: 2 with status 404; 1 refused",
+        );
         check(|_, s, _| s.not_retried = 7, "7 retries were not made");
         check(|_, _, f| f.effective_s = None, "fault");
         check(|_, _, f| f.healed_s = None, "fault");

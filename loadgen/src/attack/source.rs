@@ -10,6 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
+use crate::sample::Trouble;
 use crate::workload::{Job, Operation};
 
 /// A supply of requests.
@@ -22,8 +23,8 @@ pub trait Source: Send {
     fn heeds_answers(&self) -> bool {
         true
     }
-    /// A request has ended; that may make a further one known.
-    fn ended(&mut self, _job: &Job, _now_ns: u64) {}
+    /// A request has ended, with an answer or for want of one; that may make a further one known.
+    fn ended(&mut self, _job: &Job, _now_ns: u64, _trouble: Trouble) {}
 }
 
 /// Open loop: intended instants and jobs, ascending, fixed beforehand.
@@ -50,14 +51,22 @@ impl<I: Iterator<Item = (u64, Job)> + Send> Source for Schedule<I> {
     }
 }
 
-/// Closed loop: each user sends, waits for the end, thinks, and sends again, until the time is up.
+/// Closed loop: each user sends, waits for the end, thinks, and sends again, until the time is up. Users
+/// who find nobody come back later and later: else they would do nothing but ask, as fast as they can.
 pub struct Users<J> {
     jobs: J,
     /// When users will send, earliest first.
     ready: BinaryHeap<Reverse<u64>>,
     think: Think,
     until_ns: u64,
+    count: u32,
+    /// Requests in a row, of whichever user, to which nobody listened.
+    refused: u32,
 }
+
+/// The first pause of a user who finds nobody; it doubles when all have found nobody once more.
+const REFUSED_NS: u64 = 10_000_000;
+const REFUSED_MOST_NS: u64 = 1_000_000_000;
 
 /// How long a user thinks: exponential with this mean, or not at all.
 pub struct Think {
@@ -85,7 +94,18 @@ impl<J: Iterator<Item = Job>> Users<J> {
     /// As many users, each of whom begins after one thinking time.
     pub fn new(count: u32, mut think: Think, until_ns: u64, jobs: J) -> Self {
         let ready = (0..count).map(|_| Reverse(think.draw_ns())).collect();
-        Self { jobs, ready, think, until_ns }
+        Self { jobs, ready, think, until_ns, count, refused: 0 }
+    }
+
+    /// How long a user stays away at least, after this end of his request.
+    fn pause_ns(&mut self, trouble: Trouble) -> u64 {
+        if !matches!(trouble, Trouble::Refused | Trouble::Connect | Trouble::Reset) {
+            self.refused = 0;
+            return 0;
+        }
+        let rounds = (self.refused / self.count.max(1)).min(16);
+        self.refused = self.refused.saturating_add(1);
+        (REFUSED_NS << rounds).min(REFUSED_MOST_NS)
     }
 }
 
@@ -100,8 +120,9 @@ impl<J: Iterator<Item = Job> + Send> Source for Users<J> {
         Some((at_ns, self.jobs.next()?))
     }
 
-    fn ended(&mut self, _: &Job, now_ns: u64) {
-        self.ready.push(Reverse(now_ns + self.think.draw_ns()));
+    fn ended(&mut self, _: &Job, now_ns: u64, trouble: Trouble) {
+        let away_ns = self.think.draw_ns().max(self.pause_ns(trouble));
+        self.ready.push(Reverse(now_ns + away_ns));
     }
 }
 
@@ -163,7 +184,7 @@ impl<I: Iterator<Item = (u64, Job)> + Send> Source for Sessions<I> {
         Some((at_ns, self.request(job, 0)?))
     }
 
-    fn ended(&mut self, job: &Job, now_ns: u64) {
+    fn ended(&mut self, job: &Job, now_ns: u64, _: Trouble) {
         let Some((_, step)) = self.open.get(&job.seq).copied() else { return };
         if step + 1 < self.steps.len() {
             self.waiting.push(Reverse((now_ns + self.think.draw_ns(), step + 1, job.seq)));
@@ -189,10 +210,30 @@ mod tests {
         let (first, job) = users.take().unwrap();
         assert_eq!((first, users.take().unwrap().0), (0, 0));
         assert_eq!(users.next_ns(), None, "both wait for their answers");
-        users.ended(&job, 400);
+        users.ended(&job, 400, Trouble::None);
         assert_eq!(users.take().unwrap().0, 400);
-        users.ended(&job, 1_000);
+        users.ended(&job, 1_000, Trouble::None);
         assert_eq!(users.next_ns(), None, "the time is up");
+    }
+
+    #[test]
+    fn users_who_find_nobody_come_back_later_and_later() {
+        let mut users = Users::new(2, Think::new(0, 1), 60_000_000_000, jobs());
+        let mut away_ms = |trouble| {
+            let (at_ns, job) = users.take().unwrap();
+            users.ended(&job, at_ns, trouble);
+            let back_ns = users.ready.iter().map(|r| r.0).max().unwrap();
+            (back_ns - at_ns) / 1_000_000
+        };
+        let refused: Vec<u64> = (0..20).map(|_| away_ms(Trouble::Refused)).collect();
+        assert_eq!(refused[..6], [10, 10, 20, 20, 40, 40]);
+        assert_eq!(refused[16..], [1_000; 4], "and no later than that");
+        // Both are away now: the next of them is answered.
+        away_ms(Trouble::None);
+        assert_eq!(users.refused, 0);
+        let (at_ns, job) = users.take().unwrap();
+        users.ended(&job, at_ns, Trouble::Reset);
+        assert_eq!(users.refused, 1);
     }
 
     #[test]
@@ -209,15 +250,15 @@ mod tests {
         let (at, login) = sessions.take().unwrap();
         assert_eq!((at, login.operation), (10, Operation::Login));
         assert_eq!(sessions.next_ns(), Some(20), "the second arrives though the first waits");
-        sessions.ended(&login, 15);
+        sessions.ended(&login, 15, Trouble::None);
         let (at, place) = sessions.take().unwrap();
         assert_eq!((at, place.operation, place.customer), (15, Operation::Place, login.customer));
         let (at, second) = sessions.take().unwrap();
         assert_eq!((at, second.operation), (20, Operation::Login));
-        sessions.ended(&place, 30);
+        sessions.ended(&place, 30, Trouble::None);
         let (at, get) = sessions.take().unwrap();
         assert_eq!((at, get.operation), (30, Operation::Get));
-        sessions.ended(&get, 40);
+        sessions.ended(&get, 40, Trouble::None);
         assert_eq!(sessions.next_ns(), None);
         let mut numbers = [login.seq, place.seq, second.seq, get.seq];
         numbers.sort_unstable();
