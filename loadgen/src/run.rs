@@ -291,7 +291,7 @@ fn promise(met: &Met) -> String {
         Ok(expect) => expect.shown(found),
         Err(_) => format!("{found}"),
     };
-    let found = met.found.map_or("not known".to_owned(), unit);
+    let found = met.found(unit);
     let phase = if met.phase.is_empty() { "all" } else { &met.phase };
     format!("{} ({}, {phase}): found {found}", met.expect, met.operation)
 }

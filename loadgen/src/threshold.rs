@@ -51,6 +51,36 @@ pub(crate) enum Quantity {
     Class(String),
 }
 
+/// What is given up is a little older than its time-out.
+const GIVEN_UP_WITHIN_S: f64 = 0.05;
+
+/// A condition that says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pointless {
+    /// always, or never.
+    pub(crate) holds: &'static str,
+    /// Why.
+    pub(crate) why: String,
+}
+
+impl Quantity {
+    /// The least and the largest value that it can have, and why.
+    fn range(&self, longest_s: f64) -> (f64, f64, String) {
+        match self {
+            Self::Failed => (0.0, 1.0, "it is a share, 0 % to 100 %".to_owned()),
+            Self::Time(Series::Response | Series::Accepted | Series::Service, _) => {
+                let why = format!("a request is given up after {longest_s} s");
+                (0.0, longest_s + GIVEN_UP_WITHIN_S, why)
+            }
+            Self::Time(Series::Completed | Series::Lag, _) => {
+                (0.0, f64::INFINITY, "a time is 0 or more".to_owned())
+            }
+            Self::Goodput => (0.0, f64::INFINITY, "a rate is 0 or more".to_owned()),
+            Self::Class(_) => (0.0, f64::INFINITY, "it is a count, 0, 1, 2 …".to_owned()),
+        }
+    }
+}
+
 /// Times of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Series {
@@ -83,8 +113,8 @@ enum Found {
     Value(f64),
     /// Longer than anything that ended.
     Longer,
-    /// Nothing: there are too few values, or none.
-    Unknown,
+    /// Nothing: there are only so many values.
+    Unknown(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +213,7 @@ impl Threshold {
     /// that it was not.
     pub(crate) fn is_unknown(&self, trial: &Trial) -> bool {
         let operation = self.operation.as_deref().unwrap_or_else(|| trial.main_operation());
-        self.found(trial, operation).iter().any(|(_, found)| *found == Found::Unknown)
+        self.found(trial, operation).iter().any(|(_, found)| matches!(found, Found::Unknown(_)))
     }
 
     /// Phase by phase, with its name; the audit's classes belong to the whole trial.
@@ -198,18 +228,19 @@ impl Threshold {
     }
 
     fn met(&self, operation: String, phase: String, found: Found) -> Met {
-        let found = match found {
-            Found::Value(value) => Some(value),
-            Found::Longer | Found::Unknown => None,
+        let (found, why) = match found {
+            Found::Value(value) => (Some(value), String::new()),
+            Found::Longer => (None, "longer than any that ended".to_owned()),
+            Found::Unknown(has) => (None, self.expect.unknown(has)),
         };
         let met = found.is_some_and(|found| self.expect.holds(found));
-        Met { expect: self.expect.to_string(), operation, phase, found, met }
+        Met { expect: self.expect.to_string(), operation, phase, found, met, why }
     }
 }
 
 impl Found {
     fn value(value: Option<f64>) -> Self {
-        value.map_or(Self::Unknown, Self::Value)
+        value.map_or(Self::Unknown(0), Self::Value)
     }
 
     fn us(us: Option<u64>, without: Self) -> Self {
@@ -238,11 +269,38 @@ impl Expectation {
         }
     }
 
+    /// Why so few values say nothing of it.
+    pub(crate) fn unknown(&self, has: u64) -> String {
+        match (&self.quantity, self.least()) {
+            (Quantity::Class(_), _) => "not known: the audit did not count it".to_owned(),
+            (_, least) => format!("not known: there are {has} values, {least} are needed"),
+        }
+    }
+
     /// Whether it asks for a goodput, which cannot exceed what is offered.
     pub(crate) fn asks_for_goodput(&self) -> bool {
         let asks =
             matches!(self.comparison, Comparison::More | Comparison::AtLeast | Comparison::Equal);
         self.quantity == Quantity::Goodput && asks
+    }
+
+    /// Whether every value that its quantity can have meets it, or none does; `longest_s` is the longest
+    /// that a request can take until it is given up.
+    pub(crate) fn pointless(&self, longest_s: f64) -> Option<Pointless> {
+        let (from, to, why) = self.quantity.range(longest_s);
+        let is_count = matches!(self.quantity, Quantity::Class(_));
+        let c = self.comparison;
+        // A bound between two whole numbers parts them, but equals neither.
+        let at = |value: f64| c.holds(value, self.bound);
+        let inside = (from..=to).contains(&self.bound);
+        let fits = !is_count || self.bound.fract() == 0.0;
+        let some = at(from) || at(to) || (inside && fits && at(self.bound));
+        let all = at(from) && at(to) && (c != Comparison::Equal || from >= to);
+        match (some, all) {
+            (false, _) => Some(Pointless { holds: "never", why }),
+            (true, true) => Some(Pointless { holds: "always", why }),
+            (true, false) => None,
+        }
     }
 
     /// Whether it holds for a value in seconds, as a share, a rate or a count.
@@ -279,7 +337,7 @@ impl Expectation {
                 let seconds = f64::from(bounds.to_s.saturating_sub(bounds.from_s).max(1));
                 Found::Value(completed.count_up_to(within_us) as f64 / seconds)
             }
-            Quantity::Class(_) => Found::Unknown,
+            Quantity::Class(_) => Found::Unknown(0),
         }
     }
 }
@@ -303,8 +361,9 @@ fn time(trial: &Trial, phase: usize, operation: &str, (series, q): (Series, f64)
         // An open request's time is "at least": nothing above it is known.
         (times(Metric::Response, |outcome| outcome == "unfinished").min(), 0)
     };
-    if spectrum.count() + endless < if q < 1.0 { Spectrum::least(q) } else { 1 } {
-        return Found::Unknown;
+    let has = spectrum.count() + endless;
+    if has < if q < 1.0 { Spectrum::least(q) } else { 1 } {
+        return Found::Unknown(has);
     }
     let found = match (q >= 1.0, endless) {
         (true, 0) => spectrum.max(),
@@ -427,6 +486,19 @@ mod tests {
         check("lost == 2", Some(2.0), true);
         check("duplicated == 0", None, false);
         check("p(99) < 1h", None, false);
+    }
+
+    #[test]
+    fn too_few_values_are_told_with_those_that_are_needed() {
+        let why = |text: &str| {
+            let expect = text.parse().unwrap();
+            let judged = Threshold { expect, operation: None, phase: None }.judge(&trial());
+            judged[0].found(|found| found.to_string())
+        };
+        assert_eq!(why("p(99.9) < 1s"), "not known: there are 0 values, 3688 are needed");
+        assert_eq!(why("max < 1s"), "not known: there are 0 values, 1 are needed");
+        assert_eq!(why("duplicated == 0"), "not known: the audit did not count it");
+        assert_eq!(why("lost == 0"), "2");
     }
 
     proptest! {

@@ -280,7 +280,7 @@ impl<'t> Window<'t> {
         troubles.extend(self.overload());
         let judged = keeps.thresholds.iter().filter(|t| !t.is_unknown(self.trial));
         for met in judged.flat_map(|t| t.judge(self.trial)).filter(|m| !m.met) {
-            let found = met.found.map_or("more than any that ended".to_owned(), |f| f.to_string());
+            let found = met.found(|found| found.to_string());
             troubles.push(format!("{} ({}): found {found}", met.expect, met.operation));
         }
         troubles

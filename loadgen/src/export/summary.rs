@@ -195,6 +195,7 @@ mod tests {
             phase: String::new(),
             found: Some(0.0),
             met: true,
+            why: String::new(),
         };
         let trial = TrialSummary {
             scenario: "s".to_owned(),

@@ -44,6 +44,7 @@ fn record(stopped: bool) -> (tempfile::TempDir, PathBuf) {
         phase: "before".to_owned(),
         found: Some(0.25),
         met: false,
+        why: "not known".to_owned(),
     };
     fs::write(trial.join("thresholds.json"), serde_json::to_vec(&[met]).unwrap()).unwrap();
     (folder, trial)

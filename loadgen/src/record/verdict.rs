@@ -141,6 +141,21 @@ pub struct Met {
     pub found: Option<f64>,
     /// Whether it held; what could not be known did not.
     pub met: bool,
+    /// Why nothing was found, in words; empty if something was, and in older records.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+impl Met {
+    /// What was found, or why nothing was.
+    #[must_use]
+    pub fn found(&self, shown: impl Fn(f64) -> String) -> String {
+        match self.found {
+            Some(found) => shown(found),
+            None if self.why.is_empty() => "not known".to_owned(),
+            None => self.why.clone(),
+        }
+    }
 }
 
 /// The sums behind a verdict. Orders are counted by key.

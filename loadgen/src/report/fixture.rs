@@ -319,6 +319,7 @@ impl Stage {
             phase: phase.to_owned(),
             found,
             met,
+            why: String::new(),
         };
         let p99_s = [0.012, 0.047, 0.015][self.order as usize] + f64::from(self.trial) / 500.0;
         vec![

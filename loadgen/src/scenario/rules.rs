@@ -1,6 +1,7 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
 use super::{Curve, FaultKind, Scenario};
+use crate::threshold::Pointless;
 use crate::workload::Operation;
 
 /// More would be no load test but a mistake in the file.
@@ -137,6 +138,13 @@ impl Scenario {
         let phases = self.phases();
         let operations = self.operations()?;
         for threshold in &self.thresholds {
+            let expect = &threshold.expect;
+            if let Some(Pointless { holds, why }) = expect.pointless(self.order_s()) {
+                return Err(format!(
+                    "threshold {:?} {holds} holds: {why}; expected one that can be kept and broken",
+                    expect.to_string()
+                ));
+            }
             let named = threshold.operation.as_ref();
             let sent = |name: &&String| operations.iter().any(|o| o.as_str() == **name);
             if let Some(name) = named.filter(|name| !sent(name)) {
@@ -170,6 +178,14 @@ impl Scenario {
     }
 
     fn check_aborts(&self) -> Result<(), String> {
+        for abort in &self.aborts {
+            if let Some(Pointless { holds, why }) = abort.when.pointless(self.order_s()) {
+                return Err(format!(
+                    "abort {:?} {holds} holds: {why}; expected a condition that some trials meet",
+                    abort.when.to_string()
+                ));
+            }
+        }
         let too_long = self.aborts.iter().find(|a| a.over.as_s() > self.duration_s());
         too_long.map_or(Ok(()), |abort| {
             Err(format!(
@@ -304,6 +320,55 @@ mix = { place = 1 }
             "[[fault]]\nat = \"29s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"kill\"",
             Err("within the load"),
         );
+    }
+
+    #[test]
+    fn conditions_that_cannot_be_broken_or_cannot_be_kept_are_refused() {
+        let pointless = |kind: &str, text: &str| {
+            format!("[[{kind}]]\n{} = \"{text}\"", if kind == "abort" { "when" } else { "expect" })
+        };
+        for (text, holds) in [
+            ("failed < 5", "always holds: it is a share, 0 % to 100 %"),
+            ("failed <= 100%", "always"),
+            ("failed >= 0", "always"),
+            ("failed > 1", "never"),
+            ("failed == 5", "never"),
+            ("p(99) >= 0s", "always"),
+            ("p(99) < 0s", "never"),
+            ("p(99) < 6s", "always holds: a request is given up after 5 s"),
+            ("service max <= 5100ms", "always"),
+            ("lost >= 0", "always holds: it is a count"),
+            ("lost == 0.5", "never"),
+            ("lost < 0", "never"),
+            ("goodput >= 0", "always"),
+            ("goodput < 0", "never"),
+        ] {
+            check(&pointless("threshold", text), Err(&format!("{text:?} {holds}")));
+        }
+        for text in [
+            "failed < 100%",
+            "failed == 0",
+            "failed > 0",
+            "p(99) < 5s",
+            "lost == 0",
+            "lost < 0.5",
+            "completed p(99) < 60s",
+            "lag max < 9s",
+            "goodput > 1",
+        ] {
+            check(&pointless("threshold", text), Ok(()));
+        }
+        check(&format!("retries = {{}}\n{}", pointless("threshold", "p(99) < 20s")), Ok(()));
+        check(
+            &pointless("abort", "failed > 50"),
+            Err("abort \"failed > 50\" never holds: it is a share"),
+        );
+        check(
+            &pointless("abort", "p(99) > 6s"),
+            Err("never holds: a request is given up after 5 s"),
+        );
+        check(&pointless("abort", "failed >= 0"), Err("always"));
+        check(&pointless("abort", "failed > 50%"), Ok(()));
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn cell(one: &Contestant<'_>, promise: &Met) -> Cell {
     };
     Cell {
         found: if spread.is_none() && !judged.is_empty() {
-            "not known".to_owned()
+            judged[0].found(unit)
         } else {
             shown(spread, judged.len(), unit)
         },
