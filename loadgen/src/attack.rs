@@ -8,6 +8,7 @@ mod again;
 mod answer;
 mod connection;
 mod engine;
+mod request;
 mod response;
 mod shop;
 mod source;
@@ -20,6 +21,7 @@ mod wake;
 
 pub use again::Policy;
 pub use engine::{Engine, Flaw, Gauges, Pacing, Summary};
+pub use request::{Header, Method, Request};
 pub use response::Response;
 pub(crate) use shop::order_body;
 pub use shop::{Customer, ShopTraffic};
@@ -37,6 +39,10 @@ pub trait Traffic: Send {
     /// The order that this job looks up, chosen before it is rendered.
     fn about(&self, _job: &Job) -> Option<Known> {
         None
+    }
+    /// Whether its requests ask for the end of their connection.
+    fn closes(&self) -> bool {
+        false
     }
     /// Judges an answer.
     fn judge(&mut self, job: &Job, response: &Response<'_>) -> Judged;

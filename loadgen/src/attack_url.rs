@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
-use crate::attack::{Flaw, Gauges, Pacing, Target, UrlTraffic};
+use crate::attack::{Flaw, Gauges, Header, Method, Pacing, Request, Target, UrlTraffic};
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::digest;
@@ -27,7 +27,7 @@ use crate::record::{
     Verdict, write_csv,
 };
 use crate::report;
-use crate::results::{self, point_latest};
+use crate::results;
 use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
 use crate::terminal::warn;
 use crate::validity;
@@ -43,9 +43,9 @@ pub struct Attack {
     /// http://host:port/path.
     pub url: String,
     /// GET, POST, …
-    pub method: String,
-    /// `Name: value`.
-    pub headers: Vec<String>,
+    pub method: Method,
+    /// They replace ours; those of framing and connection are obeyed.
+    pub headers: Vec<Header>,
     /// The body, possibly empty.
     pub body: Vec<u8>,
     /// Arrivals per second.
@@ -69,6 +69,11 @@ pub struct Attack {
     /// The command line.
     pub command: Vec<String>,
 }
+
+/// Options that cannot be, or not together: what was found, and what is expected.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(String);
 
 /// What came of it.
 pub struct Attacked {
@@ -96,20 +101,10 @@ impl Attack {
     /// # Errors
     /// If an option is out of range, the host cannot be resolved, or the record not written.
     pub async fn run(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<Attacked> {
+        let traffic = UrlTraffic::new(self.request()?);
         let scenario = self.scenario()?;
         readable(&self.planned(&scenario))?;
-        let url = reqwest::Url::parse(&self.url)
-            .with_context(|| format!("{:?} is not a URL", self.url))?;
-        if url.scheme() != "http" {
-            bail!("{}: only http is supported; encryption would measure the cipher", self.url);
-        }
-        let host = crate::fault::address(&self.url)?;
-        let target = Target::resolve(&host)?;
-        let path = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
-        let traffic = UrlTraffic::new(&self.method, &host, &path, &self.headers, &self.body);
+        let target = Target::resolve(&crate::fault::address(&self.url)?)?;
         let folder = results::new_folder(&self.out)?;
         let attacked = self.fill(&folder, &scenario, traffic, target, interrupt).await;
         let manifest = match attacked {
@@ -122,6 +117,24 @@ impl Attack {
         };
         let reported = self.no_report || self.report(&folder);
         Ok(Attacked { folder, manifest, reported })
+    }
+
+    fn request(&self) -> anyhow::Result<Request> {
+        let url = reqwest::Url::parse(&self.url)
+            .map_err(|error| Usage(format!("{:?} is not a URL: {error}", self.url)))?;
+        if url.scheme() != "http" {
+            let why = "only http is supported; encryption would measure the cipher";
+            bail!(Usage(format!("{}: {why}", self.url)));
+        }
+        Ok(Request::new(&self.method, &url, &self.headers, &self.body).map_err(Usage)?)
+    }
+
+    /// The URL without the user and the password in it.
+    fn shown(&self) -> String {
+        let Ok(mut url) = reqwest::Url::parse(&self.url) else { return self.url.clone() };
+        // Refused only for URLs that cannot have any.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        url.to_string()
     }
 
     /// What fails here is told, and takes nothing from the record.
@@ -192,35 +205,33 @@ impl Attack {
         write_csv::<ResourceRow>(&trial.join("resources.csv"), &[])?;
         write_csv::<FaultRow>(&trial.join("faults.csv"), &[])?;
         write_json(&trial.join("manifest.json"), &manifest)?;
-        if let Err(error) = point_latest(&self.out, folder) {
-            warn(&format!("warning: {error:#}"));
-        }
         Ok(manifest)
     }
 
     fn scenario(&self) -> anyhow::Result<Scenario> {
-        if self.method == "HEAD" {
-            bail!("HEAD is not supported: its answers announce bodies that do not come");
-        }
+        let refuse = |why: String| Err(Usage(why).into());
         if !(self.rate > 0.0 && self.rate <= 200_000.0) {
-            bail!("the rate is {}; expected more than 0 and at most 200000 per second", self.rate);
+            let rate = self.rate;
+            return refuse(format!("--rate is {rate}; expected more than 0, at most 200000"));
         }
         if self.duration.whole_s().is_none_or(|s| s == 0) {
-            bail!("the duration is {}; expected whole seconds, at least 1", self.duration);
+            let duration = self.duration;
+            return refuse(format!("--duration is {duration}; expected whole seconds, at least 1"));
         }
+        let shown = self.shown();
         let text = "about = \"\"\nstart = 1\nstages = []\nmix = { place = 1 }";
         let mut scenario: Scenario = toml::from_str(text)?;
         scenario.name = "attack".to_owned();
         scenario.warm_up = Span::secs(0);
         scenario.mix = Mix::default();
-        scenario.about = format!("{} {} at {} per second", self.method, self.url, self.rate);
+        scenario.about = format!("{} {shown} at {} per second", self.method, self.rate);
         if let Some(users) = self.users {
             if users > self.in_flight {
-                bail!("{users} users need --in-flight {users} or more; found {}", self.in_flight);
+                let found = self.in_flight;
+                return refuse(format!("{users} users need --in-flight {users}; found {found}"));
             }
             let (think, duration) = (Span::default(), self.duration);
-            scenario.about =
-                format!("{} {} by {users} users in a closed loop", self.method, self.url);
+            scenario.about = format!("{} {shown} by {users} users in a closed loop", self.method);
             scenario.closed = Some(Closed { users, think, duration });
             return Ok(scenario);
         }
@@ -270,7 +281,7 @@ impl Attack {
             scenario: scenario.name.clone(),
             scenario_about: scenario.about.clone(),
             system: crate::fault::address(&self.url).unwrap_or_default().replace(':', "-"),
-            system_about: self.url.clone(),
+            system_about: self.shown(),
             trial: 1,
             seed: self.seed,
             command: self.command.clone(),

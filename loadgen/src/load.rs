@@ -266,7 +266,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::attack::{Flaw, UrlTraffic};
+    use crate::attack::{Flaw, Request, UrlTraffic};
 
     const REQUESTS: u64 = 20_000;
 
@@ -292,7 +292,7 @@ mod tests {
             alone: false,
             flaw: Flaw::None,
         };
-        let traffic = UrlTraffic::new("GET", &address.to_string(), "/", &[], b"");
+        let traffic = UrlTraffic::new(Request::get(&address.to_string(), "/"));
         let gauges = Arc::new(Gauges::default());
         let (samples, recorded) = mpsc::sync_channel(2);
         let shown = Arc::clone(&gauges);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use loadgen::attack::Flaw;
-use loadgen::attack_url::{self, Attack, Attacked};
+use loadgen::attack::{Flaw, Header, Method};
+use loadgen::attack_url::{self, Attack, Attacked, Usage};
 use loadgen::campaign::{self, Conclusion};
 use loadgen::capacity::found::Found;
 use loadgen::capacity::{self, Capacity};
@@ -32,6 +32,7 @@ use tokio::time::sleep;
 const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage,
 3 a measurement is invalid or was cut short (audit: unknown),
 4 an audit is false or a threshold is broken, 5 a scenario was not run: the machine lacks something.";
+const USAGE: u8 = 2;
 const INVALID: u8 = 3;
 const VIOLATED: u8 = 4;
 const NOT_RUN: u8 = 5;
@@ -240,9 +241,19 @@ fn percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("expected a percentage between 0 and 100, like 99%; found {text:?}"))
 }
 
+/// A time in which an answer can come.
+fn patience(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.0.is_zero() {
+        Err("expected a time in which an answer can come".to_owned())
+    } else {
+        Ok(span)
+    }
+}
+
 #[derive(clap::Args)]
 struct AttackArgs {
-    /// http://host:port/path
+    /// http://host:port/path; with user:password@ in it, Basic authentication
     url: String,
     /// Arrivals per second
     #[arg(long, default_value_t = 100.0)]
@@ -255,10 +266,10 @@ struct AttackArgs {
     duration: Span,
     /// The method
     #[arg(long, default_value = "GET")]
-    method: String,
-    /// A header, `Name: value`; repeat for more
+    method: Method,
+    /// A header, `Name: value`, instead of ours of this name; repeat for more
     #[arg(long)]
-    header: Vec<String>,
+    header: Vec<Header>,
     /// The body
     #[arg(long, default_value = "")]
     body: String,
@@ -269,10 +280,10 @@ struct AttackArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// A request without an answer for this long is unknown
-    #[arg(long, default_value = "5s")]
+    #[arg(long, default_value = "5s", value_parser = patience)]
     timeout: Span,
     /// Requests that may be open at once
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     in_flight: u32,
     /// The folder of all results
     #[arg(long, default_value = "results")]
@@ -317,7 +328,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             warn(&format!("error: {error:#}"));
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -565,7 +576,7 @@ async fn search(args: CapacityArgs) -> anyhow::Result<ExitCode> {
 async fn attack(args: AttackArgs) -> anyhow::Result<ExitCode> {
     let attack = Attack {
         url: args.url,
-        method: args.method.to_uppercase(),
+        method: args.method,
         headers: args.header,
         body: args.body.into_bytes(),
         rate: args.rate,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Engine, Flaw, Gauges, Pacing, Schedule, Target, UrlTraffic};
+use super::{Engine, Flaw, Gauges, Pacing, Request, Schedule, Target, UrlTraffic};
 use crate::sample::{Outcome, Sample};
 use crate::scenario::Mix;
 use crate::workload::Workload;
@@ -87,7 +87,7 @@ fn read_request(stream: &mut TcpStream) -> Option<String> {
 
 /// A burst at second 0; what became of each request.
 fn burst_on(target: impl Into<Target>, timeout: Duration) -> Vec<Sample> {
-    let traffic = UrlTraffic::new("GET", "server", "/", &[], b"");
+    let traffic = UrlTraffic::new(Request::get("server", "/"));
     let jobs = Workload::new(Mix { place: 1.0, ..Mix::default() }, 1, 1).take(BURST);
     let pacing = Pacing {
         start: Instant::now() + Duration::from_millis(50),

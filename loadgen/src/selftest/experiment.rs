@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::server::{Awake, From, Server, Stall};
 use super::truth;
-use crate::attack::{Flaw, Gauges, Pacing, UrlTraffic};
+use crate::attack::{Flaw, Gauges, Pacing, Request, UrlTraffic};
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::history;
@@ -96,7 +96,7 @@ impl Experiment {
             alone: cores.apart(),
             flaw: self.flaw,
         };
-        let traffic = UrlTraffic::new("GET", &server.address.to_string(), "/", &[], b"");
+        let traffic = UrlTraffic::new(Request::get(&server.address.to_string(), "/"));
         let record = (folder.to_owned(), String::new());
         let gauges = Arc::new(Gauges::default());
         let load = Load::start(traffic, vec![server.address.into()], plan, pacing, gauges, record)?;

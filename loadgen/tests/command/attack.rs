@@ -44,11 +44,35 @@ fn serve(
     url
 }
 
+/// As [`serve`], with the text of each request; each is one reading long.
+fn serve_requests(
+    manners: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let manners = Arc::new(manners);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let manners = Arc::clone(&manners);
+            thread::spawn(move || {
+                let mut request = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut request) {
+                    if manners(&String::from_utf8_lossy(&request[..read]), &mut stream).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
 struct Attacked {
     bench: Bench,
     manifest: Manifest,
     attempts: Vec<Attempt>,
     stdout: String,
+    code: Option<i32>,
 }
 
 async fn attack(url: &str, timeout: &str) -> Attacked {
@@ -66,12 +90,12 @@ async fn attack(url: &str, timeout: &str) -> Attacked {
     assert!(counts.closes() && counts.scheduled as usize == REQUESTS, "{counts:?}");
     assert_eq!(attempts.len(), REQUESTS, "each is in the history");
     bench.is_deserted();
-    Attacked { bench, manifest, attempts, stdout }
+    Attacked { bench, manifest, attempts, stdout, code: output.status.code() }
 }
 
 /// The only trial of an attack.
 fn trial(bench: &Bench) -> PathBuf {
-    let attack = bench.latest().join("attack");
+    let attack = bench.only().join("attack");
     let target = std::fs::read_dir(attack).unwrap().next().unwrap().unwrap();
     target.path().join("1")
 }
@@ -97,6 +121,91 @@ async fn a_good_server_is_good() {
     attacked.all("ok", "");
     assert_eq!(attacked.manifest.requests["request"].ok as usize, REQUESTS);
     assert!(attacked.stdout.contains("report: "), "{}", attacked.stdout);
+}
+
+#[tokio::test]
+async fn an_attack_does_not_take_the_place_of_the_latest_results() {
+    let attacked = attack(&serve(|stream| stream.write_all(OK)), "400ms").await;
+    assert!(!attacked.bench.latest().is_symlink(), "latest is of run and capacity");
+}
+
+#[tokio::test]
+async fn a_load_of_which_nothing_succeeds_is_not_quietly_good() {
+    const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let attacked = attack(&serve(|stream| stream.write_all(NOT_FOUND)), "400ms").await;
+    let reason = "none of 80 requests was answered as asked: 80 with status 404";
+    assert!(attacked.manifest.validity.reasons.iter().any(|r| r == reason), "{}", attacked.stdout);
+    assert!(attacked.stdout.contains(reason), "{}", attacked.stdout);
+    let code = |reasons: &[String]| if reasons.is_empty() { 0 } else { 3 };
+    assert_eq!(attacked.code, Some(code(&attacked.manifest.validity.reasons)));
+}
+
+#[tokio::test]
+async fn options_that_make_no_request_are_a_usage_error() {
+    let bench = Bench::new();
+    let url = "http://127.0.0.1:1/";
+    for (arguments, part) in [
+        (&[url, "--method", "GET /x"][..], "\"GET /x\" is no method"),
+        (&[url, "--method", "HEAD"], "HEAD is not supported"),
+        (&[url, "--timeout", "0s"], "a time in which an answer can come"),
+        (&[url, "--in-flight", "0"], "0 is not in 1..=20000"),
+        (&[url, "--header", ""], "there is no colon"),
+        (&[url, "--header", "Accept"], "there is no colon"),
+        (&[url, "--header", "A: b\r\nC: d"], "a line's end"),
+        (
+            &[url, "--header", "Content-Length: 7"],
+            "Content-Length is \"7\" and the body has 0 bytes",
+        ),
+        (&[url, "--header", "Host: a", "--header", "host: b"], "Host is given twice"),
+        (&["https://127.0.0.1/"], "only http is supported"),
+        (&["127.0.0.1"], "is not a URL"),
+        (&[url, "--rate", "0"], "--rate is 0"),
+        (&[url, "--users", "50", "--in-flight", "10"], "50 users need --in-flight 50"),
+    ] {
+        let output = bench.call(&[&["attack"], arguments].concat()).await;
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.starts_with("error: ") && told.contains(part), "{arguments:?}: {told}");
+    }
+    bench.is_clean();
+}
+
+#[tokio::test]
+async fn a_users_headers_reach_the_server_as_he_wrote_them() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let url = serve_requests(move |request, stream| {
+        let _ = tell.send(request.to_owned());
+        stream.write_all(OK)
+    });
+    let url = url.replace("http://", "http://me:pass%20word@");
+    let bench = Bench::new();
+    let load = ["--rate", "20", "--duration", "1s", "--method", "PUT", "--body", "hello"];
+    let headers = ["--header", "Host: shop.example", "--header", "Connection: close"];
+    let chunks = ["--header", "Transfer-Encoding: chunked", "--no-report"];
+    let arguments = [&["attack", url.as_str()][..], &load, &headers, &chunks].concat();
+    let output = bench.call(&arguments).await;
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    let expected = "PUT / HTTP/1.1\r\nAuthorization: Basic bWU6cGFzcyB3b3Jk\r\nHost: shop.example\r\n\
+                    Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let requests: Vec<String> = told.try_iter().collect();
+    assert!(requests.len() > 5 && requests.iter().all(|r| r == expected), "{requests:?}");
+    let attempts: Vec<_> = history::read(&trial(&bench)).unwrap().map(Result::unwrap).collect();
+    assert!(attempts.iter().all(|a| a.outcome == "ok"), "{attempts:?}");
+}
+
+/// 64 users asked a closed port 28,000 times a second.
+#[tokio::test]
+async fn users_who_find_nobody_do_not_spin() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let bench = Bench::new();
+    let load = ["--users", "64", "--duration", "2s", "--no-report"];
+    let output = bench.call(&[&["attack", &url][..], &load].concat()).await;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let attempts = history::read(&trial(&bench)).unwrap().count();
+    // 10 + 20 + 40 … ms: nine rounds in two seconds, and a few that have begun.
+    assert!((64..=64 * 12).contains(&attempts), "{attempts} attempts");
 }
 
 #[tokio::test]
@@ -150,7 +259,7 @@ async fn everybody_who_comes_during_a_stall_feels_it() {
 #[tokio::test]
 async fn a_broken_record_is_named_and_its_report_stays() {
     let attacked = attack(&serve(|stream| stream.write_all(OK)), "400ms").await;
-    let latest = attacked.bench.latest();
+    let latest = attacked.bench.only();
     let report = |name: &str| std::fs::read(latest.join(name)).unwrap();
     let before = (report("report.html"), report("summary.csv"));
     for name in ["manifest.json", "latency.hlog", "timeline.csv"] {

@@ -36,6 +36,14 @@ impl Bench {
         self.path("out")
     }
 
+    /// The only folder of results.
+    pub(crate) fn only(&self) -> PathBuf {
+        let folders = std::fs::read_dir(self.out()).unwrap().flatten().map(|entry| entry.path());
+        let folders: Vec<PathBuf> = folders.filter(|path| !path.is_symlink()).collect();
+        assert_eq!(folders.len(), 1, "{folders:?}");
+        folders[0].clone()
+    }
+
     /// The folder of the results that `latest` points to.
     pub(crate) fn latest(&self) -> PathBuf {
         self.out().join("latest")

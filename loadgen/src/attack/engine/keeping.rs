@@ -211,7 +211,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let heard = Heard { status: response.status, wait: response.wait };
         connection.open = None;
         let whole = connection.written == connection.request.len();
-        let again = connection.parser.keep_alive() && whole && !hung_up;
+        let kept = connection.parser.keep_alive() && !self.traffic.closes();
+        let again = kept && whole && !hung_up;
         self.emit(open, done_ns, judged, heard);
         self.count_open(done_ns, -1);
         if again {
