@@ -3,9 +3,17 @@
 //! Runs trials, each on a fresh system, at the rates that the search asks for. What a trial says is
 //! read off its finished record; what they say together is the search's.
 
+mod chance;
 pub mod found;
+mod judge;
+mod open;
 pub mod search;
+#[cfg(test)]
+mod simulated;
 pub mod step;
+mod thirds;
+pub mod used;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,12 +42,13 @@ use crate::workload::Operation;
 
 use found::Settings;
 use search::{Bound, Rules, Search};
-use step::{Keeps, Step};
+use step::{Keeps, Step, ToldBy};
 
 /// The default share of the offered orders that must complete within the objective.
 pub const KEEPS: &str = "99%";
-/// Growth is a difference between the first and the last third of the measured window.
-const STEP_LEAST_S: u32 = 3;
+/// Growth is told by the differences of the window's seconds: of fewer than four of them chance leaves
+/// next to nothing.
+const STEP_LEAST_S: u32 = 5;
 /// So many times as many requests may be open as are while the objective is just kept (rate ×
 /// objective, Little): else the generator's own limit would end the search.
 const OPEN_ROOM: f64 = 1.5;
@@ -152,6 +161,15 @@ impl Capacity {
         if is_unnamed { most / all } else { of_it / all }
     }
 
+    /// The part of the arrivals that are of the main operation.
+    fn main_share(&self) -> f64 {
+        let weights = self.scenario.mix.weights();
+        let all: f64 = weights.iter().map(|(_, weight)| weight).sum();
+        let most = weights.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+        let place = self.scenario.mix.place;
+        if place > 0.0 { place / all } else { most / all }
+    }
+
     /// The scenario's thresholds that a search asks for.
     fn thresholds(&self) -> impl Iterator<Item = &Threshold> {
         self.scenario.thresholds.iter().filter(|t| self.why_left_out(t).is_none())
@@ -208,7 +226,7 @@ impl Capacity {
         let folder = results::new_folder(&self.out)?;
         let mut under_way = UnderWay::new(self, &folder);
         let result = under_way.fill(interrupt).await;
-        let (steps, outcome) = (under_way.steps, under_way.outcome);
+        let (steps, outcome) = (under_way.steps.len(), under_way.outcome);
         let kept = || format!("what was measured is in {}", folder.display());
         if steps == 0 {
             let gone = results::discard(&folder);
@@ -241,7 +259,12 @@ impl Capacity {
             generator_most_per_s: None,
             warm_up_s: self.warm_up.whole_s().unwrap_or(0),
             step_s: self.step.whole_s().unwrap_or(0),
-            keeps: Keeps { share: self.keeps, thresholds: self.thresholds().cloned().collect() },
+            keeps: Keeps {
+                share: self.keeps,
+                thresholds: self.thresholds().cloned().collect(),
+                main_share: Some(self.main_share()),
+                told_by: ToldBy::Seconds,
+            },
             rules: self.rules(),
         }
     }
@@ -292,7 +315,7 @@ struct UnderWay<'a> {
     searches: Vec<Search>,
     /// Trials of each system and rate so far.
     numbers: BTreeMap<(usize, u32), u32>,
-    steps: u32,
+    steps: Vec<Step>,
     outcome: Outcome,
 }
 
@@ -306,7 +329,7 @@ impl<'a> UnderWay<'a> {
             settings,
             searches,
             numbers: BTreeMap::new(),
-            steps: 0,
+            steps: Vec::new(),
             outcome: Outcome::default(),
         }
     }
@@ -319,7 +342,7 @@ impl<'a> UnderWay<'a> {
         environment::write(self.folder, &facts)?;
         self.write_settings()?;
         let searched = self.search(&cores, &facts["revision"], interrupt).await;
-        if self.steps == 0 {
+        if self.steps.is_empty() {
             return searched;
         }
         let Capacity { out, terminal, .. } = self.capacity;
@@ -327,7 +350,12 @@ impl<'a> UnderWay<'a> {
         searched?;
         self.outcome.invalid |= self.searches.iter().any(|s| !s.answer().is_known());
         for (system, search) in self.capacity.systems.iter().zip(&self.searches) {
-            self.capacity.terminal.say(&format!("{:<20} {}", system.name, search.answer()));
+            let answer = search.answer();
+            self.capacity.terminal.say(&format!("{:<20} {answer}", system.name));
+            let used = found::used(&system.name, answer, &self.steps);
+            if !used.is_empty() {
+                self.capacity.terminal.say(&format!("{:<20} {used}", ""));
+            }
         }
         Ok(())
     }
@@ -410,15 +438,16 @@ impl<'a> UnderWay<'a> {
             }
             return Err(error.context(format!("{} at {rate}/s, trial {number}", spec.name)));
         }
-        self.steps += 1;
         let record = read::Trial::read(&folder)?.context("the record was just written")?;
-        let step = Step::of(&record, &self.settings.keeps);
+        let step = Step::of(&folder, &record, &self.settings.keeps);
         self.capacity.terminal.say(&step.to_string());
         self.outcome.violated |= step.violated;
         if step.interrupted {
+            self.steps.push(step);
             return Ok(false);
         }
         self.searches[system].add(rate, step.judged);
+        self.steps.push(step);
         Ok(true)
     }
 }

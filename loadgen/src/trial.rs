@@ -462,6 +462,12 @@ impl Trial<'_> {
                 objective_s: scenario.objective.as_s(),
                 order_s: scenario.order_s(),
             },
+            roles: self
+                .system
+                .processes
+                .iter()
+                .map(|p| (p.name.clone(), p.plays.clone()))
+                .collect(),
             parity: self.parity(),
             ..Manifest::default()
         }

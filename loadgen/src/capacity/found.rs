@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::record::read::Run;
+use crate::record::read::{Run, Trial};
 
 use super::search::{Answer, Rules, Search};
 use super::step::{Keeps, Step};
+use super::used::{self, Used};
 
 /// The search's settings, in its results folder.
 pub const FILE: &str = "capacity.json";
@@ -54,6 +55,35 @@ pub struct Capacity {
     /// The answer.
     #[serde(flatten)]
     pub answer: Answer,
+    /// Who used the cores at the highest rate that is kept, or at the lowest that is not, the busiest
+    /// first: means over its trials.
+    pub used: Vec<Used>,
+}
+
+impl Capacity {
+    fn of(system: &str, answer: Answer, steps: &[Step]) -> Self {
+        let at = answer.kept.or(answer.broken).map(|point| point.rate_per_s);
+        let there =
+            steps.iter().filter(|s| s.system == system && Some(s.rate_per_s) == at && s.valid);
+        let used = used::mean(there.map(|step| &step.by_role));
+        Self { system: system.to_owned(), text: answer.to_string(), answer, used }
+    }
+
+    /// Who used the cores, in words; empty if nobody watched.
+    #[must_use]
+    pub fn used(&self) -> String {
+        match self.answer.kept.or(self.answer.broken) {
+            Some(point) if !self.used.is_empty() => {
+                format!("cores used at {}/s: {}", point.rate_per_s, used::text(&self.used))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// Who used the cores at a search's answer, in words.
+pub(super) fn used(system: &str, answer: Answer, steps: &[Step]) -> String {
+    Capacity::of(system, answer, steps).used()
 }
 
 /// All of a search.
@@ -92,11 +122,11 @@ pub fn settings(folder: &Path) -> anyhow::Result<Option<Settings>> {
 }
 
 impl Found {
-    /// Judges the trials of `run` and plays the search again.
+    /// Judges the trials of `run`, which was read from `folder`, and plays the search again.
     #[must_use]
-    pub fn of(run: &Run, settings: Settings) -> Self {
-        let mut steps: Vec<Step> =
-            run.trials.iter().map(|trial| Step::of(trial, &settings.keeps)).collect();
+    pub fn of(folder: &Path, run: &Run, settings: Settings) -> Self {
+        let judge = |trial: &Trial| Step::of(&folder.join(&trial.folder), trial, &settings.keeps);
+        let mut steps: Vec<Step> = run.trials.iter().map(judge).collect();
         steps.sort_by_key(|step| step.started_at_us);
         let capacity = |system: &String| {
             let mut search = Search::new(settings.rules);
@@ -106,8 +136,7 @@ impl Found {
             for step in steps.iter().filter(|s| s.system == *system && !s.interrupted) {
                 search.add(step.rate_per_s, step.judged);
             }
-            let answer = search.answer();
-            Capacity { system: system.clone(), text: answer.to_string(), answer }
+            Capacity::of(system, search.answer(), &steps)
         };
         let capacities = settings.systems.iter().map(capacity).collect();
         Self { run: run.name.clone(), settings, capacities, steps }
@@ -121,6 +150,6 @@ impl Found {
         let settings = settings(path)?.with_context(|| {
             format!("{}: expected {FILE}, which `loadgen capacity` writes", path.display())
         })?;
-        Ok(Self::of(&Run::read(path)?, settings))
+        Ok(Self::of(path, &Run::read(path)?, settings))
     }
 }

@@ -51,6 +51,8 @@ pub enum Judged {
     Kept,
     /// It did not.
     Broken,
+    /// Chance may have made either of it: the window was too short to tell.
+    Unclear,
     /// Instrument or machine failed: this says nothing of the system.
     #[default]
     Invalid,
@@ -63,6 +65,8 @@ pub struct Tally {
     pub kept: u32,
     /// Trials that did not.
     pub broken: u32,
+    /// Trials that could not tell.
+    pub unclear: u32,
     /// Trials that say nothing.
     pub invalid: u32,
 }
@@ -86,6 +90,8 @@ pub enum Ending {
     AtLeast,
     /// The lowest rate that is tried is broken.
     Below,
+    /// Trials of this length cannot tell where it breaks.
+    Unclear,
     /// Trials that say nothing stand in the way.
     NotKnown,
     /// It was stopped, or spent all its trials.
@@ -103,6 +109,9 @@ pub struct Answer {
     pub kept: Option<Point>,
     /// The lowest rate above it that is broken, or of which nothing is known.
     pub broken: Option<Point>,
+    /// Whether at a rate between them trials of this length could not tell: the interval is as wide as
+    /// that.
+    pub unclear: bool,
 }
 
 /// What is thought of a rate.
@@ -111,6 +120,7 @@ enum View {
     Untried,
     Kept,
     Broken,
+    Unclear,
     Unknown,
 }
 
@@ -125,12 +135,18 @@ impl Tally {
     /// Trials that say something.
     #[must_use]
     pub fn valid(&self) -> u32 {
-        self.kept + self.broken
+        self.kept + self.broken + self.unclear
     }
 
-    /// A tie is broken: half of the time is not kept.
+    /// A tie is broken: half of the time is not kept. Without a majority for either nothing is told.
     fn majority(&self) -> View {
-        if self.kept > self.broken { View::Kept } else { View::Broken }
+        if self.kept > self.broken + self.unclear {
+            View::Kept
+        } else if self.broken >= self.kept + self.unclear {
+            View::Broken
+        } else {
+            View::Unclear
+        }
     }
 
     /// Whether further trials could not change, or could not be had.
@@ -168,6 +184,7 @@ impl Search {
         match judged {
             Judged::Kept => tally.kept += 1,
             Judged::Broken => tally.broken += 1,
+            Judged::Unclear => tally.unclear += 1,
             Judged::Invalid => tally.invalid += 1,
         }
     }
@@ -179,38 +196,66 @@ impl Search {
             return None;
         }
         let Rules { from_per_s, most_per_s, .. } = self.rules;
-        match self.bracket() {
-            (None, None) => Some(from_per_s.min(most_per_s)),
-            (Some(low), None) if low >= most_per_s => self.unconfirmed(low),
-            (Some(low), None) => Some(low.saturating_mul(2).min(most_per_s)),
+        let (low, high) = self.bracket();
+        let unclear = self.unclear();
+        let lowest = unclear.first().copied().or(high);
+        let highest = unclear.last().copied().or(low);
+        match (low, high) {
+            (_, None) if highest.is_some_and(|rate| rate < most_per_s) => {
+                Some(highest?.saturating_mul(2).min(most_per_s))
+            }
+            (None, None) if unclear.is_empty() => Some(from_per_s.min(most_per_s)),
             // Fewer arrivals would not help a machine that is not fit to measure on.
             (None, Some(high)) if self.view(high) == View::Unknown => None,
-            (None, Some(high)) if high <= self.floor() => self.unconfirmed(high),
-            (None, Some(high)) => Some((high / 2).max(self.floor())),
-            (Some(low), Some(high)) => self.between(low, high).or_else(|| {
-                // Whichever end has fewer trials, so that both meet the machine at about one time.
-                let fewer = |rate: &u32| self.tally(*rate).valid();
-                [low, high].into_iter().filter_map(|end| self.unconfirmed(end)).min_by_key(fewer)
-            }),
+            (None, _) if lowest.is_some_and(|rate| rate > self.floor()) => {
+                Some((lowest? / 2).max(self.floor()))
+            }
+            _ => self.close_in(low, high, &unclear),
         }
+    }
+
+    /// Between what is kept and what is broken, on both sides of what cannot be told; then the trials that
+    /// are missing.
+    fn close_in(&self, low: Option<u32>, high: Option<u32>, unclear: &[u32]) -> Option<u32> {
+        let (first, last) = (unclear.first().copied(), unclear.last().copied());
+        let below = low.zip(first.or(high));
+        let above = last.or(low).zip(high).filter(|_| !unclear.is_empty());
+        let gaps = [below, above].into_iter().flatten();
+        let middle = gaps.filter_map(|(from, to)| self.between(from, to)).next();
+        // Whichever has fewer trials, so that all meet the machine at about one time.
+        let fewer = |rate: &u32| self.tally(*rate).valid();
+        let missing = |rates: &mut dyn Iterator<Item = u32>| {
+            rates.filter_map(|rate| self.unconfirmed(rate)).min_by_key(fewer)
+        };
+        middle
+            .or_else(|| missing(&mut unclear.iter().copied()))
+            .or_else(|| missing(&mut [low, high].into_iter().flatten()))
     }
 
     /// What is known now.
     #[must_use]
     pub fn answer(&self) -> Answer {
         let (low, high) = self.bracket();
+        let unclear = self.unclear();
         let point = |rate_per_s| Point { rate_per_s, tally: self.tally(rate_per_s) };
         let known = |rate| self.view(rate) != View::Unknown;
         let is_over = self.next().is_none() && !self.is_spent();
         let ending = match (low, high) {
             _ if self.invalid() >= INVALID_MAX => Ending::NotKnown,
             _ if !is_over => Ending::Unfinished,
+            (_, None) if !unclear.is_empty() => Ending::Unclear,
             (Some(_), None) => Ending::AtLeast,
             (_, Some(high)) if !known(high) => Ending::NotKnown,
             (None, _) => Ending::Below,
             (Some(_), Some(_)) => Ending::Interval,
         };
-        Answer { ending, bound: self.rules.bound, kept: low.map(point), broken: high.map(point) }
+        Answer {
+            ending,
+            bound: self.rules.bound,
+            kept: low.map(point),
+            broken: high.map(point),
+            unclear: !unclear.is_empty(),
+        }
     }
 
     fn is_spent(&self) -> bool {
@@ -244,6 +289,15 @@ impl Search {
         let kept = with(&[View::Kept]);
         let low = kept.into_iter().rfind(|rate| high.is_none_or(|high| *rate < high));
         (low, high)
+    }
+
+    /// Rates that trials of this length cannot tell, between what is kept and what is broken.
+    fn unclear(&self) -> Vec<u32> {
+        let (low, high) = self.bracket();
+        let between =
+            |rate: &u32| low.is_none_or(|low| low < *rate) && high.is_none_or(|high| *rate < high);
+        let rates = self.tallies.keys().copied().filter(between);
+        rates.filter(|rate| self.view(*rate) == View::Unclear).collect()
     }
 
     /// The geometric middle, rounded to three digits; `None` if the interval is narrow enough.
@@ -289,7 +343,14 @@ impl fmt::Display for Answer {
         let low = self.kept.as_ref().map(kept);
         let high = self.broken.as_ref();
         match (self.ending, low, high) {
-            (Ending::Interval, Some(low), Some(high)) => write!(f, "{low}, {}", broken(high)),
+            (Ending::Interval, Some(low), Some(high)) => {
+                let wide = if self.unclear { TOO_SHORT } else { "" };
+                write!(f, "{low}, {}{wide}", broken(high))
+            }
+            (Ending::Unclear, low, _) => {
+                let low = low.unwrap_or_else(|| "kept at no rate that was tried".to_owned());
+                write!(f, "{low}; above it trials of this length cannot tell: give a longer --step")
+            }
             (Ending::AtLeast, Some(low), _) => {
                 let why = match self.bound {
                     Bound::Generator => "more would measure the generator",
@@ -316,6 +377,8 @@ impl fmt::Display for Answer {
         }
     }
 }
+
+const TOO_SHORT: &str = "; between them trials of this length cannot tell: a longer --step can";
 
 fn or_nothing(known: &[String]) -> String {
     if known.is_empty() { "nothing is known".to_owned() } else { known.join(", ") }
@@ -398,6 +461,54 @@ mod tests {
         let Answer { ending, bound, .. } = search.answer();
         assert_eq!((ending, bound), (Ending::AtLeast, Bound::Generator));
         assert!(search.answer().to_string().contains(text), "{}", search.answer());
+    }
+
+    fn cannot_tell(from: u32, to: u32) -> impl Fn(u32) -> Judged {
+        move |rate| match rate {
+            _ if rate < from => Judged::Kept,
+            _ if rate > to => Judged::Broken,
+            _ => Judged::Unclear,
+        }
+    }
+
+    #[test]
+    fn an_interval_is_as_wide_as_what_cannot_be_told() {
+        let (answer, tried) = search(RULES, cannot_tell(600, 700));
+        let (low, high) = (answer.kept.unwrap().rate_per_s, answer.broken.unwrap().rate_per_s);
+        assert!(answer.ending == Ending::Interval && answer.unclear && answer.is_known());
+        assert!((570..600).contains(&low) && (701..=740).contains(&high), "{answer}");
+        assert!(answer.to_string().ends_with(TOO_SHORT), "{answer}");
+        assert!(tried.len() < 30, "{tried:?}");
+        let narrow = search(RULES, keeps_up_to(660)).0;
+        assert!(!narrow.unclear && !narrow.to_string().contains("cannot tell"), "{narrow}");
+    }
+
+    #[test]
+    fn where_nothing_breaks_for_certain_the_capacity_is_not_known() {
+        let rules = Rules { most_per_s: 300, ..RULES };
+        let (answer, _) = search(rules, cannot_tell(180, 1_000));
+        assert_eq!((answer.ending, answer.is_known()), (Ending::Unclear, false));
+        let text = "; above it trials of this length cannot tell: give a longer --step";
+        assert!(
+            answer.to_string().starts_with("kept at 17") && answer.to_string().ends_with(text),
+            "{answer}"
+        );
+        let (answer, _) = search(rules, |_| Judged::Unclear);
+        assert_eq!(answer.ending, Ending::Unclear);
+        assert!(answer.to_string().starts_with("kept at no rate"), "{answer}");
+        let (answer, _) = search(RULES, cannot_tell(1, 100));
+        assert_eq!((answer.ending, answer.kept), (Ending::Below, None), "{answer}");
+    }
+
+    /// One trial in three that cannot tell does not undo the two that can.
+    #[test]
+    fn the_majority_of_all_valid_trials_counts() {
+        let view = |kept, broken, unclear| Tally { kept, broken, unclear, invalid: 0 }.view(3);
+        assert_eq!(view(2, 0, 1), View::Kept);
+        assert_eq!(view(0, 2, 1), View::Broken);
+        assert_eq!(view(1, 1, 1), View::Unclear);
+        assert_eq!(view(1, 0, 2), View::Unclear);
+        assert_eq!(view(0, 1, 1), View::Broken, "half of the time is not kept");
     }
 
     #[test]

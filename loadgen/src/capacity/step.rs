@@ -1,21 +1,17 @@
 //! What one trial at one rate says, read off its finished record. It knows no search.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::latency::Metric;
-use crate::record::read::{Spectrum, Trial};
-use crate::record::{Answer, Phase, TimelineRow};
+use crate::record::Answer;
+use crate::record::read::Trial;
 use crate::threshold::Threshold;
-use crate::validity;
 
 use super::search::Judged;
-
-/// A trial's open orders are a Poisson number in a system that keeps up (M/G/∞): a difference of
-/// means counts as growth above this many of its standard deviations.
-const GROWTH_DEVIATIONS: f64 = 3.0;
+use super::used::{self, Used};
+use super::window::{Findings, Window};
 
 /// When a rate counts as kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +20,23 @@ pub struct Keeps {
     pub share: f64,
     /// The scenario's thresholds that name no phase; all must be met.
     pub thresholds: Vec<Threshold>,
+    /// The part of the arrivals that are of the main operation; not in older records.
+    #[serde(default)]
+    pub main_share: Option<f64>,
+    /// What tells whether open orders grow.
+    #[serde(default)]
+    pub told_by: ToldBy,
+}
+
+/// What tells whether open orders grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToldBy {
+    /// In older records: samples of the window's first and last third.
+    #[default]
+    Thirds,
+    /// Averages and minima of its seconds, with what chance makes of them.
+    Seconds,
 }
 
 /// A row of `capacity.csv`: one trial at one rate. All but the last three columns are of the measured
@@ -47,7 +60,8 @@ pub struct Step {
     pub offered_per_s: f64,
     /// Of these, completed within the objective.
     pub goodput_per_s: f64,
-    /// Accepted or open orders more per second, from the first to the last third.
+    /// Open orders more per second, averaged over its last second and its first; in older records over
+    /// thirds.
     pub growth_per_s: f64,
     /// Response time (all outcomes), median, ms.
     pub response_p50_ms: Option<f64>,
@@ -63,6 +77,8 @@ pub struct Step {
     pub completed_p99_ms: Option<f64>,
     /// System CPU per completed order over the whole trial, ms.
     pub cpu_ms_per_order: Option<f64>,
+    /// Who used the cores in the window, most first: roles and cores, `auth 0.71; orders 0.20`.
+    pub used: String,
     /// Sent minus intended, 99th percentile, µs.
     pub send_lag_p99_us: u64,
     /// Second 0, µs since the epoch.
@@ -70,27 +86,32 @@ pub struct Step {
     /// Stopped before its end: neither for nor against.
     #[serde(skip)]
     pub interrupted: bool,
+    /// The same as `used`.
+    #[serde(skip)]
+    pub by_role: Vec<Used>,
     /// Something wrong has happened to an order; that some are left over from an overload is not it.
     #[serde(skip)]
     pub violated: bool,
 }
 
 impl Step {
-    /// Judges a record.
+    /// Judges a record, which was read from `folder`.
     #[must_use]
-    pub fn of(trial: &Trial, keeps: &Keeps) -> Self {
+    pub fn of(folder: &Path, trial: &Trial, keeps: &Keeps) -> Self {
         let manifest = &trial.manifest;
-        let window = Window::of(trial);
-        let (mut doubts, troubles) = (window.doubts(), window.troubles(keeps));
+        let window = Window::of(folder, trial, keeps);
+        let mut doubts = window.doubts();
+        let Findings { troubles, unclear } = window.findings(keeps);
         if troubles.is_empty() {
             doubts.extend(window.too_few(keeps));
         }
-        let judged = match (doubts.is_empty(), troubles.is_empty()) {
-            (false, _) => Judged::Invalid,
-            (true, false) => Judged::Broken,
-            (true, true) => Judged::Kept,
+        let (judged, reasons) = match (doubts.is_empty(), troubles.is_empty(), unclear.is_empty()) {
+            (false, ..) => (Judged::Invalid, doubts),
+            (true, false, _) => (Judged::Broken, troubles),
+            (true, true, false) => (Judged::Unclear, unclear),
+            (true, true, true) => (Judged::Kept, Vec::new()),
         };
-        let reasons = if judged == Judged::Invalid { doubts } else { troubles };
+        let by_role = used::of(trial, &window.phase);
         let [response_p50_ms, response_p90_ms, response_p99_ms] = window.response();
         let [completed_p50_ms, completed_p90_ms, completed_p99_ms] = window.completed();
         Self {
@@ -100,9 +121,9 @@ impl Step {
             valid: judged != Judged::Invalid,
             judged,
             reason: reasons.join("; "),
-            offered_per_s: window.main.offered as f64 / window.seconds,
+            offered_per_s: window.offered_per_s(),
             goodput_per_s: window.in_time as f64 / window.seconds,
-            growth_per_s: window.growth().0,
+            growth_per_s: window.growth_per_s(keeps),
             response_p50_ms,
             response_p90_ms,
             response_p99_ms,
@@ -110,218 +131,13 @@ impl Step {
             completed_p90_ms,
             completed_p99_ms,
             cpu_ms_per_order: manifest.cost.cpu_ms_per_completed_order,
+            used: used::text(&by_role),
             send_lag_p99_us: manifest.generator.lag_p99_us,
             started_at_us: manifest.started_at_us,
             interrupted: manifest.validity.interrupted,
+            by_role,
             violated: trial.audit.as_ref().is_some_and(|v| v.safety == Answer::False),
         }
-    }
-}
-
-/// Arrivals and ok answers.
-#[derive(Clone, Copy, Default)]
-struct Share {
-    offered: u64,
-    ok: u64,
-}
-
-impl Share {
-    fn value(self, part: u64) -> f64 {
-        part as f64 / self.offered.max(1) as f64
-    }
-}
-
-/// The measured window of a trial.
-struct Window<'t> {
-    trial: &'t Trial,
-    phase: Phase,
-    seconds: f64,
-    main: Share,
-    /// By their words.
-    others: BTreeMap<&'t str, Share>,
-    /// Of the main operation, within the objective.
-    in_time: u64,
-}
-
-impl<'t> Window<'t> {
-    fn of(trial: &'t Trial) -> Self {
-        let phase = trial.manifest.phases.first().cloned().unwrap_or_default();
-        let seconds = f64::from(phase.to_s.saturating_sub(phase.from_s).max(1));
-        let (mut main, mut others) = (Share::default(), BTreeMap::<&str, Share>::new());
-        for row in trial.timeline.iter().filter(|r| (phase.from_s..phase.to_s).contains(&r.t_s)) {
-            let operation = row.operation.as_str();
-            let share = if operation == trial.main_operation() {
-                &mut main
-            } else {
-                others.entry(operation).or_default()
-            };
-            share.offered += row.offered;
-            share.ok += row.ok;
-        }
-        let objective_us = (trial.manifest.limits.objective_s * 1e6) as u64;
-        let mut window = Self { trial, phase, seconds, main, others, in_time: 0 };
-        window.in_time = window.finished().count_up_to(objective_us);
-        window
-    }
-
-    fn rate_per_s(&self) -> f64 {
-        self.trial.manifest.offered.first().map_or(0.0, |corner| corner.rate_per_s)
-    }
-
-    fn times(&self, metric: Metric, wanted: fn(&str) -> bool) -> Spectrum {
-        self.trial.latencies.times(0, self.trial.main_operation(), metric, wanted)
-    }
-
-    /// From the intended start to the final state; without orders, to the ok answer.
-    fn finished(&self) -> Spectrum {
-        let is_shop = self.trial.main_operation() == "place";
-        self.times(if is_shop { Metric::Completed } else { Metric::Response }, |o| o == "ok")
-    }
-
-    fn response(&self) -> [Option<f64>; 3] {
-        let felt = self.times(Metric::Response, |_| true);
-        [0.5, 0.9, 0.99].map(|q| felt.quantile(q).map(|us| us as f64 / 1e3))
-    }
-
-    fn completed(&self) -> [Option<f64>; 3] {
-        let finished = self.finished();
-        let acknowledged = self.times(Metric::Response, |o| o == "ok").count();
-        let endless = acknowledged.saturating_sub(finished.count());
-        [0.5, 0.9, 0.99].map(|q| {
-            let enough = finished.count() + endless >= Spectrum::least(q);
-            let ms = finished.quantile_with_endless(q, endless).map(|us| us as f64 / 1e3);
-            enough.then(|| ms.unwrap_or(f64::INFINITY))
-        })
-    }
-
-    /// Orders that were sent and are not final, more per second and in all, between the means of the
-    /// window's first and last third; and what chance alone may make of that.
-    fn growth(&self) -> (f64, f64, f64) {
-        let inside = |row: &&TimelineRow| {
-            row.operation == self.trial.main_operation()
-                && (self.phase.from_s..self.phase.to_s).contains(&row.t_s)
-        };
-        let open: Vec<f64> = self
-            .trial
-            .timeline
-            .iter()
-            .filter(inside)
-            .map(|row| (row.in_flight + row.backlog) as f64)
-            .collect();
-        let third = open.len() / 3;
-        if third == 0 {
-            return (0.0, 0.0, 0.0);
-        }
-        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-        let (first, last) = (mean(&open[..third]), mean(&open[open.len() - third..]));
-        let apart_s = (open.len() - third) as f64;
-        let chance = GROWTH_DEVIATIONS * (2.0 * first.max(1.0)).sqrt();
-        ((last - first) / apart_s, last - first, chance)
-    }
-
-    /// Reasons to believe nothing of it: instrument and machine.
-    fn doubts(&self) -> Vec<String> {
-        let reasons = &self.trial.manifest.validity.reasons;
-        let mut doubts: Vec<String> = validity::of_instrument(reasons).cloned().collect();
-        let limits = self.trial.manifest.limits;
-        let needed = self.rate_per_s() * limits.objective_s;
-        if self.dropped() > 0 && f64::from(limits.in_flight) < needed {
-            doubts.push(format!(
-                "{} requests were dropped: limits.in_flight is {}, fewer than may be open while the objective is kept (rate × objective, {needed:.0})",
-                self.dropped(),
-                limits.in_flight
-            ));
-        } else if self.dropped() > 0 && self.most_open() < u64::from(limits.in_flight) / 2 {
-            doubts.push(format!(
-                "{} requests were dropped while fewer than half of limits.in_flight were open: no descriptor or port was left",
-                self.dropped()
-            ));
-        }
-        if self.main.offered == 0 && doubts.is_empty() {
-            doubts
-                .push(format!("no {} arrived: give a longer --step", self.trial.main_operation()));
-        }
-        doubts
-    }
-
-    /// Whether too few of the other requests were answered, all together; and which ones.
-    fn refused(&self, least: f64) -> Option<String> {
-        let all = self.others.values().fold(Share::default(), |sum, share| Share {
-            offered: sum.offered + share.offered,
-            ok: sum.ok + share.ok,
-        });
-        let percent = |share: &Share| share.value(share.ok) * 100.0;
-        let which = self.others.iter().filter(|(_, share)| share.value(share.ok) < least);
-        let which = which.map(|(operation, share)| format!("{operation} {:.0} %", percent(share)));
-        (all.offered > 0 && all.value(all.ok) < least).then(|| {
-            let which = which.collect::<Vec<_>>().join(", ");
-            format!("of the other requests {:.2} % were answered ({which})", percent(&all))
-        })
-    }
-
-    /// Reasons to say that the system did not keep the objective.
-    fn troubles(&self, keeps: &Keeps) -> Vec<String> {
-        let mut troubles = Vec::new();
-        let share = self.main.value(self.in_time);
-        if share < keeps.share {
-            let objective = self.trial.manifest.limits.objective_s;
-            troubles.push(format!(
-                "{:.2} % completed within {objective} s; asked are {} %",
-                share * 100.0,
-                keeps.share * 100.0
-            ));
-        }
-        troubles.extend(self.refused(keeps.share));
-        let (per_s, grown, chance) = self.growth();
-        let offered_per_s = self.main.offered as f64 / self.seconds;
-        if per_s > (1.0 - keeps.share) * offered_per_s && grown > chance {
-            troubles.push(format!("open orders grew by {per_s:.1} per second"));
-        }
-        troubles.extend(self.overload());
-        let judged = keeps.thresholds.iter().filter(|t| !t.is_unknown(self.trial));
-        for met in judged.flat_map(|t| t.judge(self.trial)).filter(|m| !m.met) {
-            let found = met.found(|found| found.to_string());
-            troubles.push(format!("{} ({}): found {found}", met.expect, met.operation));
-        }
-        troubles
-    }
-
-    /// Thresholds that the window is too short for. Where something else is broken this says nothing
-    /// for the system: it may have answered too few.
-    fn too_few(&self, keeps: &Keeps) -> Vec<String> {
-        let unknown = keeps.thresholds.iter().filter(|t| t.is_unknown(self.trial));
-        unknown
-            .map(|t| {
-                let (expect, least) = (&t.expect, t.expect.least());
-                format!("{expect}: not known from fewer than {least} values: give a longer --step")
-            })
-            .collect()
-    }
-
-    /// What the trial's own judgement has against the system.
-    fn overload(&self) -> Vec<String> {
-        let reasons = self.trial.manifest.validity.reasons.iter();
-        let mut found: Vec<String> =
-            reasons.filter(|r| validity::comes_of_overload(r)).cloned().collect();
-        if let Some(verdict) = self.trial.audit.as_ref().filter(|v| v.verdict == Answer::False) {
-            let some = verdict.violations.iter().filter(|v| v.count > 0);
-            let classes: Vec<String> = some.map(|v| format!("{} {}", v.count, v.class)).collect();
-            found.push(format!("the audit is false: {}", classes.join(", ")));
-        }
-        found
-    }
-
-    fn dropped(&self) -> u64 {
-        self.trial.manifest.requests.values().map(|counts| counts.dropped).sum()
-    }
-
-    /// The most requests that were open at the end of a second.
-    fn most_open(&self) -> u64 {
-        let mut open = std::collections::BTreeMap::<u32, u64>::new();
-        for row in &self.trial.timeline {
-            *open.entry(row.t_s).or_default() += row.in_flight;
-        }
-        open.into_values().max().unwrap_or(0)
     }
 }
 
@@ -330,6 +146,7 @@ impl fmt::Display for Step {
         let judged = match self.judged {
             Judged::Kept => "kept   ",
             Judged::Broken => "BROKEN ",
+            Judged::Unclear => "unclear",
             Judged::Invalid => "INVALID",
         };
         let time = |ms: Option<f64>| ms.map_or("–".to_owned(), |ms| format!("{ms:.1}"));
@@ -361,7 +178,7 @@ mod tests {
         let at = fixture::write_step(folder.path(), (0, rate, 1), 0, None).unwrap();
         let mut trial = Trial::read(&at).unwrap().unwrap();
         change(&mut trial);
-        let step = Step::of(&trial, &keeps("completed p(50) < 1s"));
+        let step = Step::of(&at, &trial, &keeps("completed p(50) < 1s"));
         assert_eq!(step.judged, judged, "{step}");
         assert_eq!(step.reason.is_empty(), reasons.is_empty(), "{step}");
         assert!(reasons.iter().all(|reason| step.reason.contains(reason)), "{step}");
@@ -370,7 +187,7 @@ mod tests {
     fn keeps(threshold: &str) -> Keeps {
         let expect = threshold.parse().unwrap();
         let thresholds = vec![Threshold { expect, operation: None, phase: None }];
-        Keeps { share: 0.99, thresholds }
+        Keeps { share: 0.99, thresholds, main_share: Some(0.75), told_by: ToldBy::Seconds }
     }
 
     /// A percentile that has too few values is no fault of the system.
@@ -379,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let judged = |rate, threshold| {
             let at = fixture::write_step(folder.path(), (0, rate, 1), 0, None).unwrap();
-            let step = Step::of(&Trial::read(&at).unwrap().unwrap(), &keeps(threshold));
+            let step = Step::of(&at, &Trial::read(&at).unwrap().unwrap(), &keeps(threshold));
             (step.judged, step.reason)
         };
         let (too_few, reason) = judged(25, "p(99) < 30s");
@@ -430,6 +247,25 @@ mod tests {
             t.audit = Some(Verdict { verdict, violations: vec![found], ..Verdict::default() });
         };
         check(300, lost, Judged::Broken, &["the audit is false: 2 lost"]);
+    }
+
+    /// As the issue had it: five seconds, one sample against one other.
+    #[test]
+    fn a_window_of_a_few_seconds_may_be_unclear_and_an_older_record_is_judged_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = fixture::write_step(folder.path(), (0, 960, 1), 0, None).unwrap();
+        let mut trial = Trial::read(&at).unwrap().unwrap();
+        trial.manifest.phases[0].to_s = 15;
+        let now = keeps("completed p(50) < 1s");
+        let step = Step::of(&at, &trial, &now);
+        assert_eq!(step.judged, Judged::Unclear, "{step}");
+        assert!(step.valid && step.reason.contains("open orders may have grown by"), "{step}");
+        let older: Keeps = serde_json::from_str("{\"share\":0.99,\"thresholds\":[]}").unwrap();
+        assert_eq!((older.told_by, older.main_share), (ToldBy::Thirds, None));
+        std::fs::remove_file(at.join("history.csv.zst")).unwrap();
+        let judged = Step::of(&at, &trial, &older).judged;
+        assert!(matches!(judged, Judged::Kept | Judged::Broken), "{judged:?}");
+        assert_eq!(Step::of(&at, &trial, &now).judged, Judged::Invalid);
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub struct Manifest {
     pub cost: Cost,
     /// The disk's fdatasync before and after the load.
     pub fsync: Fsync,
+    /// What each process of the system plays; not in older records.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, Vec<String>>,
     /// Settings that must be equal for a fair comparison, and the ones that differ by design.
     pub parity: BTreeMap<String, String>,
     /// What the audit must know beside the tables.

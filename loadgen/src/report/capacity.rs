@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::capacity::found::{Found, Settings};
 use crate::capacity::search::Judged;
-use crate::capacity::step::Step;
+use crate::capacity::step::{Step, ToldBy};
 use crate::record::read::Run;
 use crate::record::whole;
 use crate::record::write_csv;
@@ -32,7 +32,7 @@ struct Page {
     scenario: String,
     about: String,
     rules: Vec<String>,
-    answers: Vec<(String, String, bool)>,
+    answers: Vec<(String, String, String, bool)>,
     picture: String,
     alt: String,
     aid: &'static str,
@@ -54,6 +54,7 @@ struct Row {
     response: [String; 3],
     completed: [String; 3],
     cpu: String,
+    used: String,
     lag: String,
 }
 
@@ -62,7 +63,7 @@ struct Row {
 /// # Errors
 /// If a file cannot be written.
 pub(super) fn write(folder: &Path, run: &Run, settings: Settings) -> anyhow::Result<Paths> {
-    let found = Found::of(run, settings);
+    let found = Found::of(folder, run, settings);
     let paths = Paths {
         summary: folder.join("capacity.csv"),
         html: folder.join("report.html"),
@@ -87,7 +88,7 @@ impl Page {
         let alt = chart::draw(found, &source, chart)?;
         let bytes = fs::read(chart).with_context(|| format!("cannot read {}", chart.display()))?;
         let answer = |one: &crate::capacity::found::Capacity| {
-            (one.system.clone(), one.text.clone(), one.answer.is_known())
+            (one.system.clone(), one.text.clone(), one.used(), one.answer.is_known())
         };
         let seeds = run.trials.iter().map(|t| t.manifest.seed);
         Ok(Self {
@@ -125,6 +126,7 @@ impl Row {
             judged: match step.judged {
                 Judged::Kept => "kept",
                 Judged::Broken => "broken",
+                Judged::Unclear => "unclear",
                 Judged::Invalid => "invalid",
             },
             reason: step.reason.clone(),
@@ -135,7 +137,19 @@ impl Row {
             completed: [step.completed_p50_ms, step.completed_p90_ms, step.completed_p99_ms]
                 .map(time),
             cpu: step.cpu_ms_per_order.map_or("–".to_owned(), words::millis),
+            used: step.used.clone(),
             lag: words::millis(step.send_lag_p99_us as f64 / 1e3),
+        }
+    }
+}
+
+fn told_by(told_by: ToldBy) -> &'static str {
+    match told_by {
+        ToldBy::Thirds => {
+            "Growth: samples of the window's last third against those of its first, and more than three standard deviations of a Poisson number. (So were searches judged before decision 27.)"
+        }
+        ToldBy::Seconds => {
+            "Shares and growth are told with what chance makes of the window's seconds, at 97.5 % to each side. What may be either is unclear: then the interval between kept and broken is wider than asked, and a longer --step narrows it."
         }
     }
 }
@@ -155,6 +169,7 @@ fn rules(settings: &Settings) -> Vec<String> {
             words::digits(settings.objective_s),
             percent(1.0 - settings.keeps.share)
         ),
+        told_by(settings.keeps.told_by).to_owned(),
         format!(
             "The rate doubles from {} per second until it breaks; bisection goes on until the interval is at most {} of its lower end wide; both ends then have {} valid trials, of which the majority counts, a tie as broken. Trials with a doubt about the generator or the machine say nothing and are repeated.",
             rules.from_per_s,
@@ -199,7 +214,12 @@ mod tests {
             left_out: vec!["1 fault".to_owned()],
             warm_up_s: 10,
             step_s: 10,
-            keeps: Keeps { share: 0.99, thresholds: Vec::new() },
+            keeps: Keeps {
+                share: 0.99,
+                thresholds: Vec::new(),
+                main_share: Some(0.75),
+                told_by: ToldBy::Seconds,
+            },
             rules: Rules {
                 from_per_s: 200,
                 most_per_s: 5_000,
@@ -225,7 +245,7 @@ mod tests {
                     .then_some("send lag p99 is 4100 µs; the scenario allows 1000 µs");
                 let at = fixture::write_step(folder, (order, rate, *number), nth, doubt).unwrap();
                 let trial = Trial::read(&at).unwrap().unwrap();
-                search.add(rate, Step::of(&trial, &settings.keeps).judged);
+                search.add(rate, Step::of(&at, &trial, &settings.keeps).judged);
                 nth += 1;
             }
         }

@@ -99,7 +99,8 @@ pub(crate) fn write_some(folder: &Path, wanted: impl Fn(&str, &str) -> bool) -> 
         for (order, (system, about)) in systems.filter(|(_, one)| wanted(plot.name, one.0)) {
             for trial in 1..=plot.trials {
                 let at = folder.join(plot.name).join(system).join(trial.to_string());
-                Stage { plot, system, about, order: order as u32, trial }.write(&at)?;
+                Stage { plot, system, about, order: order as u32, trial, later_us: 0 }
+                    .write(&at)?;
             }
         }
     }
@@ -124,10 +125,10 @@ pub(crate) fn write_step(
     let rate = f64::from(rate_per_s);
     let plot = Plot { name, rate_per_s: rate, peak_per_s: rate, duration_s: 20, ..PLOTS[0] };
     let at = folder.join(name).join(system).join(trial.to_string());
-    Stage { plot, system, about, order: order as u32, trial }.write(&at)?;
+    let later_us = nth * 60_000_000;
+    Stage { plot, system, about, order: order as u32, trial, later_us }.write(&at)?;
     let path = at.join("manifest.json");
     let mut manifest: Manifest = serde_json::from_slice(&fs::read(&path)?)?;
-    manifest.started_at_us += nth * 60_000_000;
     manifest.validity.reasons.extend(doubt.map(str::to_owned));
     manifest.validity.valid = doubt.is_none();
     fs::write(&path, serde_json::to_vec_pretty(&manifest)?)?;
@@ -141,6 +142,8 @@ struct Stage {
     about: &'static str,
     order: u32,
     trial: u32,
+    /// After the first trial.
+    later_us: i64,
 }
 
 impl Stage {
@@ -161,7 +164,7 @@ impl Stage {
         tables::rows(&folder.join("timeline.csv"), &timeline)?;
         tables::rows(&folder.join("resources.csv"), &self.resources())?;
         tables::rows(&folder.join("faults.csv"), &self.faults())?;
-        if self.plot.kills_payments {
+        if self.plot.kills_payments || self.plot.name.starts_with("steady-at-") {
             ledger::write(folder, &events, manifest.started_at_us)?;
         }
         if !self.is_stopped() {
@@ -235,7 +238,9 @@ impl Stage {
             seed: 42,
             revision: "0123abc".to_owned(),
             command: ["triptych", "run", "--trials", "3"].map(str::to_owned).to_vec(),
-            started_at_us: 1_767_225_600_000_000 + i64::from(self.plot.duration_s) * 1_000_000,
+            started_at_us: 1_767_225_600_000_000
+                + i64::from(self.plot.duration_s) * 1_000_000
+                + self.later_us,
             interval_s: 1,
             warm_up_s: WARM_UP_S,
             duration_s: self.plot.duration_s,

@@ -47,7 +47,7 @@ async fn a_search_leaves_a_record_that_its_report_comes_from() {
         "--to",
         "40",
         "--step",
-        "3s",
+        "5s",
         "--warm-up",
         "1s",
         "--trials",
@@ -68,13 +68,18 @@ async fn a_search_leaves_a_record_that_its_report_comes_from() {
     let run = Run::read(&bench.latest()).unwrap();
     assert_eq!((run.trials.len(), run.without_manifest.len()), (found.steps.len(), 0));
     let first = &run.trials.iter().find(|t| t.manifest.scenario == "tiny-at-20").unwrap().manifest;
-    assert_eq!((first.seed, first.warm_up_s, first.duration_s), (7, 1, 4));
+    assert_eq!((first.seed, first.warm_up_s, first.duration_s), (7, 1, 6));
     let answer = found.capacities[0].answer;
     if found.steps.iter().all(|step| step.judged == Judged::Kept) {
         assert_eq!((answer.ending, answer.bound), (Ending::AtLeast, Bound::Asked), "{err}");
         let rates: Vec<u32> = found.steps.iter().map(|s| s.rate_per_s).collect();
         assert_eq!(rates, [20, 40, 40]);
     }
+
+    let used = &found.capacities[0].used;
+    let plays = |one: &&loadgen::capacity::used::Used| one.process == "monolith";
+    assert_eq!(used.iter().find(plays).unwrap().roles, ["auth", "orders", "payments"]);
+    assert!(err.contains("cores used at ") && err.contains("auth+orders+payments"), "{err}");
 
     let before = rows(&bench.latest());
     assert_eq!(before.len(), 1 + found.steps.len());
@@ -103,7 +108,7 @@ async fn ctrl_c_writes_what_was_found() {
         "--to",
         "20",
         "--step",
-        "3s",
+        "5s",
         "--warm-up",
         "0s",
         "--trials",
@@ -146,7 +151,7 @@ async fn what_makes_no_sense_is_refused() {
     check(&["steady", "monolith", "monolith"], 1, &["monolith is named twice"]).await;
     check(&["steady", "monolith", "--from", "0"], 1, &["--from 0", "1 ≤ from"]).await;
     check(&["steady", "monolith", "--to", "20"], 1, &["--from 50 and --to 20"]).await;
-    check(&["steady", "monolith", "--step", "2s"], 1, &["--step is 2s", "at least 3"]).await;
+    check(&["steady", "monolith", "--step", "4s"], 1, &["--step is 4s", "at least 5"]).await;
     check(&["steady", "monolith", "--warm-up", "1500ms"], 1, &["--warm-up is 1500ms"]).await;
     check(&["steady", "monolith", "--keeps", "99"], 2, &["like 99%", "\"99\""]).await;
     check(&["steady", "monolith", "--trials", "0"], 2, &["--trials"]).await;

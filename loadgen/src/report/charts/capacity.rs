@@ -60,7 +60,7 @@ fn legend(found: &Found) -> Vec<(Sample, String)> {
         (Sample::Line(Pen::solid(soft, 3.0)), "p99, goodput".to_owned()),
         (Sample::Line(Pen::dashed(soft, 2.0)), "p50".to_owned()),
         (Sample::Dot(soft), "kept".to_owned()),
-        (Sample::Ring(soft), "broken".to_owned()),
+        (Sample::Ring(soft), "broken (small and pale: unclear)".to_owned()),
         (Sample::Cross(palette::INVALID), "says nothing".to_owned()),
     ]);
     legend
@@ -168,6 +168,7 @@ fn series(
         match step.judged {
             Judged::Kept => canvas.dot(at, pen.width + 2.0, pen.colour, 1.0)?,
             Judged::Broken => canvas.ring(at, pen.width + 2.5, pen.colour)?,
+            Judged::Unclear => canvas.dot(at, pen.width + 0.5, pen.colour, 0.5)?,
             Judged::Invalid => canvas.cross(at, 5.0, palette::INVALID)?,
         }
     }
