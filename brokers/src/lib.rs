@@ -10,7 +10,6 @@ pub mod embedded;
 mod error;
 mod lane;
 mod lease;
-mod log;
 mod port;
 mod settings;
 mod topic;

@@ -1,6 +1,7 @@
 //! The handling of one delivery: work under a lease that is kept, then the settlement that its
 //! outcome asks for. It knows what a trouble means for the queue, not what the work is.
 
+use process_log::tell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::breaker::{Breaker, Means, PROBES};
 use crate::lease::Lease;
-use crate::log::tell;
 use crate::port::{Micros, now_us};
 use crate::topic::{Handled, Inbox, Received, Trouble};
 use crate::{Backoff, Error, Receipt, Settle, SubscribeOptions};
@@ -79,10 +79,12 @@ impl<'a, M: DeserializeOwned> Worker<'a, M> {
         };
         match (means, outcome) {
             (Means::Outage, Err(Trouble::NotNow(why))) => {
-                let topic = self.topic;
-                tell(format_args!("{topic}: no work succeeds ({why}); few try until one does"));
+                // Few try until one succeeds.
+                tell("no-work-succeeds", || {
+                    [("topic", self.topic.into()), ("why", why.as_str().into())]
+                });
             }
-            (Means::Over, _) => tell(format_args!("{}: work succeeds again", self.topic)),
+            (Means::Over, _) => tell("work-succeeds-again", || [("topic", self.topic.into())]),
             _ => {}
         }
         means

@@ -6,6 +6,7 @@
 //! file in that folder that is called like a place arms it: the first thread there renames it to
 //! `NAME.reached`, so that only one takes it, and aborts the process.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -47,7 +48,8 @@ pub fn reach(point: Point) {
     if let Some(folder) = folder
         && take(folder, point)
     {
-        eprintln!("crash point {} reached", point.name);
+        // Not eprintln: a log that is closed would turn the abort into a panic.
+        let _ = writeln!(std::io::stderr(), "crash point {} reached", point.name);
         std::process::abort();
     }
 }

@@ -40,7 +40,9 @@ pub(crate) fn writing(
     expect(path, "synchronous", &found.to_string(), number)?;
     if synchronous != Synchronous::Full {
         let shown = path.display();
-        eprintln!("{shown}: synchronous is {synchronous:?}: a power cut undoes what was answered");
+        process_log::say(format_args!(
+            "{shown}: synchronous is {synchronous:?}: a power cut undoes what was answered"
+        ));
     }
     connection.pragma_update(None, "foreign_keys", true)?;
     migrate(&connection, schema, seen)?;

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+const CONNECTIONS_MAX: usize = 4_096;
+/// Descriptors of a process for all else: databases, logs, its listener, refusals.
+const OTHERS: u64 = 128;
+
 /// What a server grants its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -12,6 +18,12 @@ pub struct Limits {
     pub header_read: Duration,
     /// From the end of the head to the answer: body (else 408) and handler (else 504).
     pub request: Duration,
+    /// From an answer to the moment at which the client has taken it from us; then the connection is
+    /// cut. Checked every half of it, as `header_read`.
+    pub write: Duration,
+    /// Bytes of long answers (more than 64 KiB each) that clients have not taken yet, of all connections
+    /// together; one more is answered 503.
+    pub unread_bytes_max: usize,
     /// A connection more is answered 503 and closed.
     pub connections_max: usize,
     /// A connection without a request is closed after this.
@@ -27,9 +39,42 @@ impl Default for Limits {
             body_bytes_max: 16 * 1024,
             header_read: Duration::from_secs(5),
             request: Duration::from_secs(3),
-            connections_max: 4_096,
+            write: Duration::from_secs(10),
+            unread_bytes_max: 64 * 1024 * 1024,
+            connections_max: CONNECTIONS_MAX,
             idle: Duration::from_secs(75),
             drain: Duration::from_secs(10),
         }
     }
+}
+
+impl Limits {
+    /// Raises the process's soft limit on descriptors to the hard one, and takes no more connections
+    /// than that allows for: each may need another to a service that is called on its behalf.
+    #[must_use]
+    pub fn within_descriptors(self) -> Self {
+        let most = connections(raised()).min(self.connections_max);
+        if most < self.connections_max {
+            process_log::say(format_args!(
+                "takes {most} connections at once instead of {}: the hard limit on descriptors is lower \
+                 than 2 x {0} + {OTHERS} (ulimit -Hn)",
+                self.connections_max
+            ));
+        }
+        Self { connections_max: most, ..self }
+    }
+}
+
+/// The limit in force; `None` without one.
+fn raised() -> Option<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Whoever may not raise it keeps what there is.
+    let _ = setrlimit(Resource::Nofile, limit);
+    getrlimit(Resource::Nofile).current
+}
+
+fn connections(descriptors: Option<u64>) -> usize {
+    let most = descriptors.map_or(u64::MAX, |all| all.saturating_sub(OTHERS) / 2);
+    usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }

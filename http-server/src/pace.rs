@@ -24,6 +24,7 @@ enum Phase {
     Idle,
     Head,
     Request,
+    Answer,
 }
 
 /// The phase of a connection in the low two bits, above them a count of changes. Only the
@@ -36,8 +37,15 @@ impl Pace {
         self.enter(Phase::Request);
     }
 
-    pub(crate) fn idle(&self) {
-        self.enter(Phase::Idle);
+    pub(crate) fn answer(&self) {
+        self.enter(Phase::Answer);
+    }
+
+    /// All that there was to write has been taken.
+    fn flushed(&self) {
+        if self.phase() == Phase::Answer {
+            self.enter(Phase::Idle);
+        }
     }
 
     fn bytes(&self) {
@@ -59,7 +67,8 @@ impl Pace {
         match self.value() & 0b11 {
             0 => Phase::Idle,
             1 => Phase::Head,
-            _ => Phase::Request,
+            2 => Phase::Request,
+            _ => Phase::Answer,
         }
     }
 }
@@ -78,7 +87,16 @@ impl Watch {
 
     /// How long to wait before looking again.
     pub(crate) fn every(limits: &Limits, stopping: bool) -> Duration {
-        if stopping { STOPPING_IDLE } else { limits.header_read.min(limits.idle) / 2 }
+        if stopping {
+            STOPPING_IDLE
+        } else {
+            limits.header_read.min(limits.idle).min(limits.write) / 2
+        }
+    }
+
+    /// Whether its client is slow to read an answer.
+    pub(crate) fn writes(&self) -> bool {
+        self.pace.phase() == Phase::Answer
     }
 
     /// Whether the connection has exceeded the time that its phase has.
@@ -94,12 +112,13 @@ impl Watch {
             Phase::Head => limits.header_read,
             // Bounded by the request's own time-out.
             Phase::Request => return false,
+            Phase::Answer => limits.write,
         };
         self.since.elapsed() >= granted
     }
 }
 
-/// A stream that reports to a pace when bytes arrive.
+/// A stream that reports to a pace when bytes arrive and when all are gone.
 pub(crate) struct Paced {
     pub(crate) stream: TcpStream,
     pub(crate) pace: Pace,
@@ -142,7 +161,12 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // hyper flushes when it has nothing left to write.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.pace.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::connection::converse;
+use crate::connection::{Server, converse};
 use crate::{Handler, Limits};
 
 /// The pause after a failed accept: out of descriptors, it would fail again at once.
@@ -37,6 +37,7 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let server = Arc::new(Server::new(Arc::clone(&handler), limits));
     let (stop, stopping) = watch::channel(false);
     let mut open = JoinSet::new();
     let mut refused = JoinSet::new();
@@ -51,15 +52,20 @@ pub async fn serve(
                 Ok((stream, _)) if open.len() < limits.connections_max => {
                     // Without it an answer may wait for the acknowledgement of the one before.
                     let _ = stream.set_nodelay(true);
-                    open.spawn(converse(stream, Arc::clone(&handler), limits, stopping.clone()));
+                    open.spawn(converse(stream, Arc::clone(&server), stopping.clone()));
                     handler.connections(open.len());
                 }
                 Ok((stream, _)) if refused.len() < REFUSALS_MAX => {
+                    let open = open.len();
+                    process_log::tell("refused-connection", || [("open", open.into())]);
                     refused.spawn(timeout(REFUSAL_TIME, refuse(stream)));
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
-                Err(_) => sleep(ACCEPT_PAUSE).await,
+                Err(error) => {
+                    process_log::tell("cannot-accept", || [("error", error.to_string().into())]);
+                    sleep(ACCEPT_PAUSE).await;
+                }
             },
         }
     }

@@ -11,17 +11,21 @@ use http_server::{Always, Handler, Limits, Metrics, Observed, ReadyCheck, serve}
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// `/slow` waits for `go`, `/deadline` tells what remains, all else is echoed.
+/// More bytes than the kernel keeps for a connection whose client does not read.
+const LONG: usize = 32 * 1024 * 1024;
+
+/// `/slow` waits for `go`, `/deadline` tells what remains, `/long` answers many bytes, all else is echoed.
 #[derive(Default)]
 struct Echo {
     began: Notify,
     go: Notify,
+    open: watch::Sender<usize>,
 }
 
 #[async_trait]
@@ -38,8 +42,13 @@ impl Handler for Echo {
                 let trace = http_server::traceparent().map(|t| t.to_str().unwrap().to_owned());
                 http_server::json(StatusCode::OK, &json!({"ms": ms, "trace": trace}))
             }
+            "/long" => Response::new(Bytes::from(vec![b'x'; LONG])),
             _ => Response::new(request.into_body()),
         }
+    }
+
+    fn connections(&self, open: usize) {
+        self.open.send_replace(open);
     }
 
     fn route(&self, _: &Method, path: &str) -> &'static str {
@@ -314,4 +323,66 @@ async fn health_readiness_and_metrics() {
     let unready = Observed::new(echo, Arc::new(Missing), Arc::new(Metrics::default()));
     let server = start(unready, short()).await;
     check(&server.ask(&get("/readyz")).await, "503", &["the store does not answer"]);
+}
+
+/// Waits until so many connections are open.
+async fn opens(echo: &Echo, count: usize) {
+    let mut open = echo.open.subscribe();
+    timeout(PATIENCE, open.wait_for(|open| *open == count)).await.expect("never").unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off_and_one_that_reads_gets_all() {
+    let echo = Arc::new(Echo::default());
+    let limits = Limits { write: Duration::from_millis(300), ..Limits::default() };
+    let server = start(Arc::clone(&echo) as _, limits).await;
+    for dribbles in [false, true] {
+        let mut stream = server.connect().await;
+        opens(&echo, 1).await;
+        stream.write_all(get("/long").as_bytes()).await.unwrap();
+        let mut some = [0; 1024];
+        let reads = async {
+            while stream.read(&mut some).await.is_ok_and(|n| n > 0) {
+                let pause = if dribbles { Duration::from_millis(20) } else { PATIENCE };
+                tokio::time::sleep(pause).await;
+            }
+        };
+        tokio::select! {
+            () = opens(&echo, 0) => {}
+            () = reads => panic!("it came to the end"),
+        }
+    }
+    let whole = server.ask(&get("/long")).await;
+    assert!(whole.len() > LONG, "{} bytes", whole.len());
+}
+
+#[tokio::test]
+async fn a_stopping_server_lets_an_answer_be_read_to_its_end() {
+    let echo = Arc::new(Echo::default());
+    let mut server = start(Arc::clone(&echo) as _, Limits::default()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /long HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut first = [0; 1024];
+    stream.read_exact(&mut first).await.unwrap();
+    server.stop();
+    // Longer than a connection is granted that does nothing.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let rest = rest(&mut stream).await;
+    assert!(first.len() + rest.len() > LONG, "{} bytes", rest.len());
+}
+
+#[tokio::test]
+async fn long_answers_have_so_many_bytes_together() {
+    let echo = Arc::new(Echo::default());
+    let limits = Limits { unread_bytes_max: LONG + LONG / 2, ..Limits::default() };
+    let server = start(Arc::clone(&echo) as _, limits).await;
+    let mut slow = server.connect().await;
+    slow.write_all(get("/long").as_bytes()).await.unwrap();
+    let mut first = [0; 1024];
+    slow.read_exact(&mut first).await.unwrap();
+    check(&server.ask(&get("/long")).await, "503", &["problem:busy", "retry-after: 1"]);
+    check(&server.ask(&get("/short")).await, "200", &[]);
+    drop(slow);
+    opens(&echo, 0).await;
+    assert!(server.ask(&get("/long")).await.len() > LONG, "room again");
 }

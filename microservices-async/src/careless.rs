@@ -44,7 +44,12 @@ impl Trust {
     pub(crate) fn reconcile(&self, orders: Arc<dyn OrderStore>, courier: Arc<dyn Courier>) {
         if let Switch::On = self.reconcile {
             let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
-            tokio::spawn(keep_reconciling(orders, courier, age, every));
+            let tell = |error: &shop::Error| {
+                process_log::tell("reconciliation-failed", || {
+                    [("error", error.to_string().into())]
+                });
+            };
+            tokio::spawn(keep_reconciling(orders, courier, age, every, tell));
         }
     }
 }

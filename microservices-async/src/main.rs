@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {error:#}");
+            process_log::say(format_args!("{name}: {error:#}"));
             ExitCode::FAILURE
         }
     }

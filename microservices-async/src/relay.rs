@@ -26,7 +26,8 @@ pub(crate) async fn run(outbox: Arc<dyn Outbox>, charges: Topic<Charge>, wake: A
                 // A request that was cut off after its order was durable has woken nobody.
                 let _ = timeout(LOOK_EVERY, wake.notified()).await;
             }
-            Err(()) => {
+            Err(error) => {
+                process_log::tell("relay-failed", || [("error", error.into())]);
                 failures += 1;
                 sleep(RETRY.delay(failures)).await;
             }
@@ -41,21 +42,25 @@ enum Left {
 }
 
 /// An error if none of a batch was handed over.
-async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<Left, ()> {
-    let batch = outbox.unsent(BATCH).await.map_err(drop)?;
+async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<Left, String> {
+    let batch = outbox.unsent(BATCH).await.map_err(|error| error.to_string())?;
     if !batch.is_empty() {
         crash_point::reach(crash_point::BEFORE_PUBLISH);
     }
     let published = courier::publish(charges, batch.iter().map(|(_, charge)| charge)).await;
-    let outcomes = batch.iter().zip(published);
-    let sent: Vec<i64> =
-        outcomes.filter(|(_, outcome)| outcome.is_ok()).map(|((row, _), _)| *row).collect();
-    if sent.is_empty() && !batch.is_empty() {
-        return Err(());
+    let (mut sent, mut first) = (Vec::new(), None);
+    for ((row, _), outcome) in batch.iter().zip(published) {
+        match outcome {
+            Ok(()) => sent.push(*row),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    if let Some(error) = first.filter(|_| sent.is_empty()) {
+        return Err(error.to_string());
     }
     let all = sent.len() == batch.len() && batch.len() < BATCH as usize;
     if !sent.is_empty() {
-        outbox.sent(sent).await.map_err(drop)?;
+        outbox.sent(sent).await.map_err(|error| error.to_string())?;
     }
     Ok(if all { Left::Nothing } else { Left::Some })
 }

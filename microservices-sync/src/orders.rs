@@ -39,8 +39,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders =
         OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
     let orders = Arc::new(orders);
-    let recovery =
-        keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
+    let recovery = keep_recovering(
+        Arc::clone(&orders),
+        timing::RECOVERY_AGE,
+        timing::RECOVERY_EVERY,
+        service::not_recovered,
+    );
     tokio::spawn(recovery);
     let served = service::run("orders", place.listen, Routes::new().orders(orders), ready).await;
     service::finish([&placing]).await;

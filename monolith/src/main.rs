@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("monolith: {error:#}");
+            process_log::say(format_args!("monolith: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -53,8 +53,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders =
         OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
     let orders = Arc::new(orders);
-    let recovery =
-        keep_recovering(Arc::clone(&orders), timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
+    let recovery = keep_recovering(
+        Arc::clone(&orders),
+        timing::RECOVERY_AGE,
+        timing::RECOVERY_EVERY,
+        service::not_recovered,
+    );
     let routes = Routes::new().accounts(auth).orders(orders);
     let ready = Arc::new(Dependencies::new(http, &[&arguments.provider]));
     tokio::spawn(recovery);

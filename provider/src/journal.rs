@@ -81,7 +81,9 @@ impl Journal {
         let file = own.file();
         let (lines, whole_bytes) = read(file, path)?;
         if file.metadata()?.len() > whole_bytes {
-            eprintln!("provider: {shown}: cut off a torn last line after byte {whole_bytes}");
+            process_log::say(format_args!(
+                "provider: {shown}: cut off a torn last line after byte {whole_bytes}"
+            ));
             file.set_len(whole_bytes)?;
         }
         file.sync_all()?;
@@ -135,7 +137,9 @@ fn write_all(own: &OwnFile, mut waiting: mpsc::Receiver<Job>) {
         bytes.clear();
         if let Err(error) = write(own, &batch, &mut bytes) {
             // Dropping the jobs tells those who wait; leaving closes the channel for the rest.
-            eprintln!("provider: the journal cannot be written ({error}); no charge is taken");
+            process_log::say(format_args!(
+                "provider: the journal cannot be written ({error}); no charge is taken"
+            ));
             return;
         }
         for job in batch.drain(..) {

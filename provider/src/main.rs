@@ -68,7 +68,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("provider: {error:#}");
+            process_log::say(format_args!("provider: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -85,8 +85,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let api = Arc::new(Api::new(Arc::clone(&desk), Guard::from_environment()));
     let observed = Observed::new(api, desk, Arc::new(metrics));
     let listener = arguments.listen.bind()?;
-    eprintln!("provider: listening on {}", listener.local_addr()?);
-    let limits = Limits { request: REQUEST, ..Limits::default() };
+    process_log::say(format_args!("provider: listening on {}", listener.local_addr()?));
+    let limits = Limits { request: REQUEST, ..Limits::default() }.within_descriptors();
     serve(listener, observed, limits, shutdown).await?;
     Ok(())
 }

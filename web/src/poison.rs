@@ -26,7 +26,7 @@ impl CardNetwork for Poisonous {
     async fn capture(&self, charge: &Charge) -> Result<Verdict> {
         if charge.card.starts_with("poison-") {
             // Who poisons wants to know that it was met, also of a process that ends by it.
-            eprintln!("poison: {}", charge.key);
+            process_log::say(format_args!("poison: {}", charge.key));
         }
         match charge.card.as_str() {
             "poison-error" => Err(Error::Internal("poison".to_owned())),

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use http_server::{Listen, ListenError, Metrics, Observed, ReadyCheck, serve, shutdown_signal};
-use shop::Tasks;
+use shop::{Error, Tasks};
 use tokio::time::timeout;
 
 use crate::{Routes, bounds, timing};
@@ -46,7 +46,7 @@ pub async fn measured(
 ) -> Result<(), ServeError> {
     let shutdown = shutdown_signal()?;
     let listener = listen.bind()?;
-    eprintln!("{name}: listening on {}", listener.local_addr()?);
+    process_log::say(format_args!("{name}: listening on {}", listener.local_addr()?));
     let observed = Observed::new(Arc::new(routes), ready, Arc::new(metrics));
     serve(listener, observed, timing::limits(), shutdown).await?;
     Ok(())
@@ -58,6 +58,13 @@ pub fn tasks() -> Arc<Tasks> {
     Arc::new(Tasks::new(bounds::IN_WORK, http_server::detached))
 }
 
+/// Writes down what the recovery could not settle.
+pub fn not_recovered(failed: usize, first: &Error) {
+    process_log::tell("recovery-failed", || {
+        [("orders", failed.into()), ("error", first.to_string().into())]
+    });
+}
+
 /// Waits until what has begun is finished, for a while: what is not by then, the recovery finds.
 pub async fn finish<const N: usize>(tasks: [&Tasks; N]) {
     let drained = async {
@@ -66,6 +73,8 @@ pub async fn finish<const N: usize>(tasks: [&Tasks; N]) {
         }
     };
     if timeout(timing::FINISH, drained).await.is_err() {
-        eprintln!("stopped with work that is not finished; it is taken up at the next start");
+        process_log::say(
+            "stopped with work that is not finished; it is taken up at the next start",
+        );
     }
 }

@@ -21,8 +21,8 @@ pub const RECOVERY_AGE: Duration = Duration::from_secs(5);
 /// From one pass of the recovery to the next.
 pub const RECOVERY_EVERY: Duration = Duration::from_secs(1);
 
-/// What every server of the shop grants its clients.
+/// What every server of the shop grants its clients; raises the limit on descriptors for it.
 #[must_use]
 pub fn limits() -> Limits {
-    Limits { request: REQUEST, ..Limits::default() }
+    Limits { request: REQUEST, ..Limits::default() }.within_descriptors()
 }

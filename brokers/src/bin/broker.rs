@@ -59,7 +59,7 @@ async fn main() -> ExitCode {
     match run(Flags::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("broker: {error:#}");
+            process_log::say(format_args!("broker: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -92,7 +92,8 @@ async fn side_door(
 ) -> Result<()> {
     let Some(listener) = http else { return Ok(()) };
     let control = Arc::new(Control::new(queue, Guard::from_environment()));
-    http_server::serve(listener, control, Limits::default(), stop.cancelled()).await?;
+    let limits = Limits::default().within_descriptors();
+    http_server::serve(listener, control, limits, stop.cancelled()).await?;
     Ok(())
 }
 
@@ -107,8 +108,13 @@ fn bind(listen: SocketAddr) -> Result<TcpListener> {
 fn announce(listener: &TcpListener, http: Option<&TcpListener>) -> Result<()> {
     let address = listener.local_addr()?;
     match http {
-        None => eprintln!("listening on {address}"),
-        Some(http) => eprintln!("listening on {address}, http on {}", http.local_addr()?),
+        None => process_log::say(format_args!("listening on {address}")),
+        Some(http) => {
+            process_log::say(format_args!(
+                "listening on {address}, http on {}",
+                http.local_addr()?
+            ));
+        }
     }
     Ok(())
 }

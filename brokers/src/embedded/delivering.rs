@@ -1,5 +1,6 @@
 //! One subscription on the server: claims what is ready, within its window, and sends it.
 
+use process_log::tell;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use super::queue::{Leaving, Queue};
 use super::topics::Topic;
 use super::wire::Event;
 use crate::claim::Handed;
-use crate::log::tell;
 use crate::window::{Share, Window};
 
 /// Messages of one claim.
@@ -66,9 +66,7 @@ impl Delivering {
         if !held.is_empty()
             && let Err(error) = self.queue.release(held, how).await
         {
-            tell(format_args!(
-                "broker: leases of a closed subscription stay until they end: {error}"
-            ));
+            tell("leases-not-given-back", || [("error", error.to_string().into())]);
         }
         // Whoever wakes next finds what this one may have been woken for.
         self.topic.ready.notify_one();
@@ -112,7 +110,12 @@ impl Delivering {
         let Claimed { handed, left } = match self.queue.claim(&self.topic, share).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                tell(format_args!("broker: cannot claim from {}: {error}", self.topic.name));
+                tell("cannot-claim", || {
+                    [
+                        ("topic", self.topic.name.as_str().into()),
+                        ("error", error.to_string().into()),
+                    ]
+                });
                 return self.until_ended(sleep(RETRY)).await.map(|()| Left::Some);
             }
         };

@@ -2,6 +2,7 @@
 //!
 //! It owns the file; it knows no socket. `keep_time` must run beside it: it ends backoffs and leases.
 
+use process_log::tell;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::path::Path;
@@ -18,7 +19,6 @@ use super::offers::Offer;
 use super::reading;
 use super::topics::{Counters, Counts, Topic, TopicDepth, Topics, count};
 use crate::claim::Claim;
-use crate::log::tell;
 use crate::port::now_us;
 use crate::window::Share;
 use crate::{DeadLetter, Depth, Error, Micros, Receipt, Result, Settings, Settle};
@@ -94,7 +94,7 @@ impl Queue {
             match self.write(|batch| batch.expire()).await {
                 Ok(next) => self.shared.alarm.arm(next.unwrap_or(Micros::MAX)),
                 Err(error) => {
-                    tell(format_args!("broker: leases cannot be swept: {error}"));
+                    tell("leases-not-swept", || [("error", error.to_string().into())]);
                     self.shared.alarm.arm(now_us() + SWEEP_AGAIN_US);
                 }
             }

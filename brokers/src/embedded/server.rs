@@ -1,5 +1,6 @@
 //! Accepts clients. The caller owns the socket, the queue and the signal.
 
+use process_log::tell;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use tokio_util::task::TaskTracker;
 
 use super::connection;
 use super::queue::Queue;
-use crate::log::tell;
 
 /// Clients at once; more wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 256;
@@ -60,7 +60,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
         match listener.accept().await {
             Ok((socket, _)) => return socket,
             Err(error) => {
-                tell(format_args!("broker: cannot accept: {error}"));
+                tell("cannot-accept", || [("error", error.to_string().into())]);
                 sleep(ACCEPT_AGAIN).await;
             }
         }

@@ -12,6 +12,7 @@ mod shop;
 mod signed_in;
 mod stand;
 mod stop;
+mod troubles;
 
 include!(concat!(env!("OUT_DIR"), "/each_system.rs"));
 
@@ -29,6 +30,10 @@ mod a_stop_finishes_what_is_in_flight {
 
 mod a_network_that_refuses_or_goes_silent_costs_no_order {
     each_system!(crate::outside::endure);
+}
+
+mod troubles_are_written_down_without_secrets {
+    each_system!(crate::troubles::tell);
 }
 
 mod customers_who_hang_up_are_charged_once {

@@ -47,6 +47,18 @@ impl Stand {
         Self::of(spec).await
     }
 
+    /// As `start`, with so few descriptors as a shell usually grants (`ulimit -n`), which a process may
+    /// raise.
+    pub(crate) async fn of_a_shell(name: &str, descriptors: u32) -> anyhow::Result<Self> {
+        let mut spec = programs::system(name)?;
+        let script = format!("ulimit -S -n {descriptors}; exec \"$0\" \"$@\"");
+        for process in &mut spec.processes {
+            let shell = ["sh", "-c", &script].map(str::to_owned);
+            process.command.splice(0..0, shell);
+        }
+        Self::of(spec).await
+    }
+
     async fn of(spec: SystemSpec) -> anyhow::Result<Self> {
         let (folder, secrets) = (tempfile::tempdir()?, Secrets::new());
         let Cores { generator, systems } = Cores::divide()?;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::ages::Ages;
 use super::{Number, Order, OrderStore, Pending};
-use crate::{Charge, Result};
+use crate::{Charge, Error, Result};
 
 /// Orders that one pass looks at, and hands over at most.
 const BATCH: u32 = 500;
@@ -35,17 +35,20 @@ pub trait Courier: Send + Sync {
 
 /// Hands over again what has been pending for longer than `age` and is not on its way, for as long as
 /// it is polled: a pass, then a pause of `every`. An order that it has handed over before waits twice
-/// as long each time. A pass that fails is followed by another.
+/// as long each time. A pass that fails is followed by another: what it leaves stays pending, in the
+/// ledger; `tell` is given the error.
 pub async fn keep_reconciling(
     store: Arc<dyn OrderStore>,
     courier: Arc<dyn Courier>,
     age: Duration,
     every: Duration,
+    tell: impl Fn(&Error),
 ) {
     let mut reconciliation = Reconciliation::new(store, courier, age);
     loop {
-        // What it leaves stays pending, in the ledger.
-        let _ = reconciliation.pass(Instant::now()).await;
+        if let Err(error) = reconciliation.pass(Instant::now()).await {
+            tell(&error);
+        }
         sleep(every).await;
     }
 }
@@ -198,7 +201,7 @@ mod tests {
         async fn start(orders: usize) -> Self {
             let rig = Self { kept: Arc::default(), hands: Arc::default() };
             let (store, courier) = (Arc::clone(&rig.kept) as _, Arc::clone(&rig.hands) as _);
-            tokio::spawn(keep_reconciling(store, courier, AGE, EVERY));
+            tokio::spawn(keep_reconciling(store, courier, AGE, EVERY, |_| ()));
             sleep(EVERY).await;
             rig.leave("lost", orders);
             rig

@@ -29,16 +29,29 @@ struct Recovery {
 struct Pass {
     taken: usize,
     settled: usize,
+    /// How many charges failed, and the first error.
+    failed: Option<(usize, Error)>,
 }
 
 /// Recovers orders older than `age` for as long as it is polled: a pass, a pause of `every`, and
 /// so on; without the pause after a pass that settled all it could take up. What was there when it
-/// began counts as old. A pass that fails is followed by another, so errors are not reported: what
-/// they leave stays pending, in the ledger.
-pub async fn keep_recovering(service: Arc<OrderService>, age: Duration, every: Duration) {
+/// began counts as old. A pass that fails is followed by another: what it leaves stays pending, in the
+/// ledger. `tell` is given how many orders could not be settled (0 if they could not even be read), and
+/// the first error.
+pub async fn keep_recovering(
+    service: Arc<OrderService>,
+    age: Duration,
+    every: Duration,
+    tell: impl Fn(usize, &Error),
+) {
     let mut recovery = Recovery::new(service, age);
     loop {
         let pass = recovery.pass().await;
+        match &pass {
+            Ok(Pass { failed: Some((count, first)), .. }) => tell(*count, first),
+            Err(error) => tell(0, error),
+            Ok(_) => {}
+        }
         let more = pass.is_ok_and(|p| p.settled == p.taken && p.taken >= BATCH as usize / 2);
         if !more {
             tokio::time::sleep(every).await;
@@ -57,15 +70,15 @@ impl Recovery {
     /// 50, those that fail for ever cannot keep the others from their turn, even if each pass ends
     /// with the process.
     ///
-    /// Errors: the store's, or the first of a charge if no order at all settled.
+    /// Errors: the store's.
     async fn pass(&mut self) -> Result<Pass> {
         let left = self.left().await?;
         let taken = left.len();
         let charges =
             stream::iter(left).map(|order| unpanicked(self.service.workflow.charge(order)));
         let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
-        let settled = settled(results.into_iter().map(|r| r.map(|order| order.status)))?;
-        Ok(Pass { taken, settled })
+        let (settled, failed) = outcome(results.into_iter().map(|r| r.map(|order| order.status)));
+        Ok(Pass { taken, settled, failed })
     }
 
     /// What a pass takes up. Those from anywhere come first: what always comes first might never let
@@ -110,23 +123,21 @@ async fn unpanicked<T>(charge: impl Future<Output = Result<T>>) -> Result<T> {
     caught.unwrap_or_else(|_| Err(Error::Internal("the charge panicked".to_owned())))
 }
 
-fn settled(charged: impl Iterator<Item = Result<OrderStatus>>) -> Result<usize> {
-    let mut count = 0;
-    let mut first: Option<Error> = None;
+/// How many settled; how many failed, and why the first did.
+fn outcome(charged: impl Iterator<Item = Result<OrderStatus>>) -> (usize, Option<(usize, Error)>) {
+    let (mut settled, mut failed) = (0, None);
     for result in charged {
         match result {
-            Ok(status) => count += usize::from(status != OrderStatus::Pending),
-            Err(error) => first = first.or(Some(error)),
+            Ok(status) => settled += usize::from(status != OrderStatus::Pending),
+            Err(error) => failed.get_or_insert((0, error)).0 += 1,
         }
     }
-    match first {
-        Some(error) if count == 0 => Err(error),
-        _ => Ok(count),
-    }
+    (settled, failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use async_trait::async_trait;
@@ -238,9 +249,13 @@ mod tests {
         assert_eq!(shop.kept.count(OrderStatus::Pending), 1);
         let every = Duration::from_secs(5);
         let kept = Arc::clone(&shop.kept);
-        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        let tell = move |count, first: &Error| hears.lock().unwrap().push((count, first.clone()));
+        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every, tell));
         sleep(Duration::from_secs(50)).await;
         assert_eq!(kept.count(OrderStatus::Paid), 0, "payments are still down");
+        assert_eq!(told.lock().unwrap().first(), Some(&(1, Error::Unavailable("k".to_owned()))));
         sleep(Duration::from_secs(20)).await;
         assert_eq!(kept.count(OrderStatus::Paid), 1);
     }
@@ -256,8 +271,8 @@ mod tests {
         assert_eq!(settled_by(&mut recovery).await, Ok(20));
         assert_eq!(begun.elapsed().as_secs(), 3, "23 charges of 1 s, 8 at a time");
         assert_eq!(shop.payments.most.load(SeqCst), 8);
-        let left = settled_by(&mut recovery).await;
-        assert!(matches!(left, Err(Error::Unavailable(_))), "nothing settled: {left:?}");
+        let Pass { settled, failed, .. } = recovery.pass().await.unwrap();
+        assert_eq!((settled, failed.map(|(count, _)| count)), (0, Some(3)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -279,7 +294,7 @@ mod tests {
         leave(&shop, "good", 20).await;
         sleep(Duration::from_secs(1_000)).await;
         let every = Duration::from_secs(1);
-        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
+        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every, |_, _| ()));
         for _ in 0..1_000 {
             sleep(Duration::from_secs(60)).await;
             if shop.kept.count(OrderStatus::Paid) == 20 {
@@ -295,7 +310,7 @@ mod tests {
         leave(&shop, "k", 250).await;
         sleep(Duration::from_secs(1_000)).await;
         let every = Duration::from_secs(3600);
-        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every));
+        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every, |_, _| ()));
         sleep(Duration::from_secs(60)).await;
         assert_eq!(shop.kept.count(OrderStatus::Paid), 250);
     }

@@ -16,6 +16,8 @@ const IDLERS: usize = 10_000;
 /// Of this process: the connections, and all else it has open.
 const DESCRIPTORS: u64 = 10_500;
 const AT_ONCE: usize = 250;
+/// Descriptors that a process is granted unless it asks for more.
+const USUAL: u32 = 1_024;
 /// What a server has open besides: databases, other services, its listener.
 const OTHERS: usize = 400;
 /// Connections that a server of ours takes (http-server's limit).
@@ -27,7 +29,7 @@ pub(crate) async fn bear(system: &str) -> anyhow::Result<()> {
     if !may_open()? {
         return Ok(());
     }
-    let stand = Stand::start(system).await?;
+    let stand = Stand::of_a_shell(system, USUAL).await?;
     stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;
     let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
     let victim = stand.running.spec.players("orders")[0];
@@ -51,7 +53,7 @@ pub(crate) async fn bear(system: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Raises this process's limit, which the systems inherit; false, with the reason, if it cannot.
+/// Raises this process's limit; false, with the reason, if it cannot.
 fn may_open() -> anyhow::Result<bool> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_none_or(|most| most >= DESCRIPTORS) {

@@ -1,0 +1,69 @@
+//! What goes wrong is written down for whoever runs the processes: as JSON, not too often, without a secret.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::shop::answer;
+use crate::stand::Stand;
+
+const CARD: &str = "4242424242424242";
+const ORDERS: usize = 40;
+/// Beyond the age from which the recovery takes orders up.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+
+pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
+    let mut stand = Stand::start(system).await?;
+    let shop = stand.shop()?;
+    let token = shop.customer("ann@example.com", "correct horse battery").await?;
+    let queued = !stand.running.spec.players("broker").is_empty();
+    for role in ["provider", "broker"] {
+        for index in stand.running.spec.players(role) {
+            stand.running.kill(index).await?;
+        }
+    }
+    let items = json!([{"sku": "tea", "quantity": 1, "price_cents": 500}]);
+    let order = json!({"items": items, "card": CARD});
+    for n in 0..ORDERS {
+        let told = answer(shop.place(&token, &format!("in-vain-{n}"), &order)).await?;
+        ensure!(told.status == if queued { 202 } else { 503 }, "{told:?}");
+    }
+    let expected: &[&str] =
+        if queued { &["relay-failed"] } else { &["answered-5xx", "recovery-failed"] };
+    let deadline = Instant::now() + PATIENCE;
+    let lines = loop {
+        let lines = lines(&stand)?;
+        if expected.iter().all(|event| lines.iter().any(|line| line["event"] == *event)) {
+            break lines;
+        }
+        ensure!(Instant::now() < deadline, "not all of {expected:?} in {lines:?}");
+        sleep(POLL).await;
+    };
+    for line in &lines {
+        ensure!(line["at_us"].is_u64(), "{line}");
+    }
+    if let Some(line) = lines.iter().find(|line| line["event"] == "answered-5xx") {
+        ensure!(line["route"] == "/orders" && line["status"] == 503, "{line}");
+        ensure!(line["kind"] == "unavailable" && line["detail"].is_string(), "{line}");
+    }
+    silence(&stand, &token)?;
+    stand.stop().await;
+    Ok(())
+}
+
+fn lines(stand: &Stand) -> anyhow::Result<Vec<Value>> {
+    let logs = stand.logs()?;
+    let lines = logs.lines().filter(|line| line.starts_with('{'));
+    lines.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+}
+
+fn silence(stand: &Stand, token: &str) -> anyhow::Result<()> {
+    let (logs, mut secrets) = (stand.logs()?, stand.secrets());
+    secrets.extend([CARD, token, "correct horse"].map(str::to_owned));
+    let told = secrets.iter().filter(|secret| logs.contains(secret.as_str())).count();
+    ensure!(told == 0, "{told} secrets are written down");
+    Ok(())
+}
