@@ -1,22 +1,25 @@
-//! A running system: its processes, started and stopped by handle.
+//! A running system: its processes, started and stopped by handle. Each has a keeper, below which all that
+//! it starts stays.
 //!
 //! All processes stay in the session of the harness: the kernel's autogroup scheduler gives a share
 //! to each session, and five services must not get five shares where a monolith gets one. Each is a
 //! process group of its own, so that a Ctrl-C in the terminal reaches the harness alone.
 
+mod ending;
+mod fill;
+mod kept;
+mod program;
 pub(crate) mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -28,7 +31,12 @@ use crate::fault::address;
 use crate::fault::undo::{Entry, MARK, UndoLog};
 use crate::link::Links;
 use crate::system::{LINKS, ProcessSpec, SystemSpec};
+use crate::watch::Watched;
+use fill::fill;
+use kept::Kept;
+use program::{find_program, own_program};
 
+pub use program::check_programs;
 pub use secrets::Secrets;
 
 /// Where a system keeps what it must not lose, in the trial's folder.
@@ -42,16 +50,17 @@ const FREE_WITHIN: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 /// A log's end, shown when a process ends by itself.
 const LOG_LINES: usize = 3;
+const LOG_BYTES: u64 = 4_096;
 
-/// The process ids in force, for whoever samples them.
-pub type Pids = Arc<Mutex<BTreeMap<String, u32>>>;
+/// The processes in force, for whoever samples them.
+pub type InForce = Arc<Mutex<BTreeMap<String, Watched>>>;
 
 /// A system's processes.
 pub struct Running {
     /// The system file with all `{…}` filled in.
     pub spec: SystemSpec,
-    /// The process ids in force.
-    pub pids: Pids,
+    /// The processes in force.
+    pub watched: InForce,
     /// How to take back what is done.
     pub undo: UndoLog,
     /// The disk that the data lies on, if it is one of its own.
@@ -68,9 +77,9 @@ pub struct Running {
     http: reqwest::Client,
 }
 
-/// A process that was started and not yet reaped.
+/// A process that was started and of which somebody may be left.
 struct Started {
-    child: Child,
+    kept: Kept,
     /// In the undo journal.
     entry: Entry,
     /// A fault is in it of which it may end.
@@ -138,7 +147,7 @@ impl Running {
         let http = crate::http::client(Duration::from_secs(2))?;
         let mut running = Self {
             spec,
-            pids: Pids::default(),
+            watched: InForce::default(),
             undo,
             links,
             disk: None,
@@ -151,7 +160,7 @@ impl Running {
             http,
         };
         if let Some(pid) = running.links.as_ref().and_then(Links::pid) {
-            lock(&running.pids).insert(LINKS.to_owned(), pid);
+            lock(&running.watched).insert(LINKS.to_owned(), Watched::Alone(pid));
         }
         if let Err(error) = running.begin(disk, folder, interrupt).await {
             let left = running.stop().await;
@@ -187,6 +196,7 @@ impl Running {
         if self.is_up(index) {
             bail!("the process {} runs already", self.spec.processes[index].name);
         }
+        self.clear(index).await?;
         let spec = &self.spec.processes[index];
         // A stranger's answers would be taken for the system's.
         let address = address(&spec.ready)?;
@@ -197,23 +207,22 @@ impl Running {
         if spec.keeps_data && self.disk.as_ref().is_some_and(|disk| !disk.is_mounted()) {
             bail!("the process {} cannot be started: its disk is not mounted", spec.name);
         }
-        let mut child = self.spawn(index)?;
-        let pid = child.id().unwrap_or_default();
-        // Until this is written the process is known by its mark.
-        let entry = match self.undo.process(pid, &spec.name) {
-            Ok(entry) => entry,
-            Err(error) => {
-                child.kill().await?;
-                return Err(error).context("cannot write the undo journal");
-            }
-        };
-        lock(&self.pids).insert(spec.name.clone(), pid);
-        self.note_end(index);
-        let started = Started { child, entry, may_end: false };
-        if let Some(ended) = self.children[index].replace(started) {
-            self.undo.done(ended.entry)?;
-        }
+        self.begin_one(index).await?;
         self.await_ready(index).await
+    }
+
+    /// Starts a process without waiting until it is ready.
+    async fn begin_one(&mut self, index: usize) -> anyhow::Result<()> {
+        let kept = self.spawn(index)?;
+        let name = self.spec.processes[index].name.clone();
+        // Until this is written the process is known by its mark; with an error it is killed.
+        let entry =
+            self.undo.process(kept.top(), &name).context("cannot write the undo journal")?;
+        lock(&self.watched).insert(name, Watched::Below(kept.top()));
+        let started = self.children[index].insert(Started { kept, entry, may_end: false });
+        let command = &self.spec.processes[index].command[0];
+        let begun = started.kept.begun().await;
+        begun.map(drop).with_context(|| format!("cannot start {command}"))
     }
 
     /// The process is a newer version from its next start on; returns which.
@@ -222,7 +231,7 @@ impl Running {
         self.versions[index]
     }
 
-    fn spawn(&self, index: usize) -> anyhow::Result<Child> {
+    fn spawn(&self, index: usize) -> anyhow::Result<Kept> {
         let spec: &ProcessSpec = &self.spec.processes[index];
         let program = find_program(&spec.command[0])
             .with_context(|| format!("system {}, process {}", self.spec.name, spec.name))?;
@@ -232,20 +241,21 @@ impl Running {
             .append(true)
             .open(&path)
             .with_context(|| format!("cannot write the log {}", path.display()))?;
-        let mut command = Command::new(&program);
+        let mut command = Command::new(own_program()?);
         command
+            .arg0("loadgen")
+            .args(["keep", "--"])
+            .arg(&program)
             .args(&spec.command[1..])
             .envs(crate::http::direct())
             .envs(spec.env.iter().map(|(name, value)| (name, self.secrets.fill(value))))
             .env("TRIPTYCH_VERSION", self.versions[index].to_string())
             .env(MARK, self.undo.mark())
             .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
             .stderr(log)
-            .process_group(0)
-            .kill_on_drop(true);
-        let child = self.spawn_beside(&mut command);
-        child.with_context(|| format!("cannot start {}", program.display()))
+            .process_group(0);
+        let kept = Kept::spawn(&mut command, |command| self.spawn_beside(command));
+        kept.with_context(|| format!("cannot start the keeper of {}", program.display()))
     }
 
     async fn await_ready(&mut self, index: usize) -> anyhow::Result<()> {
@@ -281,121 +291,11 @@ impl Running {
         answer.is_ok_and(|a| a.status().as_u16() == 200)
     }
 
-    /// How a process ended, if it has.
-    pub fn ended(&mut self, index: usize) -> Option<String> {
-        let started = self.children[index].as_mut()?;
-        started.child.try_wait().ok().flatten().map(|status| status.to_string())
-    }
-
-    /// A fault is in a process from now on of which it may end.
-    pub fn may_end(&mut self, index: usize) {
-        if let Some(started) = self.children[index].as_mut() {
-            started.may_end = true;
-        }
-    }
-
-    /// The fault is out of it: if it still runs, its end would be its own again.
-    pub fn survived(&mut self, index: usize) {
-        let is_up = self.is_up(index);
-        if let Some(started) = self.children[index].as_mut().filter(|_| is_up) {
-            started.may_end = false;
-        }
-    }
-
-    /// Keeps how a process ended, unless it was told to, or a fault may have had that effect.
-    fn note_end(&mut self, index: usize) {
-        let excused = self.children[index].as_ref().is_none_or(|started| started.may_end);
-        if let Some(status) = self.ended(index).filter(|_| !excused) {
-            self.lost.push(format!("{} ({status})", self.spec.processes[index].name));
-        }
-    }
-
-    /// Who has ended by itself, and how, also if it was started again; the fault proxy among them.
-    pub fn all_ended(&mut self) -> Vec<String> {
-        let mut ended = self.lost.clone();
-        for index in 0..self.children.len() {
-            let status = self.ended(index);
-            let name = &self.spec.processes[index].name;
-            ended.extend(status.map(|status| format!("{name} ({status})")));
-        }
-        let proxy = self.links.as_mut().and_then(Links::ended);
-        ended.extend(proxy.map(|status| format!("{LINKS} ({status})")));
-        ended
-    }
-
-    /// Whether a process was started and has not ended.
-    pub fn is_up(&mut self, index: usize) -> bool {
-        self.children[index].is_some() && self.ended(index).is_none()
-    }
-
-    /// The id of a process that was started and not yet reaped.
-    #[must_use]
-    pub fn pid(&self, index: usize) -> Option<u32> {
-        self.children[index].as_ref().and_then(|started| started.child.id())
-    }
-
-    /// Kills a process and waits for its end, which is returned.
-    ///
-    /// # Errors
-    /// If it does not run, or ended otherwise.
-    pub async fn kill(&mut self, index: usize) -> anyhow::Result<ExitStatus> {
-        self.signal(index, Signal::KILL)?;
-        let status = self.await_end(index).await?;
-        let name = &self.spec.processes[index].name;
-        if status.signal() != Some(Signal::KILL.as_raw()) {
-            self.lost.push(format!("{name} ({status})"));
-            bail!("{name} was killed, but had just ended by itself ({status})");
-        }
-        Ok(status)
-    }
-
-    /// Waits for the end of a process that was told to end; returns how it did.
-    ///
-    /// # Errors
-    /// If it was not started, or has not ended in time.
-    pub async fn await_end(&mut self, index: usize) -> anyhow::Result<ExitStatus> {
-        let name = self.spec.processes[index].name.clone();
-        let started = self.children[index].as_mut();
-        let child = &mut started.with_context(|| format!("{name} does not run"))?.child;
-        let late = || format!("{name} has not ended within {} s", STOP_WITHIN.as_secs());
-        let status = timeout(STOP_WITHIN, child.wait()).await.with_context(late)??;
-        self.forget(index)?;
-        Ok(status)
-    }
-
-    /// Of a process that has been reaped.
-    fn forget(&mut self, index: usize) -> anyhow::Result<()> {
-        lock(&self.pids).remove(&self.spec.processes[index].name);
-        let Some(started) = self.children[index].take() else { return Ok(()) };
-        self.undo.done(started.entry).context("cannot write the undo journal")
-    }
-
-    /// Sends a signal to a process that this harness started and has not reaped.
-    ///
-    /// # Errors
-    /// If it does not run; a signal to one that has ended would go through, too.
-    pub fn signal(&mut self, index: usize, signal: Signal) -> anyhow::Result<u32> {
-        let ended = self.ended(index);
-        let name = &self.spec.processes[index].name;
-        if let Some(status) = ended {
-            bail!("{name} had ended by itself before ({status})");
-        }
-        let id = self.pid(index).with_context(|| format!("{name} does not run"))?;
-        let pid = Pid::from_raw(id.cast_signed()).context("a process id of 0")?;
-        kill_process(pid, signal)?;
-        Ok(id)
-    }
-
     /// Stops everything: SIGTERM in reverse order, SIGKILL to what does not end; then takes back
     /// what else is open in the undo journal, and says what that was.
     pub async fn stop(mut self) -> Vec<String> {
         for index in (0..self.children.len()).rev() {
-            // A stopped process would not hear SIGTERM.
-            let _ = self.signal(index, Signal::CONT);
-            let _ = self.signal(index, Signal::TERM);
-            if self.children[index].is_some() && self.await_end(index).await.is_err() {
-                let _ = self.kill(index).await;
-            }
+            self.finish(index).await;
         }
         // After the processes, which finish their work through it.
         if let Some(links) = self.links.take() {
@@ -426,13 +326,24 @@ impl Running {
         child
     }
 
+    /// Whatever bytes they are.
     fn last_words(&self, index: usize) -> String {
         let path = self.logs.join(format!("{}.log", self.spec.processes[index].name));
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = end_of(&path).unwrap_or_default();
         let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
         let from = lines.len().saturating_sub(LOG_LINES);
         if lines.is_empty() { "(its log is empty)".to_owned() } else { lines[from..].join(" | ") }
     }
+}
+
+/// The last bytes of a file that may have grown without a bound.
+fn end_of(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -442,142 +353,4 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// Whether nobody listens there.
 async fn is_free(address: &str) -> bool {
     matches!(timeout(FREE_WITHIN, TcpStream::connect(address)).await, Ok(Err(_)))
-}
-
-/// Fills `{data}`, `{outside}`, `{port:NAME}` and `{link:NAME}` in; for links that are proxied, with a seed,
-/// cores and the folder of logs, the proxy is started before: it chooses its ports itself.
-async fn fill(
-    spec: &SystemSpec,
-    folder: &Path,
-    proxied: Option<(u64, &Cores, &Path)>,
-) -> anyhow::Result<(SystemSpec, Option<Links>)> {
-    let folder = std::path::absolute(folder)?;
-    let (data, outside) = (folder.join(DATA), folder.join(OUTSIDE));
-    let mut ports = Ports::default();
-    let mut filled = spec.clone();
-    for link in &mut filled.links {
-        link.upstream = ports.fill(&link.upstream)?;
-    }
-    let ends = filled.links.iter().map(|link| (link.name.clone(), link.upstream.clone()));
-    let mut ends: BTreeMap<String, String> = ends.collect();
-    let links = match proxied.filter(|_| !ends.is_empty()) {
-        Some((seed, cores, logs)) => {
-            Cores::pin(&cores.systems)?;
-            let own = std::env::current_exe()?;
-            let links = Links::start(&own, &ends, seed, &logs.join("links.log")).await;
-            Cores::pin(&cores.generator)?;
-            let links = links?;
-            ends = links.addresses().clone();
-            Some(links)
-        }
-        None => None,
-    };
-    for text in filled.texts() {
-        *text = text.replace("{data}", &data.to_string_lossy());
-        *text = text.replace("{outside}", &outside.to_string_lossy());
-        for (name, end) in &ends {
-            *text = text.replace(&format!("{{link:{name}}}"), end);
-        }
-        *text = ports.fill(text)?;
-    }
-    Ok((filled, links))
-}
-
-impl SystemSpec {
-    /// All that may hold placeholders, but for links' upstreams.
-    fn texts(&mut self) -> Vec<&mut String> {
-        let mut texts = vec![
-            &mut self.entry.auth,
-            &mut self.entry.orders,
-            &mut self.entry.provider,
-            &mut self.audit.journal,
-        ];
-        texts.extend(self.audit.orders.all_mut());
-        texts.extend(self.audit.dead_letters.iter_mut());
-        for process in &mut self.processes {
-            texts.push(&mut process.ready);
-            texts.extend(process.command.iter_mut());
-            texts.extend(process.env.values_mut());
-        }
-        texts
-    }
-}
-
-/// Free ports by name; held until all are known, so that no two names share one.
-#[derive(Default)]
-struct Ports(BTreeMap<String, TcpListener>);
-
-impl Ports {
-    fn fill(&mut self, text: &str) -> anyhow::Result<String> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("{port:") {
-            let (name, behind) = after
-                .split_once('}')
-                .with_context(|| format!("{text:?}: {{port: without a closing brace"))?;
-            if !self.0.contains_key(name) {
-                self.0.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0")?);
-            }
-            out.push_str(before);
-            out.push_str(&self.0[name].local_addr()?.port().to_string());
-            rest = behind;
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
-}
-
-/// Whether every program of a system is there.
-///
-/// # Errors
-/// If one is missing, with what to do.
-pub fn check_programs(spec: &SystemSpec) -> anyhow::Result<()> {
-    for process in &spec.processes {
-        find_program(&process.command[0])
-            .with_context(|| format!("system {}, process {}", spec.name, process.name))?;
-    }
-    Ok(())
-}
-
-/// The program beside this one, or as given, or on the PATH.
-fn find_program(name: &str) -> anyhow::Result<PathBuf> {
-    if name.contains('/') {
-        let path = PathBuf::from(name);
-        anyhow::ensure!(path.is_file(), "the program {name} does not exist");
-        return Ok(path);
-    }
-    let own = std::env::current_exe()?;
-    let beside = own.parent().map(|folder| folder.join(name));
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let candidates =
-        beside.into_iter().chain(std::env::split_paths(&on_path).map(|f| f.join(name)));
-    let found = candidates.into_iter().find(|path| path.is_file());
-    found.with_context(|| {
-        let folder = own.parent().unwrap_or(Path::new(".")).display();
-        format!("the program {name:?} is neither in {folder} nor on the PATH; build it with: cargo build --release")
-    })
-}
-
-#[cfg(test)]
-mod ends;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_has_one_number_wherever_it_is_named() {
-        let mut ports = Ports::default();
-        let a = ports.fill("http://127.0.0.1:{port:a}/x").unwrap();
-        assert_eq!(a, ports.fill("http://127.0.0.1:{port:a}/x").unwrap());
-        assert_ne!(a, ports.fill("http://127.0.0.1:{port:b}/x").unwrap());
-        assert!(ports.fill("{port:a").is_err());
-        assert_eq!(ports.fill("plain").unwrap(), "plain");
-    }
-
-    #[test]
-    fn a_missing_program_is_named() {
-        let error = find_program("no-such-program-here").unwrap_err().to_string();
-        assert!(error.contains("no-such-program-here") && error.contains("cargo build"), "{error}");
-    }
 }

@@ -20,6 +20,7 @@ pub mod fault;
 pub mod fsync;
 pub mod history;
 pub mod http;
+pub mod keeper;
 pub mod launch;
 pub mod ledger;
 pub mod link;
@@ -30,6 +31,7 @@ pub mod reads;
 pub mod requests;
 pub mod sample;
 mod second0;
+pub mod tree;
 pub mod trial;
 pub mod watch;
 // from the record

@@ -2,6 +2,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::selftest::server::{Awake, From, Server, Stall};
 use loadgen::system::{self, SystemSpec};
 use loadgen::terminal::{Terminal, show, warn};
-use loadgen::{audit, doctor, link, list, report, selftest};
+use loadgen::{audit, doctor, keeper, link, list, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -153,6 +154,13 @@ enum Command {
         /// Whose links they are, for those who look at the list of processes
         #[arg(long)]
         of: Option<PathBuf>,
+    },
+    /// Starts a program of a system and stays above all that descends from it; `run` starts it
+    #[command(hide = true)]
+    Keep {
+        /// The program and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
     },
     /// Put open-loop load on any HTTP service
     #[command(
@@ -317,6 +325,9 @@ enum Spacing {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Keep { command } = cli.command {
+        return ended(keeper::keep(&command).map(|()| ExitCode::SUCCESS));
+    }
     raise_descriptor_limit();
     // One thread: the generator's core belongs to the pacer.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -324,6 +335,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(execute(cli.command)),
         Err(error) => Err(error.into()),
     };
+    ended(result)
+}
+
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
@@ -387,6 +402,8 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Attack(args) => attack(args).await,
+        // Done before any thread or signal handler is there.
+        Command::Keep { command: _ } => Ok(ExitCode::SUCCESS),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "loadgen", &mut text);

@@ -102,10 +102,10 @@ pub(crate) fn discard(folder: &Path) -> bool {
     !folder.exists()
 }
 
-/// Whether a load has begun in a folder or below it.
+/// Whether a load has begun in a folder or below it, and anything of it was written.
 fn is_measured(folder: &Path, levels: u32) -> bool {
     let below = || fs::read_dir(folder).into_iter().flatten().flatten();
-    folder.join(history::FILE).exists()
+    fs::metadata(folder.join(history::FILE)).is_ok_and(|history| history.len() > 0)
         || (levels > 0 && below().any(|entry| is_measured(&entry.path(), levels - 1)))
 }
 
@@ -183,7 +183,8 @@ mod tests {
         new_trial(&one).unwrap();
         new_trial(&other).unwrap();
         assert!(new_trial(&one).is_err(), "it is another's");
-        fs::write(one.join(history::FILE), "").unwrap();
+        fs::write(one.join(history::FILE), "x").unwrap();
+        fs::write(other.join(history::FILE), "").unwrap();
         assert!(discard(&other) && !other.exists());
         assert!(!discard(&one) && !discard(&run));
         assert!(one.join(history::FILE).exists());

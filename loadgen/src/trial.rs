@@ -228,7 +228,7 @@ impl Trial<'_> {
             alone: self.cores.apart(),
             flaw: Flaw::None,
         };
-        let watch = Watch::start(Arc::clone(&running.pids), start)?;
+        let watch = Watch::start(Arc::clone(&running.watched), start)?;
         let hiccups = Hiccups::start()?;
         let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
         let poisoner = self.poisoner(tokens.first().cloned().unwrap_or_default(), start);

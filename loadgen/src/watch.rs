@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use rustix::param::clock_ticks_per_second;
+use rustix::process::setpriority_process;
 use tokio::time::Instant;
 
-use crate::launch::{Pids, lock};
+use crate::launch::{InForce, lock};
 use crate::record::{Generator, ResourceRow, latency};
+use crate::tree::{Census, Stat};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often the watcher looks whether it should stop.
@@ -20,7 +22,19 @@ const NAP: Duration = Duration::from_millis(20);
 /// The sleep whose lateness tells of stalls (after jHiccup).
 const HICCUP_SLEEP: Duration = Duration::from_millis(5);
 
-/// Samples the processes in `pids` once per second, from its own thread.
+/// Who is meant by a process's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// This one.
+    Alone(u32),
+    /// All that descends from this one, which is none of them.
+    Below(u32),
+}
+
+/// The watcher gives way to the sender, which shares its core.
+const NICE: i32 = 10;
+
+/// Samples the processes in force once per second, from its own thread.
 pub struct Watch {
     stop: Arc<AtomicBool>,
     look: Arc<AtomicBool>,
@@ -32,12 +46,14 @@ impl Watch {
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(pids: Pids, start: Instant) -> std::io::Result<Self> {
+    pub fn start(watched: InForce, start: Instant) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let look = Arc::new(AtomicBool::new(false));
         let (stopped, asked) = (Arc::clone(&stop), Arc::clone(&look));
         let thread = thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            let mut sampler = Sampler::new(pids, start);
+            // Without it a sample could delay a request by what it takes, half a millisecond.
+            let _ = setpriority_process(None, NICE);
+            let mut sampler = Sampler::new(watched, start);
             sampler.rows.clear();
             let mut next = start + INTERVAL;
             while !stopped.load(Ordering::Relaxed) {
@@ -69,70 +85,104 @@ impl Watch {
 }
 
 struct Sampler {
-    pids: Pids,
+    watched: InForce,
     start: Instant,
-    /// CPU seconds at the last sample, by process id.
-    before: BTreeMap<u32, f64>,
+    /// CPU ticks at the last sample, by who was watched.
+    before: BTreeMap<u32, u64>,
     rows: Vec<ResourceRow>,
 }
 
 impl Sampler {
-    fn new(pids: Pids, start: Instant) -> Self {
-        let mut sampler = Self { pids, start, before: BTreeMap::new(), rows: Vec::new() };
+    fn new(watched: InForce, start: Instant) -> Self {
+        let mut sampler = Self { watched, start, before: BTreeMap::new(), rows: Vec::new() };
         sampler.sample();
         sampler
     }
 
     fn sample(&mut self) {
-        let pids = lock(&self.pids).clone();
+        let watched = lock(&self.watched).clone();
         let t_s = Instant::now().saturating_duration_since(self.start).as_secs_f64();
-        for (process, pid) in pids {
-            let Some(used) = read_process(pid) else { continue };
-            let before = self.before.insert(pid, used.cpu_s).unwrap_or(0.0);
+        let census = Census::take();
+        for (process, who) in watched {
+            let Some(used) = Used::of(&census, who) else { continue };
+            let (Watched::Alone(key) | Watched::Below(key)) = who;
+            let before = self.before.insert(key, used.cpu_ticks).unwrap_or(0);
             self.rows.push(ResourceRow {
                 t_s,
                 process,
-                pid,
-                cpu_s: (used.cpu_s - before).max(0.0),
+                pid: used.pid,
+                cpu_s: used.cpu_ticks.saturating_sub(before) as f64 / ticks_per_s(),
                 rss_bytes: used.rss_bytes,
                 threads: used.threads,
                 fds: used.fds,
+                processes: Some(used.processes),
             });
         }
     }
 }
 
+/// What a process uses, all that descends from it taken together.
 struct Used {
-    cpu_s: f64,
+    /// The first of them.
+    pid: u32,
+    cpu_ticks: u64,
     rss_bytes: u64,
     threads: u32,
     fds: u32,
+    processes: u32,
 }
 
-/// proc(5): fields 14, 15 are user and system ticks, 20 threads, 24 resident pages.
-fn read_process(pid: u32) -> Option<Used> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in field 2 may hold anything, but its closing parenthesis is the last.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    let fds = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
-    Some(Used {
-        cpu_s: (number(14)? + number(15)?) as f64 / clock_ticks_per_second() as f64,
-        rss_bytes: number(24)? * rustix::param::page_size() as u64,
-        threads: u32::try_from(number(20)?).ok()?,
-        fds: u32::try_from(fds).ok()?,
-    })
+impl Used {
+    /// Nothing if nobody is there.
+    fn of(census: &Census, who: Watched) -> Option<Self> {
+        let (members, top) = match who {
+            Watched::Alone(pid) => (census.get(pid).into_iter().collect(), None),
+            Watched::Below(top) => (census.below(top), census.get(top)),
+        };
+        let first: &Stat = members.first()?;
+        // Of those who have ended, whoever waited for them has the account; at last it is the keeper.
+        let ended = top.map_or(0, |top| top.reaped_ticks);
+        let cpu = |stat: &&Stat| stat.own_ticks + stat.reaped_ticks;
+        Some(Self {
+            pid: first.pid,
+            cpu_ticks: ended + members.iter().map(cpu).sum::<u64>(),
+            rss_bytes: resident_bytes(&members),
+            threads: members.iter().map(|stat| stat.threads).sum(),
+            fds: members.iter().map(|stat| open_files(stat.pid)).sum(),
+            processes: u32::try_from(members.len()).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// The resident set; of several processes their proportional shares, so that what they share counts once.
+fn resident_bytes(members: &[&Stat]) -> u64 {
+    let resident = |stat: &Stat| stat.resident_pages * rustix::param::page_size() as u64;
+    match members {
+        [alone] => resident(alone),
+        members => members.iter().map(|s| share_bytes(s.pid).unwrap_or(resident(s))).sum(),
+    }
+}
+
+/// proc(5), smaps_rollup: Pss in KiB.
+fn share_bytes(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1_024)
+}
+
+fn open_files(pid: u32) -> u32 {
+    let count = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn ticks_per_s() -> f64 {
+    clock_ticks_per_second() as f64
 }
 
 /// CPU seconds of this process so far, in ticks of 10 ms.
 pub(crate) fn own_cpu_s() -> f64 {
-    read_process(std::process::id()).map_or(0.0, |used| used.cpu_s)
-}
-
-/// The state letter of a process: R, S, D, T, Z.
-pub(crate) fn process_state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
+    Stat::read(std::process::id()).map_or(0.0, |stat| stat.own_ticks as f64 / ticks_per_s())
 }
 
 /// Run and wait time of a thread, seconds (schedstat).
@@ -217,9 +267,29 @@ mod tests {
 
     #[test]
     fn this_process_is_seen() {
-        let used = read_process(std::process::id()).unwrap();
+        let used = Used::of(&Census::take(), Watched::Alone(std::process::id())).unwrap();
         assert!(used.rss_bytes > 100_000 && used.threads >= 1 && used.fds >= 1);
-        assert!(matches!(process_state(std::process::id()), Some('R' | 'S')));
-        assert!(read_process(u32::MAX).is_none());
+        assert_eq!(used.processes, 1);
+        assert!(Used::of(&Census::take(), Watched::Alone(u32::MAX)).is_none());
+    }
+
+    /// A shell whose children work: all of it is its use, also when they have ended.
+    #[test]
+    fn what_descendants_use_is_counted_and_stays_counted() {
+        let work = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        let script = format!("sh -c '{work}'; sleep 60 & sleep 60 & wait");
+        let mut shell = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
+        let used = loop {
+            let census = Census::take();
+            if census.below(shell.id()).len() == 2 {
+                break Used::of(&census, Watched::Below(shell.id())).unwrap();
+            }
+            thread::yield_now();
+        };
+        assert!(used.cpu_ticks >= 2, "{}: the worker was the shell's to wait for", used.cpu_ticks);
+        assert_eq!((used.processes, used.threads), (2, 2));
+        assert!(used.rss_bytes > 0 && used.rss_bytes < 20_000_000);
+        crate::tree::kill(shell.id()).unwrap();
+        shell.wait().unwrap();
     }
 }

@@ -55,9 +55,9 @@ fn build() -> anyhow::Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// What the systems start, as far as this workspace makes it.
+/// What the systems start, as far as this workspace makes it, and `loadgen`, which keeps it.
 fn needed() -> anyhow::Result<BTreeSet<String>> {
-    let mut named = BTreeSet::new();
+    let mut named = BTreeSet::from(["loadgen".to_owned()]);
     for entry in std::fs::read_dir(root().join("systems"))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {

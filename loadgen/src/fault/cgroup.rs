@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use rustix::fs::{Access, access};
 
+use crate::tree;
+
 /// The scheduler's period, µs: the kernel's default, and that of container engines.
 const PERIOD_US: u64 = 100_000;
 const MOUNTS: &str = "/proc/self/mounts";
@@ -22,7 +24,7 @@ struct Hierarchy {
     mount: PathBuf,
 }
 
-/// A group of ours with one process in it.
+/// A group of ours with one process, and all that descends from it, in it.
 pub(super) struct CpuGroup {
     version: Version,
     path: PathBuf,
@@ -109,8 +111,8 @@ impl CpuGroup {
         &self.path
     }
 
-    /// Makes the group, with a quota of so many cores, and puts the process into it.
-    pub(super) fn enter(&self, cores: f64) -> anyhow::Result<()> {
+    /// Makes the group, with a quota of so many cores, and puts all below a keeper into it.
+    pub(super) fn enter(&self, cores: f64, top: u32) -> anyhow::Result<()> {
         let make = || format!("cannot make the control group {}", self.path.display());
         fs::create_dir(&self.path).with_context(make)?;
         let quota_us = (cores * PERIOD_US as f64).round() as u64;
@@ -121,7 +123,26 @@ impl CpuGroup {
             }
             Version::Two => self.write("cpu.max", &format!("{quota_us} {PERIOD_US}"))?,
         }
-        self.write("cgroup.procs", &self.pid.to_string())
+        self.gather(top)
+    }
+
+    /// Whoever is born to one inside is inside; again and again until nobody is left outside.
+    fn gather(&self, top: u32) -> anyhow::Result<()> {
+        loop {
+            let inside = fs::read_to_string(self.path.join("cgroup.procs"))?;
+            let inside: Vec<u32> = inside.lines().filter_map(|pid| pid.parse().ok()).collect();
+            let mut outside = tree::below(top);
+            outside.retain(|member| !inside.contains(&member.pid));
+            if outside.is_empty() {
+                return Ok(());
+            }
+            for member in outside {
+                let moved = self.write("cgroup.procs", &member.pid.to_string());
+                if member.lives() {
+                    moved?;
+                }
+            }
+        }
     }
 
     /// How often the group was held back.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::Signal;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::process::await_ready;
-use super::{PROOF_POLL, Stage};
+use super::Stage;
+use super::process::{await_ready, stand};
 use crate::disk::Disk;
 use crate::launch::Running;
+use crate::tree;
 
 /// A thread that waits for the disk stops when its call returns.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
@@ -85,18 +85,20 @@ impl<'a> DataDisk<'a> {
     async fn stop(&mut self) -> anyhow::Result<String> {
         let mut stopped = Vec::new();
         for index in self.writers() {
-            // Another fault may have ended it.
-            if self.running.is_up(index) {
-                stopped.push((index, self.running.signal(index, Signal::STOP)?));
+            // Another fault may have ended it; what it has left behind may write.
+            if let Some(top) = self.running.top(index).filter(|top| !tree::below(*top).is_empty()) {
+                tree::halt(top)?;
+                stopped.push((index, top));
             }
         }
         ensure!(!stopped.is_empty(), "no process that writes there runs");
         let mut proofs = Vec::new();
-        for (index, pid) in stopped {
+        for (index, top) in stopped {
             let name = self.name(index);
-            let threads = timeout(STOPPED_WITHIN, await_stop(pid)).await;
-            let threads = threads.with_context(|| format!("{name} does not stop"))?;
-            proofs.push(format!("{name}: {threads} threads in state T"));
+            let stood = timeout(STOPPED_WITHIN, stand(top)).await;
+            // One that was in a fsync has left it then, or is killed before it can tell anybody.
+            let stood = stood.with_context(|| format!("{name} does not stop"))?;
+            proofs.push(format!("{name}: {stood}"));
         }
         Ok(proofs.join("; "))
     }
@@ -107,6 +109,8 @@ impl<'a> DataDisk<'a> {
             if self.running.is_up(index) {
                 let status = self.running.kill(index).await?;
                 proofs.push(format!("{}: {status}", self.name(index)));
+            } else if let Some(top) = self.running.top(index) {
+                tree::kill(top)?;
             }
         }
         Ok(proofs.join("; "))
@@ -124,23 +128,4 @@ impl<'a> DataDisk<'a> {
             Err(error) => bail!("{error:#}; {checked}"),
         }
     }
-}
-
-/// Returns how many threads there are when all are stopped: one that was in a fsync has then left
-/// it, or will be killed before it can tell anybody.
-async fn await_stop(pid: u32) -> usize {
-    loop {
-        let states = states(pid);
-        if !states.is_empty() && states.iter().all(|state| *state == 'T') {
-            return states.len();
-        }
-        sleep(PROOF_POLL).await;
-    }
-}
-
-fn states(pid: u32) -> Vec<char> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let state = |stat: String| stat.rsplit_once(')')?.1.trim_start().chars().next();
-    let stats = threads.filter_map(|t| std::fs::read_to_string(t.path().join("stat")).ok());
-    stats.filter_map(state).collect()
 }

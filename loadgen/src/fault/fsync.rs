@@ -18,7 +18,7 @@ use super::{Held, PROOF_POLL, Stage};
 use crate::disk::find;
 use crate::launch::Running;
 use crate::scenario::{FaultKind, FaultSpec};
-use crate::watch::process_state;
+use crate::tree::{self, Member};
 
 const PROGRAM: &str = "strace";
 /// A tracer attaches to all threads, one after the other; a fsync comes with the next order.
@@ -28,11 +28,11 @@ const CALLS: &str = "fsync,fdatasync";
 /// strace marks a line with one of these when it did its harm.
 const MARKS: [&str; 2] = ["(DELAYED)", "(INJECTED)"];
 
-/// strace, attached to one process.
+/// strace, attached to processes that one started.
 pub(super) struct Tracer {
     index: usize,
     name: String,
-    traced: u32,
+    traced: Vec<Member>,
     child: Child,
     log: PathBuf,
     entry: Entry,
@@ -48,28 +48,46 @@ impl<'a> Fsyncs<'a> {
         Self { running: stage.running }
     }
 
-    /// Attaches to every process. Proof: strace's own line of a call that it harmed, for each.
+    /// Attaches to every process and all that descends from it. Proof: strace's own line of a call that
+    /// it harmed, for each process of the role.
     pub(super) async fn disturb(
-        self,
+        mut self,
         fault: &FaultSpec,
         held: &mut Held,
     ) -> anyhow::Result<String> {
         let inject = injection(fault);
-        for index in self.running.spec.players(&fault.harm) {
-            let tracer = Tracer::attach(self.running, index, &inject).await?;
-            held.tracers.push(tracer);
+        let players = self.running.spec.players(&fault.harm);
+        for index in players.iter().copied() {
+            self.trace(index, &inject, held).await?;
             // Slow ones end nobody.
             if fault.kind == FaultKind::FailingFsync {
                 self.running.may_end(index);
             }
         }
         let mut proofs = Vec::new();
-        for tracer in &held.tracers {
-            proofs.push(timeout(PROOF_WITHIN, tracer.first()).await.with_context(|| {
-                format!("strace -e inject={inject}: no fsync of {} was harmed", tracer.name)
-            })?);
+        for index in players {
+            let name = &self.running.spec.processes[index].name;
+            proofs.push(timeout(PROOF_WITHIN, first(&held.tracers, index)).await.with_context(
+                || format!("strace -e inject={inject}: no fsync of {name} was harmed"),
+            )?);
         }
         Ok(proofs.join("; "))
+    }
+
+    /// strace follows whoever is born to one that it traces; again and again until nobody is left out.
+    async fn trace(&mut self, index: usize, inject: &str, held: &mut Held) -> anyhow::Result<()> {
+        let top = self.running.keeper(index)?;
+        loop {
+            let mut left_out = tree::below(top);
+            left_out.retain(|member| !is_traced(member.pid));
+            if left_out.is_empty() {
+                return Ok(());
+            }
+            held.tracers.push(Tracer::attach(self.running, index, left_out, inject)?);
+            let tracer = &held.tracers[held.tracers.len() - 1];
+            let attached = timeout(PROOF_WITHIN, tracer.attached()).await;
+            attached.with_context(|| format!("strace does not attach to {}", tracer.name))?;
+        }
     }
 
     /// Detaches. Proof: no thread is traced or stopped, and ready, if need be by a restart: a store
@@ -77,12 +95,18 @@ impl<'a> Fsyncs<'a> {
     pub(super) async fn release(mut self, held: &mut Held) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
         let mut failure = None;
+        let mut players = Vec::new();
         for tracer in held.tracers.drain(..) {
-            let index = tracer.index;
+            players.push(tracer.index);
             match tracer.detach(&self.running.undo).await {
-                Ok(proof) => proofs.push(format!("{proof}; {}", self.ready(index).await?)),
+                Ok(proof) => proofs.push(proof),
                 Err(error) => failure = failure.or(Some(error)),
             }
+        }
+        players.dedup();
+        for index in players {
+            let name = self.running.spec.processes[index].name.clone();
+            proofs.push(format!("{name}: {}", self.ready(index).await?));
         }
         failure.map_or_else(|| Ok(proofs.join("; ")), Err)
     }
@@ -118,12 +142,17 @@ fn injection(fault: &FaultSpec) -> String {
 }
 
 impl Tracer {
-    async fn attach(running: &Running, index: usize, inject: &str) -> anyhow::Result<Self> {
+    fn attach(
+        running: &Running,
+        index: usize,
+        traced: Vec<Member>,
+        inject: &str,
+    ) -> anyhow::Result<Self> {
         let name = running.spec.processes[index].name.clone();
-        let traced = running.pid(index).with_context(|| format!("{name} does not run"))?;
-        let log = running.logs().join(format!("{name}.strace-{traced}"));
+        let first = traced.first().map_or(0, |member| member.pid);
+        let log = running.logs().join(format!("{name}.strace-{first}"));
         let _ = std::fs::remove_file(&log);
-        let mut command = strace(traced, &log)?;
+        let mut command = strace(&traced, &log)?;
         command.args(["-e", &format!("inject={inject}")]).env(MARK, running.undo.mark());
         let child = running.spawn_beside(&mut command).context("cannot start strace")?;
         let pid = child.id().unwrap_or_default();
@@ -132,12 +161,9 @@ impl Tracer {
         Ok(Self { index, name, traced, child, log, entry })
     }
 
-    /// The first call that was harmed.
-    async fn first(&self) -> String {
-        loop {
-            if let Some(line) = self.harmed().into_iter().next() {
-                return format!("{}: strace: {line}", self.name);
-            }
+    /// Waits until it traces all that still live.
+    async fn attached(&self) {
+        while self.traced.iter().any(|member| member.lives() && !is_traced(member.pid)) {
             sleep(PROOF_POLL).await;
         }
     }
@@ -161,7 +187,7 @@ impl Tracer {
         }
         let ended = timeout(PROOF_WITHIN, self.child.wait()).await;
         ended.with_context(|| format!("strace of {} does not end", self.name))??;
-        let free = timeout(PROOF_WITHIN, await_free(self.traced)).await;
+        let free = timeout(PROOF_WITHIN, await_free(&self.traced)).await;
         free.with_context(|| format!("{} is still stopped after strace has ended", self.name))?;
         undo.done(self.entry).context("the undo journal cannot be written")?;
         let count = self.harmed().len();
@@ -170,33 +196,58 @@ impl Tracer {
     }
 }
 
-/// strace on a process and all its threads, not yet told what to harm.
-fn strace(pid: u32, log: &Path) -> anyhow::Result<Command> {
-    let program = find(PROGRAM).context("the program strace is not on the PATH")?;
-    let mut command = Command::new(program);
-    command.args(["-f", "-y", "-T", "-p", &pid.to_string(), "-e", &format!("trace={CALLS}"), "-o"]);
-    command.arg(log).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.process_group(0).kill_on_drop(true);
-    Ok(command)
-}
-
-async fn await_free(pid: u32) {
-    while !is_free(pid) {
+/// The first call that was harmed in a process.
+async fn first(tracers: &[Tracer], index: usize) -> String {
+    loop {
+        let own = tracers.iter().filter(|tracer| tracer.index == index);
+        for tracer in own {
+            if let Some(line) = tracer.harmed().into_iter().next() {
+                return format!("{}: strace: {line}", tracer.name);
+            }
+        }
         sleep(PROOF_POLL).await;
     }
 }
 
+/// strace on processes and all their threads, not yet told what to harm.
+fn strace(traced: &[Member], log: &Path) -> anyhow::Result<Command> {
+    let program = find(PROGRAM).context("the program strace is not on the PATH")?;
+    let mut command = Command::new(program);
+    command.args(["-f", "-y", "-T", "-e", &format!("trace={CALLS}"), "-o"]).arg(log);
+    command.args(traced.iter().flat_map(|member| ["-p".to_owned(), member.pid.to_string()]));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.process_group(0).kill_on_drop(true);
+    Ok(command)
+}
+
+async fn await_free(traced: &[Member]) {
+    while !traced.iter().all(|member| is_free(member.pid)) {
+        sleep(PROOF_POLL).await;
+    }
+}
+
+/// Of each thread whether it is traced, and whether it is stopped; none of a process that has ended.
+fn threads(pid: u32) -> Vec<(bool, bool)> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let thread = |status: String| {
+        let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
+        let traced = value("TracerPid:").is_some_and(|tracer| tracer.trim() != "0");
+        let stopped = value("State:").is_some_and(|s| s.trim().starts_with(['t', 'T']));
+        (traced, stopped)
+    };
+    let statuses = threads.filter_map(|t| std::fs::read_to_string(t.path().join("status")).ok());
+    statuses.map(thread).collect()
+}
+
 /// Whether no thread is traced or stopped. A process that has ended is free.
 fn is_free(pid: u32) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    threads.into_iter().all(|thread| {
-        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
-        let stopped =
-            value("State:").is_some_and(|s| matches!(s.trim().as_bytes()[0], b't' | b'T'));
-        let traced = value("TracerPid:").is_some_and(|tracer| tracer.trim() != "0");
-        !stopped && !traced
-    })
+    threads(pid).iter().all(|(traced, stopped)| !traced && !stopped)
+}
+
+/// Whether every thread is traced.
+fn is_traced(pid: u32) -> bool {
+    let threads = threads(pid);
+    !threads.is_empty() && threads.iter().all(|(traced, _)| *traced)
 }
 
 /// Why processes cannot be traced here; nothing if they can. Tries it on a process of its own.
@@ -209,14 +260,15 @@ pub async fn lacks() -> anyhow::Result<Option<String>> {
     }
     let mut sleeper = Command::new("sleep").arg("60").kill_on_drop(true).spawn()?;
     let pid = sleeper.id().unwrap_or_default();
-    let mut tracer = strace(pid, Path::new("/dev/null"))?.spawn()?;
+    let traced: Vec<Member> = Member::of(pid).into_iter().collect();
+    let mut tracer = strace(&traced, Path::new("/dev/null"))?.spawn()?;
     let attached = async {
         while is_free(pid) && tracer.try_wait().is_ok_and(|ended| ended.is_none()) {
             sleep(PROOF_POLL).await;
         }
     };
     let _ = timeout(PROOF_WITHIN, attached).await;
-    let traced = !is_free(pid) && process_state(pid).is_some();
+    let traced = is_traced(pid);
     tracer.kill().await?;
     sleeper.kill().await?;
     let refused = "strace may not attach to a process of the same user (ptrace_scope, seccomp?)";

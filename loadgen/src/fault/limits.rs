@@ -1,5 +1,5 @@
-//! Harm to what the processes of a role may use: CPU, memory, descriptors. Whoever asks for more
-//! may die of it; then the healing starts it again.
+//! Harm to what the processes of a role, and all that descends from them, may use: CPU, memory,
+//! descriptors. Whoever asks for more may die of it; then the healing starts it again.
 
 use std::fs;
 use std::time::Duration;
@@ -13,17 +13,19 @@ use super::undo::Undo;
 use super::{Held, PROOF_POLL, Stage};
 use crate::launch::Running;
 use crate::scenario::FaultSpec;
+use crate::tree::{self, Member};
 
 /// How long a process may take to use up its quota; one that never does is not harmed.
 const THROTTLED_WITHIN: Duration = Duration::from_secs(5);
 const MIB: u64 = 1 << 20;
 
-/// A soft limit that was lowered, and what it was.
+/// Soft limits of a process that were lowered, and what they were.
 pub(super) struct Lowered {
     index: usize,
-    pid: u32,
+    top: u32,
     what: What,
-    before: Rlimit,
+    /// Parents first: what was, and the limit that each has now.
+    before: Vec<(Member, Rlimit, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -62,17 +64,17 @@ impl<'a> Limits<'a> {
     }
 
     /// A quota for each process. Proof: each has been held back by it.
-    pub(super) async fn cpu(self, cores: f64, held: &mut Held) -> anyhow::Result<String> {
+    pub(super) async fn cpu(mut self, cores: f64, held: &mut Held) -> anyhow::Result<String> {
         let first = held.groups.len();
-        for index in &self.players {
-            let pid = self.pid(*index)?;
+        for index in &self.players.clone() {
+            let (pid, top) = (self.pid(*index)?, self.running.keeper(*index)?);
             let name = format!("triptych-{}-{}", self.running.undo.mark(), pid);
             let group = CpuGroup::plan(pid, &name)
                 .map_err(|error| anyhow::anyhow!("not possible on this machine: {error:#}"))?;
             let undo = Undo::RemoveCgroup { path: group.path().to_owned() };
             held.entries.push(self.running.undo.before(undo)?);
             held.groups.push(group);
-            held.groups[held.groups.len() - 1].enter(cores)?;
+            held.groups[held.groups.len() - 1].enter(cores, top)?;
         }
         let mut proofs = Vec::new();
         for (index, group) in self.players.iter().zip(&held.groups[first..]) {
@@ -109,23 +111,14 @@ impl<'a> Limits<'a> {
         limit: impl Fn(u32) -> anyhow::Result<u64>,
     ) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
-        for index in &self.players {
-            let (pid, name) = (self.pid(*index)?, self.running.spec.processes[*index].name.clone());
-            let limit = limit(pid)?;
-            lowers(current(pid, what)?.current, limit)
-                .with_context(|| format!("{name}: {}", what.line()))?;
-            let before = set(pid, what, |old| Rlimit { current: Some(limit), ..old })?;
-            held.lowered.push(Lowered { index: *index, pid, what, before });
-            self.running.may_end(*index);
-            // One that died of it at once is the strongest proof.
-            let read = match read(pid, what) {
-                Ok(read) => {
-                    ensure!(read == limit.to_string(), "{name}: {} is {read}", what.line());
-                    format!("{} {limit}, read back", what.line())
-                }
-                Err(_) => format!("{} {limit}, and it is gone", what.line()),
-            };
-            proofs.push(format!("{name}: {read}"));
+        for index in self.players {
+            let name = self.running.spec.processes[index].name.clone();
+            let top = self.running.keeper(index)?;
+            self.running.may_end(index);
+            held.lowered.push(Lowered { index, top, what, before: Vec::new() });
+            let place = held.lowered.len() - 1;
+            let lowered = held.lowered[place].lower(&limit);
+            proofs.push(format!("{name}: {}", lowered.with_context(|| name.clone())?));
         }
         Ok(proofs.join("; "))
     }
@@ -137,23 +130,94 @@ impl<'a> Limits<'a> {
             group.leave()?;
             proofs.push("the control group is gone".to_owned());
         }
-        for Lowered { index, pid, what, before } in held.lowered.drain(..) {
-            let wanted = before.current.map_or("unlimited".to_owned(), |limit| limit.to_string());
-            if set(pid, what, |_| before).is_err() {
-                proofs.push(format!("process {pid} is gone"));
-                continue;
-            }
-            let read = read(pid, what)?;
-            ensure!(read == wanted, "process {pid}: {} is {read}", what.line());
-            running.survived(index);
-            proofs.push(format!("{} {wanted}, read back", what.line()));
+        for lowered in held.lowered.drain(..) {
+            proofs.push(lowered.lift()?);
+            running.survived(lowered.index);
         }
         Ok(proofs.join("; "))
     }
 
-    fn pid(&self, index: usize) -> anyhow::Result<u32> {
+    fn pid(&mut self, index: usize) -> anyhow::Result<u32> {
+        let pid = self.running.pid(index);
         let name = &self.running.spec.processes[index].name;
-        self.running.pid(index).with_context(|| format!("{name} does not run"))
+        pid.with_context(|| format!("{name} does not run"))
+    }
+}
+
+impl Lowered {
+    /// Each of them gets its own limit; a child that is born meanwhile has its parent's already. Says what
+    /// was read back.
+    fn lower(&mut self, limit: impl Fn(u32) -> anyhow::Result<u64>) -> anyhow::Result<String> {
+        let mut told = Vec::new();
+        loop {
+            let known = |member: &Member| self.before.iter().any(|(other, ..)| other == member);
+            let Some(new) = tree::below(self.top).into_iter().find(|member| !known(member)) else {
+                return Ok(few(&told));
+            };
+            match self.lower_one(new, &limit) {
+                Ok(text) => told.push(text),
+                // One that is gone harms nobody: of the limit, or because its work was done.
+                Err(error) if new.lives() => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn lower_one(
+        &mut self,
+        member: Member,
+        limit: impl Fn(u32) -> anyhow::Result<u64>,
+    ) -> anyhow::Result<String> {
+        let (pid, what) = (member.pid, self.what);
+        let (limit, found) = (limit(pid)?, current(pid, what)?);
+        let born = self.before.iter().find(|(.., lower)| found.current == Some(*lower));
+        let old = born.map_or(found, |(_, parents, _)| *parents);
+        lowers(old.current, limit).context(what.line())?;
+        set(pid, what, |found| Rlimit { current: Some(limit), ..found })?;
+        self.before.push((member, old, limit));
+        // One that died of it at once is the strongest proof.
+        match read(pid, what) {
+            Ok(read) => {
+                ensure!(read == limit.to_string(), "{} is {read}", what.line());
+                Ok(format!("{} {limit}, read back", what.line()))
+            }
+            Err(_) => Ok(format!("{} {limit}, and it is gone", what.line())),
+        }
+    }
+
+    /// The old limits, also for those who were born with the lower one. Says what was read back.
+    fn lift(&self) -> anyhow::Result<String> {
+        let Some((_, first, _)) = self.before.first() else {
+            return Ok("nobody had a limit".to_owned());
+        };
+        let mut told = Vec::new();
+        for member in tree::below(self.top) {
+            let known = self.before.iter().find(|(other, ..)| *other == member);
+            let before = known.map_or(*first, |(_, before, _)| *before);
+            match self.lift_one(member, before) {
+                Ok(text) => told.push(text),
+                Err(error) if member.lives() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(if told.is_empty() { "it is gone".to_owned() } else { few(&told) })
+    }
+
+    fn lift_one(&self, member: Member, before: Rlimit) -> anyhow::Result<String> {
+        let (pid, what) = (member.pid, self.what);
+        let wanted = before.current.map_or("unlimited".to_owned(), |limit| limit.to_string());
+        set(pid, what, |_| before)?;
+        let read = read(pid, what)?;
+        ensure!(read == wanted, "process {pid}: {} is {read}", what.line());
+        Ok(format!("{} {wanted}, read back", what.line()))
+    }
+}
+
+/// A server may have a process for each connection.
+fn few(told: &[String]) -> String {
+    match told {
+        [first, rest @ ..] if rest.len() > 1 => format!("{first}, and so {} more", rest.len()),
+        _ => told.join(", "),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Held, PROOF_POLL, PROOF_WITHIN, Stage, address};
 use crate::launch::Running;
 use crate::link::{Answered, Counts, Harm, Links, Probe};
 use crate::scenario::FaultSpec;
-use crate::watch::process_state;
+use crate::tree::Member;
 
 /// An answer that has not come after this does not come: over loopback it takes a millisecond.
 const SILENT_FOR: Duration = Duration::from_millis(400);
@@ -255,7 +255,8 @@ fn upstream_of(running: &mut Running, upstream: &str) -> (Ask, Option<&'static s
     let Some(index) = running.spec.processes.iter().position(|p| listens(&p.ready)) else {
         return (Ask::HangUp, None);
     };
-    let stopped = running.pid(index).and_then(process_state) == Some('T');
+    let states = running.members(index).iter().flat_map(Member::states).collect::<Vec<_>>();
+    let stopped = !states.is_empty() && states.iter().all(|state| *state == 'T');
     let absent = match (running.is_up(index), stopped) {
         (false, _) => Some("is down"),
         (true, true) => Some("is stopped"),

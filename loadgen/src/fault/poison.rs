@@ -196,7 +196,7 @@ impl<'a> Defect<'a> {
             let name = self.running.spec.processes[index].name.clone();
             // Already ended, or not started again yet: then nobody hears it.
             let _ = self.running.signal(index, Signal::TERM);
-            if self.running.pid(index).is_some() && self.running.await_end(index).await.is_err() {
+            if self.running.top(index).is_some() && self.running.await_end(index).await.is_err() {
                 self.running.kill(index).await?;
             }
             self.running.launch(index).await?;

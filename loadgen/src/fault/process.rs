@@ -10,11 +10,14 @@ use tokio::time::{sleep, timeout};
 use super::{Held, PROOF_POLL, PROOF_WITHIN, Stage, address};
 use crate::fault::undo::{Undo, started};
 use crate::launch::Running;
+use crate::link::{Answered, Probe};
 use crate::scenario::FaultSpec;
-use crate::watch::process_state;
+use crate::tree::{self, Member};
 
 /// Lets the watcher read a process's account before it is gone.
 const LAST_LOOK: Duration = Duration::from_millis(50);
+/// An answer that has not come after this does not come: over loopback it takes a millisecond.
+const SILENT_FOR: Duration = Duration::from_millis(250);
 
 /// The processes that play the harmed role.
 pub(super) struct Processes<'a> {
@@ -34,22 +37,25 @@ impl<'a> Processes<'a> {
         Self { running: stage.running, players }
     }
 
-    /// SIGKILL. Proof: how it ended, and that nobody listens any more.
+    /// SIGKILL, to all that a process consists of. Proof: how it ended, that nobody is left of it, and
+    /// that nobody listens any more.
     pub(super) async fn kill(self) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
         for index in self.players {
+            let size = self.running.members(index).len();
             let status = self.running.kill(index).await?;
             let spec = &self.running.spec.processes[index];
             let address = address(&spec.ready)?;
             if TcpStream::connect(&address).await.is_ok() {
                 bail!("{} ended ({status}), but {address} still accepts connections", spec.name);
             }
-            proofs.push(format!("{}: {status}, connection refused", spec.name));
+            proofs.push(format!("{}: {status}{}, connection refused", spec.name, of(size)));
         }
         Ok(proofs.join("; "))
     }
 
-    /// SIGTERM to all, then their ends. Proof: exit status 0, which only a graceful end has.
+    /// SIGTERM to all, then their ends. Proof: exit status 0, which only a graceful end has, and nobody
+    /// is left.
     pub(super) async fn terminate(self) -> anyhow::Result<String> {
         for index in &self.players {
             self.running.signal(*index, Signal::TERM)?;
@@ -92,36 +98,45 @@ impl<'a> Processes<'a> {
         Ok(proofs.join("; "))
     }
 
-    /// SIGSTOP to all before any proof: one may need another to be ready. Proof: state T.
+    /// SIGSTOP to all before any proof: one may need another to be ready. Proof: every thread of all that
+    /// a process consists of is in state T, and where it listens nobody answers.
     pub(super) async fn pause(self, held: &mut Held) -> anyhow::Result<String> {
         for index in &self.players {
-            let pid = self.running.pid(*index).context("a process that does not run")?;
+            let pid = self.running.keeper(*index)?;
             let started = started(pid).unwrap_or_default();
             held.entries.push(self.running.undo.before(Undo::Resume { pid, started })?);
+            tree::halt(pid)?;
         }
-        self.signal(Signal::STOP, true).await
-    }
-
-    /// SIGCONT to all. Proof: not state T, and ready.
-    pub(super) async fn resume(self) -> anyhow::Result<String> {
-        self.signal(Signal::CONT, false).await
-    }
-
-    async fn signal(self, signal: Signal, stopped: bool) -> anyhow::Result<String> {
-        let sent: Vec<anyhow::Result<u32>> =
-            self.players.iter().map(|index| self.running.signal(*index, signal)).collect();
         let mut proofs = Vec::new();
-        for (index, pid) in self.players.into_iter().zip(sent) {
-            let name = self.running.spec.processes[index].name.clone();
-            let state = timeout(PROOF_WITHIN, await_state(pid?, stopped))
+        for index in self.players {
+            let top = self.running.keeper(index)?;
+            let name = &self.running.spec.processes[index].name;
+            let stood = timeout(PROOF_WITHIN, stand(top)).await;
+            let stood = stood.with_context(|| format!("{name} does not stop"))?;
+            is_silent(&self.running.spec.processes[index].ready)
                 .await
-                .with_context(|| format!("{name} did not change its state"))?;
-            if !stopped {
-                await_ready(self.running, index)
-                    .await
-                    .with_context(|| format!("{name} runs again, but is not ready"))?;
-            }
-            proofs.push(format!("{name}: state {state}"));
+                .with_context(|| name.clone())?;
+            proofs.push(format!("{name}: {stood}, silent"));
+        }
+        Ok(proofs.join("; "))
+    }
+
+    /// SIGCONT to all. Proof: no thread is in state T, and ready.
+    pub(super) async fn resume(self) -> anyhow::Result<String> {
+        let mut tops = Vec::new();
+        for index in &self.players {
+            let top = self.running.keeper(*index)?;
+            tree::resume(top)?;
+            tops.push(top);
+        }
+        let mut proofs = Vec::new();
+        for (index, top) in self.players.into_iter().zip(tops) {
+            let name = self.running.spec.processes[index].name.clone();
+            let runs = timeout(PROOF_WITHIN, run(top)).await;
+            runs.with_context(|| format!("{name} does not go on"))?;
+            let ready = await_ready(self.running, index).await;
+            ready.with_context(|| format!("{name} runs again, but is not ready"))?;
+            proofs.push(format!("{name}: no thread in state T, ready"));
         }
         Ok(proofs.join("; "))
     }
@@ -155,8 +170,9 @@ pub(super) async fn last_look(stage: &Stage<'_>) {
 
 async fn relaunch(running: &mut Running, index: usize, old: u32) -> anyhow::Result<String> {
     running.launch(index).await?;
+    let new = running.pid(index);
     let name = &running.spec.processes[index].name;
-    let new = running.pid(index).with_context(|| format!("{name} does not run"))?;
+    let new = new.with_context(|| format!("{name} does not run"))?;
     ensure!(new != old, "{name} is still process {old}");
     Ok(format!("{name}: process {old}, now {new}, ready"))
 }
@@ -170,11 +186,68 @@ pub(super) async fn await_ready(running: &Running, index: usize) -> anyhow::Resu
     Ok(timeout(PROOF_WITHIN, ready).await?)
 }
 
-async fn await_state(pid: u32, stopped: bool) -> char {
+/// Waits until every thread of all below a keeper stands, and nobody new is there; says who stands.
+pub(super) async fn stand(top: u32) -> String {
     loop {
-        match process_state(pid) {
-            Some(state) if (state == 'T') == stopped => return state,
-            _ => sleep(PROOF_POLL).await,
+        let members = tree::below(top);
+        let states: Vec<Vec<char>> = members.iter().map(Member::states).collect();
+        let all = states.iter().all(|threads| !threads.is_empty());
+        if all && !states.is_empty() && states.iter().flatten().all(|state| *state == 'T') {
+            let threads = states.iter().map(Vec::len).sum::<usize>();
+            return format!("{threads} threads in state T{}", of(members.len()));
         }
+        // Whoever was born before his parent stood.
+        let _ = tree::halt(top);
+        sleep(PROOF_POLL).await;
+    }
+}
+
+async fn run(top: u32) {
+    while tree::below(top).iter().any(|member| member.states().contains(&'T')) {
+        sleep(PROOF_POLL).await;
+    }
+}
+
+/// Whoever answers is none of those who stand.
+async fn is_silent(ready: &str) -> anyhow::Result<()> {
+    let host = address(ready)?;
+    let Ok(probe) = Probe::connect(&host).await else { return Ok(()) };
+    let path = reqwest::Url::parse(ready)?.path().to_owned();
+    let met = probe.get(&host, &path, SILENT_FOR).await;
+    ensure!(
+        matches!(met, Answered::Not | Answered::Cut),
+        "all its processes stand, and {ready} still answers: somebody serves there who does not descend from it"
+    );
+    Ok(())
+}
+
+/// How many there are, if there is more than one.
+fn of(size: usize) -> String {
+    if size > 1 { format!(" of {size} processes") } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Somebody else serves where a process that stands should: what stands is not what serves.
+    #[tokio::test]
+    async fn whoever_answers_does_not_stand() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ready = format!("http://{}/readyz", listener.local_addr().unwrap());
+        is_silent(&ready).await.unwrap();
+        let stranger = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1_024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        });
+        let error = is_silent(&ready).await.unwrap_err().to_string();
+        assert!(error.contains("still answers"), "{error}");
+        stranger.abort();
     }
 }

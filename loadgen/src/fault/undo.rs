@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::launch::lock;
-use crate::watch::process_state;
+use crate::tree::Member;
 
 /// The journal's name in a trial's folder.
 pub const JOURNAL: &str = "undo.jsonl";
@@ -28,7 +28,7 @@ pub const MARK: &str = "TRIPTYCH_MARK";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "undo", rename_all = "snake_case")]
 pub enum Undo {
-    /// A process of the system: killed.
+    /// A process of the system, by its keeper: all that descends from it is killed, then itself.
     Process {
         /// Its id.
         pid: u32,
@@ -37,7 +37,7 @@ pub enum Undo {
         /// Its name in the system file.
         name: String,
     },
-    /// A stopped process: continued.
+    /// A stopped process, by its keeper: all that descends from it is continued.
     Resume {
         /// Its id.
         pid: u32,
@@ -259,7 +259,8 @@ pub fn left(folder: &Path) -> anyhow::Result<Vec<Left>> {
     for path in journals(folder)? {
         let Some((author, open)) = read(&path)? else { continue };
         let own = boot()? == author.boot;
-        let runs = own && runs(author.pid, author.started);
+        let author_is = Member { pid: author.pid, started: author.started };
+        let runs = own && author_is.lives();
         let marked = own && !take_back::marked(&author.mark).is_empty();
         if !runs && (!open.is_empty() || marked) {
             found.push(Left { path, author, open });
@@ -319,13 +320,7 @@ fn append(file: &mut File, line: &Line) -> io::Result<()> {
 
 /// When a process was started, in clock ticks since boot; nothing if it is not there.
 pub(crate) fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
-}
-
-/// Whether a process is still the one that was started then, and not merely waiting to be reaped.
-fn runs(pid: u32, begun: u64) -> bool {
-    started(pid) == Some(begun) && process_state(pid) != Some('Z')
+    Member::of(pid).map(|member| member.started)
 }
 
 fn boot() -> io::Result<String> {

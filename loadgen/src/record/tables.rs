@@ -54,23 +54,26 @@ pub struct TimelineRow {
     pub backlog: u64,
 }
 
-/// `resources.csv`: one process in one interval.
+/// `resources.csv`: one process, with all that descends from it, in one interval.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResourceRow {
     /// End of the interval, seconds since the start of the schedule.
     pub t_s: f64,
     /// The process's name in the system file.
     pub process: String,
-    /// Its id at that time: a restarted process has another.
+    /// The first one's id at that time: a restarted process has another.
     pub pid: u32,
     /// CPU seconds spent in the interval.
     pub cpu_s: f64,
-    /// Resident set, bytes.
+    /// Resident set, bytes; of several processes the sum of their proportional shares.
     pub rss_bytes: u64,
     /// Threads.
     pub threads: u32,
     /// Open file descriptors.
     pub fds: u32,
+    /// Of how many processes it consists; not in older records.
+    #[serde(default)]
+    pub processes: Option<u32>,
 }
 
 /// `faults.csv`: one fault, on the schedule's clock. An empty instant has not been seen.

@@ -343,6 +343,7 @@ impl Stage {
             rss_bytes: 40 << 20,
             threads: 5,
             fds: 31,
+            processes: Some(1),
         };
         (1..=self.plot.duration_s).map(row).collect()
     }

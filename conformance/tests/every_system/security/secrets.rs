@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use crate::stand::{SECRETS, Stand};
 
@@ -41,9 +41,12 @@ pub(crate) async fn spread(system: &str) -> anyhow::Result<()> {
 impl Stand {
     /// The names of the secrets that a file of this process in /proc holds.
     fn found(&self, process: &str, file: &str) -> anyhow::Result<BTreeSet<&'static str>> {
-        let pid = self.running.pids.lock().unwrap()[process];
-        let text = std::fs::read(PathBuf::from(format!("/proc/{pid}/{file}")))?;
-        let text = String::from_utf8_lossy(&text);
+        let index = self.running.spec.processes.iter().position(|p| p.name == process);
+        let mut text = String::new();
+        for member in self.running.members(index.context("no such process")?) {
+            let bytes = std::fs::read(PathBuf::from(format!("/proc/{}/{file}", member.pid)))?;
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        }
         Ok(SECRETS.into_iter().filter(|name| text.contains(&self.word(name))).collect())
     }
 }

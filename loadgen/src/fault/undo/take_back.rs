@@ -8,11 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 use tokio::time::Instant;
 
-use super::{Author, Entry, Healed, MARK, Undo, boot, runs, started};
-use crate::watch::process_state;
+use super::{Author, Entry, Healed, MARK, Undo, boot};
+use crate::tree::{self, Member};
 
 /// How long a killed process, or a control group that it leaves, may take to go.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (Healed, Vec<Entry
     };
     open.iter().rev().filter(is_process).for_each(&mut take);
     if !rebooted {
-        for (pid, started) in marked(&author.mark) {
+        for Member { pid, started } in marked(&author.mark) {
             let name = format!("process {pid}, started but not yet written down");
             take(&(Entry(0), Undo::Process { pid, started, name }));
         }
@@ -48,13 +48,13 @@ pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (Healed, Vec<Entry
     (told, closed)
 }
 
-/// The processes (id, start) that carry a journal's mark in their environment.
-pub(super) fn marked(mark: &str) -> Vec<(u32, u64)> {
+/// The processes that carry a journal's mark in their environment.
+pub(super) fn marked(mark: &str) -> Vec<Member> {
     let wanted = format!("{MARK}={mark}");
     let carries = |pid: u32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
         let found = environment.split(|byte| *byte == 0).any(|word| word == wanted.as_bytes());
-        if found && process_state(pid) != Some('Z') { Some((pid, started(pid)?)) } else { None }
+        Member::of(pid).filter(|member| found && member.lives())
     };
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(carries).collect()
@@ -65,16 +65,22 @@ impl Author {
     fn take_back(&self, undo: &Undo) -> anyhow::Result<Option<String>> {
         match undo {
             Undo::Process { pid, started, name } => {
-                let killed = end(*pid, *started, Signal::KILL)?;
+                let keeper = Member { pid: *pid, started: *started };
+                let below = if keeper.lives() { tree::kill(*pid)? } else { Vec::new() };
+                below.iter().try_for_each(gone)?;
+                // With nobody left it may have ended before.
+                let killed = end(&keeper, Signal::KILL)? || !below.is_empty();
                 Ok(killed.then(|| format!("killed {name} (process {pid})")))
             }
             Undo::Resume { pid, started } => {
-                let stopped = process_state(*pid) == Some('T');
-                let resumed = signal(*pid, *started, Signal::CONT)?;
-                Ok((stopped && resumed).then(|| format!("continued process {pid}")))
+                let keeper = Member { pid: *pid, started: *started };
+                let below = if keeper.lives() { tree::below(*pid) } else { Vec::new() };
+                let stopped = below.iter().any(|member| member.states().contains(&'T'));
+                below.iter().try_for_each(|member| member.signal(Signal::CONT).map(drop))?;
+                Ok(stopped.then(|| format!("continued process {pid}")))
             }
             Undo::Detach { pid, started } => {
-                let ended = end(*pid, *started, Signal::TERM)?;
+                let ended = end(&Member { pid: *pid, started: *started }, Signal::TERM)?;
                 Ok(ended.then(|| format!("detached the tracer (process {pid})")))
             }
             Undo::Unmount { path } => self.unmount(path),
@@ -146,31 +152,20 @@ impl Author {
     }
 }
 
-/// Signals a process if it is still the one that was started then; false if it is not there.
-fn signal(pid: u32, begun: u64, signal: Signal) -> anyhow::Result<bool> {
-    let Some(id) = Pid::from_raw(pid.cast_signed()) else { return Ok(false) };
-    let Ok(handle) = pidfd_open(id, PidfdFlags::empty()) else { return Ok(false) };
-    // Behind the handle: what is looked at is what is signalled.
-    if !runs(pid, begun) {
-        return Ok(false);
-    }
-    pidfd_send_signal(&handle, signal).with_context(|| format!("signal to process {pid}"))?;
-    Ok(true)
+/// Ends a process and waits for that; false if it was not there.
+fn end(member: &Member, how: Signal) -> anyhow::Result<bool> {
+    Ok(member.signal(how)? && gone(member).map(|()| true)?)
 }
 
-/// Ends a process and waits for that; false if it was not there.
-fn end(pid: u32, begun: u64, how: Signal) -> anyhow::Result<bool> {
-    if !signal(pid, begun, how)? {
-        return Ok(false);
-    }
+fn gone(member: &Member) -> anyhow::Result<()> {
     let deadline = Instant::now() + GONE_WITHIN;
-    while runs(pid, begun) {
+    while member.lives() {
         if Instant::now() > deadline {
-            bail!("process {pid} has not ended within {} s", GONE_WITHIN.as_secs());
+            bail!("process {} has not ended within {} s", member.pid, GONE_WITHIN.as_secs());
         }
         thread::sleep(POLL);
     }
-    Ok(true)
+    Ok(())
 }
 
 /// A path as the kernel tells it: without links, also if its last part is not there.

@@ -24,7 +24,7 @@ fn sleeper(mark: &str) -> Child {
 }
 
 fn is_gone(child: &mut Child) -> bool {
-    let gone = process_state(child.id()) == Some('Z');
+    let gone = !Member::of(child.id()).is_some_and(|member| member.lives());
     let _ = child.kill();
     child.wait().unwrap();
     gone
@@ -170,7 +170,7 @@ fn a_harness_that_waits_to_be_reaped_has_ended() {
     assert_eq!(heal(folder.path()).unwrap(), Healed::default(), "it runs");
     harness.kill().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
-    while process_state(harness.id()) != Some('Z') {
+    while Member::of(harness.id()).is_some_and(|member| member.lives()) {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }

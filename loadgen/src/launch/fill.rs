@@ -1,0 +1,110 @@
+//! A system file with its placeholders filled in: folders, ports, links.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::program::own_program;
+use super::{DATA, OUTSIDE};
+use crate::cores::Cores;
+use crate::link::Links;
+use crate::system::SystemSpec;
+
+/// Fills `{data}`, `{outside}`, `{port:NAME}` and `{link:NAME}` in; for links that are proxied, with a seed,
+/// cores and the folder of logs, the proxy is started before: it chooses its ports itself.
+pub(super) async fn fill(
+    spec: &SystemSpec,
+    folder: &Path,
+    proxied: Option<(u64, &Cores, &Path)>,
+) -> anyhow::Result<(SystemSpec, Option<Links>)> {
+    let folder = std::path::absolute(folder)?;
+    let (data, outside) = (folder.join(DATA), folder.join(OUTSIDE));
+    let mut ports = Ports::default();
+    let mut filled = spec.clone();
+    for link in &mut filled.links {
+        link.upstream = ports.fill(&link.upstream)?;
+    }
+    let ends = filled.links.iter().map(|link| (link.name.clone(), link.upstream.clone()));
+    let mut ends: BTreeMap<String, String> = ends.collect();
+    let links = match proxied.filter(|_| !ends.is_empty()) {
+        Some((seed, cores, logs)) => {
+            Cores::pin(&cores.systems)?;
+            let links = Links::start(&own_program()?, &ends, seed, &logs.join("links.log")).await;
+            Cores::pin(&cores.generator)?;
+            let links = links?;
+            ends = links.addresses().clone();
+            Some(links)
+        }
+        None => None,
+    };
+    for text in filled.texts() {
+        *text = text.replace("{data}", &data.to_string_lossy());
+        *text = text.replace("{outside}", &outside.to_string_lossy());
+        for (name, end) in &ends {
+            *text = text.replace(&format!("{{link:{name}}}"), end);
+        }
+        *text = ports.fill(text)?;
+    }
+    Ok((filled, links))
+}
+
+impl SystemSpec {
+    /// All that may hold placeholders, but for links' upstreams.
+    fn texts(&mut self) -> Vec<&mut String> {
+        let mut texts = vec![
+            &mut self.entry.auth,
+            &mut self.entry.orders,
+            &mut self.entry.provider,
+            &mut self.audit.journal,
+        ];
+        texts.extend(self.audit.orders.all_mut());
+        texts.extend(self.audit.dead_letters.iter_mut());
+        for process in &mut self.processes {
+            texts.push(&mut process.ready);
+            texts.extend(process.command.iter_mut());
+            texts.extend(process.env.values_mut());
+        }
+        texts
+    }
+}
+
+/// Free ports by name; held until all are known, so that no two names share one.
+#[derive(Default)]
+struct Ports(BTreeMap<String, TcpListener>);
+
+impl Ports {
+    fn fill(&mut self, text: &str) -> anyhow::Result<String> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{port:") {
+            let (name, behind) = after
+                .split_once('}')
+                .with_context(|| format!("{text:?}: {{port: without a closing brace"))?;
+            if !self.0.contains_key(name) {
+                self.0.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0")?);
+            }
+            out.push_str(before);
+            out.push_str(&self.0[name].local_addr()?.port().to_string());
+            rest = behind;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_has_one_number_wherever_it_is_named() {
+        let mut ports = Ports::default();
+        let a = ports.fill("http://127.0.0.1:{port:a}/x").unwrap();
+        assert_eq!(a, ports.fill("http://127.0.0.1:{port:a}/x").unwrap());
+        assert_ne!(a, ports.fill("http://127.0.0.1:{port:b}/x").unwrap());
+        assert!(ports.fill("{port:a").is_err());
+        assert_eq!(ports.fill("plain").unwrap(), "plain");
+    }
+}
