@@ -79,7 +79,7 @@ async fn sighup_writes_what_was_measured() {
 
 #[tokio::test]
 async fn a_fault_that_is_under_way_is_healed() {
-    let fault = "[[fault]]\nat = \"2s\"\nfor = \"200s\"\nharm = \"payments\"\nkind = \"pause\"\n";
+    let fault = "[[fault]]\nat = \"5s\"\nfor = \"200s\"\nharm = \"payments\"\nkind = \"pause\"\n";
     check(Signal::INT, &format!("{LONG}{fault}"), Bench::has_stopped).await;
 }
 
