@@ -26,6 +26,7 @@ use crate::record::{
     Answer, FORMAT, FaultRow, Generator, Limits, Manifest, Phase, RequestCounts, ResourceRow,
     Verdict, write_csv,
 };
+use crate::redact;
 use crate::report;
 use crate::results;
 use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
@@ -129,14 +130,6 @@ impl Attack {
         Ok(Request::new(&self.method, &url, &self.headers, &self.body).map_err(Usage)?)
     }
 
-    /// The URL without the user and the password in it.
-    fn shown(&self) -> String {
-        let Ok(mut url) = reqwest::Url::parse(&self.url) else { return self.url.clone() };
-        // Refused only for URLs that cannot have any.
-        let _ = url.set_username("").and_then(|()| url.set_password(None));
-        url.to_string()
-    }
-
     /// What fails here is told, and takes nothing from the record.
     fn report(&self, folder: &Path) -> bool {
         let reported = report::write(folder);
@@ -218,7 +211,7 @@ impl Attack {
             let duration = self.duration;
             return refuse(format!("--duration is {duration}; expected whole seconds, at least 1"));
         }
-        let shown = self.shown();
+        let shown = redact::text(&self.url);
         let text = "about = \"\"\nstart = 1\nstages = []\nmix = { place = 1 }";
         let mut scenario: Scenario = toml::from_str(text)?;
         scenario.name = "attack".to_owned();
@@ -281,7 +274,7 @@ impl Attack {
             scenario: scenario.name.clone(),
             scenario_about: scenario.about.clone(),
             system: crate::fault::address(&self.url).unwrap_or_default().replace(':', "-"),
-            system_about: self.shown(),
+            system_about: redact::text(&self.url),
             trial: 1,
             seed: self.seed,
             command: self.command.clone(),

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use crate::cores::Cores;
 use crate::record::whole::write_json;
+use crate::redact;
 
 /// Facts by name.
 pub type Facts = BTreeMap<String, String>;
@@ -32,7 +33,13 @@ pub fn facts(cores: &Cores, command: &[String], folder: &Path) -> Facts {
         ("scheduler autogroup", read("/proc/sys/kernel/sched_autogroup_enabled")),
         ("loadgen version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+    let mut facts: Facts = entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    if command.iter().any(|word| word.contains(redact::MARK)) {
+        let said =
+            format!("secrets of the command line are in no file; they stand as {}", redact::MARK);
+        facts.insert("redacted".to_owned(), said);
+    }
+    facts
 }
 
 /// Writes the facts into a results folder.

@@ -29,6 +29,7 @@ use crate::config::Span;
 use crate::launch::Running;
 use crate::link::Counts;
 use crate::record::FaultRow;
+use crate::redact;
 use crate::scenario::{FaultKind, FaultSpec, Provider};
 use crate::watch::Watch;
 use cgroup::CpuGroup;
@@ -125,7 +126,13 @@ pub async fn walk(
             Step::Heal => {}
         }
     }
-    injuries.into_iter().map(|injury| injury.row).collect()
+    injuries.into_iter().map(|injury| shown(injury.row)).collect()
+}
+
+/// Proofs and errors may name URLs of a system file.
+fn shown(row: FaultRow) -> FaultRow {
+    let [effect_proof, heal_proof] = [&row.effect_proof, &row.heal_proof].map(|s| redact::text(s));
+    FaultRow { effect_proof, heal_proof, ..row }
 }
 
 /// Starts again who ends of poison, for as long as it is polled.

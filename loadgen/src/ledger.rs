@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::history::{read_table, write_table};
 use crate::number;
+use crate::redact;
 
 const ORDERS: &str = "orders.csv.zst";
 const CHARGES: &str = "charges.csv.zst";
@@ -318,7 +319,7 @@ pub async fn dead_letters(url: &str) -> anyhow::Result<Vec<DeadRow>> {
         }
         after = last;
         rows.extend(letters.dead.into_iter().map(|letter| DeadRow {
-            source: url.to_owned(),
+            source: redact::text(url),
             key: letter.key,
             attempts: letter.attempts,
             died_us: letter.died_us,

@@ -41,6 +41,7 @@ pub mod control;
 pub mod digest;
 pub mod export;
 pub mod record;
+pub mod redact;
 pub mod report;
 pub mod threshold;
 pub mod validity;

@@ -25,7 +25,7 @@ use loadgen::scenario::{Arrivals, Scenario};
 use loadgen::selftest::server::{Awake, From, Server, Stall};
 use loadgen::system::{self, SystemSpec};
 use loadgen::terminal::{Terminal, show, warn};
-use loadgen::{audit, doctor, keeper, link, list, report, selftest};
+use loadgen::{audit, doctor, keeper, link, list, redact, report, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -684,9 +684,10 @@ fn exit_code(outcome: Outcome) -> ExitCode {
     }
 }
 
-/// The command line as it can be typed again; the program by its name.
+/// The command line as it can be typed again, but for its secrets; the program by its name.
 fn command_line() -> Vec<String> {
-    std::iter::once("loadgen".to_owned()).chain(std::env::args().skip(1)).collect()
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("loadgen".to_owned()).chain(redact::command_line(words)).collect()
 }
 
 /// Becomes true on Ctrl-C, SIGTERM, or when the terminal is closed: everything is stopped, and what

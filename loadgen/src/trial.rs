@@ -33,6 +33,7 @@ use crate::record::{
     Cost, Evidence, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts,
     ResourceRow, Verdict, write_csv,
 };
+use crate::redact;
 use crate::scenario::{FaultSpec, Scenario};
 use crate::second0::Second0;
 use crate::system::{LINKS, SystemSpec};
@@ -407,9 +408,9 @@ impl Trial<'_> {
         Evidence {
             waited: Some(measured.waited.whole),
             unreadable: unreadable
-                .map(|error| format!("the ledger cannot be read: {error:#}"))
+                .map(|error| redact::text(&format!("the ledger cannot be read: {error:#}")))
                 .unwrap_or_default(),
-            doubts: measured.waited.doubts.clone(),
+            doubts: measured.waited.doubts.iter().map(|doubt| redact::text(doubt)).collect(),
             clocks_read_within_us: Some(measured.started.within_us),
             tokens_until_us: measured.tokens_until_us,
             network_lines: None,

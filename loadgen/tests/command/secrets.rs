@@ -2,7 +2,11 @@
 //! customer, or handed to one as a session.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::mpsc::channel;
 
 use crate::bench::{Bench, end, until};
 
@@ -64,6 +68,24 @@ fn text(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// All that was written and said, by where.
+fn written(bench: &Bench, output: &Output) -> Vec<(String, String)> {
+    let mut paths = Vec::new();
+    files(&bench.out(), &mut paths);
+    let mut texts: Vec<(String, String)> =
+        paths.iter().map(|path| (path.display().to_string(), text(path))).collect();
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        texts.push((name.to_owned(), String::from_utf8_lossy(bytes).into_owned()));
+    }
+    texts
+}
+
+/// Where a word stands.
+fn holds<'t>(texts: &'t [(String, String)], word: &str) -> Vec<&'t str> {
+    let holding = texts.iter().filter(|(_, text)| text.contains(word));
+    holding.map(|(name, _)| name.as_str()).collect()
+}
+
 async fn check(system: &str) {
     let bench = Bench::new();
     let scenario = bench.file("tiny.toml", TINY);
@@ -78,22 +100,10 @@ async fn check(system: &str) {
     assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
     secrets.extend(given(&bench));
     assert_eq!(secrets.len(), 3, "token secret, operator token, control token");
-    let mut paths = Vec::new();
-    files(&bench.out(), &mut paths);
-    let mut texts: Vec<(String, String)> =
-        paths.iter().map(|path| (path.display().to_string(), text(path))).collect();
-    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-        texts.push((name.to_owned(), String::from_utf8_lossy(bytes).into_owned()));
-    }
-    let holds = |word: &str| -> Vec<&str> {
-        texts
-            .iter()
-            .filter(|(_, text)| text.contains(word))
-            .map(|(name, _)| name.as_str())
-            .collect()
-    };
-    assert!(holds(KEY).iter().any(|name| name.ends_with("history.csv.zst")), "{paths:?}");
-    assert!(holds("listening on").iter().any(|name| name.contains("/logs/")), "{paths:?}");
+    let texts = written(&bench, &output);
+    let holds = |word: &str| holds(&texts, word);
+    assert!(holds(KEY).iter().any(|name| name.ends_with("history.csv.zst")), "{output:?}");
+    assert!(holds("listening on").iter().any(|name| name.contains("/logs/")), "{output:?}");
     for word in secrets.iter().map(String::as_str).chain(TYPED) {
         assert_eq!(holds(word), Vec::<&str>::new(), "{word:?} is written down");
     }
@@ -112,4 +122,34 @@ async fn the_synchronous_services_write_no_secret_down() {
 #[tokio::test]
 async fn the_asynchronous_services_write_no_secret_down() {
     check("microservices-async").await;
+}
+
+/// What a user types to be let in stays between him and the server.
+#[tokio::test]
+async fn an_attack_writes_no_secret_of_its_command_line_down() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://me:typed-1@{}/x?token=typed-2", listener.local_addr().unwrap());
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4_096];
+            let read = stream.read(&mut request).unwrap_or(0);
+            let _ = tell.send(String::from_utf8_lossy(&request[..read]).into_owned());
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let bench = Bench::new();
+    let sent = ["--header", "X-Api-Key: typed-3", "--header=Cookie: a=typed-4", "--body=typed-5"];
+    let load = ["--method", "POST", "--duration", "1s", "--rate", "20"];
+    let output = bench.call(&[&["attack", &url][..], &sent, &load].concat()).await;
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    let request = told.recv().unwrap();
+    for word in ["typed-2", "typed-3", "typed-4", "typed-5"] {
+        assert!(request.contains(word), "{word} was not sent: {request}");
+    }
+    let texts = written(&bench, &output);
+    assert_eq!(holds(&texts, "typed-"), Vec::<&str>::new());
+    assert!(holds(&texts, "X-Api-Key: [redacted]").len() >= 3, "manifest, environment, report");
+    assert!(holds(&texts, "secrets of the command line are in no file").len() >= 2);
 }
