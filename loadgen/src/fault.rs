@@ -10,6 +10,7 @@ mod disk;
 pub mod fsync;
 mod limits;
 mod link;
+mod loss;
 pub mod poison;
 mod process;
 mod provider;
@@ -210,6 +211,11 @@ impl Stage<'_> {
     async fn harm(&mut self, fault: &FaultSpec, held: &mut Held) -> anyhow::Result<String> {
         match fault.kind {
             FaultKind::Kill => Processes::before_the_end(self, fault).await.kill().await,
+            FaultKind::DataLoss => {
+                let killed = Processes::before_the_end(self, fault).await.kill().await?;
+                let players = self.running.spec.players(&fault.harm);
+                Ok(format!("{killed}; {}", loss::lose(self.running, &players)?))
+            }
             FaultKind::Pause => Processes::of(self, fault).pause(held).await,
             FaultKind::Terminate => Processes::before_the_end(self, fault).await.terminate().await,
             FaultKind::Restart => Processes::before_the_end(self, fault).await.restart().await,
@@ -264,9 +270,11 @@ impl Stage<'_> {
     /// Takes it back, also if it had no effect; returns the proof of that.
     async fn undo(&mut self, fault: &FaultSpec, held: &mut Held) -> anyhow::Result<String> {
         match fault.kind {
-            FaultKind::Kill | FaultKind::Terminate | FaultKind::Restart | FaultKind::Deploy => {
-                self.raise(fault).await
-            }
+            FaultKind::Kill
+            | FaultKind::DataLoss
+            | FaultKind::Terminate
+            | FaultKind::Restart
+            | FaultKind::Deploy => self.raise(fault).await,
             FaultKind::Crash => {
                 Points::of(self, fault).disarm()?;
                 self.raise(fault).await

@@ -66,17 +66,31 @@ impl Run {
         results::check_names("scenario", scenarios)?;
         let systems = self.systems.iter().map(|s| (s.name.as_str(), s.path.as_path()));
         results::check_names("system", systems)?;
-        for system in &self.systems {
-            for scenario in &self.scenarios {
-                let path = PathBuf::from(format!("{}.toml", scenario.name));
-                for number in 1..=self.trials {
-                    let seed = trial::seed(scenario, number);
-                    system.check_faults(&path, &scenario.schedule(seed))?;
-                }
+        for scenario in &self.scenarios {
+            let able = |system: &&SystemSpec| self.lacks(scenario, system).is_none();
+            // What nobody can take part in is a mistake of its file, told for the first.
+            let any = self.systems.iter().any(|system| able(&system));
+            for system in self.systems.iter().filter(|system| !any || able(system)) {
+                self.check_faults(scenario, system)?;
             }
-            launch::check_programs(system)?;
+        }
+        self.systems.iter().try_for_each(launch::check_programs)
+    }
+
+    fn check_faults(&self, scenario: &Scenario, system: &SystemSpec) -> anyhow::Result<()> {
+        let path = PathBuf::from(format!("{}.toml", scenario.name));
+        for number in 1..=self.trials {
+            let faults = scenario.schedule(trial::seed(scenario, number));
+            system.check_faults(&path, &faults)?;
         }
         Ok(())
+    }
+
+    /// Why a system has no part in a scenario: it lacks what is harmed.
+    fn lacks(&self, scenario: &Scenario, system: &SystemSpec) -> Option<String> {
+        let numbers = 1..=self.trials;
+        let schedules = numbers.map(|number| scenario.schedule(trial::seed(scenario, number)));
+        schedules.into_iter().find_map(|faults| system.lacks(&faults))
     }
 
     /// Runs everything; returns the results folder, if there are results, and the state of the
@@ -123,9 +137,11 @@ impl Run {
         facts.insert("finished".to_owned(), "not finished".to_owned());
         environment::write(folder, &facts)?;
         let refused = self.refused(folder).await?;
-        if !refused.is_empty() {
-            let texts = refused.iter().map(|(name, why)| format!("{name} ({why})"));
-            facts.insert("not run".to_owned(), texts.collect::<Vec<_>>().join("; "));
+        let apart = self.apart(&refused);
+        let texts = refused.iter().map(|(name, why)| format!("{name} ({why})"));
+        let texts: Vec<String> = texts.chain(apart).collect();
+        if !texts.is_empty() {
+            facts.insert("not run".to_owned(), texts.join("; "));
         }
         let outcome =
             self.trials(folder, &cores, &facts["revision"], &refused, interrupt, done).await;
@@ -148,6 +164,21 @@ impl Run {
         Ok(refused)
     }
 
+    /// The pairs of which the system has no part in the scenario, each with the reason; said at once.
+    fn apart(&self, refused: &BTreeMap<String, String>) -> Vec<String> {
+        let mut texts = Vec::new();
+        for scenario in self.scenarios.iter().filter(|s| !refused.contains_key(&s.name)) {
+            for system in &self.systems {
+                if let Some(why) = self.lacks(scenario, system) {
+                    let (scenario, system) = (&scenario.name, &system.name);
+                    self.terminal.say(&format!("{scenario:<16} {system:<20} not run: {why}"));
+                    texts.push(format!("{scenario} on {system} ({why})"));
+                }
+            }
+        }
+        texts
+    }
+
     async fn trials(
         &self,
         folder: &Path,
@@ -159,7 +190,10 @@ impl Run {
     ) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome { not_run: !refused.is_empty(), ..Outcome::default() };
         let mut order = self.order();
-        order.retain(|(scenario, ..)| !refused.contains_key(&scenario.name));
+        order.retain(|(scenario, system, _)| {
+            let lacks = self.lacks(scenario, &self.systems[*system]);
+            !refused.contains_key(&scenario.name) && lacks.is_none()
+        });
         for (scenario, order, number) in order {
             if *interrupt.borrow() {
                 outcome.interrupted = true;

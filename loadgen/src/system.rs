@@ -1,6 +1,7 @@
 //! A system: which processes to start, which roles they play, where requests go. Data, not code.
 
 mod link;
+mod process;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError};
 use crate::control::Expectation;
-use crate::launch::secrets;
 use crate::scenario::{DISK, FaultSpec, locate, stem};
 
 pub(crate) use link::LINKS;
 pub use link::LinkSpec;
+pub use process::ProcessSpec;
 
 /// The roles that a process may play.
 pub const ROLES: [&str; 7] =
@@ -55,29 +56,6 @@ pub struct SystemSpec {
     pub entry: Entry,
     /// Where the truth is read after the load.
     pub audit: AuditSource,
-}
-
-/// One process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessSpec {
-    /// Its name in tables and logs.
-    pub name: String,
-    /// The roles that it plays.
-    pub plays: Vec<String>,
-    /// Program and arguments. The program is looked for beside `loadgen`, then on the PATH.
-    pub command: Vec<String>,
-    /// A URL that answers 200 when the process can work.
-    pub ready: String,
-    /// Places of its work at which a fault of the kind crash can end it.
-    #[serde(default)]
-    pub crash_points: Vec<String>,
-    /// Further environment.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// Whether it keeps something in `{data}`: its command or environment names it.
-    #[serde(skip)]
-    pub keeps_data: bool,
 }
 
 /// Base URLs by operation.
@@ -168,6 +146,19 @@ impl SystemSpec {
         (0..self.processes.len()).filter(|i| plays(&self.processes[*i])).collect()
     }
 
+    /// What one of these faults harms and this system does not have: then it has no part in them.
+    #[must_use]
+    pub fn lacks(&self, faults: &[FaultSpec]) -> Option<String> {
+        faults.iter().find_map(|fault| match fault.link() {
+            Some(link) => (!self.links.iter().any(|known| known.name == link))
+                .then(|| format!("it has no link {link:?}")),
+            None => self
+                .players(&fault.harm)
+                .is_empty()
+                .then(|| format!("no process of it plays {:?}", fault.harm)),
+        })
+    }
+
     /// Whether these faults can be done to this system.
     ///
     /// # Errors
@@ -212,7 +203,7 @@ impl SystemSpec {
         let players = self.players(&fault.harm);
         if !players.is_empty() {
             let checked =
-                players.into_iter().try_for_each(|i| self.processes[i].check_point(fault));
+                players.into_iter().try_for_each(|i| self.processes[i].check_fault(fault));
             return checked.map_err(|text| ConfigError::new(scenario, text));
         }
         let mut played: Vec<&str> =
@@ -268,6 +259,7 @@ impl SystemSpec {
             if self.processes[..i].iter().any(|p| p.name == process.name) {
                 return Err(format!("two processes are called {:?}", process.name));
             }
+            process.check_data()?;
             for role in &process.plays {
                 if !ROLES.contains(&role.as_str()) {
                     return Err(format!(
@@ -285,29 +277,6 @@ impl SystemSpec {
         }
         self.processes.iter().try_for_each(ProcessSpec::check_secrets)?;
         self.check_links()
-    }
-}
-
-impl ProcessSpec {
-    fn check_secrets(&self) -> Result<(), String> {
-        let mut open = self.command.iter().chain([&self.ready]);
-        let named = open.try_for_each(|text| secrets::check_none(text));
-        let named =
-            named.and_then(|()| self.env.values().try_for_each(|text| secrets::check(text)));
-        named.map_err(|text| format!("process {:?}: {text}", self.name))
-    }
-
-    fn check_point(&self, fault: &FaultSpec) -> Result<(), String> {
-        let Some(point) = fault.point.as_ref().filter(|point| !self.crash_points.contains(point))
-        else {
-            return Ok(());
-        };
-        let known = if self.crash_points.is_empty() {
-            "it names none (crash_points in the system file)".to_owned()
-        } else {
-            format!("it has {}", self.crash_points.join(", "))
-        };
-        Err(format!("fault crash: the process {} has no crash point {point:?}; {known}", self.name))
     }
 }
 
@@ -335,6 +304,35 @@ mod tests {
             (Ok(()), None) => {}
             (Err(text), Some(part)) if text.contains(part) => {}
             _ => panic!("{result:?} instead of {expected:?}"),
+        }
+    }
+
+    /// A system file that keeps this.
+    fn keeping(data: &str) -> Result<SystemSpec, String> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systems");
+        let text = std::fs::read_to_string(format!("{folder}/monolith.toml")).unwrap();
+        let text = text.replace("data = [\"{data}/shop.db*\"]", data);
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("mine.toml");
+        std::fs::write(&path, text).unwrap();
+        SystemSpec::read(&path.to_string_lossy()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn only_what_is_named_in_the_data_can_be_lost() {
+        let text = format!(
+            "{LOAD}[[fault]]\nat = \"5s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"data-loss\"\n"
+        );
+        let path = Path::new("s.toml");
+        let scenario: Scenario = config::parse(path, &text).unwrap();
+        let known = keeping("data = [\"{data}/shop.db*\"]").unwrap();
+        assert!(known.check_faults(path, &scenario.faults).is_ok());
+        let unknown = keeping("").unwrap().check_faults(path, &scenario.faults);
+        let told = unknown.unwrap_err().to_string();
+        assert!(told.contains("what the process monolith keeps is not known"), "{told}");
+        for outside in ["{outside}/provider.jsonl", "/etc/passwd", "{data}/../outside"] {
+            let told = keeping(&format!("data = [{outside:?}]")).unwrap_err();
+            assert!(told.contains("expected {data}/…"), "{told}");
         }
     }
 

@@ -64,6 +64,7 @@ impl SystemSpec {
         for process in &mut self.processes {
             texts.push(&mut process.ready);
             texts.extend(process.command.iter_mut());
+            texts.extend(process.data.iter_mut());
             texts.extend(process.env.values_mut());
         }
         texts

@@ -103,6 +103,7 @@ pub(super) fn circumstance(manifest: &Manifest, faults: &[FaultRow]) -> String {
 pub(super) fn harm(fault: &FaultRow) -> String {
     let state = match fault.kind.as_str() {
         "kill" => "dead",
+        "data-loss" => "dead, and its data are lost,",
         "pause" => "frozen",
         "terminate" => "stopped",
         "restart" => "restarted",
@@ -201,6 +202,10 @@ mod tests {
     fn a_fault_in_words() {
         check(harm(&fault("kill", "payments", Some(15.2))), "the payments role is dead for 15 s");
         check(harm(&fault("kill", "auth", Some(0.42))), "the auth role is dead for 0.4 s");
+        check(
+            harm(&fault("data-loss", "broker", Some(3.0))),
+            "the broker role is dead, and its data are lost, for 3 s",
+        );
         check(harm(&fault("deploy", "auth", Some(0.01))), "the auth role is deployed anew");
         check(harm(&fault("crash", "orders", None)), "the orders role is crashed");
         check(harm(&fault("reset", "link:entry", Some(1.0))), "the link entry is reset for 1 s");

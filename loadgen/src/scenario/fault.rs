@@ -112,6 +112,8 @@ impl Effect {
 pub enum FaultKind {
     /// SIGKILL; restarted at the end.
     Kill,
+    /// SIGKILL, and all that it has kept is gone; restarted at the end.
+    DataLoss,
     /// SIGSTOP; SIGCONT at the end.
     Pause,
     /// SIGTERM and a graceful end; restarted at the end.
@@ -192,7 +194,7 @@ impl FaultKind {
         let plain = |lasts| Takes { lasts, all: &[], some: &[], may: &[] };
         let must = plain(Lasts::Must);
         match self {
-            Self::Kill | Self::Pause | Self::Terminate => must,
+            Self::Kill | Self::DataLoss | Self::Pause | Self::Terminate => must,
             Self::Restart | Self::Deploy => plain(Lasts::Never),
             Self::Crash => Takes { all: &["point"], ..plain(Lasts::May) },
             Self::Cpu => Takes { all: &["cores"], ..must },
@@ -226,6 +228,7 @@ impl FaultKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kill => "kill",
+            Self::DataLoss => "data-loss",
             Self::Pause => "pause",
             Self::Terminate => "terminate",
             Self::Restart => "restart",
@@ -445,6 +448,8 @@ mod tests {
         lasting("link:a", "blackhole", "direction = \"back\"", Err("Valid: both, to-upstream"));
         lasting("link:a", "reply-lost", "share = 0", Err("share is 0; expected more than 0"));
         lasting("link:a", "slice", "size_bytes = 0\ndelay = \"1ms\"", Err("size_bytes is 0"));
+        lasting("broker", "data-loss", "", Ok(()));
+        lasting("disk", "data-loss", "", Err("goes with kind = \"power-cut\" or \"full\""));
         lasting("link:a", "kill", "", Err("harms a role, not a link"));
         lasting("orders", "reset", "", Err("harms a link; expected harm = \"link:NAME\""));
         lasting("disk", "power-cut", "", Ok(()));

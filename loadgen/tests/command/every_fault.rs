@@ -28,6 +28,7 @@ const EVERYWHERE: &[Line] = &[
 ];
 const WITH_A_BROKER: &[Line] = &[
     ("broker", "kill", "500ms", ""),
+    ("broker", "data-loss", "500ms", ""),
     ("broker", "pause", "800ms", ""),
     ("broker", "crash", "", "point = \"mid-commit\""),
     ("orders", "crash", "", "point = \"before-publish\""),

@@ -1,6 +1,7 @@
 //! Faults as the systems meet them.
 
 use loadgen::history;
+use loadgen::record::Answer;
 use loadgen::record::read::Trial;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -93,4 +94,50 @@ async fn a_process_that_had_ended_by_itself_is_not_counted_as_killed() {
     let ended = "the process monolith (signal: 9 (SIGKILL)) ended by itself";
     let reasons = &trial.manifest.validity.reasons;
     assert!(reasons.iter().any(|reason| reason == ended), "{reasons:?}");
+}
+
+const LOSS: &str = r#"
+about = "The broker loses what it has while nobody takes charges."
+start = 20
+stages = [{ duration = "6s", rate = 20 }]
+warm_up = "1s"
+drain = "30s"
+customers = 2
+mix = { place = 1 }
+provider = { latency = "constant:5ms" }
+
+[[fault]]
+at = "1s"
+for = "4s"
+harm = "payments"
+kind = "pause"
+
+[[fault]]
+at = "3s"
+for = "1s"
+harm = "broker"
+kind = "data-loss"
+"#;
+
+/// Who has no broker has no part in its loss; that is said, and is no failure.
+#[tokio::test]
+async fn a_broker_s_loss_loses_no_order_and_concerns_only_who_has_one() {
+    let bench = Bench::new();
+    let scenario = bench.file("loss.toml", LOSS);
+    let output =
+        bench.call(&["run", &scenario, "-s", "monolith", "-s", "microservices-async"]).await;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    assert!(told.contains("monolith"), "{told}");
+    assert!(told.contains("not run: no process of it plays \"broker\""), "{told}");
+    bench.is_deserted();
+    assert!(!bench.latest().join("loss/monolith").exists());
+    let trial = Trial::read(&bench.latest().join("loss/microservices-async/1")).unwrap().unwrap();
+    let loss = trial.faults.iter().find(|fault| fault.kind == "data-loss").unwrap();
+    assert!(loss.effective_s.is_some() && loss.healed_s.is_some(), "{loss:?}");
+    assert!(loss.effect_proof.contains("signal: 9"), "{loss:?}");
+    assert!(loss.effect_proof.contains("3 files with "), "{loss:?}");
+    let audit = trial.audit.unwrap();
+    assert_eq!(audit.verdict, Answer::True, "{audit:#?}");
+    assert!(audit.counts.paid > 50 && audit.counts.pending == 0, "{:?}", audit.counts);
 }

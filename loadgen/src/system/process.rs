@@ -1,0 +1,77 @@
+//! A process of a system file: what is started, what it plays, what it keeps.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::launch::secrets;
+use crate::scenario::{FaultKind, FaultSpec};
+
+/// One process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessSpec {
+    /// Its name in tables and logs.
+    pub name: String,
+    /// The roles that it plays.
+    pub plays: Vec<String>,
+    /// Program and arguments. The program is looked for beside `loadgen`, then on the PATH.
+    pub command: Vec<String>,
+    /// A URL that answers 200 when the process can work.
+    pub ready: String,
+    /// Places of its work at which a fault of the kind crash can end it.
+    #[serde(default)]
+    pub crash_points: Vec<String>,
+    /// What it keeps, files or folders in `{data}`, for faults of the kind data-loss; a `*` at the end
+    /// stands for any ending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<String>,
+    /// Further environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Whether it keeps something in `{data}`: its command or environment names it.
+    #[serde(skip)]
+    pub keeps_data: bool,
+}
+
+impl ProcessSpec {
+    pub(super) fn check_secrets(&self) -> Result<(), String> {
+        let mut open = self.command.iter().chain([&self.ready]);
+        let named = open.try_for_each(|text| secrets::check_none(text));
+        let named =
+            named.and_then(|()| self.env.values().try_for_each(|text| secrets::check(text)));
+        named.map_err(|text| format!("process {:?}: {text}", self.name))
+    }
+
+    /// Whether this fault can be done to it.
+    pub(super) fn check_fault(&self, fault: &FaultSpec) -> Result<(), String> {
+        if fault.kind == FaultKind::DataLoss && self.data.is_empty() {
+            return Err(format!(
+                "fault data-loss: what the process {} keeps is not known; name it in the system file, \
+                 as in data = [\"{{data}}/{}.db*\"]",
+                self.name, self.name
+            ));
+        }
+        self.check_point(fault)
+    }
+
+    pub(super) fn check_data(&self) -> Result<(), String> {
+        let outside = |named: &&String| !named.starts_with("{data}/") || named.contains("..");
+        self.data.iter().find(outside).map_or(Ok(()), |named| {
+            Err(format!("process {:?}: data has {named:?}; expected {{data}}/…", self.name))
+        })
+    }
+
+    fn check_point(&self, fault: &FaultSpec) -> Result<(), String> {
+        let Some(point) = fault.point.as_ref().filter(|point| !self.crash_points.contains(point))
+        else {
+            return Ok(());
+        };
+        let known = if self.crash_points.is_empty() {
+            "it names none (crash_points in the system file)".to_owned()
+        } else {
+            format!("it has {}", self.crash_points.join(", "))
+        };
+        Err(format!("fault crash: the process {} has no crash point {point:?}; {known}", self.name))
+    }
+}
