@@ -15,7 +15,7 @@ const TOPIC_NAME_MAX: usize = 128;
 /// Bytes of an error text that are kept with a message.
 const ERROR_TEXT_MAX: usize = 1_024;
 /// Deliveries that one subscription may hold unsettled.
-pub(crate) const PREFETCH_MAX: u32 = 1_024;
+pub(crate) const PREFETCH_MAX: u32 = 4_096;
 
 /// Microseconds since the Unix epoch, UTC.
 pub type Micros = i64;
@@ -112,7 +112,7 @@ pub struct Failure {
 /// How to subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// Deliveries that may be unsettled at once, 1 to 1,024: the window. A message belongs to the
+    /// Deliveries that may be unsettled at once, 1 to 4,096: the window. A message belongs to the
     /// consumer from the moment it is claimed, even while it waits for `next`.
     pub prefetch: u32,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use brokers::{Received, SubscribeOptions, Topic, Trouble};
 use shop::{Charge, Charged, Error, Orders, Payments, Settlement};
 use tokio_util::sync::CancellationToken;
+use web::bounds;
 
 use crate::careless::{self, Manners};
 
@@ -13,9 +14,10 @@ use crate::careless::{self, Manners};
 pub(crate) const CHARGES: &str = "charges";
 /// What became of them, from payments to orders.
 pub(crate) const SETTLEMENTS: &str = "settlements";
-/// Charges (or settlements) that are in work at once; the bound that a synchronous chain does not
-/// have, printed in the parity table.
-pub(crate) const IN_WORK: u32 = 64;
+/// Charges (or settlements) that are in work at once, as many as in the other systems. Half of them may
+/// have been delivered before, as a recovery takes half of them there.
+const OPTIONS: SubscribeOptions = SubscribeOptions { prefetch: bounds::IN_WORK };
+
 /// Charges what is asked for and publishes the settlement before the charge is acked, so that a
 /// crash in between repeats both.
 pub(crate) async fn charges(
@@ -25,7 +27,6 @@ pub(crate) async fn charges(
     manners: Manners,
     stop: CancellationToken,
 ) -> Result<(), brokers::Error> {
-    let options = SubscribeOptions { prefetch: IN_WORK };
     let handle = move |received: Received<Charge>| {
         let (payments, settlements) = (Arc::clone(&payments), settlements.clone());
         async move {
@@ -36,8 +37,8 @@ pub(crate) async fn charges(
         }
     };
     match manners {
-        Manners::Good => charges.consume(options, stop.cancelled_owned(), handle).await,
-        bad => careless::consume(bad, &charges, options, &stop, handle).await,
+        Manners::Good => charges.consume(OPTIONS, stop.cancelled_owned(), handle).await,
+        bad => careless::consume(bad, &charges, OPTIONS, &stop, handle).await,
     }
 }
 
@@ -54,12 +55,11 @@ pub(crate) async fn settlements(
     settlements: Topic<Settlement>,
     stop: CancellationToken,
 ) -> Result<(), brokers::Error> {
-    let options = SubscribeOptions { prefetch: IN_WORK };
     let handle = |received: Received<Settlement>| {
         let orders = Arc::clone(&orders);
         async move { orders.settle(received.value).await.map(drop).map_err(trouble) }
     };
-    settlements.consume(options, stop.cancelled_owned(), handle).await
+    settlements.consume(OPTIONS, stop.cancelled_owned(), handle).await
 }
 
 /// What an error of the shop says of its message: something is down or busy, the work itself failed,

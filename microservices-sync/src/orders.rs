@@ -7,7 +7,7 @@ use clap::Args;
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::client::{Base, Dependencies, Http, RemotePayments, RemoteVerify};
-use web::{Routes, environment, service, timing};
+use web::{Routes, bounds, environment, service, timing};
 
 use crate::Place;
 
@@ -39,12 +39,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders =
         OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
     let orders = Arc::new(orders);
-    let recovery = keep_recovering(
-        Arc::clone(&orders),
-        timing::RECOVERY_AGE,
-        timing::RECOVERY_EVERY,
-        service::not_recovered,
-    );
+    let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
+    let orders_left = Arc::clone(&orders);
+    let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     tokio::spawn(recovery);
     let served = service::run("orders", place.listen, Routes::new().orders(orders), ready).await;
     service::finish([&placing]).await;

@@ -9,7 +9,7 @@ use http_server::Listen;
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, environment, poison, service, timing};
+use web::{Routes, bounds, environment, poison, service, timing};
 
 /// The shop in one process.
 ///
@@ -53,12 +53,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders =
         OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
     let orders = Arc::new(orders);
-    let recovery = keep_recovering(
-        Arc::clone(&orders),
-        timing::RECOVERY_AGE,
-        timing::RECOVERY_EVERY,
-        service::not_recovered,
-    );
+    let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
+    let orders_left = Arc::clone(&orders);
+    let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     let routes = Routes::new().accounts(auth).orders(orders);
     let ready = Arc::new(Dependencies::new(http, &[&arguments.provider]));
     tokio::spawn(recovery);

@@ -7,7 +7,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 
 use tokio::time::Instant;
 
@@ -15,36 +16,42 @@ use super::ages::Ages;
 use super::{Number, Order, OrderId, OrderService, OrderStatus, Pending};
 use crate::{Error, Result, now_us};
 
-/// Pending orders that one pass takes up: half of them the oldest, half of them from anywhere.
-const BATCH: u32 = 100;
-/// Charges that a pass has under way at once: few beside the traffic of customers.
-const CHARGES_AT_ONCE: usize = 8;
+/// What a pass takes up after one in which nothing succeeded.
+const FEW: u32 = 8;
 
 /// Charges again what is left pending, pass by pass.
 struct Recovery {
     service: Arc<OrderService>,
     ages: Ages,
+    /// Orders that a pass takes up at most.
+    most: u32,
+    /// Orders that the next pass takes up.
+    size: u32,
 }
 
 struct Pass {
     taken: usize,
     settled: usize,
+    /// It took up all that it could and all settled: there may be more of them.
+    more: bool,
     /// How many charges failed, and the first error.
     failed: Option<(usize, Error)>,
 }
 
-/// Recovers orders older than `age` for as long as it is polled: a pass, a pause of `every`, and
-/// so on; without the pause after a pass that settled all it could take up. What was there when it
-/// began counts as old. A pass that fails is followed by another: what it leaves stays pending, in the
-/// ledger. `tell` is given how many orders could not be settled (0 if they could not even be read), and
-/// the first error.
+/// Recovers orders older than `age` for as long as it is polled, `most` of them at once: a pass, a
+/// pause of `every`, and so on; without the pause after a pass that settled all it could take up. The
+/// first takes up one order, a pass after a success twice as many, and one after none at all a few. What
+/// was there when it began counts as old. A pass that fails is followed by another: what it leaves stays
+/// pending, in the ledger. `tell` is given how many orders could not be settled (0 if they could not even
+/// be read), and the first error.
 pub async fn keep_recovering(
     service: Arc<OrderService>,
     age: Duration,
     every: Duration,
+    most: u32,
     tell: impl Fn(usize, &Error),
 ) {
-    let mut recovery = Recovery::new(service, age);
+    let mut recovery = Recovery::new(service, age, most);
     loop {
         let pass = recovery.pass().await;
         match &pass {
@@ -52,63 +59,73 @@ pub async fn keep_recovering(
             Err(error) => tell(0, error),
             Ok(_) => {}
         }
-        let more = pass.is_ok_and(|p| p.settled == p.taken && p.taken >= BATCH as usize / 2);
-        if !more {
+        if !pass.is_ok_and(|pass| pass.more) {
             tokio::time::sleep(every).await;
         }
     }
 }
 
 impl Recovery {
-    fn new(service: Arc<OrderService>, age: Duration) -> Self {
-        Self { service, ages: Ages::new(age) }
+    fn new(service: Arc<OrderService>, age: Duration, most: u32) -> Self {
+        Self { service, ages: Ages::new(age), most: most.max(1), size: 1 }
     }
 
-    /// Charges up to 100 orders that have been pending for longer than the age, up to 8 at a time.
-    /// Repeating a charge is harmless: it carries the order's key. One that fails does not keep the
-    /// others from being tried, and its order may be taken up again by the next pass; of more than
-    /// 50, those that fail for ever cannot keep the others from their turn, even if each pass ends
-    /// with the process.
+    /// Charges orders that have been pending for longer than the age. Repeating a charge is harmless: it
+    /// carries the order's key. One that fails does not keep the others from being tried, and its order
+    /// may be taken up again by the next pass; those that fail for ever cannot keep the others from their
+    /// turn, even if each pass ends with the process.
     ///
     /// Errors: the store's.
     async fn pass(&mut self) -> Result<Pass> {
-        let left = self.left().await?;
-        let taken = left.len();
-        let charges =
-            stream::iter(left).map(|order| unpanicked(self.service.workflow.charge(order)));
-        let results = charges.buffer_unordered(CHARGES_AT_ONCE).collect::<Vec<_>>().await;
-        let (settled, failed) = outcome(results.into_iter().map(|r| r.map(|order| order.status)));
-        Ok(Pass { taken, settled, failed })
+        let outcome = self.charge_some().await;
+        self.size = match &outcome {
+            Ok(Pass { taken: 0, .. }) => self.size,
+            Ok(Pass { settled: 1.., .. }) => self.size.saturating_mul(2),
+            Ok(_) | Err(_) => FEW,
+        };
+        self.size = self.size.min(self.most);
+        outcome
     }
 
-    /// What a pass takes up. Those from anywhere come first: what always comes first might never let
-    /// others have their turn.
-    async fn left(&mut self) -> Result<Vec<Order>> {
+    /// Those from anywhere first: what always comes first might never let others have their turn.
+    async fn charge_some(&mut self) -> Result<Pass> {
+        let (anywhere, oldest) = self.left().await?;
+        let taken = anywhere.len() + oldest.len();
+        let mut results = self.charge(anywhere).await;
+        results.extend(self.charge(oldest).await);
+        let (settled, failed) = outcome(results.into_iter().map(|r| r.map(|order| order.status)));
+        let more = settled == taken && taken >= self.size.div_ceil(2) as usize;
+        Ok(Pass { taken, settled, more, failed })
+    }
+
+    async fn charge(&self, orders: Vec<Order>) -> Vec<Result<Order>> {
+        let charges = orders.into_iter().map(|order| self.service.workflow.charge(order));
+        join_all(charges.map(unpanicked)).await
+    }
+
+    /// What a pass takes up: half of it from anywhere, half of it the oldest.
+    async fn left(&mut self) -> Result<(Vec<Order>, Vec<Order>)> {
         let now = Instant::now();
         let end = self.ages.old(now).saturating_add(1);
+        let half = self.size.div_ceil(2);
         let Pending { orders: oldest, newest } =
-            self.service.workflow.store.pending(0..end, BATCH / 2).await?;
+            self.service.workflow.store.pending(0..end, half).await?;
         self.ages.note(now, newest);
-        let mut left = match oldest.first() {
-            Some((first, _)) if oldest.len() as u32 == BATCH / 2 => {
-                self.anywhere(*first..end.min(newest + 1)).await?
-            }
-            _ => Vec::new(),
-        };
-        let known: HashSet<OrderId> = left.iter().map(|order| order.id).collect();
+        let Some((first, _)) = oldest.first() else { return Ok((Vec::new(), Vec::new())) };
+        let anywhere = self.anywhere(*first..end.min(newest + 1), half).await?;
+        let known: HashSet<OrderId> = anywhere.iter().map(|order| order.id).collect();
         let oldest = oldest.into_iter().map(|(_, order)| order);
-        left.extend(oldest.filter(|order| !known.contains(&order.id)));
-        Ok(left)
+        let rest = (self.size - half) as usize;
+        Ok((anywhere, oldest.filter(|order| !known.contains(&order.id)).take(rest).collect()))
     }
 
     /// Orders from a random one of these numbers on, in which there is one: a number after which
     /// there is none bounds the next that is drawn, so the drawing soon stays among them.
-    async fn anywhere(&self, mut numbers: Range<Number>) -> Result<Vec<Order>> {
+    async fn anywhere(&self, mut numbers: Range<Number>, most: u32) -> Result<Vec<Order>> {
         loop {
             // Passes begin at any microsecond: random enough to choose by, without a generator.
             let from = numbers.start + now_us() % (numbers.end - numbers.start).max(1);
-            let found =
-                self.service.workflow.store.pending(from..numbers.end, BATCH / 2).await?.orders;
+            let found = self.service.workflow.store.pending(from..numbers.end, most).await?.orders;
             if !found.is_empty() || from <= numbers.start {
                 return Ok(found.into_iter().map(|(_, order)| order).collect());
             }
@@ -160,9 +177,13 @@ mod tests {
         }
     }
 
+    /// Orders that a pass may take up.
+    const MOST: u32 = 400;
+
     /// Takes a second per charge; refuses the keys that begin with `bad`, and all until `up`.
     struct Slow {
         up: Instant,
+        asked: AtomicUsize,
         running: AtomicUsize,
         most: AtomicUsize,
     }
@@ -170,6 +191,7 @@ mod tests {
     #[async_trait]
     impl Payments for Slow {
         async fn charge(&self, charge: Charge) -> Result<Charged> {
+            self.asked.fetch_add(1, SeqCst);
             self.most.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
             sleep(Duration::from_secs(1)).await;
             self.running.fetch_sub(1, SeqCst);
@@ -192,8 +214,8 @@ mod tests {
     fn shop(down_s: u64) -> Shop {
         let kept = Arc::new(Kept::default());
         let up = Instant::now() + Duration::from_secs(down_s);
-        let payments =
-            Arc::new(Slow { up, running: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+        let count = || AtomicUsize::new(0);
+        let payments = Arc::new(Slow { up, asked: count(), running: count(), most: count() });
         let service = OrderService::new(
             Arc::new(Anybody),
             Arc::clone(&kept) as _,
@@ -222,16 +244,25 @@ mod tests {
         recovery.pass().await.map(|pass| pass.settled)
     }
 
+    /// A recovery whose next pass takes up so many.
+    fn recovery(shop: &Shop, age_s: u64, size: u32) -> Recovery {
+        let mut recovery =
+            Recovery::new(Arc::clone(&shop.service), Duration::from_secs(age_s), MOST);
+        recovery.size = size;
+        recovery
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_order_is_left_alone_until_it_is_old_whatever_its_clock_says() {
         let shop = shop(10);
         leave(&shop, "before", 2).await;
         sleep(Duration::from_secs(10)).await;
-        let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::from_secs(5));
+        let mut recovery = recovery(&shop, 5, MOST);
         assert_eq!(settled_by(&mut recovery).await, Ok(2), "there before it began: nobody's");
         for (key, hours) in [("set-back", 1), ("set-forward", -1)] {
             let mut late = shop.kept.0.lock().unwrap()[0].clone();
             (late.key, late.status) = (key.to_owned(), OrderStatus::Pending);
+            late.id = OrderId(Uuid::now_v7());
             late.created_at = now_us() + hours * 3_600_000_000;
             shop.kept.0.lock().unwrap().push(late);
         }
@@ -252,7 +283,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&told);
         let tell = move |count, first: &Error| hears.lock().unwrap().push((count, first.clone()));
-        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every, tell));
+        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every, MOST, tell));
         sleep(Duration::from_secs(50)).await;
         assert_eq!(kept.count(OrderStatus::Paid), 0, "payments are still down");
         assert_eq!(told.lock().unwrap().first(), Some(&(1, Error::Unavailable("k".to_owned()))));
@@ -261,18 +292,52 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pass_charges_eight_at_a_time_and_goes_on_after_an_error() {
+    async fn a_pass_goes_on_after_an_error_and_charges_half_of_it_at_once() {
         let shop = shop(100);
         leave(&shop, "bad", 3).await;
         leave(&shop, "good", 20).await;
         sleep(Duration::from_secs(100)).await;
         let begun = Instant::now();
-        let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::from_secs(3_600));
+        let mut recovery = recovery(&shop, 3_600, 46);
         assert_eq!(settled_by(&mut recovery).await, Ok(20));
-        assert_eq!(begun.elapsed().as_secs(), 3, "23 charges of 1 s, 8 at a time");
-        assert_eq!(shop.payments.most.load(SeqCst), 8);
+        assert!(begun.elapsed().as_secs() <= 2, "those from anywhere, then the rest");
+        assert!(shop.payments.most.load(SeqCst) <= 23);
         let Pass { settled, failed, .. } = recovery.pass().await.unwrap();
         assert_eq!((settled, failed.map(|(count, _)| count)), (0, Some(3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_try_while_nothing_succeeds_and_all_soon_after() {
+        let shop = shop(1_000);
+        leave(&shop, "k", 500).await;
+        let before = shop.payments.asked.load(SeqCst);
+        let every = Duration::from_secs(1);
+        tokio::spawn(keep_recovering(
+            Arc::clone(&shop.service),
+            Duration::ZERO,
+            every,
+            MOST,
+            |_, _| (),
+        ));
+        sleep(Duration::from_secs(490)).await;
+        let asked = shop.payments.asked.load(SeqCst) - before;
+        assert!(asked <= 490 * FEW as usize, "{asked} charges of an outage");
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(shop.kept.count(OrderStatus::Paid), 500, "20 s after it");
+        assert!(shop.payments.most.load(SeqCst) <= MOST as usize);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_pass_takes_up_one_alone() {
+        let shop = shop(100);
+        leave(&shop, "good", 20).await;
+        sleep(Duration::from_secs(100)).await;
+        let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::ZERO, MOST);
+        for most in [1, 2, 4, 8] {
+            // Of those from anywhere some may be the oldest, too.
+            let settled = settled_by(&mut recovery).await.unwrap();
+            assert!((1..=most).contains(&settled), "{settled} of {most}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,7 +347,7 @@ mod tests {
         let poison = place(&shop, "poison".to_owned()).await;
         assert!(matches!(poison, Err(Error::Internal(_))), "{poison:?}");
         sleep(Duration::from_secs(1_000)).await;
-        let mut recovery = Recovery::new(Arc::clone(&shop.service), Duration::ZERO);
+        let mut recovery = recovery(&shop, 0, MOST);
         assert_eq!(settled_by(&mut recovery).await, Ok(5));
         assert_eq!(shop.kept.count(OrderStatus::Pending), 1, "the poison alone");
     }
@@ -294,7 +359,13 @@ mod tests {
         leave(&shop, "good", 20).await;
         sleep(Duration::from_secs(1_000)).await;
         let every = Duration::from_secs(1);
-        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every, |_, _| ()));
+        tokio::spawn(keep_recovering(
+            Arc::clone(&shop.service),
+            Duration::ZERO,
+            every,
+            MOST,
+            |_, _| (),
+        ));
         for _ in 0..1_000 {
             sleep(Duration::from_secs(60)).await;
             if shop.kept.count(OrderStatus::Paid) == 20 {
@@ -310,7 +381,13 @@ mod tests {
         leave(&shop, "k", 250).await;
         sleep(Duration::from_secs(1_000)).await;
         let every = Duration::from_secs(3600);
-        tokio::spawn(keep_recovering(Arc::clone(&shop.service), Duration::ZERO, every, |_, _| ()));
+        tokio::spawn(keep_recovering(
+            Arc::clone(&shop.service),
+            Duration::ZERO,
+            every,
+            MOST,
+            |_, _| (),
+        ));
         sleep(Duration::from_secs(60)).await;
         assert_eq!(shop.kept.count(OrderStatus::Paid), 250);
     }
