@@ -38,8 +38,8 @@ struct Pass {
     failed: Option<(usize, Error)>,
 }
 
-/// Recovers orders older than `age` for as long as it is polled, `most` of them at once: a pass, a
-/// pause of `every`, and so on; without the pause after a pass that settled all it could take up. The
+/// Recovers orders older than `age` for as long as it is polled, `most` of them at once: a pause of
+/// `every`, a pass, and so on; without the pause after a pass that settled all it could take up. The
 /// first takes up one order, a pass after a success twice as many, and one after none at all a few. What
 /// was there when it began counts as old. A pass that fails is followed by another: what it leaves stays
 /// pending, in the ledger. `tell` is given how many orders could not be settled (0 if they could not even
@@ -52,6 +52,8 @@ pub async fn keep_recovering(
     tell: impl Fn(usize, &Error),
 ) {
     let mut recovery = Recovery::new(service, age, most);
+    // A process that ends of one of them serves its customers for that long before.
+    tokio::time::sleep(every).await;
     loop {
         let pass = recovery.pass().await;
         match &pass {
@@ -388,6 +390,8 @@ mod tests {
             MOST,
             |_, _| (),
         ));
+        sleep(every - Duration::from_secs(1)).await;
+        assert_eq!(shop.kept.count(OrderStatus::Paid), 0, "who ends of one serves before");
         sleep(Duration::from_secs(60)).await;
         assert_eq!(shop.kept.count(OrderStatus::Paid), 250);
     }
