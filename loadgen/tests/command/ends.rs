@@ -45,6 +45,7 @@ async fn system(folder: &Path, script: &str, disk: Option<DiskSpec>) -> Running 
         command: shell(script),
         ready: READY.to_owned(),
         crash_points: Vec::new(),
+        data: Vec::new(),
         env: BTreeMap::new(),
         keeps_data: true,
     });
