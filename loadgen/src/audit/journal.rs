@@ -67,7 +67,7 @@ impl Journal {
             return false;
         }
         if let Some(number) = row.n {
-            if number != self.number + 1 {
+            if Some(number) != self.number.checked_add(1) {
                 self.displaced.add(self.lines);
             }
             self.number = number;
