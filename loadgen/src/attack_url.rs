@@ -93,7 +93,7 @@ pub struct Attacked {
 pub fn brief(folder: &Path) -> anyhow::Result<String> {
     let run = Run::read(folder)?;
     let trials = run.trials.iter().zip(summarise(&run).trials);
-    Ok(trials.map(|(trial, summary)| brief::text(&summary, &trial.manifest.generator)).collect())
+    Ok(trials.map(|(trial, summary)| brief::text(&summary, &trial.manifest)).collect())
 }
 
 impl Attack {

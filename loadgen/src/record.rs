@@ -1,5 +1,6 @@
 //! The record of a trial: plain files that reports and audits read and nothing else.
 
+mod answers;
 pub mod latency;
 mod manifest;
 pub mod poisoned;
@@ -9,6 +10,7 @@ mod tables;
 mod verdict;
 pub(crate) mod whole;
 
+pub use answers::not_ok;
 pub use manifest::{
     Aborted, Attempts, Cost, Evidence, FORMAT, FORMAT_OLDEST, Fsync, Generator, Limits, Manifest,
     Phase, RatePoint, RequestCounts, Validity,

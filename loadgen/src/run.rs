@@ -14,7 +14,7 @@ use crate::environment;
 use crate::fault::ability;
 use crate::launch::{self, Interrupted};
 use crate::profile::Profile;
-use crate::record::{Answer, Manifest, Verdict};
+use crate::record::{Answer, Manifest, Verdict, not_ok};
 use crate::results;
 use crate::scenario::Scenario;
 use crate::selftest;
@@ -215,6 +215,9 @@ impl Run {
             match run_one(&trial, &self.terminal, interrupt.clone()).await {
                 Ok(Finished { manifest, verdict, thresholds, .. }) => {
                     self.terminal.say(&line(&manifest, &verdict));
+                    if let Some(answers) = not_ok(&manifest.attempts) {
+                        self.terminal.say(&format!("    not ok: {answers}"));
+                    }
                     if verdict.verdict == Answer::False {
                         self.terminal.say(&format!("    again: {}", again(&trial)));
                     }

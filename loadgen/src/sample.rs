@@ -79,6 +79,25 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// All, the most innocent first.
+    pub const ALL: [Self; 15] = [
+        Self::None,
+        Self::Refused,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Timeout,
+        Self::Reset,
+        Self::Garbled,
+        Self::HeadTooLong,
+        Self::BodyTooLong,
+        Self::AnswerTooLong,
+        Self::NotJson,
+        Self::FieldMissing,
+        Self::OtherOrder,
+        Self::StateUnknown,
+        Self::InFlight,
+    ];
+
     /// The word in tables; empty for none.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -3,13 +3,19 @@
 use std::fmt::Write as _;
 
 use crate::export::summary::{PhaseSummary, Times, TrialSummary};
-use crate::record::{Generator, RequestCounts};
+use crate::record::{Attempts, Manifest, RequestCounts};
 
-/// The ledger, the times of each phase, and how the generator fared.
-pub(super) fn text(trial: &TrialSummary, generator: &Generator) -> String {
+/// The ledger, what was answered, the times of each phase, and how the generator fared.
+pub(super) fn text(trial: &TrialSummary, manifest: &Manifest) -> String {
+    let generator = &manifest.generator;
     let mut text = String::new();
     for counts in trial.requests.values() {
         let _ = writeln!(text, "requests  {}", ledger(counts));
+    }
+    let mut answers: Vec<&Attempts> = manifest.attempts.iter().collect();
+    answers.sort_by_key(|kind| std::cmp::Reverse(kind.count));
+    for kind in answers {
+        let _ = writeln!(text, "  {:>9} × {} ({})", kind.count, kind.answer(), kind.outcome);
     }
     for PhaseSummary { response, service, .. } in &trial.phases {
         let _ = writeln!(text, "response  {} (from the instant it was due)", times(response));

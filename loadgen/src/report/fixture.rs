@@ -13,8 +13,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::record::{
-    Aborted, Answer, AuditCounts, Cost, FORMAT, FaultRecovery, FaultRow, Finding, Fsync, Generator,
-    Limits, Manifest, Met, Metastable, PHASE, Phase, RatePoint, Recovery, RequestCounts,
+    Aborted, Answer, Attempts, AuditCounts, Cost, FORMAT, FaultRecovery, FaultRow, Finding, Fsync,
+    Generator, Limits, Manifest, Met, Metastable, PHASE, Phase, RatePoint, Recovery, RequestCounts,
     ResourceRow, Validity, Verdict,
 };
 use shop::{Event, Shop};
@@ -250,6 +250,7 @@ impl Stage {
             schedule_hash: format!("{:064x}", 0x5eed + self.plot.duration_s),
             operations_hash: format!("{:064x}", 0x0b5 + self.plot.duration_s),
             requests: requests(events),
+            attempts: attempts(events),
             limits: Limits {
                 in_flight: 4096,
                 timeout_s: 5.0,
@@ -437,6 +438,22 @@ impl Stage {
             ],
         }
     }
+}
+
+/// As the history of the record tells them.
+fn attempts(events: &[Event]) -> Vec<Attempts> {
+    let mut kinds = BTreeMap::<(&str, &str), u64>::new();
+    events
+        .iter()
+        .for_each(|event| *kinds.entry((event.operation, event.outcome)).or_default() += 1);
+    let kind = |((operation, outcome), count): ((&str, &str), u64)| Attempts {
+        operation: operation.to_owned(),
+        outcome: outcome.to_owned(),
+        status: if outcome == "ok" { 202 } else { 0 },
+        trouble: if outcome == "ok" { "" } else { "timeout" }.to_owned(),
+        count,
+    };
+    kinds.into_iter().map(kind).collect()
 }
 
 fn requests(events: &[Event]) -> BTreeMap<String, RequestCounts> {

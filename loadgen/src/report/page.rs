@@ -1,5 +1,6 @@
 //! `report.html` and `README.md`: the same facts, once to be looked at and once to be read.
 
+mod answers;
 mod promises;
 pub(super) mod tables;
 
@@ -60,6 +61,7 @@ struct Section {
     differences: Vec<String>,
     pictures: Vec<Picture>,
     phases: Vec<tables::PhaseRow>,
+    answers: answers::Answers,
     promises: promises::Promises,
     faults: Vec<tables::FaultLine>,
     audits: Vec<tables::AuditRow>,
@@ -123,6 +125,7 @@ impl Section {
             differences: differences::sentences(scenario),
             pictures: pictures(charts, Some(scenario.name))?,
             phases: tables::phases(scenario),
+            answers: answers::answers(scenario),
             promises: promises::promises(scenario),
             faults: tables::faults(scenario),
             audits: tables::audits(scenario),

@@ -233,7 +233,10 @@ async fn a_refused_connection_certainly_failed() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
-    attack(&url, "400ms").await.all("failed", "refused");
+    let attacked = attack(&url, "400ms").await;
+    attacked.all("failed", "refused");
+    let told = format!("{REQUESTS} × connection refused (failed)");
+    assert!(attacked.stdout.contains(&told), "{}", attacked.stdout);
 }
 
 /// Coordinated omission: a closed loop would see one slow answer per connection.

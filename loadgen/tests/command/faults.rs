@@ -86,6 +86,9 @@ async fn a_process_that_had_ended_by_itself_is_not_counted_as_killed() {
     kill_process(monolith(&bench).unwrap(), Signal::KILL).unwrap();
     let output = end(child).await;
     assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let reasons = told.lines().find(|line| line.trim_start().starts_with("not ok: place"));
+    assert!(reasons.is_some_and(|r| r.contains("× connection refused (failed)")), "{told}");
     bench.is_deserted();
     let trial = Trial::read(&bench.latest().join("late/monolith/1")).unwrap().unwrap();
     let fault = &trial.faults[0];
