@@ -179,6 +179,22 @@ impl Database {
         self.readers.run(job).await
     }
 
+    /// Whether a transaction would be durable now, and a query answered: writes a page of the file as it
+    /// is, and reads.
+    ///
+    /// # Errors
+    /// That of the write or the read.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.write(|connection| {
+            let seen: i64 =
+                connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            connection.pragma_update(None, "user_version", seen)
+        })
+        .await?;
+        let ask = "select count(*) from sqlite_schema";
+        self.read(move |connection| connection.query_row(ask, [], |_| Ok(()))).await
+    }
+
     /// Commits and transactions so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

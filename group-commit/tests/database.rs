@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use group_commit::rusqlite::Connection;
 use group_commit::{Commit, Database, Error, Options, Schema, Synchronous};
+use tokio::time::timeout;
 
 const TABLE: &str = "create table t (n integer primary key) strict";
 
@@ -281,4 +283,20 @@ async fn what_is_done_first_is_done_before_anybody_else() {
     let opened = Database::open_with(&path, schema(&[TABLE]), Options::default(), first);
     let (db, rows) = opened.unwrap();
     assert_eq!((rows, count(&db).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_check_writes_and_waits_as_a_write_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    let log = || dir.path().join("t.db-wal").metadata().unwrap().len();
+    let before = log();
+    db.check().await.unwrap();
+    assert!(log() > before, "nothing was written");
+    let stranger = Connection::open(dir.path().join("t.db")).unwrap();
+    stranger.execute_batch("begin immediate").unwrap();
+    let early = timeout(Duration::from_millis(300), db.check()).await;
+    assert!(early.is_err(), "a locked database: {early:?}");
+    stranger.execute_batch("rollback").unwrap();
+    db.check().await.unwrap();
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use brokers::{Received, SubscribeOptions, Topic, Trouble};
+use brokers::{Broker, Received, SubscribeOptions, Topic, Trouble};
 use shop::{Charge, Charged, Error, Orders, Payments, Settlement};
 use tokio_util::sync::CancellationToken;
 use web::bounds;
@@ -17,6 +17,11 @@ pub(crate) const SETTLEMENTS: &str = "settlements";
 /// Charges (or settlements) that are in work at once, as many as in the other systems. Half of them may
 /// have been delivered before, as a recovery takes half of them there.
 const OPTIONS: SubscribeOptions = SubscribeOptions { prefetch: bounds::IN_WORK };
+
+/// Whether the broker answers.
+pub(crate) async fn reach(broker: Arc<dyn Broker>) -> Result<(), brokers::Error> {
+    broker.depth(CHARGES).await.map(drop)
+}
 
 /// Charges what is asked for and publishes the settlement before the charge is acked, so that a
 /// crash in between repeats both.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use http_server::{Always, Metrics};
+use http_server::Metrics;
 use shop::OrderService;
 use shop::auth::Tokens;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use web::{Routes, environment, service};
+use web::{Ready, Routes, environment, service, timing};
 
 use crate::careless::Trust;
 use crate::courier::Messages;
@@ -36,6 +36,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { place, broker, outbox_max, trust } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
     let broker = brokers::connect(&broker).context("--broker")?;
+    let (kept, queue) = (stores.clone(), Arc::clone(&broker));
+    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
+        "the broker",
+        timing::LOOK,
+        move || consume::reach(Arc::clone(&queue)),
+    );
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
     let payments = Arc::new(Queued::new(Arc::clone(&wake), outbox_max));
@@ -62,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     trust.reconcile(stores.orders, Arc::new(messages));
     let mut settle =
         tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
-    let (routes, ready) = (Routes::new().orders(orders), Arc::new(Always));
+    let (routes, ready) = (Routes::new().orders(orders), Arc::new(ready));
     tokio::select! {
         served = service::measured("orders", place.listen, routes, ready, metrics) => served?,
         ended = &mut settle => {

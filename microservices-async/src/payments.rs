@@ -7,8 +7,8 @@ use brokers::Topic;
 use clap::Args;
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
-use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, poison, service};
+use web::client::{Base, Http, Probe, RemoteProvider};
+use web::{Ready, Routes, poison, service, timing};
 
 use crate::careless::Mistakes;
 use crate::{Place, consume};
@@ -31,8 +31,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { place, provider, broker, mistakes } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
     let broker = brokers::connect(&broker).context("--broker")?;
-    let http = Http::default();
-    let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
+    let (http, kept, queue) = (Http::default(), stores.clone(), Arc::clone(&broker));
+    let network = Probe::ready(&http, &provider);
+    let ready = Ready::new()
+        .needs("the store", timing::LOOK, move || kept.clone().check())
+        .needs("the card network", timing::LOOK, move || network.clone().check())
+        .needs("the broker", timing::LOOK, move || consume::reach(Arc::clone(&queue)));
     let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
     let charging = service::tasks();
     let memory = mistakes.memory(stores.payments);
@@ -45,7 +49,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let work = consume::charges(payments, charges, settlements, manners, stop.clone());
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::run("payments", place.listen, Routes::new(), ready) => served?,
+        served = service::run("payments", place.listen, Routes::new(), Arc::new(ready)) => served?,
         // A service that answers /readyz and consumes nothing would look well for ever.
         ended = &mut work => {
             ended?.context("consuming charges")?;

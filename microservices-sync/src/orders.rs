@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
-use web::client::{Base, Dependencies, Http, RemotePayments, RemoteVerify};
-use web::{Routes, bounds, environment, service, timing};
+use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
+use web::{Ready, Routes, bounds, environment, service, timing};
 
 use crate::Place;
 
@@ -26,11 +26,17 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { place, auth, payments } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
-    let http = Http::default();
-    let called: Vec<&Base> = auth.iter().chain([&payments]).collect();
-    let ready = Arc::new(Dependencies::new(http.clone(), &called));
+    let (http, kept) = (Http::default(), stores.clone());
+    let charges = Probe::ready(&http, &payments);
+    let mut ready = Ready::new()
+        .needs("the store", timing::LOOK, move || kept.clone().check())
+        .needs("payments", timing::LOOK_FURTHER, move || charges.clone().check());
     let customers: Arc<dyn Verify> = match auth {
-        Some(auth) => Arc::new(RemoteVerify::new(http.clone(), &auth)),
+        Some(auth) => {
+            let alive = Probe::alive(&http, &auth);
+            ready = ready.needs("auth", timing::LOOK, move || alive.clone().check());
+            Arc::new(RemoteVerify::new(http.clone(), &auth))
+        }
         None => Arc::new(Tokens::new(&environment::token_secret()?)?),
     };
     let payments = Arc::new(RemotePayments::new(http, &payments));
@@ -43,7 +49,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders_left = Arc::clone(&orders);
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     tokio::spawn(recovery);
-    let served = service::run("orders", place.listen, Routes::new().orders(orders), ready).await;
+    let served =
+        service::run("orders", place.listen, Routes::new().orders(orders), Arc::new(ready)).await;
     service::finish([&placing]).await;
     Ok(served?)
 }

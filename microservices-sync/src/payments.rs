@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use shop::PaymentService;
-use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, poison, service};
+use web::client::{Base, Http, Probe, RemoteProvider};
+use web::{Ready, Routes, poison, service, timing};
 
 use crate::Place;
 
@@ -22,13 +22,18 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { place, provider } = arguments;
     let stores = stores::open(&place.store).context("--store")?;
-    let http = Http::default();
-    let ready = Arc::new(Dependencies::new(http.clone(), &[&provider]));
+    let (http, kept) = (Http::default(), stores.clone());
+    let network = Probe::ready(&http, &provider);
+    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
+        "the card network",
+        timing::LOOK,
+        move || network.clone().check(),
+    );
     let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
     let charging = service::tasks();
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments));
-    let served = service::run("payments", place.listen, routes, ready).await;
+    let served = service::run("payments", place.listen, routes, Arc::new(ready)).await;
     service::finish([&charging]).await;
     Ok(served?)
 }

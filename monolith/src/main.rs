@@ -8,8 +8,8 @@ use clap::Parser;
 use http_server::Listen;
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
-use web::client::{Base, Dependencies, Http, RemoteProvider};
-use web::{Routes, bounds, environment, poison, service, timing};
+use web::client::{Base, Http, Probe, RemoteProvider};
+use web::{Ready, Routes, bounds, environment, poison, service, timing};
 
 /// The shop in one process.
 ///
@@ -41,11 +41,17 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stores = stores::open(&arguments.store).context("--store")?;
-    let http = Http::default();
+    let (http, kept) = (Http::default(), stores.clone());
+    let network = Probe::ready(&http, &arguments.provider);
+    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
+        "the card network",
+        timing::LOOK,
+        move || network.clone().check(),
+    );
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
-    let network = poison::network(Arc::new(RemoteProvider::new(http.clone(), &arguments.provider)));
+    let network = poison::network(Arc::new(RemoteProvider::new(http, &arguments.provider)));
     let (placing, charging) = (service::tasks(), service::tasks());
     let payments = Arc::new(PaymentService::new(stores.payments, network, Arc::clone(&charging)));
     let operator = environment::operator_token();
@@ -57,9 +63,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders_left = Arc::clone(&orders);
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     let routes = Routes::new().accounts(auth).orders(orders);
-    let ready = Arc::new(Dependencies::new(http, &[&arguments.provider]));
     tokio::spawn(recovery);
-    let served = service::run("monolith", arguments.listen, routes, ready).await;
+    let served = service::run("monolith", arguments.listen, routes, Arc::new(ready)).await;
     service::finish([&placing, &charging]).await;
     Ok(served?)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use group_commit::{Location, LocationError, Stats};
-use shop::{OrderStore, Outbox, PaymentStore, UserStore};
+use shop::{OrderStore, Outbox, PaymentStore, Result, UserStore};
 
 use crate::memory::Memory;
 use crate::sqlite::Sqlite;
@@ -23,6 +23,17 @@ pub struct Stores {
 }
 
 impl Stores {
+    /// Whether the store would keep something now: it writes, durably, and reads.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal`, as any operation.
+    pub async fn check(self) -> Result<()> {
+        match &self.sqlite {
+            Some(sqlite) => sqlite.check().await,
+            None => Ok(()),
+        }
+    }
+
     /// Commits and transactions since the start; `None` if the adapter has no group commit.
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {
@@ -61,7 +72,7 @@ pub enum OpenError {
 ///
 /// # Errors
 /// If the URL is not understood, or the file cannot be opened.
-pub fn open(url: &str) -> Result<Stores, OpenError> {
+pub fn open(url: &str) -> std::result::Result<Stores, OpenError> {
     let unknown = |found: &str| OpenError::UnknownScheme { found: found.to_owned() };
     let Some((scheme, rest)) = url.split_once(':') else { return Err(unknown("")) };
     match (scheme, rest) {

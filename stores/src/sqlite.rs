@@ -33,6 +33,10 @@ impl Sqlite {
         Ok(Self { db, outbox_rows })
     }
 
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        self.db.check().await.map_err(meaning)
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.db.stats()
     }

@@ -3,13 +3,13 @@
 mod base;
 mod http_client;
 mod payments;
+mod probe;
 mod provider;
-mod ready;
 mod verify;
 
 pub use base::{Base, BaseError};
 pub use http_client::Http;
 pub use payments::RemotePayments;
+pub use probe::Probe;
 pub use provider::RemoteProvider;
-pub use ready::Dependencies;
 pub use verify::RemoteVerify;

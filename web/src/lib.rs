@@ -11,9 +11,11 @@ pub mod environment;
 mod orders;
 pub mod poison;
 pub mod problem;
+mod ready;
 mod request;
 mod routes;
 pub mod service;
 pub mod timing;
 
+pub use ready::Ready;
 pub use routes::Routes;

@@ -10,6 +10,10 @@ pub const REQUEST: Duration = Duration::from_secs(3);
 pub const SERVICE_CALL: Duration = REQUEST;
 /// One call of the card network: leaves the caller time to say what happened.
 pub const PROVIDER_CALL: Duration = Duration::from_millis(2_500);
+/// One look at what a process needs, for `/readyz`.
+pub const LOOK: Duration = Duration::from_secs(1);
+/// The same where the other side looks at its own needs first.
+pub const LOOK_FURTHER: Duration = Duration::from_millis(1_500);
 /// A TCP connection.
 pub const CONNECT: Duration = Duration::from_secs(1);
 /// What a stopping process grants to orders and charges in work, when its connections are gone: longer

@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fakes::{Fake, TOKEN, served, user};
 use http::{Request, Response, StatusCode};
-use http_server::{Handler, ReadyCheck, json};
+use http_server::{Handler, json};
 use shop::{CardNetwork, Charge, Charged, Error, Payments, Settlement, Verdict, Verify};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use web::Routes;
-use web::client::{Base, Dependencies, Http, RemotePayments, RemoteProvider, RemoteVerify};
+use web::client::{Base, Http, Probe, RemotePayments, RemoteProvider, RemoteVerify};
 
 fn charge(card: &str) -> Charge {
     Charge { key: "k".to_owned(), amount_cents: 900, card: card.to_owned() }
@@ -116,8 +116,8 @@ async fn nobody_there_is_unavailable() {
     let result = RemotePayments::new(Http::default(), &base).charge(charge("4242")).await;
     let Err(Error::Unavailable(text)) = result else { panic!("{result:?}") };
     assert!(text.contains("refused") && text.contains(&free.to_string()), "{text}");
-    let ready = Dependencies::new(Http::default(), &[&base]);
-    assert!(ready.ready().await.unwrap_err().contains("refused"));
+    let told = Probe::alive(&Http::default(), &base).check().await.unwrap_err();
+    assert!(told.to_string().contains("refused"), "{told}");
 }
 
 /// A server that accepts and says nothing.
@@ -212,12 +212,15 @@ async fn what_the_card_network_says_becomes_a_verdict_or_an_error() {
 }
 
 #[tokio::test]
-async fn ready_when_every_dependency_is_alive() {
+async fn a_service_is_there_when_it_says_so() {
     let alive = served(Arc::new(Network(StatusCode::OK, serde_json::json!({})))).await;
     let ill = served(Arc::new(Network(StatusCode::BAD_GATEWAY, serde_json::json!({})))).await;
-    assert_eq!(Dependencies::new(Http::default(), &[&alive, &alive]).ready().await, Ok(()));
-    let told = Dependencies::new(Http::default(), &[&alive, &ill]).ready().await.unwrap_err();
-    assert!(told.contains("502") && told.contains(&ill.to_string()), "{told}");
+    let http = Http::default();
+    assert_eq!(Probe::ready(&http, &alive).check().await, Ok(()));
+    let told = Probe::ready(&http, &ill).check().await.unwrap_err().to_string();
+    assert!(told.contains("502") && told.contains(&format!("{ill}/readyz")), "{told}");
+    let told = Probe::alive(&http, &ill).check().await.unwrap_err().to_string();
+    assert!(told.contains(&format!("{ill}/healthz")), "{told}");
 }
 
 #[tokio::test]

@@ -41,8 +41,8 @@ impl Control {
     async fn ready(&self) -> Response<Bytes> {
         match timeout(READY_MAX, self.queue.check()).await {
             Ok(Ok(())) => json(StatusCode::OK, &json!({"status": "ready"})),
-            Ok(Err(error)) => failed(&error),
-            Err(_) => failed(&Error::Unavailable("no commit within 1 s".to_owned())),
+            Ok(Err(error)) => unready(&error.to_string()),
+            Err(_) => unready("no commit within 1 s"),
         }
     }
 
@@ -117,6 +117,10 @@ fn page(query: Option<&str>) -> Option<Page> {
         }
     }
     (1..=LETTERS_MAX).contains(&page.limit).then_some(page)
+}
+
+fn unready(why: &str) -> Response<Bytes> {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why)
 }
 
 fn failed(error: &Error) -> Response<Bytes> {

@@ -150,8 +150,7 @@ impl Queue {
     /// # Errors
     /// `Unavailable` if not.
     pub async fn check(&self) -> Result<()> {
-        self.write(|_| Ok(())).await?;
-        self.read(|connection| connection.query_row("select 1", [], |_| Ok(()))).await
+        self.database.check().await.map_err(unavailable)
     }
 
     /// What happened since the start.

@@ -6,6 +6,7 @@ mod hang_up;
 mod outside;
 mod poison;
 mod programs;
+mod readiness;
 mod script;
 mod security;
 mod shop;
@@ -30,6 +31,10 @@ mod a_stop_finishes_what_is_in_flight {
 
 mod a_network_that_refuses_or_goes_silent_costs_no_order {
     each_system!(crate::outside::endure);
+}
+
+mod readiness_is_what_a_request_would_meet {
+    each_system!(crate::readiness::tell);
 }
 
 mod troubles_are_written_down_without_secrets {
