@@ -7,6 +7,7 @@ use loadgen::scenario::Latency;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,10 +26,14 @@ const TAKEN_MAX: usize = 4_096;
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
+/// Two sieges would need more descriptors than this process may have.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 pub(crate) async fn bear(system: &str) -> anyhow::Result<()> {
     if !may_open()? {
         return Ok(());
     }
+    let _alone = ONE_AT_A_TIME.lock().await;
     let stand = Stand::of_a_shell(system, USUAL).await?;
     stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;
     let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
