@@ -80,6 +80,7 @@ pub fn order(traces: &Traces) -> Vec<Event> {
 
 fn sent(a: &Attempt) -> String {
     match a.operation.as_str() {
+        "place" if a.retry > 0 => format!("asks for it again, {} cents", a.amount_cents),
         "place" => format!("asks for it, {} cents", a.amount_cents),
         _ => "looks it up".to_owned(),
     }
@@ -92,6 +93,7 @@ fn answered(a: &Attempt) -> String {
         (a.status > 0, format!(", status {}", a.status)),
         (!a.receipt.is_empty(), format!(", {}", a.receipt)),
         (!a.trouble.is_empty(), format!(", {}", a.trouble)),
+        (a.again, "; to be asked for again".to_owned()),
     ] {
         if shown {
             what += &text;
@@ -142,10 +144,22 @@ mod tests {
             done_ns: 11_000_000_000,
             outcome: "unknown".to_owned(),
             trouble: "reset".to_owned(),
+            again: true,
             ..Attempt::default()
+        };
+        let once_more = Attempt {
+            sent_ns: 11_500_000_000,
+            done_ns: 11_600_000_000,
+            outcome: "failed".to_owned(),
+            status: 503,
+            trouble: String::new(),
+            retry: 1,
+            again: false,
+            ..attempt.clone()
         };
         let look = Attempt {
             operation: "get".to_owned(),
+            again: false,
             sent_ns: 14_000_000_000,
             done_ns: 15_000_000_000,
             outcome: "ok".to_owned(),
@@ -172,7 +186,7 @@ mod tests {
             n: None,
         };
         Traces {
-            attempts: vec![look, attempt],
+            attempts: vec![look, attempt, once_more],
             orders: vec![("orders".to_owned(), row)],
             charges: vec![charge],
             dead: vec![DeadRow { died_us: 1_020_000_000, attempts: 8, ..DeadRow::default() }],
@@ -192,7 +206,9 @@ mod tests {
             "10.5 orders: accepted, 500 cents, id o",
             "10.7 fault: kill on orders: commanded",
             "10.9 fault: kill on orders: healed ()",
-            "11 customer: order: unknown, reset",
+            "11 customer: order: unknown, reset; to be asked for again",
+            "11.5 customer: asks for it again, 500 cents",
+            "11.6 customer: order: failed, status 503",
             "12 provider: captured, 500 cents, c",
             "13 orders: paid (final)",
             "14 customer: looks it up",

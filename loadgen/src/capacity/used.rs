@@ -48,7 +48,9 @@ pub(super) fn mean<'a>(trials: impl Iterator<Item = &'a Vec<Used>>) -> Vec<Used>
             sum.cores += one.cores;
         }
     }
-    sorted(sums.into_values().map(|sum| Used { cores: sum.cores / count, ..sum }))
+    // CPU time comes in ticks of 10 ms: further digits would mean nothing.
+    let rounded = |cores: f64| (cores * 1e3).round() / 1e3;
+    sorted(sums.into_values().map(|sum| Used { cores: rounded(sum.cores / count), ..sum }))
 }
 
 fn sorted(used: impl Iterator<Item = Used>) -> Vec<Used> {

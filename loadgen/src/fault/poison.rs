@@ -158,8 +158,9 @@ impl<'a> Defect<'a> {
         let word = format!("poison: {key}");
         self.players.iter().any(|index| {
             let log = format!("{}.log", self.running.spec.processes[*index].name);
-            let text = std::fs::read_to_string(self.running.logs().join(log)).unwrap_or_default();
-            text.lines().any(|line| line == word)
+            // A log may hold any bytes.
+            let text = std::fs::read(self.running.logs().join(log)).unwrap_or_default();
+            text.split(|byte| *byte == b'\n').any(|line| line == word.as_bytes())
         })
     }
 
