@@ -3,7 +3,7 @@
 //! Streams: attempts are grouped by the interval of their intended start, and an interval is
 //! written when no open request can belong to it any more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -91,8 +91,12 @@ fn begin_log<'a>(
     Ok(log)
 }
 
-/// Times of one interval, µs, by tag.
-type Times = BTreeMap<Tag, Vec<u64>>;
+/// Values of one interval by operation: few, so that to look along them costs less than to make a key for
+/// each look.
+type ByOperation<T> = Vec<(String, T)>;
+
+/// Times of one interval, µs, by tag; few, as above.
+type Times = Vec<(Tag, Vec<u64>)>;
 
 /// Changes of a level within one interval.
 #[derive(Clone, Copy, Default)]
@@ -107,12 +111,26 @@ struct Series<'a> {
     settled: HashMap<&'a str, i64>,
     length_s: u32,
     open: BTreeMap<u32, Times>,
-    rows: BTreeMap<(u32, String), TimelineRow>,
-    flows: BTreeMap<(u32, String), Flow>,
+    rows: BTreeMap<u32, ByOperation<TimelineRow>>,
+    flows: BTreeMap<u32, ByOperation<Flow>>,
     requests: Requests,
     digested: Digested,
     end_us: i64,
     objective_ns: u64,
+}
+
+/// The value of an operation, made if there is none yet.
+fn of<'v, T>(
+    values: &'v mut ByOperation<T>,
+    operation: &str,
+    make: impl FnOnce() -> T,
+) -> &'v mut T {
+    let known = values.iter().position(|(name, _)| name == operation);
+    let at = known.unwrap_or_else(|| {
+        values.push((operation.to_owned(), make()));
+        values.len() - 1
+    });
+    &mut values[at].1
 }
 
 impl<'a> Series<'a> {
@@ -141,7 +159,7 @@ impl<'a> Series<'a> {
     }
 
     fn row(&mut self, t_s: u32, operation: &str) -> &mut TimelineRow {
-        self.rows.entry((t_s, operation.to_owned())).or_insert_with(|| TimelineRow {
+        of(self.rows.entry(t_s).or_default(), operation, || TimelineRow {
             t_s,
             operation: operation.to_owned(),
             good: (operation == "place").then_some(0),
@@ -151,7 +169,7 @@ impl<'a> Series<'a> {
 
     fn flow(&mut self, ns: u64, operation: &str) -> &mut Flow {
         let at = self.interval(ns);
-        self.flows.entry((at, operation.to_owned())).or_default()
+        of(self.flows.entry(at).or_default(), operation, Flow::default)
     }
 
     /// Counts an order that became final; those of the preparation are before second 0.
@@ -237,10 +255,18 @@ impl<'a> Series<'a> {
     /// Keeps a time of an interval.
     fn put(&mut self, at: u32, of: (&str, Outcome, Metric), from_ns: u64, to_ns: u64) {
         let (operation, outcome, metric) = of;
-        let (operation, outcome) = (operation.to_owned(), outcome.as_str().to_owned());
         let times = self.open.entry(at).or_default();
         let us = to_ns.saturating_sub(from_ns) / 1_000;
-        times.entry(Tag { operation, outcome, metric }).or_default().push(us);
+        let same = |tag: &Tag| {
+            tag.metric == metric && tag.outcome == outcome.as_str() && tag.operation == operation
+        };
+        match times.iter_mut().find(|(tag, _)| same(tag)) {
+            Some((_, values)) => values.push(us),
+            None => {
+                let (operation, outcome) = (operation.to_owned(), outcome.as_str().to_owned());
+                times.push((Tag { operation, outcome, metric }, vec![us]));
+            }
+        }
     }
 
     /// When the order of this attempt became final: with the answer if that said so, else when the
@@ -259,7 +285,8 @@ impl<'a> Series<'a> {
     /// Writes the intervals before `second`.
     fn write_until(&mut self, second: u32, log: &mut Log<'_>) -> anyhow::Result<()> {
         while let Some(entry) = self.open.first_entry().filter(|e| *e.key() < second) {
-            let (t_s, times) = entry.remove_entry();
+            let (t_s, mut times) = entry.remove_entry();
+            times.sort_by(|a, b| a.0.cmp(&b.0));
             let mut by_operation: BTreeMap<String, Histogram<u64>> = BTreeMap::new();
             for (tag, values) in times {
                 let mut histogram = Histogram::<u64>::new_with_bounds(1, latency::MAX_US, 3)?;
@@ -292,25 +319,29 @@ impl<'a> Series<'a> {
 
     fn finish(mut self, folder: &Path) -> anyhow::Result<Digested> {
         self.add_levels();
-        let rows: Vec<_> = self.rows.into_values().collect();
+        let mut rows: Vec<_> = self.rows.into_values().flatten().map(|(_, row)| row).collect();
+        rows.sort_by(|a, b| (a.t_s, &a.operation).cmp(&(b.t_s, &b.operation)));
         write_csv(&folder.join("timeline.csv"), &rows)?;
         Ok(self.digested)
     }
 
     /// Levels at the end of every interval are sums of the changes up to it.
     fn add_levels(&mut self) {
-        let Some(last) = self.rows.keys().map(|(t_s, _)| *t_s).max() else { return };
-        let operations: std::collections::BTreeSet<String> =
-            self.flows.keys().map(|(_, operation)| operation.clone()).collect();
+        let Some(last) = self.rows.keys().next_back().copied() else { return };
+        let flows = std::mem::take(&mut self.flows);
+        let operations: BTreeSet<&str> =
+            flows.values().flatten().map(|(operation, _)| operation.as_str()).collect();
         for operation in operations {
             let mut sum = Flow::default();
             for t_s in (0..=last).step_by(self.length_s as usize) {
-                let change = self.flows.get(&(t_s, operation.clone())).copied().unwrap_or_default();
+                let mut of_second = flows.get(&t_s).into_iter().flatten();
+                let change = of_second.find(|(name, _)| name == operation);
+                let change = change.map(|(_, flow)| *flow).unwrap_or_default();
                 sum.sent += change.sent;
                 sum.done += change.done;
                 sum.acknowledged += change.acknowledged;
                 sum.completed_acknowledged += change.completed_acknowledged;
-                let row = self.row(t_s, &operation);
+                let row = self.row(t_s, operation);
                 row.in_flight = sum.sent.saturating_sub(sum.done);
                 row.backlog = sum.acknowledged.saturating_sub(sum.completed_acknowledged);
             }
