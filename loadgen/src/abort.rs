@@ -46,7 +46,7 @@ fn known_live<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Expectation,
     match when.quantity() {
         Quantity::Failed => Ok(when),
         Quantity::Time(series, _) if *series != Series::Completed => Ok(when),
-        Quantity::Time(..) | Quantity::Goodput | Quantity::Class(_) => {
+        Quantity::Time(..) | Quantity::Goodput | Quantity::Class(_) | Quantity::Drift => {
             Err(serde::de::Error::custom(format!(
                 "the condition {:?} is not known while the load runs; expected failed, or p(N) or max of response, accepted, service or lag",
                 when.to_string()

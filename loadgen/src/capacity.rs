@@ -176,7 +176,7 @@ impl Capacity {
     }
 
     fn why_left_out(&self, threshold: &Threshold) -> Option<LeftOut> {
-        if threshold.phase.is_some() {
+        if threshold.phase.is_some() || threshold.expect.compares_thirds() {
             Some(LeftOut::Phase)
         } else if threshold.expect.asks_for_goodput() {
             Some(LeftOut::Goodput)

@@ -43,6 +43,8 @@ pub use secrets::Secrets;
 pub const DATA: &str = "data";
 /// Where the outside world keeps its own, in the trial's folder: no harm to the disk reaches it.
 pub const OUTSIDE: &str = "outside";
+/// Where the processes write their logs, in the trial's folder.
+pub const LOGS: &str = "logs";
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const READY_POLL: Duration = Duration::from_millis(10);
 /// A listener that does not accept leaves a connection unanswered.
@@ -134,7 +136,7 @@ impl Running {
         links: Option<u64>,
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let logs = folder.join("logs");
+        let logs = folder.join(LOGS);
         for path in [&folder.join(DATA), &folder.join(OUTSIDE), &logs] {
             std::fs::create_dir_all(path)
                 .with_context(|| format!("cannot make the folder {}", path.display()))?;

@@ -39,6 +39,7 @@ pub mod audit;
 mod bounded;
 pub mod control;
 pub mod digest;
+pub mod drift;
 pub mod export;
 pub mod record;
 pub mod redact;

@@ -15,7 +15,7 @@ pub use manifest::{
     Aborted, Attempts, Cost, Evidence, FORMAT, FORMAT_OLDEST, Fsync, Generator, Limits, Manifest,
     Phase, RatePoint, RequestCounts, Validity,
 };
-pub use tables::{FaultRow, ResourceRow, TimelineRow};
+pub use tables::{FaultRow, FileRow, GENERATOR, ResourceRow, TimelineRow};
 pub(crate) use tables::{write_csv, write_rows};
 pub use verdict::{
     Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, PHASE, Recovery, Verdict,

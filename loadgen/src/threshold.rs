@@ -1,6 +1,6 @@
 //! Thresholds: what a scenario promises, held against a finished record.
 //!
-//! `p(99) < 200ms`, `completed p(99) < 5s`, `failed < 1%`, `goodput > 50`, `lost == 0`.
+//! `p(99) < 200ms`, `completed p(99) < 5s`, `failed < 1%`, `goodput > 50`, `lost == 0`, `drift < 10%`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::audit;
 use crate::config::{self, Span};
+use crate::drift::Drift;
 use crate::record::latency::Metric;
 use crate::record::read::{Spectrum, Trial};
 
@@ -49,6 +50,8 @@ pub(crate) enum Quantity {
     Goodput,
     /// How often the audit met a class.
     Class(String),
+    /// By which share the last third of the load differs from the first.
+    Drift,
 }
 
 /// What is given up is a little older than its time-out.
@@ -77,6 +80,7 @@ impl Quantity {
             }
             Self::Goodput => (0.0, f64::INFINITY, "a rate is 0 or more".to_owned()),
             Self::Class(_) => (0.0, f64::INFINITY, "it is a count, 0, 1, 2 …".to_owned()),
+            Self::Drift => (0.0, f64::INFINITY, "a difference is 0 or more".to_owned()),
         }
     }
 }
@@ -142,8 +146,7 @@ impl FromStr for Expectation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORMS: &str =
-            "p(99) < 200ms, completed p(99) < 5s, max < 1s, failed < 1%, goodput > 50, lost == 0";
+        const FORMS: &str = "p(99) < 200ms, completed p(99) < 5s, max < 1s, failed < 1%, goodput > 50, lost == 0, drift < 10%";
         let wrong =
             |why: &str| format!("the condition {text:?}: {why}; it looks like one of {FORMS}");
         let signs = [
@@ -160,7 +163,7 @@ impl FromStr for Expectation {
         let right = right.trim();
         let bound = match &quantity {
             Quantity::Time(..) => right.parse::<Span>().map(Span::as_s).ok(),
-            Quantity::Failed => right.strip_suffix('%').map_or_else(
+            Quantity::Failed | Quantity::Drift => right.strip_suffix('%').map_or_else(
                 || right.parse().ok(),
                 |percent| percent.trim().parse::<f64>().ok().map(|p| p / 100.0),
             ),
@@ -176,6 +179,7 @@ fn quantity(text: &str) -> Option<Quantity> {
     match text {
         "failed" => return Some(Quantity::Failed),
         "goodput" => return Some(Quantity::Goodput),
+        "drift" => return Some(Quantity::Drift),
         class if audit::classes().any(|c| c == class) => {
             return Some(Quantity::Class(class.to_owned()));
         }
@@ -194,7 +198,8 @@ fn quantity(text: &str) -> Option<Quantity> {
 fn unknown(left: &str) -> String {
     let word = left.split_once(' ').map_or(left, |(word, _)| word);
     let series = Series::ALL.into_iter().map(|(name, _)| name);
-    let valid = ["failed", "goodput", "max"].into_iter().chain(series).chain(audit::classes());
+    let valid =
+        ["failed", "goodput", "drift", "max"].into_iter().chain(series).chain(audit::classes());
     let meant = config::nearest(word, &valid.collect::<Vec<_>>()).filter(|meant| *meant != word);
     let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
     format!("its quantity is not known{meant}")
@@ -216,10 +221,15 @@ impl Threshold {
         self.found(trial, operation).iter().any(|(_, found)| matches!(found, Found::Unknown(_)))
     }
 
-    /// Phase by phase, with its name; the audit's classes belong to the whole trial.
+    /// Phase by phase, with its name; the audit's classes and the drift belong to the whole trial.
     fn found(&self, trial: &Trial, operation: &str) -> Vec<(String, Found)> {
-        if let Quantity::Class(class) = &self.expect.quantity {
-            return vec![(String::new(), Found::value(counted(trial, class)))];
+        let whole = match &self.expect.quantity {
+            Quantity::Class(class) => Some(counted(trial, class)),
+            Quantity::Drift => Some(Drift::of(trial).and_then(|drift| drift.worst())),
+            Quantity::Time(..) | Quantity::Failed | Quantity::Goodput => None,
+        };
+        if let Some(whole) = whole {
+            return vec![(String::new(), Found::value(whole))];
         }
         let phases = trial.manifest.phases.iter().enumerate();
         let wanted = phases.filter(|(_, p)| self.phase.as_ref().is_none_or(|name| *name == p.name));
@@ -265,7 +275,7 @@ impl Expectation {
         match self.quantity {
             Quantity::Time(_, q) if q < 1.0 => Spectrum::least(q),
             Quantity::Time(..) | Quantity::Failed => 1,
-            Quantity::Goodput | Quantity::Class(_) => 0,
+            Quantity::Goodput | Quantity::Class(_) | Quantity::Drift => 0,
         }
     }
 
@@ -273,6 +283,7 @@ impl Expectation {
     pub(crate) fn unknown(&self, has: u64) -> String {
         match (&self.quantity, self.least()) {
             (Quantity::Class(_), _) => "not known: the audit did not count it".to_owned(),
+            (Quantity::Drift, _) => "not known: nobody was watched".to_owned(),
             (_, least) => format!("not known: there are {has} values, {least} are needed"),
         }
     }
@@ -282,6 +293,11 @@ impl Expectation {
         let asks =
             matches!(self.comparison, Comparison::More | Comparison::AtLeast | Comparison::Equal);
         self.quantity == Quantity::Goodput && asks
+    }
+
+    /// Whether it holds the thirds of a load against each other.
+    pub(crate) fn compares_thirds(&self) -> bool {
+        self.quantity == Quantity::Drift
     }
 
     /// Whether every value that its quantity can have meets it, or none does; `longest_s` is the longest
@@ -315,7 +331,7 @@ impl Expectation {
         match self.quantity {
             Quantity::Time(..) if found < 1.0 => format!("{} ms", rounded(found * 1e3)),
             Quantity::Time(..) => format!("{} s", rounded(found)),
-            Quantity::Failed => format!("{} %", rounded(found * 100.0)),
+            Quantity::Failed | Quantity::Drift => format!("{} %", rounded(found * 100.0)),
             Quantity::Goodput => format!("{} per second", rounded(found)),
             Quantity::Class(_) => rounded(found),
         }
@@ -337,7 +353,7 @@ impl Expectation {
                 let seconds = f64::from(bounds.to_s.saturating_sub(bounds.from_s).max(1));
                 Found::Value(completed.count_up_to(within_us) as f64 / seconds)
             }
-            Quantity::Class(_) => Found::Unknown(0),
+            Quantity::Class(_) | Quantity::Drift => Found::Unknown(0),
         }
     }
 }
@@ -429,6 +445,7 @@ mod tests {
             "goodput >= 50",
             "lost == 0",
             "double-charge == 0",
+            "drift < 10%",
         ] {
             assert_eq!(text.parse::<Expectation>().unwrap().to_string(), text);
         }
@@ -449,6 +466,7 @@ mod tests {
         assert_eq!(shown("failed < 1%", 0.8333), "83.33 %");
         assert_eq!(shown("goodput > 5", 10.0), "10 per second");
         assert_eq!(shown("lost == 0", 2.0), "2");
+        assert_eq!(shown("drift < 10%", 0.25), "25 %");
     }
 
     fn trial() -> Trial {

@@ -30,7 +30,7 @@ use crate::record::read::{self, readable};
 use crate::record::seal;
 use crate::record::whole::write_json;
 use crate::record::{
-    Cost, Evidence, FORMAT, FaultRow, Fsync, Generator, Limits, Manifest, RequestCounts,
+    Cost, Evidence, FORMAT, FaultRow, Fsync, GENERATOR, Generator, Limits, Manifest, RequestCounts,
     ResourceRow, Verdict, write_csv,
 };
 use crate::redact;
@@ -39,7 +39,7 @@ use crate::second0::Second0;
 use crate::system::{LINKS, SystemSpec};
 use crate::threshold::Met;
 use crate::validity;
-use crate::watch::{Hiccups, Watch};
+use crate::watch::{Hiccups, Watch, Watching};
 
 /// Between the decision to start and second 0, so that all threads are ready.
 const LEAD: Duration = Duration::from_millis(200);
@@ -106,7 +106,7 @@ struct Waited {
 struct Measured {
     loaded: Loaded,
     faults: Vec<FaultRow>,
-    resources: Vec<ResourceRow>,
+    watching: Watching,
     generator: Generator,
     started: Second0,
     tokens_until_us: Option<i64>,
@@ -229,7 +229,7 @@ impl Trial<'_> {
             alone: self.cores.apart(),
             flaw: Flaw::None,
         };
-        let watch = Watch::start(Arc::clone(&running.watched), start)?;
+        let watch = Watch::start(Arc::clone(&running.watched), self.folder.clone(), start)?;
         let hiccups = Hiccups::start()?;
         let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
         let poisoner = self.poisoner(tokens.first().cloned().unwrap_or_default(), start);
@@ -256,7 +256,7 @@ impl Trial<'_> {
         hiccups.stop(&mut generator);
         let loaded = loaded?;
         let mut waited = self.wait(&orders, loaded.interrupted()).await;
-        let resources = watch.stop();
+        let watching = watch.stop();
         generator.clock_drift_us = started.drift_us();
         let ledger = self.ledger(running, secrets, &orders, &mut waited.doubts).await;
         let ended = running.all_ended();
@@ -264,7 +264,7 @@ impl Trial<'_> {
         Ok(Measured {
             loaded,
             faults,
-            resources,
+            watching,
             generator,
             started,
             tokens_until_us,
@@ -357,7 +357,8 @@ impl Trial<'_> {
             ledger.write(folder)?;
             in_work(&mut measured.faults, &ledger.orders, manifest.started_at_us);
         }
-        write_csv(&folder.join("resources.csv"), &measured.resources)?;
+        write_csv(&folder.join("resources.csv"), &measured.watching.resources)?;
+        write_csv(&folder.join("files.csv"), &measured.watching.files)?;
         write_csv(&folder.join("faults.csv"), &measured.faults)?;
         let poisoned: BTreeSet<String> =
             poisoned::read(folder)?.into_iter().map(|attempt| attempt.key).collect();
@@ -366,7 +367,7 @@ impl Trial<'_> {
         let orders: Vec<OrderRow> =
             orders.into_iter().filter(|order| !poisoned.contains(&order.key)).collect();
         let digested = digest::write(folder, &manifest, &orders)?;
-        manifest.cost = self.cost(&measured.resources, digested.completed_orders);
+        manifest.cost = self.cost(&measured.watching.resources, digested.completed_orders);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
         manifest.tables = Some(seal::seal(folder)?);
         let verdict = audit::record(folder, &manifest);
@@ -534,7 +535,7 @@ impl Trial<'_> {
                     .is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
         };
         let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
-        for row in rows.iter().filter(|r| r.t_s > 0.0) {
+        for row in rows.iter().filter(|r| r.t_s > 0.0 && r.process != GENERATOR) {
             *cpu_s.entry(row.process.clone()).or_insert(0.0) += row.cpu_s;
             let peak = peaks.entry(&row.process).or_default();
             *peak = row.rss_bytes.max(*peak);

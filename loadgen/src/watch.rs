@@ -1,7 +1,10 @@
 //! Watching while the load runs: what processes use, and what disturbs the generator.
 
+mod sizes;
+
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -13,8 +16,9 @@ use rustix::process::setpriority_process;
 use tokio::time::Instant;
 
 use crate::launch::{InForce, lock};
-use crate::record::{Generator, ResourceRow, latency};
+use crate::record::{FileRow, GENERATOR, Generator, ResourceRow, latency};
 use crate::tree::{Census, Stat};
+use sizes::Sizes;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often the watcher looks whether it should stop.
@@ -38,15 +42,24 @@ const NICE: i32 = 10;
 pub struct Watch {
     stop: Arc<AtomicBool>,
     look: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<ResourceRow>>,
+    thread: JoinHandle<Watching>,
+}
+
+/// What was seen of a trial.
+#[derive(Debug, Default)]
+pub struct Watching {
+    /// What processes used.
+    pub resources: Vec<ResourceRow>,
+    /// How large files were.
+    pub files: Vec<FileRow>,
 }
 
 impl Watch {
-    /// Begins; times are relative to `start`.
+    /// Begins; times are relative to `start`, files lie in the trial's folder.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(watched: InForce, start: Instant) -> std::io::Result<Self> {
+    pub fn start(watched: InForce, folder: PathBuf, start: Instant) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let look = Arc::new(AtomicBool::new(false));
         let (stopped, asked) = (Arc::clone(&stop), Arc::clone(&look));
@@ -55,10 +68,12 @@ impl Watch {
             let _ = setpriority_process(None, NICE);
             let mut sampler = Sampler::new(watched, start);
             sampler.rows.clear();
+            let mut sizes = Sizes::new(folder, start);
             let mut next = start + INTERVAL;
             while !stopped.load(Ordering::Relaxed) {
                 if Instant::now() >= next || asked.swap(false, Ordering::Relaxed) {
                     sampler.sample();
+                    sizes.sample_when_due();
                     while next <= Instant::now() {
                         next += INTERVAL;
                     }
@@ -66,7 +81,8 @@ impl Watch {
                 thread::sleep(NAP);
             }
             sampler.sample();
-            sampler.rows
+            sizes.sample();
+            Watching { resources: sampler.rows, files: sizes.rows }
         })?;
         Ok(Self { stop, look, thread })
     }
@@ -78,7 +94,7 @@ impl Watch {
 
     /// Ends, with a last sample.
     #[must_use]
-    pub fn stop(self) -> Vec<ResourceRow> {
+    pub fn stop(self) -> Watching {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_default()
     }
@@ -100,7 +116,8 @@ impl Sampler {
     }
 
     fn sample(&mut self) {
-        let watched = lock(&self.watched).clone();
+        let mut watched = lock(&self.watched).clone();
+        watched.insert(GENERATOR.to_owned(), Watched::Alone(std::process::id()));
         let t_s = Instant::now().saturating_duration_since(self.start).as_secs_f64();
         let census = Census::take();
         for (process, who) in watched {

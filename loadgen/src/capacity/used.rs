@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::Phase;
 use crate::record::read::Trial;
+use crate::record::{GENERATOR, Phase, ResourceRow};
 
 /// Below this a process is left out of a text.
 const NAMED_CORES: f64 = 0.005;
@@ -27,7 +27,8 @@ pub(super) fn of(trial: &Trial, phase: &Phase) -> Vec<Used> {
     let seconds = f64::from(phase.to_s.saturating_sub(phase.from_s).max(1));
     let inside = |t_s: f64| f64::from(phase.from_s) < t_s && t_s <= f64::from(phase.to_s);
     let mut cpu_s = BTreeMap::<&str, f64>::new();
-    for row in trial.resources.iter().filter(|row| inside(row.t_s)) {
+    let own = |row: &&ResourceRow| row.process != GENERATOR && inside(row.t_s);
+    for row in trial.resources.iter().filter(own) {
         *cpu_s.entry(&row.process).or_default() += row.cpu_s;
     }
     let roles = &trial.manifest.roles;
@@ -72,7 +73,7 @@ pub(super) fn text(used: &[Used]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Manifest, ResourceRow};
+    use crate::record::Manifest;
 
     fn row(t_s: f64, process: &str, cpu_s: f64) -> ResourceRow {
         ResourceRow { t_s, process: process.to_owned(), cpu_s, ..ResourceRow::default() }

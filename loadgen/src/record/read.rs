@@ -21,7 +21,9 @@ pub use spectrum::Spectrum;
 pub(crate) use spectrum::rank;
 
 use super::latency::Metric;
-use super::{FORMAT, FORMAT_OLDEST, FaultRow, Manifest, Met, ResourceRow, TimelineRow, Verdict};
+use super::{
+    FORMAT, FORMAT_OLDEST, FaultRow, FileRow, Manifest, Met, ResourceRow, TimelineRow, Verdict,
+};
 
 /// The operation that orders are made of.
 const PLACE: &str = "place";
@@ -52,6 +54,8 @@ pub struct Trial {
     pub timeline: Vec<TimelineRow>,
     /// `resources.csv`.
     pub resources: Vec<ResourceRow>,
+    /// `files.csv`; empty if there is none.
+    pub files: Vec<FileRow>,
     /// `faults.csv`; empty if there is none.
     pub faults: Vec<FaultRow>,
     /// `audit.json`; `None` if it was not written.
@@ -103,6 +107,7 @@ impl Trial {
             latencies: Latencies::read(&folder.join("latency.hlog"), &manifest.phases, lenient)?,
             timeline: table::rows(&folder.join("timeline.csv"), lenient)?,
             resources: table::rows(&folder.join("resources.csv"), lenient)?,
+            files: table::rows(&folder.join("files.csv"), true)?,
             faults: table::rows(&folder.join("faults.csv"), true)?,
             audit: table::json(&folder.join("audit.json"))?,
             thresholds: table::json(&folder.join("thresholds.json"))?.unwrap_or_default(),

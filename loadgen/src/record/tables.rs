@@ -76,6 +76,20 @@ pub struct ResourceRow {
     pub processes: Option<u32>,
 }
 
+/// `resources.csv` names the generator's own process so.
+pub const GENERATOR: &str = "loadgen";
+
+/// `files.csv`: a file of the trial's folder, or all in a folder of it, at an instant; not in older records.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileRow {
+    /// Seconds since the start of the schedule.
+    pub t_s: f64,
+    /// Its name below the trial's folder: data/…, outside/…, logs/….
+    pub file: String,
+    /// Its size, bytes.
+    pub bytes: u64,
+}
+
 /// `faults.csv`: one fault, on the schedule's clock. An empty instant has not been seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultRow {

@@ -1,6 +1,7 @@
 //! `report.html` and `README.md`: the same facts, once to be looked at and once to be read.
 
 mod answers;
+mod drifts;
 mod promises;
 pub(super) mod tables;
 
@@ -62,6 +63,7 @@ struct Section {
     pictures: Vec<Picture>,
     phases: Vec<tables::PhaseRow>,
     answers: answers::Answers,
+    drifts: Vec<drifts::TrialDrift>,
     promises: promises::Promises,
     faults: Vec<tables::FaultLine>,
     audits: Vec<tables::AuditRow>,
@@ -126,6 +128,7 @@ impl Section {
             pictures: pictures(charts, Some(scenario.name))?,
             phases: tables::phases(scenario),
             answers: answers::answers(scenario),
+            drifts: drifts::drifts(scenario),
             promises: promises::promises(scenario),
             faults: tables::faults(scenario),
             audits: tables::audits(scenario),

@@ -1,6 +1,7 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
 use super::{Curve, FaultKind, Scenario};
+use crate::drift;
 use crate::threshold::Pointless;
 use crate::workload::Operation;
 
@@ -143,6 +144,15 @@ impl Scenario {
                 return Err(format!(
                     "threshold {:?} {holds} holds: {why}; expected one that can be kept and broken",
                     expect.to_string()
+                ));
+            }
+            let has = |name: &str| phases.iter().any(|phase| phase.name == name);
+            if expect.compares_thirds() && !(has(drift::FIRST) && has(drift::LAST)) {
+                return Err(format!(
+                    "threshold {:?} compares the phases {:?} and {:?}; expected a [[phase]] of each name",
+                    expect.to_string(),
+                    drift::FIRST,
+                    drift::LAST
                 ));
             }
             let named = threshold.operation.as_ref();
@@ -304,6 +314,8 @@ mix = { place = 1 }
         check(&promise("operation = \"place\""), Ok(()));
         check(&promise("operation = \"plac\""), Err("no operation \"plac\"; it has place"));
         check(&promise("operation = \"get\""), Err("no operation \"get\"; it has place"));
+        let drift = Err("compares the phases \"first third\" and \"last third\"");
+        check("[[threshold]]\nexpect = \"drift < 10%\"", drift);
         check(&promise("phase = \"later\""), Err("no phase \"later\"; there are steady"));
         check("[[phase]]\nname = \"a\"\nfrom = \"4s\"\nto = \"9s\"", Err("phase \"a\""));
         check(

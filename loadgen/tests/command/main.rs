@@ -23,4 +23,5 @@ mod proxies;
 mod retries;
 mod run;
 mod secrets;
+mod soak;
 mod trees;

@@ -2,7 +2,7 @@
 //! sum or stretch an axis without end.
 
 use crate::record::{
-    FaultRow, Manifest, Met, Phase, RequestCounts, ResourceRow, TimelineRow, Verdict,
+    FaultRow, FileRow, Manifest, Met, Phase, RequestCounts, ResourceRow, TimelineRow, Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -60,6 +60,13 @@ impl Sound for ResourceRow {
         second("t_s", self.t_s)?;
         count(self.rss_bytes)?;
         number("cpu_s", self.cpu_s)
+    }
+}
+
+impl Sound for FileRow {
+    fn check(&self) -> Result<(), String> {
+        second("t_s", self.t_s)?;
+        count(self.bytes)
     }
 }
 
