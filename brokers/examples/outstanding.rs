@@ -3,6 +3,7 @@
 //!
 //! The broker is a process of its own; producer and consumer have a connection each. The ways
 //! alternate within each round, so that drift of the machine hits both.
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Writes an invented run, then its report: `cargo run -p loadgen --example fixture -- FOLDER`.
+#![expect(clippy::print_stdout, reason = "it prints where the report is")]
 
 use std::path::PathBuf;
 

@@ -2,9 +2,6 @@
 //!
 //! It shares no type with the systems that it measures: it knows URLs, commands and files.
 
-// An output that is gone or full must not end a measurement: `terminal` alone writes.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
-
 // what is asked, of whom, when
 pub mod config;
 pub mod profile;

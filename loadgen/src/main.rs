@@ -1,5 +1,4 @@
 //! The command line: wires what it is told to the library and turns results into exit codes.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -3,6 +3,7 @@
 //! It measures the SQLite adapter in this process alone: no HTTP, no card network.
 //!
 //! `cargo run --release -p stores --example rows [-- --json]`; the file lies in `TMPDIR`.
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What a call of another service costs: `RemotePayments` against a bare hyper-util client that
 //! sends the same bytes, both in this thread, the server in another process. Rounds alternate;
 //! `--json` prints the median ratio as one line.
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
 #![expect(clippy::unwrap_used, reason = "a measurement may panic")]
 
 use std::process::Stdio;

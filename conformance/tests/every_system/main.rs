@@ -1,4 +1,5 @@
 //! Every system as real processes: the same script, the same ledger, the same survival.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it saw")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod crash;

@@ -1,4 +1,5 @@
 //! The command as its users meet it: what it prints, what it leaves, how it ends.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it saw")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod aborted;

@@ -5,6 +5,7 @@
 //! concurrency, and the four alternate within each round.
 //!
 //! `cargo build --release --bins && cargo run --release -p monolith --example order_cost`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it measured")]
 
 mod client;
 mod parts;
