@@ -1,4 +1,5 @@
-//! Who may use the doors that are not for customers: whoever shows the token, from this machine.
+//! Who may use the doors that are not for customers: whoever shows the token, from this machine; or, of
+//! those between services, whoever shows it and is no page in a browser.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
@@ -8,7 +9,8 @@ use crate::problem;
 
 const CONTROL_TOKEN: &str = "TRIPTYCH_CONTROL_TOKEN";
 
-/// Guards what an experiment may do and a customer may not. Without a token nobody passes.
+/// Guards what an experiment or another service may do and a customer may not. Without a token nobody
+/// passes.
 pub struct Guard {
     token: Option<String>,
 }
@@ -56,22 +58,38 @@ impl Guard {
             let text = "control is off; start this process with TRIPTYCH_CONTROL_TOKEN set";
             return Some(problem(StatusCode::FORBIDDEN, "control-off", text));
         }
-        if let Some(refused) = self.stranger(request) {
-            return Some(refused);
-        }
-        if !self.knows(request) {
-            let mut refused =
-                problem(StatusCode::UNAUTHORIZED, "unauthenticated", "a bearer token is needed");
-            refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return Some(refused);
-        }
-        let content_type = header(request, CONTENT_TYPE).and_then(|v| v.split(';').next());
-        if request.method() != Method::GET && content_type != Some("application/json") {
-            let text = "the content type must be application/json";
-            return Some(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", text));
-        }
-        None
+        self.stranger(request).or_else(|| self.unknown(request)).or_else(|| not_json(request))
     }
+
+    /// Why this request is not another service's: it shows no token, or it comes from a page in a browser,
+    /// which sends an Origin with every request that it makes elsewhere.
+    #[must_use]
+    pub fn no_service(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        let text = "this is for services; a page in a browser, which sends an Origin, may not ask";
+        let page = || problem(StatusCode::FORBIDDEN, "not-a-service", text);
+        let page = request.headers().contains_key(ORIGIN).then(page);
+        page.or_else(|| self.unknown(request)).or_else(|| not_json(request))
+    }
+
+    fn unknown(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        if self.knows(request) {
+            return None;
+        }
+        let mut refused =
+            problem(StatusCode::UNAUTHORIZED, "unauthenticated", "a bearer token is needed");
+        refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        Some(refused)
+    }
+}
+
+/// What a form in a page can send without asking first is not taken.
+fn not_json(request: &Request<Bytes>) -> Option<Response<Bytes>> {
+    let content_type = header(request, CONTENT_TYPE).and_then(|v| v.split(';').next());
+    if request.method() == Method::GET || content_type == Some("application/json") {
+        return None;
+    }
+    let text = "the content type must be application/json";
+    Some(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", text))
 }
 
 fn header(request: &Request<Bytes>, name: HeaderName) -> Option<&str> {
@@ -101,15 +119,37 @@ mod tests {
         ("content-type", "application/json"),
     ];
 
-    #[track_caller]
-    fn check(token: Option<&str>, change: (&'static str, &str), status: Option<u16>) {
+    fn request(change: (&'static str, &str)) -> Request<Bytes> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::PATCH;
         for (name, value) in HEADERS.into_iter().chain([change]) {
             request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
         }
-        let refusal = Guard::new(token.map(ToOwned::to_owned)).refusal(&request);
+        request
+    }
+
+    #[track_caller]
+    fn check(token: Option<&str>, change: (&'static str, &str), status: Option<u16>) {
+        let refusal = Guard::new(token.map(ToOwned::to_owned)).refusal(&request(change));
         assert_eq!(refusal.map(|r| r.status().as_u16()), status, "{change:?}");
+    }
+
+    #[track_caller]
+    fn check_service(token: Option<&str>, change: (&'static str, &str), status: Option<u16>) {
+        let refusal = Guard::new(token.map(ToOwned::to_owned)).no_service(&request(change));
+        assert_eq!(refusal.map(|r| r.status().as_u16()), status, "{change:?}");
+    }
+
+    #[test]
+    fn services_show_the_token_from_anywhere_and_pages_never_pass() {
+        check_service(Some("t"), ("x", "y"), None);
+        check_service(Some("t"), ("host", "payments.internal:80"), None);
+        check_service(None, ("x", "y"), Some(401));
+        check_service(Some("t"), ("authorization", "Bearer u"), Some(401));
+        for origin in ["http://evil.example", "http://localhost", "null", ""] {
+            check_service(Some("t"), ("origin", origin), Some(403));
+        }
+        check_service(Some("t"), ("content-type", "text/plain"), Some(415));
     }
 
     #[test]

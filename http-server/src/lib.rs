@@ -12,6 +12,7 @@ mod listen;
 mod metrics;
 mod observed;
 mod pace;
+mod secret;
 mod serve;
 mod signal;
 
@@ -27,6 +28,7 @@ pub use listen::{Listen, ListenError};
 pub use metrics::Metrics;
 pub use observed::{Always, Observed, ReadyCheck};
 pub use prometheus_client;
+pub use secret::{NoSecret, secret};
 pub use serve::serve;
 pub use signal::shutdown_signal;
 

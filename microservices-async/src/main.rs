@@ -19,7 +19,8 @@ use http_server::Listen;
 /// One service of the shop.
 ///
 /// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth and orders; at least 32 bytes),
-/// TRIPTYCH_OPERATOR_TOKEN (orders; reads all orders; optional).
+/// TRIPTYCH_MERCHANT_TOKEN (payments, for the card network), TRIPTYCH_OPERATOR_TOKEN (orders; reads all
+/// orders; optional).
 #[derive(Parser)]
 #[command(version)]
 enum Service {

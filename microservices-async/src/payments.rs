@@ -8,7 +8,7 @@ use clap::Args;
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Http, Probe, RemoteProvider};
-use web::{Ready, Routes, poison, service, timing};
+use web::{Ready, Routes, environment, poison, service, timing};
 
 use crate::careless::Mistakes;
 use crate::{Place, consume};
@@ -37,7 +37,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .needs("the store", timing::LOOK, move || kept.clone().check())
         .needs("the card network", timing::LOOK, move || network.clone().check())
         .needs("the broker", timing::LOOK, move || consume::reach(Arc::clone(&queue)));
-    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
+    let merchant = environment::merchant_credential()?;
+    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider, merchant)));
     let charging = service::tasks();
     let memory = mistakes.memory(stores.payments);
     let payments = Arc::new(PaymentService::new(memory, network, Arc::clone(&charging)));

@@ -46,6 +46,7 @@ impl Service {
             .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--store", "memory:"])
             .env("TRIPTYCH_TOKEN_SECRET", SECRET)
+            .env("TRIPTYCH_MERCHANT_TOKEN", SECRET)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

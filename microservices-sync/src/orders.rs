@@ -39,7 +39,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         None => Arc::new(Tokens::new(&environment::token_secret()?)?),
     };
-    let payments = Arc::new(RemotePayments::new(http, &payments));
+    let credential = environment::payments_credential()?;
+    let payments = Arc::new(RemotePayments::new(http, &payments, credential));
     let operator = environment::operator_token();
     let placing = service::tasks();
     let orders =

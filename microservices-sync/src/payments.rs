@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use shop::PaymentService;
 use web::client::{Base, Http, Probe, RemoteProvider};
-use web::{Ready, Routes, poison, service, timing};
+use web::{Ready, Routes, environment, poison, service, timing};
 
 use crate::Place;
 
@@ -29,10 +29,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || network.clone().check(),
     );
-    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider)));
+    let merchant = environment::merchant_credential()?;
+    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider, merchant)));
     let charging = service::tasks();
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
-    let routes = Routes::new().charges(Arc::new(payments));
+    let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
     let served = service::run("payments", place.listen, routes, Arc::new(ready)).await;
     service::finish([&charging]).await;
     Ok(served?)

@@ -13,8 +13,8 @@ use web::{Ready, Routes, bounds, environment, poison, service, timing};
 
 /// The shop in one process.
 ///
-/// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (at least 32 bytes),
-/// TRIPTYCH_OPERATOR_TOKEN (reads all orders; optional).
+/// Secrets come from the environment, of at least 32 bytes each: TRIPTYCH_TOKEN_SECRET,
+/// TRIPTYCH_MERCHANT_TOKEN (for the card network), TRIPTYCH_OPERATOR_TOKEN (reads all orders; optional).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -51,7 +51,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
-    let network = poison::network(Arc::new(RemoteProvider::new(http, &arguments.provider)));
+    let merchant = environment::merchant_credential()?;
+    let provider = RemoteProvider::new(http, &arguments.provider, merchant);
+    let network = poison::network(Arc::new(provider));
     let (placing, charging) = (service::tasks(), service::tasks());
     let payments = Arc::new(PaymentService::new(stores.payments, network, Arc::clone(&charging)));
     let operator = environment::operator_token();

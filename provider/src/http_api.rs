@@ -18,6 +18,7 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 /// What clients reach.
 pub(crate) struct Api {
     desk: Arc<Desk>,
+    merchants: Guard,
     control: Guard,
 }
 
@@ -33,11 +34,12 @@ struct Answer<'a> {
 }
 
 impl Api {
-    pub(crate) fn new(desk: Arc<Desk>, control: Guard) -> Self {
-        Self { desk, control }
+    pub(crate) fn new(desk: Arc<Desk>, merchants: Guard, control: Guard) -> Self {
+        Self { desk, merchants, control }
     }
 
     async fn charge(&self, request: &Request<Bytes>) -> Answered {
+        self.merchants.no_service(request).map_or(Ok(()), |refused| Err(Box::new(refused)))?;
         let charge: Charge = body(request)?;
         charge.check().map_err(invalid)?;
         let key = charge.key.clone();

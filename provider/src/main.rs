@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use http_server::{Guard, Limits, Listen, Metrics, Observed, serve, shutdown_signal};
+use http_server::{Guard, Limits, Listen, Metrics, Observed, secret, serve, shutdown_signal};
 
 use crate::desk::Desk;
 use crate::draw::Draws;
@@ -29,9 +29,13 @@ use crate::settings::{Mode, Settings, rate};
 /// The outside world answers when it likes: our own time-out is only a bound.
 const REQUEST: Duration = Duration::from_secs(90);
 
+/// Whoever shows it may charge.
+const MERCHANT_TOKEN: &str = "TRIPTYCH_MERCHANT_TOKEN";
+
 /// A card network with a latency, a decline rate, an error rate, and a durable journal.
 ///
-/// The environment variable TRIPTYCH_CONTROL_TOKEN allows changes by PATCH /control.
+/// Whoever charges shows the token in the environment variable TRIPTYCH_MERCHANT_TOKEN (at least 32 bytes);
+/// TRIPTYCH_CONTROL_TOKEN, if set, allows changes by PATCH /control.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -76,13 +80,14 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = shutdown_signal().context("cannot wait for signals")?;
+    let merchants = Guard::new(Some(secret(MERCHANT_TOKEN)?));
     let (journal, history) = Journal::open(&arguments.journal)?;
     let Arguments { latency, decline_rate, error_rate, mode, rate_limit, lost_answers, .. } =
         arguments;
     let settings = Settings { latency, decline_rate, error_rate, mode, rate_limit, lost_answers };
     let mut metrics = Metrics::default();
     let desk = Desk::new(journal, history, settings, Draws::new(arguments.seed), &mut metrics);
-    let api = Arc::new(Api::new(Arc::clone(&desk), Guard::from_environment()));
+    let api = Arc::new(Api::new(Arc::clone(&desk), merchants, Guard::from_environment()));
     let observed = Observed::new(api, desk, Arc::new(metrics));
     let listener = arguments.listen.bind()?;
     process_log::say(format_args!("provider: listening on {}", listener.local_addr()?));

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const TOKEN: &str = "control-token-of-this-test";
+const MERCHANT: &str = "merchant-token-of-this-test-which-is-long";
 
 struct Provider {
     child: Child,
@@ -27,7 +28,8 @@ struct Provider {
 fn command(journal: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_provider"));
     command.args(["--listen", "127.0.0.1:0", "--journal"]).arg(journal).args(arguments);
-    command.env("TRIPTYCH_CONTROL_TOKEN", TOKEN).stderr(Stdio::piped()).kill_on_drop(true);
+    command.env("TRIPTYCH_MERCHANT_TOKEN", MERCHANT).env("TRIPTYCH_CONTROL_TOKEN", TOKEN);
+    command.stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
@@ -79,8 +81,12 @@ impl Client {
 
     async fn charge(&mut self, key: &str, amount_cents: i64) -> std::io::Result<(u16, Value)> {
         let body = json!({"key": key, "amount_cents": amount_cents, "card": "4242424242424242"});
-        self.ask("POST /charges", "", &body.to_string()).await
+        self.ask("POST /charges", &merchant(), &body.to_string()).await
     }
+}
+
+fn merchant() -> String {
+    format!("authorization: Bearer {MERCHANT}\r\ncontent-type: application/json\r\n")
 }
 
 fn content_length(head: &str) -> usize {
@@ -238,6 +244,35 @@ async fn without_a_token_control_is_off() {
 }
 
 #[tokio::test]
+async fn only_a_merchant_charges() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = start(&dir.path().join("j"), &["--latency", "constant:0ms"]).await;
+    let mut client = provider.client().await;
+    let body = json!({"key": "k", "amount_cents": 1, "card": "c"}).to_string();
+    let (json, other) = ("content-type: application/json\r\n", "authorization: Bearer other\r\n");
+    let page = format!("{}origin: http://localhost\r\n", merchant());
+    for (headers, status) in
+        [(json.to_owned(), 401), (format!("{json}{other}"), 401), (page, 403), (merchant(), 200)]
+    {
+        let (found, answer) = client.ask("POST /charges", &headers, &body).await.unwrap();
+        assert_eq!(found, status, "{headers}: {answer}");
+    }
+    assert_eq!(lines(&provider.journal).len(), 1);
+}
+
+#[tokio::test]
+async fn a_network_without_a_merchant_s_token_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command(&dir.path().join("j"), &[]);
+    let output = command.env_remove("TRIPTYCH_MERCHANT_TOKEN").output().await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && told.contains("TRIPTYCH_MERCHANT_TOKEN: expected"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn broken_charges_are_refused_without_showing_the_card() {
     let dir = tempfile::tempdir().unwrap();
     let provider = start(&dir.path().join("j"), &["--latency", "constant:0ms"]).await;
@@ -250,7 +285,7 @@ async fn broken_charges_are_refused_without_showing_the_card() {
         (r#"{"key":"k","amount_cents":1,"card":42424242}"#, 422),
         (r#"{"key":"k","amount_cents":1,"card":"c","cvc":"1"}"#, 422),
     ] {
-        let (found, answer) = client.ask("POST /charges", "", body).await.unwrap();
+        let (found, answer) = client.ask("POST /charges", &merchant(), body).await.unwrap();
         assert_eq!(found, status, "{body}");
         assert!(!answer.to_string().contains("4242"), "{answer}");
     }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
-use http_server::{Limits, serve};
+use http_server::{Guard, Limits, serve};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -19,11 +19,12 @@ use shop::{Charge, Charged, Payments, Result, Settlement, Verdict};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use web::Routes;
-use web::client::{Base, Http, RemotePayments};
+use web::client::{Base, Credential, Http, RemotePayments};
 
 const ROUNDS: usize = 21;
 const CALLS: usize = 4_000;
 const AT_ONCE: usize = 8;
+const TOKEN: &str = "only for a measurement, on loopback";
 
 struct Free;
 
@@ -49,7 +50,7 @@ async fn main() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let base: Base = lines.next_line().await.unwrap().unwrap().parse().unwrap();
-    let ours = Arc::new(RemotePayments::new(Http::default(), &base));
+    let ours = Arc::new(RemotePayments::new(Http::default(), &base, Credential::new(TOKEN)));
     let bare = bare_client();
     let uri: Uri = format!("{base}/charges").parse().unwrap();
     let mut rounds = Vec::new();
@@ -83,7 +84,8 @@ fn report(mut rounds: Vec<(f64, f64, f64)>) {
 async fn server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("http://{}", listener.local_addr().unwrap());
-    let routes = Arc::new(Routes::new().charges(Arc::new(Free)));
+    let routes =
+        Arc::new(Routes::new().charges(Arc::new(Free), Guard::new(Some(TOKEN.to_owned()))));
     serve(listener, routes, Limits::default(), std::future::pending()).await.unwrap();
 }
 
@@ -105,6 +107,8 @@ async fn bare_hop(client: Client<HttpConnector, Full<Bytes>>, uri: Uri) {
     *request.uri_mut() = uri;
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert("content-type", json);
+    let bearer = HeaderValue::try_from(format!("Bearer {TOKEN}")).unwrap();
+    request.headers_mut().insert("authorization", bearer);
     let answer = client.request(request).await.unwrap();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     let settlement: Settlement = serde_json::from_slice(&body).unwrap();

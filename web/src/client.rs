@@ -1,6 +1,7 @@
 //! Clients that implement the shop's ports over HTTP, on one bounded pool of connections.
 
 mod base;
+mod credential;
 mod http_client;
 mod payments;
 mod probe;
@@ -8,6 +9,7 @@ mod provider;
 mod verify;
 
 pub use base::{Base, BaseError};
+pub use credential::Credential;
 pub use http_client::Http;
 pub use payments::RemotePayments;
 pub use probe::Probe;

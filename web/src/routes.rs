@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_server::Handler;
+use http_server::{Guard, Handler};
 use shop::{Auth, Orders, Payments, Verify};
 
 use crate::request::Refused;
@@ -17,7 +17,7 @@ pub struct Routes {
     accounts: Option<Arc<dyn Auth>>,
     orders: Option<Arc<dyn Orders>>,
     verify: Option<Arc<dyn Verify>>,
-    charges: Option<Arc<dyn Payments>>,
+    charges: Option<(Arc<dyn Payments>, Guard)>,
 }
 
 impl Routes {
@@ -45,10 +45,10 @@ impl Routes {
         Self { verify: Some(customers), ..self }
     }
 
-    /// `POST /charges`: for other services.
+    /// `POST /charges`: for other services, which this guard lets in.
     #[must_use]
-    pub fn charges(self, payments: Arc<dyn Payments>) -> Self {
-        Self { charges: Some(payments), ..self }
+    pub fn charges(self, payments: Arc<dyn Payments>, guard: Guard) -> Self {
+        Self { charges: Some((payments, guard)), ..self }
     }
 
     fn plays(&self, resource: Resource<'_>) -> bool {
@@ -127,8 +127,11 @@ impl Handler for Routes {
             (Resource::Verify, &Method::GET, Self { verify: Some(customers), .. }) => {
                 accounts::verify(&**customers, &request).await
             }
-            (Resource::Charges, &Method::POST, Self { charges: Some(payments), .. }) => {
-                charges::charge(&**payments, &request).await
+            (Resource::Charges, &Method::POST, Self { charges: Some((payments, guard)), .. }) => {
+                match guard.no_service(&request) {
+                    None => charges::charge(&**payments, &request).await,
+                    Some(refused) => Ok(refused),
+                }
             }
             _ => Err(Refused::NotAllowed(resource.allowed())),
         };

@@ -15,7 +15,11 @@ use shop::{CardNetwork, Charge, Charged, Error, Payments, Settlement, Verdict, V
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use web::Routes;
-use web::client::{Base, Http, Probe, RemotePayments, RemoteProvider, RemoteVerify};
+use web::client::{Base, Credential, Http, Probe, RemotePayments, RemoteProvider, RemoteVerify};
+
+fn credential() -> Credential {
+    Credential::new(fakes::SERVICE_TOKEN)
+}
 
 fn charge(card: &str) -> Charge {
     Charge { key: "k".to_owned(), amount_cents: 900, card: card.to_owned() }
@@ -23,7 +27,7 @@ fn charge(card: &str) -> Charge {
 
 async fn services(fake: &Arc<Fake>) -> Base {
     let fake = || Arc::clone(fake);
-    served(Arc::new(Routes::new().verify(fake()).charges(fake()))).await
+    served(Arc::new(Routes::new().verify(fake()).charges(fake(), fakes::guard()))).await
 }
 
 #[tokio::test]
@@ -35,7 +39,7 @@ async fn a_remote_port_answers_like_the_local_one() {
     assert_eq!(auth.verify("bad").await, Err(Error::Unauthenticated("no".to_owned())));
     assert!(matches!(auth.verify("line\nbreak").await, Err(Error::Unauthenticated(_))));
 
-    let payments = RemotePayments::new(Http::default(), &base);
+    let payments = RemotePayments::new(Http::default(), &base, credential());
     let verdict = Verdict::Paid { charge_id: "ch-1".to_owned() };
     let paid = Settlement { key: "k".to_owned(), amount_cents: 900, verdict };
     assert_eq!(payments.charge(charge("4242")).await, Ok(Charged::Now(paid.clone())));
@@ -46,9 +50,23 @@ async fn a_remote_port_answers_like_the_local_one() {
 }
 
 #[tokio::test]
+async fn a_service_that_shows_another_credential_is_not_let_in() {
+    let fake = Arc::new(Fake::default());
+    let base = services(&fake).await;
+    for credential in [Credential::new("other"), Credential::new("not\nto be sent")] {
+        let payments = RemotePayments::new(Http::default(), &base, credential);
+        let refused = payments.charge(charge("4242")).await;
+        assert!(matches!(refused, Err(Error::Unauthenticated(_))), "{refused:?}");
+    }
+    assert!(fake.asked.lock().unwrap().is_empty());
+    let shown = format!("{:?}", credential());
+    assert!(!shown.contains(fakes::SERVICE_TOKEN), "{shown}");
+}
+
+#[tokio::test]
 async fn a_settlement_may_come_later() {
     let base = services(&Arc::new(Fake { charge_later: true, ..Fake::default() })).await;
-    let payments = RemotePayments::new(Http::default(), &base);
+    let payments = RemotePayments::new(Http::default(), &base, credential());
     assert_eq!(payments.charge(charge("4242")).await, Ok(Charged::Later));
 }
 
@@ -69,7 +87,7 @@ async fn every_error_crosses_the_wire_as_itself() {
         let base = services(&Fake::failing(error.clone())).await;
         let auth = RemoteVerify::new(Http::default(), &base);
         assert_eq!(auth.verify(TOKEN).await.err(), Some(error.clone()));
-        let payments = RemotePayments::new(Http::default(), &base);
+        let payments = RemotePayments::new(Http::default(), &base, credential());
         assert_eq!(payments.charge(charge("4242")).await.err(), Some(error));
     }
 }
@@ -101,7 +119,8 @@ async fn ask(base: &Base, headers: &str) -> String {
 async fn deadline_and_trace_go_along_to_the_next_hop() {
     let fake = Arc::new(Fake::default());
     let base = services(&fake).await;
-    let middle = served(Arc::new(Middle(RemotePayments::new(Http::default(), &base)))).await;
+    let middle =
+        served(Arc::new(Middle(RemotePayments::new(Http::default(), &base, credential())))).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let answer = ask(&middle, &format!("x-deadline-ms: 1900\r\ntraceparent: {trace}\r\n")).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -113,7 +132,8 @@ async fn deadline_and_trace_go_along_to_the_next_hop() {
 async fn nobody_there_is_unavailable() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let base: Base = format!("http://{free}").parse().unwrap();
-    let result = RemotePayments::new(Http::default(), &base).charge(charge("4242")).await;
+    let result =
+        RemotePayments::new(Http::default(), &base, credential()).charge(charge("4242")).await;
     let Err(Error::Unavailable(text)) = result else { panic!("{result:?}") };
     assert!(text.contains("refused") && text.contains(&free.to_string()), "{text}");
     let told = Probe::alive(&Http::default(), &base).check().await.unwrap_err();
@@ -130,11 +150,13 @@ async fn silent() -> (Base, TcpListener) {
 async fn silence_is_timed_out_after_the_calls_own_limit() {
     let (base, _listener) = silent().await;
     let begun = tokio::time::Instant::now();
-    let result = RemotePayments::new(Http::default(), &base).charge(charge("4242")).await;
+    let result =
+        RemotePayments::new(Http::default(), &base, credential()).charge(charge("4242")).await;
     assert!(matches!(result, Err(Error::TimedOut(_))), "{result:?}");
     assert_eq!(begun.elapsed().as_secs(), 3);
     let begun = tokio::time::Instant::now();
-    let result = RemoteProvider::new(Http::default(), &base).capture(&charge("4242")).await;
+    let result =
+        RemoteProvider::new(Http::default(), &base, credential()).capture(&charge("4242")).await;
     assert!(matches!(result, Err(Error::TimedOut(_))), "{result:?}");
     assert_eq!(begun.elapsed().as_millis() / 100, 25);
 }
@@ -143,7 +165,8 @@ async fn silence_is_timed_out_after_the_calls_own_limit() {
 async fn a_request_without_time_left_asks_nobody() {
     let fake = Arc::new(Fake::default());
     let base = services(&fake).await;
-    let middle = served(Arc::new(Middle(RemotePayments::new(Http::default(), &base)))).await;
+    let middle =
+        served(Arc::new(Middle(RemotePayments::new(Http::default(), &base, credential())))).await;
     let answer = ask(&middle, "x-deadline-ms: 0\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
     assert!(fake.asked.lock().unwrap().is_empty());
@@ -193,7 +216,7 @@ impl Handler for Network {
 
 async fn capture(status: u16, body: serde_json::Value) -> shop::Result<Verdict> {
     let base = served(Arc::new(Network(StatusCode::from_u16(status).unwrap(), body))).await;
-    RemoteProvider::new(Http::default(), &base).capture(&charge("4242")).await
+    RemoteProvider::new(Http::default(), &base, credential()).capture(&charge("4242")).await
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod fakes;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fakes::{Fake, served};
+use fakes::{Fake, guard, served};
 use http::{Request, Response};
 use http_server::Handler;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const CHARGE: &str = r#"{"key":"k","amount_cents":900,"card":"4242"}"#;
 
 fn all(fake: &Arc<Fake>) -> Routes {
     let fake = || Arc::clone(fake);
-    Routes::new().accounts(fake()).orders(fake()).verify(fake()).charges(fake())
+    Routes::new().accounts(fake()).orders(fake()).verify(fake()).charges(fake(), guard())
 }
 
 async fn ask(routes: &Routes, line: &str, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
@@ -33,15 +33,22 @@ async fn ask(routes: &Routes, line: &str, headers: &[(&str, &str)], body: &str) 
 }
 
 const BEARER: (&str, &str) = ("authorization", "Bearer good");
+const SERVICE: [(&str, &str); 2] =
+    [("authorization", "Bearer service-token"), ("content-type", "application/json")];
 const KEY: (&str, &str) = ("idempotency-key", "k-1");
 
 fn read(response: &Response<Bytes>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
+/// What whoever may ask sends along.
+fn headers(line: &str) -> &'static [(&'static str, &'static str)] {
+    if line == "POST /charges" { &SERVICE } else { &[BEARER, KEY] }
+}
+
 /// Asks a working shop and compares status and body.
 async fn check(line: &str, body: &str, status: u16, expected: Value) {
-    let response = ask(&all(&Arc::default()), line, &[BEARER, KEY], body).await;
+    let response = ask(&all(&Arc::default()), line, headers(line), body).await;
     assert_eq!((response.status().as_u16(), read(&response)), (status, expected), "{line}");
 }
 
@@ -108,7 +115,11 @@ async fn what_never_reaches_the_shop() {
     refused("GET /verify", &[], "", 401, "bearer").await;
     refused("POST /signup", &[], "[", 400, "malformed").await;
     refused("POST /login", &[], r#"{"email":"a@b"}"#, 422, "password").await;
-    refused("POST /charges", &[], "{}", 422, "key").await;
+    refused("POST /charges", &SERVICE, "{}", 422, "key").await;
+    refused("POST /charges", &[BEARER, SERVICE[1]], CHARGE, 401, "bearer").await;
+    refused("POST /charges", &[SERVICE[0], SERVICE[1], ("origin", "null")], CHARGE, 403, "Origin")
+        .await;
+    refused("POST /charges", &[SERVICE[0]], CHARGE, 415, "application/json").await;
     refused("DELETE /orders", &[BEARER], "", 405, "GET, POST").await;
     refused("GET /signup", &[], "", 405, "POST").await;
     refused("GET /", &[], "", 404, "no-such-path").await;
@@ -151,7 +162,7 @@ async fn what_the_shop_refuses_has_its_status_on_every_route() {
     for (error, status) in errors {
         let routes = all(&Fake::failing(error.clone()));
         for (line, body) in requests {
-            let response = ask(&routes, line, &[BEARER, KEY], body).await;
+            let response = ask(&routes, line, headers(line), body).await;
             assert_eq!(response.status(), status, "{line}: {error:?}");
             let none = response.headers().get("x-effect").is_some_and(|v| v == "none");
             assert_eq!(none, matches!(error, Error::Busy(_)), "{line}: {error:?}");

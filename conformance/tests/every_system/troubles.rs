@@ -45,8 +45,8 @@ pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
     for line in &lines {
         ensure!(line["at_us"].is_u64(), "{line}");
     }
-    if let Some(line) = lines.iter().find(|line| line["event"] == "answered-5xx") {
-        ensure!(line["route"] == "/orders" && line["status"] == 503, "{line}");
+    for line in lines.iter().filter(|line| line["route"] == "/orders") {
+        ensure!(line["event"] == "answered-5xx" && line["status"] == 503, "{line}");
         ensure!(line["kind"] == "unavailable" && line["detail"].is_string(), "{line}");
     }
     silence(&stand, &token)?;

@@ -19,9 +19,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
-use web::client::{Base, Http, RemoteProvider};
+use web::client::{Base, Credential, Http, RemoteProvider};
 
 use crate::OUTSTANDING;
+use crate::process::SECRET;
 
 const CARD: &str = "4242424242424242";
 
@@ -52,7 +53,7 @@ pub(crate) async fn echo() -> Result<()> {
 }
 
 pub(crate) async fn hop(provider: &Base) -> Result<()> {
-    let network = Arc::new(RemoteProvider::new(Http::default(), provider));
+    let network = Arc::new(RemoteProvider::new(Http::default(), provider, Credential::new(SECRET)));
     on_command(move || {
         let network = Arc::clone(&network);
         async move {

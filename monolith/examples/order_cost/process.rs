@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 /// The unit of `/proc/PID/stat`: Linux shows hundredths of a second on every machine we know.
 const TICK_US: f64 = 10_000.0;
+/// Of all that is measured.
+pub(crate) const SECRET: &str = "only for a measurement, on loopback";
 const START_MAX: Duration = Duration::from_secs(10);
 
 /// A child that listens; killed when dropped.
@@ -24,6 +26,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn provider(dir: &Path) -> Result<Self> {
         let mut command = Command::new(beside("provider")?);
+        command.env("TRIPTYCH_MERCHANT_TOKEN", SECRET);
         command.arg("--journal").arg(dir.join("provider.jsonl"));
         command.args(["--latency", "constant:0ms", "--decline-rate", "0"]);
         Self::start(command.args(["--listen", "127.0.0.1:0"]), &[]).await
@@ -31,7 +34,7 @@ impl Server {
 
     pub(crate) async fn monolith(dir: &Path, provider: SocketAddr) -> Result<Self> {
         let mut command = Command::new(beside("monolith")?);
-        command.env("TRIPTYCH_TOKEN_SECRET", "only for a measurement, on loopback");
+        command.env("TRIPTYCH_TOKEN_SECRET", SECRET).env("TRIPTYCH_MERCHANT_TOKEN", SECRET);
         command.arg("--store").arg(format!("sqlite:{}/shop.db", dir.display()));
         command.args(["--provider", &format!("http://{provider}")]);
         Self::start(command.args(["--listen", "127.0.0.1:0"]), &[]).await

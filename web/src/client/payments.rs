@@ -5,20 +5,21 @@ use http::{Method, StatusCode, Uri};
 use shop::{Charge, Charged, Payments, Result};
 
 use super::http_client::Call;
-use super::{Base, Http};
+use super::{Base, Credential, Http};
 use crate::timing::SERVICE_CALL;
 
 /// Asks a payments service.
 pub struct RemotePayments {
     http: Http,
     charges: Uri,
+    credential: Credential,
 }
 
 impl RemotePayments {
-    /// The service at this address.
+    /// The service at this address, which wants this credential.
     #[must_use]
-    pub fn new(http: Http, base: &Base) -> Self {
-        Self { http, charges: base.at("/charges") }
+    pub fn new(http: Http, base: &Base, credential: Credential) -> Self {
+        Self { http, charges: base.at("/charges"), credential }
     }
 }
 
@@ -26,6 +27,7 @@ impl RemotePayments {
 impl Payments for RemotePayments {
     async fn charge(&self, charge: Charge) -> Result<Charged> {
         let call = Call::new(Method::POST, &self.charges, SERVICE_CALL).with(&charge)?;
+        let call = Call { bearer: self.credential.header(), ..call };
         let answer = self.http.call(call).await?;
         if answer.status == StatusCode::ACCEPTED {
             return Ok(Charged::Later);

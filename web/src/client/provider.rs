@@ -6,13 +6,14 @@ use serde::Deserialize;
 use shop::{CardNetwork, Charge, Error, Result, Verdict};
 
 use super::http_client::Call;
-use super::{Base, Http};
+use super::{Base, Credential, Http};
 use crate::timing::PROVIDER_CALL;
 
 /// Asks the card network.
 pub struct RemoteProvider {
     http: Http,
     charges: Uri,
+    credential: Credential,
 }
 
 #[derive(Deserialize)]
@@ -23,10 +24,10 @@ enum Decision {
 }
 
 impl RemoteProvider {
-    /// The network at this address.
+    /// The network at this address, which wants this credential.
     #[must_use]
-    pub fn new(http: Http, base: &Base) -> Self {
-        Self { http, charges: base.at("/charges") }
+    pub fn new(http: Http, base: &Base, credential: Credential) -> Self {
+        Self { http, charges: base.at("/charges"), credential }
     }
 }
 
@@ -34,6 +35,7 @@ impl RemoteProvider {
 impl CardNetwork for RemoteProvider {
     async fn capture(&self, charge: &Charge) -> Result<Verdict> {
         let call = Call::new(Method::POST, &self.charges, PROVIDER_CALL).with(charge)?;
+        let call = Call { bearer: self.credential.header(), ..call };
         let answer = self.http.call(call).await?;
         if answer.status == StatusCode::OK {
             crash_point::reach(crash_point::CARD_CHARGED);

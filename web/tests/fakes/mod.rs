@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use http_server::{Handler, Limits, serve};
+use http_server::{Guard, Handler, Limits, serve};
 use shop::{
     Auth, Charge, Charged, Credentials, Error, Item, Order, OrderId, OrderStatus, Orders, Page,
     Payments, PlaceOrder, Result, Session, Settlement, UserId, Verdict, Verify,
@@ -14,6 +14,12 @@ use uuid::Uuid;
 use web::client::Base;
 
 pub(crate) const TOKEN: &str = "good";
+/// What services show to each other.
+pub(crate) const SERVICE_TOKEN: &str = "service-token";
+
+pub(crate) fn guard() -> Guard {
+    Guard::new(Some(SERVICE_TOKEN.to_owned()))
+}
 
 /// All ports at once: works, unless told to fail.
 #[derive(Default)]

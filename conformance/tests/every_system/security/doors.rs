@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
 use crate::shop::{answer, client};
-use crate::stand::Stand;
+use crate::stand::{SECRETS, Stand};
 
 pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
     let stand = Stand::start(system).await?;
@@ -27,12 +27,36 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
         let door = Door { stand: &stand, method: method.clone(), url };
         door.holds(*good).await?;
     }
+    let payments = stand.running.spec.players("payments")[0];
+    // Payments that another process asks have an address of their own.
+    let asked = stand.running.spec.processes[payments].env.contains_key("TRIPTYCH_PAYMENTS_TOKEN");
+    let mut services = vec![(provider, "merchant")];
+    services.extend(address("payments").filter(|_| asked).map(|payments| (payments, "payments")));
+    for (base, word) in &services {
+        between_services(&stand, &format!("{base}/charges"), word).await?;
+    }
     let everybodys = format!("{}/orders", stand.running.spec.entry.orders);
     for token in ["", "wrong", stand.control_token()] {
         answer(client()?.get(&everybodys).bearer_auth(token)).await?.refused(401)?;
     }
     stand.stop().await;
     Ok(())
+}
+
+/// Lets in who shows this word and is no page in a browser.
+async fn between_services(stand: &Stand, url: &str, word: &str) -> anyhow::Result<()> {
+    let http = client()?;
+    let ask = |token: &str| http.post(url).bearer_auth(token).json(&json!({}));
+    answer(ask(&stand.word(word))).await?.refused(422)?;
+    answer(http.post(url).json(&json!({}))).await?.refused(401)?;
+    for other in SECRETS.iter().filter(|other| **other != word) {
+        answer(ask(&stand.word(other))).await?.refused(401)?;
+    }
+    for origin in ["http://evil.example", "http://localhost", "null"] {
+        answer(ask(&stand.word(word)).header("origin", origin)).await?.refused(403)?;
+    }
+    let form = http.post(url).bearer_auth(stand.word(word)).body("{}");
+    answer(form.header("content-type", "text/plain")).await?.refused(415)
 }
 
 struct Door<'a> {
