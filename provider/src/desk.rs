@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::charge::{Charge, Decision};
 use crate::draw::Draws;
-use crate::journal::{Broken, Event, Journal, Line};
+use crate::journal::{Broken, Event, Journal, Line, Mark};
 use crate::rate::Rate;
 use crate::settings::{Change, Mode, Settings};
 
@@ -95,6 +95,11 @@ impl Desk {
 
     pub(crate) fn settings(&self) -> Settings {
         *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the journal is on the disk.
+    pub(crate) fn mark(&self) -> Mark {
+        self.journal.mark()
     }
 
     pub(crate) fn change(&self, change: Change) -> Result<Settings, String> {
@@ -255,12 +260,7 @@ struct Label(Event);
 
 impl EncodeLabelSet for Label {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let event = match self.0 {
-            Event::Captured => "captured",
-            Event::Declined => "declined",
-            Event::Repeated => "repeated",
-            Event::Error => "error",
-        };
+        let event = self.0.as_str();
         EncodeLabel::encode(&("event", event), encoder.encode_label())
     }
 }

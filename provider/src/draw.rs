@@ -1,12 +1,16 @@
-//! Chance, fixed beforehand: what happens to a charge follows from the seed, its key and how often
-//! the key was tried, not from when it comes. So an order meets the same luck in every system.
+//! Chance, fixed beforehand: what happens to a charge follows from the secret, the seed, its key and how
+//! often the key was tried, not from when it comes. So an order meets the same luck in every system, and
+//! none of them knows it before.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// The draws of one seed.
-#[derive(Clone, Copy, Debug)]
+use crate::secret::Secret;
+
+/// The draws of one secret and seed.
+#[derive(Clone)]
 pub(crate) struct Draws {
+    secret: Secret,
     seed: u64,
 }
 
@@ -20,8 +24,8 @@ enum Purpose {
 }
 
 impl Draws {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed }
+    pub(crate) fn new(secret: Secret, seed: u64) -> Self {
+        Self { secret, seed }
     }
 
     /// Whether the card is refused: the same for every attempt of a key.
@@ -50,25 +54,17 @@ impl Draws {
     }
 
     fn random(&self, key: &str, attempt: u32, purpose: Purpose) -> ChaCha8Rng {
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
-        seed[8..24].copy_from_slice(&fnv_1a(key).to_le_bytes());
-        seed[24..28].copy_from_slice(&attempt.to_le_bytes());
-        seed[28] = purpose as u8;
-        ChaCha8Rng::from_seed(seed)
+        ChaCha8Rng::from_seed(self.secret.luck(self.seed, purpose as u8, attempt, key))
     }
-}
-
-/// FNV-1a with 128 bits (draft-eastlake-fnv): tells keys apart; ChaCha does the mixing.
-fn fnv_1a(key: &str) -> u128 {
-    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0100_0000_0000_0000_0000_013b;
-    key.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn draws(secret: &str, seed: u64) -> Draws {
+        Draws::new(Secret::new(secret), seed)
+    }
 
     /// The share of 10,000 keys for which it is so.
     fn share(is: impl Fn(&str) -> bool) -> f64 {
@@ -77,14 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_the_published_one() {
-        assert_eq!(fnv_1a(""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
-        assert_eq!(fnv_1a("a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
-    }
-
-    #[test]
     fn rates_are_kept() {
-        let draws = Draws::new(1);
+        let draws = draws("s", 1);
         for rate in [0.0, 0.02, 0.5, 1.0] {
             // Four standard deviations.
             let margin = 4.0 * (rate * (1.0 - rate) / 10_000.0_f64).sqrt();
@@ -96,12 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn chance_follows_from_seed_key_attempt_and_nothing_else() {
-        let draws = Draws::new(1);
-        let decline = |seed, key: &str| Draws::new(seed).declines(key, 0.5);
-        assert!(share(|key| decline(1, key) == decline(1, key)) > 0.999_9);
+    fn chance_follows_from_secret_seed_key_attempt_and_nothing_else() {
+        let draws = draws("s", 1);
+        let (same, seeded, other) = (draws.clone(), self::draws("s", 2), self::draws("t", 1));
+        let agree = |with: &Draws| share(|key| draws.declines(key, 0.5) == with.declines(key, 0.5));
+        assert!(agree(&same) > 0.999_9);
         let near_half = |share: f64| (0.47..0.53).contains(&share);
-        assert!(near_half(share(|key| decline(1, key) == decline(2, key))), "seeds differ");
+        assert!(near_half(agree(&seeded)), "seeds differ");
+        assert!(near_half(agree(&other)), "secrets differ: who does not know it guesses");
         let attempts = share(|key| draws.fails(key, 1, 0.5) == draws.fails(key, 2, 0.5));
         assert!(near_half(attempts), "attempts differ");
         let purposes = share(|key| draws.fails(key, 0, 0.5) == draws.declines(key, 0.5));

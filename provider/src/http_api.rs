@@ -52,6 +52,11 @@ impl Api {
         Ok(json(StatusCode::OK, &self.desk.settings()))
     }
 
+    fn mark(&self, request: &Request<Bytes>) -> Answered {
+        self.control.refusal(request).map_or(Ok(()), |refused| Err(Box::new(refused)))?;
+        Ok(json(StatusCode::OK, &self.desk.mark()))
+    }
+
     fn change(&self, request: &Request<Bytes>) -> Answered {
         self.control.refusal(request).map_or(Ok(()), |refused| Err(Box::new(refused)))?;
         let settings = self.desk.change(body(request)?).map_err(|text| invalid(&text))?;
@@ -65,6 +70,7 @@ impl Handler for Api {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::POST, "/charges") => self.charge(&request).await,
             (&Method::GET, "/control") => self.look(&request),
+            (&Method::GET, "/control/journal") => self.mark(&request),
             (&Method::PATCH, "/control") => self.change(&request),
             _ => Ok(problem(StatusCode::NOT_FOUND, "no-such-path", "try POST /charges")),
         };
@@ -75,6 +81,7 @@ impl Handler for Api {
         match path {
             "/charges" => "/charges",
             "/control" => "/control",
+            "/control/journal" => "/control/journal",
             _ => "other",
         }
     }

@@ -8,6 +8,7 @@ mod http_api;
 mod journal;
 mod latency;
 mod rate;
+mod secret;
 mod settings;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::draw::Draws;
 use crate::http_api::Api;
 use crate::journal::Journal;
 use crate::latency::Latency;
+use crate::secret::Secret;
 use crate::settings::{Mode, Settings, rate};
 
 /// The outside world answers when it likes: our own time-out is only a bound.
@@ -35,7 +37,8 @@ const MERCHANT_TOKEN: &str = "TRIPTYCH_MERCHANT_TOKEN";
 /// A card network with a latency, a decline rate, an error rate, and a durable journal.
 ///
 /// Whoever charges shows the token in the environment variable TRIPTYCH_MERCHANT_TOKEN (at least 32 bytes);
-/// TRIPTYCH_CONTROL_TOKEN, if set, allows changes by PATCH /control.
+/// TRIPTYCH_CONTROL_TOKEN, if set, allows changes by PATCH /control; with TRIPTYCH_NETWORK_SECRET the journal
+/// is sealed, and nobody else knows the luck of a key.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -62,7 +65,7 @@ struct Arguments {
     /// dedupe: a repeated key gets its first result; raw: it is charged again
     #[arg(long, default_value = "dedupe")]
     mode: Mode,
-    /// Fixes verdict, latency and errors of every key
+    /// Fixes verdict, latency and errors of every key, together with the secret
     #[arg(long, default_value = "1")]
     seed: u64,
 }
@@ -81,12 +84,14 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = shutdown_signal().context("cannot wait for signals")?;
     let merchants = Guard::new(Some(secret(MERCHANT_TOKEN)?));
-    let (journal, history) = Journal::open(&arguments.journal)?;
+    let own = Secret::from_environment();
+    let (journal, history) = Journal::open(&arguments.journal, &own)?;
     let Arguments { latency, decline_rate, error_rate, mode, rate_limit, lost_answers, .. } =
         arguments;
     let settings = Settings { latency, decline_rate, error_rate, mode, rate_limit, lost_answers };
     let mut metrics = Metrics::default();
-    let desk = Desk::new(journal, history, settings, Draws::new(arguments.seed), &mut metrics);
+    let draws = Draws::new(own, arguments.seed);
+    let desk = Desk::new(journal, history, settings, draws, &mut metrics);
     let api = Arc::new(Api::new(Arc::clone(&desk), merchants, Guard::from_environment()));
     let observed = Observed::new(api, desk, Arc::new(metrics));
     let listener = arguments.listen.bind()?;

@@ -34,7 +34,13 @@ fn command(journal: &Path, arguments: &[&str]) -> Command {
 }
 
 async fn start(journal: &Path, arguments: &[&str]) -> Provider {
-    let mut child = command(journal, arguments).spawn().unwrap();
+    start_with("", journal, arguments).await
+}
+
+/// With a secret of the network's own.
+async fn start_with(secret: &str, journal: &Path, arguments: &[&str]) -> Provider {
+    let mut command = command(journal, arguments);
+    let mut child = command.env("TRIPTYCH_NETWORK_SECRET", secret).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let listening = async {
         while let Some(line) = lines.next_line().await.unwrap() {
@@ -186,12 +192,13 @@ async fn a_raw_network_charges_again() {
 }
 
 #[tokio::test]
-async fn verdicts_follow_from_the_seed() {
+async fn verdicts_follow_from_secret_and_seed() {
     let dir = tempfile::tempdir().unwrap();
     let mut verdicts = Vec::new();
-    for (name, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
+    for (name, secret, seed) in [("a", "s", "7"), ("b", "s", "7"), ("c", "s", "8"), ("d", "t", "7")]
+    {
         let flags = ["--latency", "constant:0ms", "--decline-rate", "0.5", "--seed", seed];
-        let provider = start(&dir.path().join(name), &flags).await;
+        let provider = start_with(secret, &dir.path().join(name), &flags).await;
         let mut client = provider.client().await;
         let mut statuses = Vec::new();
         for n in 0..100 {
@@ -202,8 +209,27 @@ async fn verdicts_follow_from_the_seed() {
     }
     assert_eq!(verdicts[0], verdicts[1]);
     assert_ne!(verdicts[0], verdicts[2]);
+    assert_ne!(verdicts[0], verdicts[3]);
     let declined = verdicts[0].iter().filter(|s| *s == "declined").count();
     assert!((30..70).contains(&declined), "{declined} of 100");
+}
+
+#[tokio::test]
+async fn how_far_the_journal_is_is_told_to_the_control_token_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--latency", "constant:0ms", "--decline-rate", "0"];
+    let provider = start(&dir.path().join("j"), &flags).await;
+    let ask = async |token: &str| {
+        let headers = format!("authorization: Bearer {token}\r\n");
+        provider.client().await.ask("GET /control/journal", &headers, "").await.unwrap()
+    };
+    assert_eq!(ask(TOKEN).await, (200, json!({"lines": 0, "seal": ""})));
+    assert_eq!(ask("wrong").await.0, 401);
+    provider.charge("k", 900).await;
+    let (_, mark) = ask(TOKEN).await;
+    let line = lines(&provider.journal).swap_remove(0);
+    assert_eq!((&mark["lines"], &mark["seal"]), (&line["n"], &line["seal"]));
+    assert_eq!(mark["lines"], 1);
 }
 
 #[tokio::test]
