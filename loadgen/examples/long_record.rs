@@ -49,7 +49,7 @@ fn write(folder: &Path, seconds: u32, rate: f64) -> anyhow::Result<()> {
     drop(send);
     let totals = recorder.join().map_err(|_| anyhow::anyhow!("the recorder ended early"))??;
     let manifest = manifest(&plan, &totals, seconds);
-    digest::write(&trial, &manifest, &[])?;
+    digest::write(&trial, &manifest, [])?;
     for name in ["resources.csv", "faults.csv"] {
         std::fs::write(trial.join(name), "")?;
     }

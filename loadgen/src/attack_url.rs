@@ -181,7 +181,7 @@ impl Attack {
         hiccups.stop(&mut generator);
         let started_at_us = i64::try_from(since.as_micros())?;
         let mut manifest = self.manifest(scenario, &plan, &loaded, generator, started_at_us);
-        digest::write(&trial, &manifest, &[])?;
+        digest::write(&trial, &manifest, [])?;
         manifest.validity = validity::judge(&validity::Evidence {
             manifest: &manifest,
             send_lag_max_us: scenario.limits.send_lag.0.as_micros() as u64,

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::config::Span;
 use crate::cores::Cores;
 use crate::environment;
-use crate::launch::{self, Interrupted};
+use crate::launch::{self, Interrupted, Secrets};
 use crate::record::read;
 use crate::record::whole::write_json;
 use crate::results;
@@ -317,6 +317,8 @@ struct UnderWay<'a> {
     numbers: BTreeMap<(usize, u32), u32>,
     steps: Vec<Step>,
     outcome: Outcome,
+    /// The card network's secret, one for all trials.
+    network: String,
 }
 
 impl<'a> UnderWay<'a> {
@@ -331,6 +333,7 @@ impl<'a> UnderWay<'a> {
             numbers: BTreeMap::new(),
             steps: Vec::new(),
             outcome: Outcome::default(),
+            network: Secrets::draw_network(),
         }
     }
 
@@ -430,6 +433,7 @@ impl<'a> UnderWay<'a> {
             command: &self.capacity.command,
             revision,
             keep_data: false,
+            network: &self.network,
         };
         if let Err(error) = run_one(&trial, &self.capacity.terminal, interrupt.clone()).await {
             results::discard(&folder);

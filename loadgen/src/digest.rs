@@ -25,6 +25,9 @@ use crate::requests::{Ended, Part, Requests};
 use crate::sample::Outcome;
 
 const NS_PER_S: u64 = 1_000_000_000;
+/// An order that says that it became final later than this after the load did not: the time series would
+/// go on for as long as it says.
+const LONGEST_AFTER_S: i64 = 86_400;
 
 /// What the digest adds up for the manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +42,12 @@ pub struct Digested {
 ///
 /// # Errors
 /// If the history cannot be read or a file cannot be written.
-pub fn write(folder: &Path, manifest: &Manifest, orders: &[OrderRow]) -> anyhow::Result<Digested> {
-    let settled: HashMap<&str, i64> = orders
-        .iter()
-        .filter_map(|o| Some((o.key.as_str(), o.settled_at? - manifest.started_at_us)))
-        .collect();
+pub fn write(
+    folder: &Path,
+    manifest: &Manifest,
+    orders: impl IntoIterator<Item = anyhow::Result<OrderRow>>,
+) -> anyhow::Result<Digested> {
+    let settled = settled(manifest, orders)?;
     let log_path = folder.join("latency.hlog");
     let file =
         File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
@@ -65,6 +69,23 @@ pub fn write(folder: &Path, manifest: &Manifest, orders: &[OrderRow]) -> anyhow:
     // Dropped instead, it would keep to itself that the disk is full.
     out.flush().with_context(|| format!("cannot write {}", log_path.display()))?;
     series.finish(folder)
+}
+
+/// When orders became final, µs since second 0, by key.
+fn settled(
+    manifest: &Manifest,
+    orders: impl IntoIterator<Item = anyhow::Result<OrderRow>>,
+) -> anyhow::Result<HashMap<Box<str>, i64>> {
+    let last_us = (i64::from(manifest.duration_s) + LONGEST_AFTER_S) * 1_000_000;
+    let mut settled = HashMap::new();
+    for row in orders {
+        let row = row?;
+        let at_us = row.settled_at.map(|at| at.saturating_sub(manifest.started_at_us));
+        if let Some(at_us) = at_us.filter(|at_us| *at_us <= last_us) {
+            settled.insert(row.key.into(), at_us);
+        }
+    }
+    Ok(settled)
 }
 
 type Log<'a> = IntervalLogWriter<'a, 'a, BufWriter<File>, V2DeflateSerializer>;
@@ -107,8 +128,8 @@ struct Flow {
     completed_acknowledged: u64,
 }
 
-struct Series<'a> {
-    settled: HashMap<&'a str, i64>,
+struct Series {
+    settled: HashMap<Box<str>, i64>,
     length_s: u32,
     open: BTreeMap<u32, Times>,
     rows: BTreeMap<u32, ByOperation<TimelineRow>>,
@@ -133,8 +154,8 @@ fn of<'v, T>(
     &mut values[at].1
 }
 
-impl<'a> Series<'a> {
-    fn new(manifest: &Manifest, settled: HashMap<&'a str, i64>) -> Self {
+impl Series {
+    fn new(manifest: &Manifest, settled: HashMap<Box<str>, i64>) -> Self {
         let mut series = Self {
             length_s: manifest.interval_s.max(1),
             open: BTreeMap::new(),
@@ -394,7 +415,7 @@ mod tests {
         let totals = history::write(recording, &recorded, &AtomicBool::new(false)).unwrap();
         let limits = Limits { timeout_s: 1.0, drain_s: 1.0, objective_s: 2.0, ..Limits::default() };
         let manifest = Manifest { interval_s: 1, duration_s: 9, limits, ..Manifest::default() };
-        write(folder.path(), &manifest, &[]).unwrap();
+        write(folder.path(), &manifest, []).unwrap();
         let rows = table::rows(&folder.path().join("timeline.csv"), false).unwrap();
         (totals, rows)
     }

@@ -17,8 +17,8 @@ mod provider;
 pub mod undo;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -27,12 +27,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::attack::Gauges;
 use crate::config::Span;
-use crate::launch::Running;
+use crate::launch::{Running, lock};
 use crate::link::Counts;
 use crate::record::FaultRow;
 use crate::redact;
 use crate::scenario::{FaultKind, FaultSpec, Provider};
 use crate::watch::Watch;
+use crate::witness::{self, Mark};
 use cgroup::CpuGroup;
 use crash::Points;
 use disk::DataDisk;
@@ -66,6 +67,8 @@ pub struct Stage<'a> {
     pub start: Instant,
     /// Places poisonous orders.
     pub poisoner: Poisoner,
+    /// How far the card network's journal was, whenever it was about to be harmed.
+    pub marks: Arc<Mutex<Vec<Mark>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -195,6 +198,9 @@ impl Stage<'_> {
 
     async fn inject(&mut self, injury: &mut Injury<'_>) {
         injury.tried = true;
+        if injury.fault.harm == "provider" {
+            self.mark().await;
+        }
         injury.row.in_flight_at_onset = self.gauges.in_flight.load(Ordering::Relaxed);
         injury.row.commanded_s = self.now_s();
         let proof = self.harm(injury.fault, &mut injury.held).await;
@@ -204,6 +210,15 @@ impl Stage<'_> {
                 injury.row.effect_proof = proof;
             }
             Err(error) => injury.row.effect_proof = format!("no effect seen: {error:#}"),
+        }
+    }
+
+    /// Asks the card network how far its journal is, before it cannot tell. A network that does not say is
+    /// a doubt at the end.
+    async fn mark(&self) {
+        let base = &self.running.spec.entry.provider;
+        if let Ok(mark) = witness::mark(base, self.control_token).await {
+            lock(&self.marks).push(mark);
         }
     }
 

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::abort::Lookout;
 use crate::attack::ShopTraffic;
 use crate::bounded;
-use crate::record::{Aborted, Attempts, RequestCounts, latency, write_rows};
+use crate::packed_table::PackedTable;
+use crate::record::{Aborted, Attempts, RequestCounts, latency};
 use crate::requests::{Ended, Requests};
 use crate::sample::{Outcome, Sample, Trouble};
 use crate::workload::Operation;
@@ -278,11 +279,9 @@ pub(crate) fn read_table<T: serde::de::DeserializeOwned>(
 /// # Errors
 /// If the file cannot be written.
 pub fn write_table<T: Serialize + Default>(path: &Path, rows: &[T]) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
-    let file = File::create(path).with_context(cannot)?;
-    let encoder = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
-    let encoder = write_rows(encoder, rows).with_context(cannot)?;
-    encoder.finish().and_then(|mut file| file.flush()).with_context(cannot)
+    let mut table = PackedTable::begin(path)?;
+    rows.iter().try_for_each(|row| table.put(row))?;
+    table.end().map(drop)
 }
 
 #[cfg(test)]

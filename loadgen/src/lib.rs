@@ -10,6 +10,7 @@ pub mod system;
 pub mod workload;
 // one trial
 pub mod abort;
+mod asking;
 pub mod attack;
 pub mod cores;
 pub mod disk;
@@ -23,6 +24,7 @@ pub mod ledger;
 pub mod link;
 pub mod load;
 mod number;
+mod packed_table;
 pub mod prepare;
 pub mod reads;
 pub mod requests;
@@ -30,7 +32,9 @@ pub mod sample;
 mod second0;
 pub mod tree;
 pub mod trial;
+mod truth;
 pub mod watch;
+pub mod witness;
 // from the record
 pub mod audit;
 mod bounded;

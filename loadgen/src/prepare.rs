@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
+use crate::asking;
 use crate::attack::{Customer, ShopTraffic, Target, order_body};
 use crate::fault::address;
 use crate::ledger::OrdersReader;
@@ -14,6 +15,9 @@ use crate::workload::{Known, Operation, Workload};
 
 /// A login with a slow disk and a busy core takes a second at most.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Far above a session, and an order of three items.
+const BYTES_MAX: usize = 64 * 1024;
 
 /// What the load needs.
 pub struct Prepared {
@@ -85,12 +89,7 @@ async fn post(
     if let Some((token, key)) = order {
         request = request.bearer_auth(token).header("idempotency-key", key);
     }
-    let answer = request.send().await.with_context(|| format!("POST {url}"))?;
-    let status = answer.status();
-    if !status.is_success() {
-        bail!("POST {url} answered {status}: {}", answer.text().await.unwrap_or_default());
-    }
-    answer.json().await.with_context(|| format!("POST {url} did not answer JSON"))
+    asking::ask_json(request, BYTES_MAX, &format!("POST {url}")).await
 }
 
 fn text(value: &Value, field: &str) -> anyhow::Result<String> {

@@ -1,6 +1,8 @@
 //! `reads.csv.zst`: what customers read after the drain, each his own orders: the audit holds it against
 //! the ledger.
 
+mod asked;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::history::read_table;
 use crate::ledger::{OrderRow, Rows};
 use crate::number;
+
+pub(crate) use asked::read_back;
 
 /// The file's name in a trial's folder; absent where nobody read, and in older records.
 pub const FILE: &str = "reads.csv.zst";

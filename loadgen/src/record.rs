@@ -16,7 +16,7 @@ pub use manifest::{
     Phase, RatePoint, RequestCounts, Validity,
 };
 pub use tables::{FaultRow, FileRow, GENERATOR, ResourceRow, TimelineRow};
-pub(crate) use tables::{write_csv, write_rows};
+pub(crate) use tables::{header, write_csv};
 pub use verdict::{
     Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, PHASE, Recovery, Verdict,
 };

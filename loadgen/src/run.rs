@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::cores::Cores;
 use crate::environment;
 use crate::fault::ability;
-use crate::launch::{self, Interrupted};
+use crate::launch::{self, Interrupted, Secrets};
 use crate::profile::Profile;
 use crate::record::{Answer, Manifest, Verdict, not_ok};
 use crate::results;
@@ -189,6 +189,7 @@ impl Run {
         done: &mut usize,
     ) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome { not_run: !refused.is_empty(), ..Outcome::default() };
+        let network = Secrets::draw_network();
         let mut order = self.order();
         order.retain(|(scenario, system, _)| {
             let lacks = self.lacks(scenario, &self.systems[*system]);
@@ -211,6 +212,7 @@ impl Run {
                 command: &self.command,
                 revision,
                 keep_data: self.keep_data,
+                network: &network,
             };
             match run_one(&trial, &self.terminal, interrupt.clone()).await {
                 Ok(Finished { manifest, verdict, thresholds, .. }) => {

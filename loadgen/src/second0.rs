@@ -55,7 +55,8 @@ impl Second0 {
     }
 }
 
-fn wall_us() -> i64 {
+/// The wall's clock, µs since the epoch.
+pub(crate) fn wall_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

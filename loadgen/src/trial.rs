@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::disk::IMAGE;
 use crate::fault::{self, Stage, crash, poison};
 use crate::fsync;
 use crate::history::Recording;
-use crate::launch::{self, DATA, OUTSIDE, Running, Secrets};
-use crate::ledger::{self, Ledger, OrderRow, OrdersReader};
+use crate::launch::{self, DATA, OUTSIDE, Running, Secrets, lock};
+use crate::ledger::{self, OrderRow, OrdersReader};
 use crate::load::{Jobs, Load, Loaded, Loop, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
@@ -38,13 +38,14 @@ use crate::scenario::{FaultSpec, Scenario};
 use crate::second0::Second0;
 use crate::system::{LINKS, SystemSpec};
 use crate::threshold::Met;
+use crate::truth::{self, Tokens, Told, Truth};
 use crate::validity;
 use crate::watch::{Hiccups, Watch, Watching};
+use crate::witness::Seals;
+use crate::workload::Operation;
 
 /// Between the decision to start and second 0, so that all threads are ready.
 const LEAD: Duration = Duration::from_millis(200);
-/// Nothing may be pending for this long before the drain is over.
-const QUIET: Duration = Duration::from_secs(1);
 const PROGRESS: Duration = Duration::from_millis(200);
 
 /// One trial to be run.
@@ -67,6 +68,9 @@ pub struct Trial<'a> {
     pub revision: &'a str,
     /// Keep the databases.
     pub keep_data: bool,
+    /// The card network's secret: one for all trials of a run, so that an order fares the same in each
+    /// system, and none of them knows how.
+    pub network: &'a str,
 }
 
 /// The seed of a repetition, from 1.
@@ -92,16 +96,6 @@ pub struct Finished {
 #[error("stopped before the load began")]
 pub struct NothingMeasured;
 
-/// How the waiting for pending orders ended.
-struct Waited {
-    /// Whether the drain ended with orders that are known to be pending.
-    pending: bool,
-    /// Whether what is pending had its time.
-    whole: bool,
-    /// What could not be read.
-    doubts: Vec<String>,
-}
-
 /// The measured part, before it is digested.
 struct Measured {
     loaded: Loaded,
@@ -110,8 +104,7 @@ struct Measured {
     generator: Generator,
     started: Second0,
     tokens_until_us: Option<i64>,
-    waited: Waited,
-    ledger: anyhow::Result<Ledger>,
+    told: Told,
     ended: Vec<String>,
     /// What only the final sweep took back.
     left: Vec<String>,
@@ -130,7 +123,7 @@ impl Trial<'_> {
     ) -> anyhow::Result<Finished> {
         readable(&self.planned())?;
         let before = fsync::probe(&self.folder)?;
-        let secrets = Secrets::new();
+        let secrets = Secrets::with_network(self.network);
         let (stop, cores) = (interrupt.clone(), self.cores);
         let faults = self.faults();
         let system = poison::equip(crash::equip(self.system, &faults), &faults);
@@ -141,15 +134,18 @@ impl Trial<'_> {
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
         let left = running.stop().await;
-        let charges = measured.is_ok().then(|| ledger::read_journal(&journal));
+        let seals = Seals::new(&secrets.network);
+        let charges = measured
+            .as_ref()
+            .map(|measured| truth::charges(&self.folder, &journal, &seals, &measured.told.marks));
+        let charges = charges.unwrap_or_else(|_| Ok(Vec::new()));
         // Before the record is written, so that there is room for it.
         let warnings = self.remove_data();
         let mut measured = launch::told(measured, &left)?;
         measured.left = left;
-        match (&mut measured.ledger, charges) {
-            (Ok(ledger), Some(Ok(charges))) => ledger.charges = charges,
-            (Ok(_), Some(Err(error))) => measured.ledger = Err(error),
-            (Err(_), _) | (_, None) => {}
+        match charges {
+            Ok(doubts) => measured.told.doubts.extend(doubts),
+            Err(error) => measured.told.fail(&error),
         }
         let after = fsync::probe(&self.folder).unwrap_or_default();
         let fsync = Fsync {
@@ -221,18 +217,12 @@ impl Trial<'_> {
         let started = Second0::after(LEAD);
         let start = started.instant;
         let gauges = Arc::new(Gauges::default());
-        let pacing = Pacing {
-            start,
-            in_flight: self.scenario.limits.in_flight,
-            timeout: self.scenario.limits.timeout.0,
-            drain: self.scenario.drain.0,
-            alone: self.cores.apart(),
-            flaw: Flaw::None,
-        };
+        let pacing = self.pacing(start);
         let watch = Watch::start(Arc::clone(&running.watched), self.folder.clone(), start)?;
         let hiccups = Hiccups::start()?;
         let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
         let poisoner = self.poisoner(tokens.first().cloned().unwrap_or_default(), start);
+        let marks = Arc::default();
         let record = Recording { folder: self.folder.clone(), key_prefix: prefix, lookout };
         let load = Load::start(traffic, targets, self.plan(), pacing, Arc::clone(&gauges), record)?;
         let (end, ended) = watch::channel(false);
@@ -244,8 +234,10 @@ impl Trial<'_> {
             watch: &watch,
             start,
             poisoner,
+            marks: Arc::clone(&marks),
         };
         let schedule = self.faults();
+        let stop = interrupt.clone();
         let follow = async {
             let loaded = self.follow(load, &gauges, interrupt, progress).await;
             let _ = end.send(true);
@@ -255,10 +247,13 @@ impl Trial<'_> {
         let mut generator = Generator::default();
         hiccups.stop(&mut generator);
         let loaded = loaded?;
-        let mut waited = self.wait(&orders, loaded.interrupted()).await;
+        let tokens = Tokens { tokens, until_us: tokens_until_us };
+        let truth = self.truth(running, secrets, tokens, &loaded, stop);
+        let marks = lock(&marks).clone();
+        let mut told = truth.settle(marks).await;
         let watching = watch.stop();
         generator.clock_drift_us = started.drift_us();
-        let ledger = self.ledger(running, secrets, &orders, &mut waited.doubts).await;
+        truth.read(&mut told).await;
         let ended = running.all_ended();
         let left = Vec::new();
         Ok(Measured {
@@ -268,61 +263,54 @@ impl Trial<'_> {
             generator,
             started,
             tokens_until_us,
-            waited,
-            ledger,
+            told,
             ended,
             left,
         })
     }
 
-    async fn wait(&self, orders: &OrdersReader, interrupted: bool) -> Waited {
-        let within = if interrupted { QUIET * 2 } else { self.scenario.drain.0 };
-        match orders.drain(within, QUIET).await {
-            Ok(drained) => {
-                Waited { pending: !drained, whole: drained || !interrupted, doubts: Vec::new() }
-            }
-            Err(error) => {
-                let doubt = format!("the orders could not be listed to wait for them: {error:#}");
-                Waited { pending: false, whole: false, doubts: vec![doubt] }
-            }
+    fn pacing(&self, start: Instant) -> Pacing {
+        Pacing {
+            start,
+            in_flight: self.scenario.limits.in_flight,
+            timeout: self.scenario.limits.timeout.0,
+            drain: self.scenario.drain.0,
+            alone: self.cores.apart(),
+            flaw: Flaw::None,
         }
+    }
+
+    fn truth(
+        &self,
+        running: &Running,
+        secrets: &Secrets,
+        tokens: Tokens,
+        loaded: &Loaded,
+        interrupt: watch::Receiver<bool>,
+    ) -> Truth {
+        Truth {
+            folder: self.folder.clone(),
+            source: running.spec.audit.clone(),
+            entry: running.spec.entry.clone(),
+            operator: secrets.operator.clone(),
+            control: secrets.control.clone(),
+            tokens,
+            drain: self.scenario.drain.0,
+            asked: self.asked(loaded),
+            interrupt,
+        }
+    }
+
+    /// Orders that were asked for, those of preparation and poison included.
+    fn asked(&self, loaded: &Loaded) -> u64 {
+        let placed = loaded.totals.counts.get(&Operation::Place).map_or(0, RequestCounts::recorded);
+        let poisoned: u64 = self.faults().iter().filter_map(|f| f.count).map(u64::from).sum();
+        placed + u64::from(self.scenario.customers) + poisoned
     }
 
     fn poisoner(&self, token: String, start: Instant) -> poison::Poisoner {
         let (folder, key_prefix) = (self.folder.clone(), self.key_prefix());
         poison::Poisoner { folder, key_prefix, token, start }
-    }
-
-    /// All orders, and what the other replicas and the broker tell; what these do not tell is a doubt.
-    async fn ledger(
-        &self,
-        running: &Running,
-        secrets: &Secrets,
-        orders: &OrdersReader,
-        doubts: &mut Vec<String>,
-    ) -> anyhow::Result<Ledger> {
-        let mut ledger = Ledger { orders: orders.all(None).await?, ..Ledger::default() };
-        let source = &running.spec.audit;
-        for url in source.orders.all().iter().skip(1) {
-            match self.replica(url, &secrets.operator).await {
-                Ok(orders) => ledger.replicas.push(orders),
-                Err(error) => doubts.push(format!("a replica cannot be read: {error:#}")),
-            }
-        }
-        for url in &source.dead_letters {
-            match ledger::dead_letters(url).await {
-                Ok(dead) => ledger.dead.extend(dead),
-                Err(error) => doubts.push(format!("dead letters cannot be read: {error:#}")),
-            }
-        }
-        Ok(ledger)
-    }
-
-    /// All orders of another replica, once it has caught up.
-    async fn replica(&self, url: &str, operator: &str) -> anyhow::Result<Vec<OrderRow>> {
-        let reader = OrdersReader::new(url, operator)?;
-        reader.drain(self.scenario.drain.0, Duration::ZERO).await?;
-        reader.all(None).await
     }
 
     async fn follow(
@@ -352,10 +340,9 @@ impl Trial<'_> {
     fn write(&self, mut measured: Measured, fsync: Fsync) -> anyhow::Result<Finished> {
         let folder = &self.folder;
         let mut manifest = self.manifest(&measured, fsync);
-        let ledger = measured.ledger.as_ref().ok();
-        if let Some(ledger) = ledger {
-            ledger.write(folder)?;
-            in_work(&mut measured.faults, &ledger.orders, manifest.started_at_us);
+        let has_ledger = measured.told.unreadable.is_empty();
+        if has_ledger {
+            in_work(&mut measured.faults, folder, manifest.started_at_us)?;
         }
         write_csv(&folder.join("resources.csv"), &measured.watching.resources)?;
         write_csv(&folder.join("files.csv"), &measured.watching.files)?;
@@ -363,10 +350,12 @@ impl Trial<'_> {
         let poisoned: BTreeSet<String> =
             poisoned::read(folder)?.into_iter().map(|attempt| attempt.key).collect();
         // They are no part of the load whose goodput and cost are told.
-        let orders = ledger.map(|l| l.orders.clone()).unwrap_or_default();
-        let orders: Vec<OrderRow> =
-            orders.into_iter().filter(|order| !poisoned.contains(&order.key)).collect();
-        let digested = digest::write(folder, &manifest, &orders)?;
+        let of_load = |row: &anyhow::Result<OrderRow>| {
+            row.as_ref().map_or(true, |order| !poisoned.contains(&order.key))
+        };
+        let orders = if has_ledger { Some(ledger::orders(folder, 1)?) } else { None };
+        let orders = orders.into_iter().flatten().filter(of_load);
+        let digested = digest::write(folder, &manifest, orders)?;
         manifest.cost = self.cost(&measured.watching.resources, digested.completed_orders);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
         manifest.tables = Some(seal::seal(folder)?);
@@ -379,7 +368,7 @@ impl Trial<'_> {
             service_s: measured.loaded.totals.service_s,
             faults: &measured.faults,
             verdict: &verdict,
-            drained: !measured.waited.pending,
+            drained: !measured.told.pending,
             ended: &measured.ended,
             left: &measured.left,
             apart: self.cores.apart(),
@@ -405,16 +394,14 @@ impl Trial<'_> {
 
     /// How the reading of the truth went.
     fn evidence(measured: &Measured) -> Evidence {
-        let unreadable = measured.ledger.as_ref().err();
+        let told = &measured.told;
         Evidence {
-            waited: Some(measured.waited.whole),
-            unreadable: unreadable
-                .map(|error| redact::text(&format!("the ledger cannot be read: {error:#}")))
-                .unwrap_or_default(),
-            doubts: measured.waited.doubts.iter().map(|doubt| redact::text(doubt)).collect(),
+            waited: Some(told.whole),
+            unreadable: redact::text(&told.unreadable),
+            doubts: told.doubts.iter().map(|doubt| redact::text(doubt)).collect(),
             clocks_read_within_us: Some(measured.started.within_us),
             tokens_until_us: measured.tokens_until_us,
-            network_lines: None,
+            network_lines: told.marks.iter().map(|mark| mark.lines).max(),
         }
     }
 
@@ -568,12 +555,20 @@ fn generator(measured: &Measured, duration_s: f64) -> Generator {
 }
 
 /// How many orders were in work at each fault's onset: accepted and not settled, by the ledger.
-fn in_work(faults: &mut [FaultRow], orders: &[OrderRow], started_at_us: i64) {
-    for fault in faults {
-        let onset_us = started_at_us.saturating_add((fault.commanded_s * 1e6) as i64);
-        let open = |row: &&OrderRow| {
-            row.created_at <= onset_us && row.settled_at.is_none_or(|at| at > onset_us)
-        };
-        fault.in_work_at_onset = Some(orders.iter().filter(open).count() as u64);
+fn in_work(faults: &mut [FaultRow], folder: &Path, started_at_us: i64) -> anyhow::Result<()> {
+    let onset_us =
+        |fault: &FaultRow| started_at_us.saturating_add((fault.commanded_s * 1e6) as i64);
+    let mut open = vec![0; faults.len()];
+    for row in ledger::orders(folder, 1)? {
+        let row = row?;
+        for (open, fault) in open.iter_mut().zip(&*faults) {
+            let at_us = onset_us(fault);
+            let over = row.settled_at.is_some_and(|settled| settled <= at_us);
+            *open += u64::from(row.created_at <= at_us && !over);
+        }
     }
+    for (fault, open) in faults.iter_mut().zip(open) {
+        fault.in_work_at_onset = Some(open);
+    }
+    Ok(())
 }

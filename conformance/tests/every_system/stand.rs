@@ -11,6 +11,7 @@ use loadgen::launch::{Running, Secrets};
 use loadgen::ledger::{ChargeRow, Ledger, OrdersReader, read_journal};
 use loadgen::scenario::{Latency, Provider};
 use loadgen::system::SystemSpec;
+use loadgen::witness::Seals;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -142,7 +143,14 @@ impl Stand {
     }
 
     pub(crate) fn journal(&self) -> anyhow::Result<Vec<ChargeRow>> {
-        read_journal(Path::new(&self.running.spec.audit.journal))
+        let (path, seals) = (&self.running.spec.audit.journal, Seals::new(&self.secrets.network));
+        let mut rows = Vec::new();
+        let doubts = read_journal(Path::new(path), &seals, &[], |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        ensure!(doubts.is_empty(), "{doubts:?}");
+        Ok(rows)
     }
 
     pub(crate) async fn ledger(&self) -> anyhow::Result<Ledger> {

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use crate::history::Attempt;
 use crate::ledger::{ChargeRow, OrderRow};
 
+/// What says that it happened later than a month after second 0 did not: no load is as long.
+const LATEST_S: i64 = 2_678_400;
+
 /// Cents up to the end of a second, since second 0. After the drain all three are equal but for
 /// declined orders, which are accepted and never captured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -40,14 +43,16 @@ impl Flow {
     pub fn attempt(&mut self, a: &Attempt) {
         if a.operation == "place" && a.outcome == "ok" {
             let at = second(a.done_ns / 1_000_000_000);
-            self.changes.entry(at).or_default().accepted_cents += a.amount_cents;
+            let sum = &mut self.changes.entry(at).or_default().accepted_cents;
+            *sum = sum.saturating_add(a.amount_cents);
         }
     }
 
     /// A line of the journal.
     pub fn charge(&mut self, row: &ChargeRow) {
         if row.event == "captured" && !self.prepared.contains(&row.key) {
-            self.at(row.at_us).captured_cents += row.amount_cents;
+            let sum = &mut self.at(row.at_us).captured_cents;
+            *sum = sum.saturating_add(row.amount_cents);
         }
     }
 
@@ -55,7 +60,8 @@ impl Flow {
     pub fn order(&mut self, row: &OrderRow) {
         let settled_at = row.settled_at.filter(|_| row.status == "paid");
         if let Some(at_us) = settled_at.filter(|_| !self.prepared.contains(&row.key)) {
-            self.at(at_us).settled_cents += row.total_cents;
+            let sum = &mut self.at(at_us).settled_cents;
+            *sum = sum.saturating_add(row.total_cents);
         }
     }
 
@@ -66,9 +72,9 @@ impl Flow {
         let add = |(t_s, change): (&u32, &Money)| {
             sum = Money {
                 t_s: *t_s,
-                accepted_cents: sum.accepted_cents + change.accepted_cents,
-                captured_cents: sum.captured_cents + change.captured_cents,
-                settled_cents: sum.settled_cents + change.settled_cents,
+                accepted_cents: sum.accepted_cents.saturating_add(change.accepted_cents),
+                captured_cents: sum.captured_cents.saturating_add(change.captured_cents),
+                settled_cents: sum.settled_cents.saturating_add(change.settled_cents),
             };
             sum
         };
@@ -76,7 +82,8 @@ impl Flow {
     }
 
     fn at(&mut self, at_us: i64) -> &mut Money {
-        let at = ((at_us - self.started_at_us) / 1_000_000).max(0).cast_unsigned();
+        let at_us = at_us.saturating_sub(self.started_at_us);
+        let at = (at_us / 1_000_000).clamp(0, LATEST_S).cast_unsigned();
         self.changes.entry(second(at)).or_default()
     }
 }

@@ -43,7 +43,7 @@ pub fn order(traces: &Traces) -> Vec<Event> {
     let mut put = |at_s: f64, who: &str, what: String| {
         events.push(Event { at_s, who: who.to_owned(), what });
     };
-    let wall_s = |at_us: i64| (at_us - traces.started_at_us) as f64 / 1e6;
+    let wall_s = |at_us: i64| at_us.saturating_sub(traces.started_at_us) as f64 / 1e6;
     for a in &traces.attempts {
         put(a.sent_ns as f64 / 1e9, "customer", sent(a));
         put(a.done_ns as f64 / 1e9, "customer", answered(a));

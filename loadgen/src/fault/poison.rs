@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::process::await_ready;
 use super::{Held, PROOF_POLL, Stage};
+use crate::asking;
 use crate::history::{self, Attempt};
 use crate::launch::Running;
 use crate::record::poisoned;
@@ -24,6 +25,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Behind a queue an order is met later than it is answered; after an abort, after a start.
 const MET_WITHIN: Duration = Duration::from_secs(8);
 const CENTS: i64 = 100;
+const BYTES_MAX: usize = 64 * 1024;
 
 /// A system as a trial needs it: with a poison fault, every process has the defect from its start.
 #[must_use]
@@ -68,16 +70,17 @@ impl Poisoner {
             outcome: "unknown".to_owned(),
             ..Attempt::default()
         };
-        match request.json(&body).send().await {
-            Ok(answer) => {
-                let status = answer.status();
+        match asking::ask(request.json(&body), BYTES_MAX).await {
+            Ok((status, body)) => {
                 attempt.status = status.as_u16();
-                let order = answer.json::<Value>().await.ok();
+                let order = serde_json::from_slice::<Value>(&body).ok();
                 let state = order.as_ref().and_then(|order| order["status"].as_str());
                 attempt.receipt = state.filter(|_| status.is_success()).unwrap_or("").to_owned();
                 attempt.outcome = outcome(status, !attempt.receipt.is_empty()).to_owned();
             }
-            Err(error) if error.is_connect() => {
+            Err(error)
+                if error.downcast_ref::<reqwest::Error>().is_some_and(|e| e.is_connect()) =>
+            {
                 (attempt.outcome, attempt.trouble) = ("failed".to_owned(), "refused".to_owned());
             }
             Err(_) => attempt.trouble = "reset".to_owned(),

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use reqwest::RequestBuilder;
+use serde_json::Value;
 
 use super::Stage;
+use crate::asking;
 use crate::scenario::{FaultSpec, Provider};
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+const BYTES_MAX: usize = 64 * 1024;
 
 /// The card network as a fault meets it.
 pub(super) struct CardNetwork<'a> {
@@ -49,13 +53,13 @@ impl<'a> CardNetwork<'a> {
 pub async fn set_provider(base: &str, token: &str, settings: &Provider) -> anyhow::Result<String> {
     let http = crate::http::client(ANSWERS_WITHIN)?;
     let url = format!("{base}/control");
-    let answer = http.patch(&url).bearer_auth(token).json(settings).send().await?;
-    let status = answer.status();
-    if !status.is_success() {
-        bail!("PATCH {url} answered {status}: {}", answer.text().await.unwrap_or_default());
-    }
-    let read: serde_json::Value =
-        http.get(&url).bearer_auth(token).send().await?.error_for_status()?.json().await?;
+    let (patch, get) = (http.patch(&url).json(settings), http.get(&url));
+    let what = |method: &str| format!("{method} {url}");
+    let read = async |request: RequestBuilder, method| {
+        asking::ask_json::<Value>(request.bearer_auth(token), BYTES_MAX, &what(method)).await
+    };
+    read(patch, "PATCH").await?;
+    let read = read(get, "GET").await?;
     let wanted = serde_json::to_value(settings)?;
     for (key, value) in wanted.as_object().into_iter().flatten() {
         if read.get(key) != Some(value) {

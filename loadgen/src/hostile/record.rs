@@ -17,6 +17,7 @@ use crate::record::read::Run;
 use crate::record::{Answer, Manifest, Met};
 use crate::report::{self, fixture};
 use crate::sample::{Outcome, Receipt, Sample, Trouble};
+use crate::witness::Seals;
 use crate::workload::Operation;
 
 /// A report takes half a second, a table a millisecond.
@@ -238,11 +239,12 @@ fn journals() {
     let line = |charge: &ChargeRow| serde_json::to_string(charge).unwrap() + "\n";
     let valid: String = ledger().charges.iter().map(line).collect();
     fs::write(&path, &valid).unwrap();
-    read_journal(&path).unwrap();
+    let read = |path: &Path| read_journal(path, &Seals::new(""), &[], |_| Ok(()));
+    read(&path).unwrap();
     let bytes = prop_oneof![1 => vec(any::<u8>(), 0..300), 6 => mutation::of(valid.into_bytes())];
     let outcome = cases(1).run(&bytes, |bytes| {
         fs::write(&path, bytes).unwrap();
-        if let Err(error) = read_journal(&path) {
+        if let Err(error) = read(&path) {
             useful(&error, &path);
         }
         Ok(())

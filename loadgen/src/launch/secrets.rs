@@ -4,6 +4,8 @@
 use sha2::{Digest, Sha256};
 
 const OPENING: &str = "{secret:";
+/// The name of the card network's secret.
+pub(crate) const NETWORK: &str = "network";
 
 /// The random words of one run, by name.
 #[derive(Clone)]
@@ -13,21 +15,35 @@ pub struct Secrets {
     pub operator: String,
     /// Changes the provider.
     pub control: String,
+    /// What the card network seals its lines and draws its luck with; no contestant is given it.
+    pub network: String,
 }
 
 impl Secrets {
     /// New ones, from the operating system's generator.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_network(&Self::draw_network())
+    }
+
+    /// New ones, but for the card network's.
+    #[must_use]
+    pub fn with_network(network: &str) -> Self {
         let root = rand::random();
         let [operator, control] = ["operator", "control"].map(|name| word(&root, name));
-        Self { root, operator, control }
+        Self { root, operator, control, network: network.to_owned() }
+    }
+
+    /// A secret for the card network.
+    #[must_use]
+    pub fn draw_network() -> String {
+        word(&rand::random(), NETWORK)
     }
 
     /// The word of this name: 64 characters, the same wherever the name is used in a run.
     #[must_use]
     pub fn word(&self, name: &str) -> String {
-        word(&self.root, name)
+        if name == NETWORK { self.network.clone() } else { word(&self.root, name) }
     }
 
     /// A text with the words in place of their names.
@@ -84,6 +100,11 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a text names the card network's secret.
+pub(crate) fn names_network(text: &str) -> bool {
+    text.contains(&format!("{OPENING}{NETWORK}}}"))
+}
+
 /// Whether a text names no secret at all.
 ///
 /// # Errors
@@ -106,6 +127,10 @@ mod tests {
         assert_eq!(one.word("token").len(), 64);
         assert_ne!(one.word("token"), one.word("merchant"));
         assert_ne!(one.word("token"), other.word("token"));
+        assert_ne!(one.word("network"), other.word("network"));
+        let network = one.word("network");
+        assert_eq!(Secrets::with_network(&network).word("network"), network);
+        assert_ne!(Secrets::with_network(&network).word("token"), one.word("token"));
         assert_eq!((one.word("operator"), one.word("control")), (one.operator, one.control));
     }
 

@@ -140,7 +140,7 @@ pub(crate) fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> anyh
 }
 
 /// Header and rows.
-pub(crate) fn write_rows<T, W>(mut out: W, rows: &[T]) -> io::Result<W>
+fn write_rows<T, W>(mut out: W, rows: &[T]) -> io::Result<W>
 where
     T: Serialize + Default,
     W: Write,
@@ -152,7 +152,7 @@ where
 }
 
 /// The first of the lines that a row of defaults is written as.
-fn header<T: Serialize + Default>() -> io::Result<Vec<u8>> {
+pub(crate) fn header<T: Serialize + Default>() -> io::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.serialize(T::default())?;
     let mut text = table.into_inner().map_err(csv::IntoInnerError::into_error)?;

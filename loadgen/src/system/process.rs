@@ -40,7 +40,18 @@ impl ProcessSpec {
         let named = open.try_for_each(|text| secrets::check_none(text));
         let named =
             named.and_then(|()| self.env.values().try_for_each(|text| secrets::check(text)));
+        let named = named.and_then(|()| self.check_network());
         named.map_err(|text| format!("process {:?}: {text}", self.name))
+    }
+
+    /// Who knows the card network's secret can write its journal and foresee its verdicts.
+    fn check_network(&self) -> Result<(), String> {
+        let is_network = self.plays.iter().all(|role| role == "provider") && !self.plays.is_empty();
+        if is_network || !self.env.values().any(|text| secrets::names_network(text)) {
+            return Ok(());
+        }
+        Err("{secret:network} is for the process that plays the provider and nothing else"
+            .to_owned())
     }
 
     /// Whether this fault can be done to it.

@@ -122,7 +122,7 @@ fn our_log(folder: &Path) -> BTreeMap<(Tag, u64), Histogram<u64>> {
         requests,
         ..Manifest::default()
     };
-    digest::write(folder, &manifest, &[]).unwrap();
+    digest::write(folder, &manifest, []).unwrap();
     fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
     fs::write(folder.join("resources.csv"), "").unwrap();
     expected

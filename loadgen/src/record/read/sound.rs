@@ -101,8 +101,6 @@ impl Sound for Verdict {
             c.declined,
             c.pending,
             c.captures,
-            c.captured_cents.unsigned_abs(),
-            c.paid_cents.unsigned_abs(),
         ];
         counts.into_iter().try_for_each(count)?;
         self.violations.iter().chain(&self.oddities).try_for_each(|finding| count(finding.count))

@@ -67,10 +67,10 @@ fn gaps() -> [(&'static str, Pen, Sum); 2] {
     let [accepted, captured, _] = palette::MONEY;
     [
         ("gap: accepted, not captured", Pen::dashed(accepted, 2.4), |row| {
-            row.accepted_cents - row.captured_cents
+            row.accepted_cents.saturating_sub(row.captured_cents)
         }),
         ("gap: captured, not settled", Pen::dashed(captured, 2.4), |row| {
-            row.captured_cents - row.settled_cents
+            row.captured_cents.saturating_sub(row.settled_cents)
         }),
     ]
 }

@@ -1,0 +1,89 @@
+//! A compressed table that is written row by row, and stands in its place only when it is whole.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::record::header;
+
+/// Quick, and already a fifth of the size.
+const LEVEL: i32 = 1;
+
+/// A table that is being written.
+pub(crate) struct PackedTable<T> {
+    path: PathBuf,
+    unfinished: PathBuf,
+    table: csv::Writer<zstd::Encoder<'static, BufWriter<File>>>,
+    rows: u64,
+    of: PhantomData<T>,
+}
+
+impl<T: Serialize + Default> PackedTable<T> {
+    /// Begins with the header, so that an empty table is told from a torn one.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub(crate) fn begin(path: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot write {}", path.display());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let unfinished = path.with_file_name(format!(".unfinished-{name}"));
+        let file = File::create(&unfinished).with_context(cannot)?;
+        let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL).with_context(cannot)?;
+        out.write_all(&header::<T>().with_context(cannot)?).with_context(cannot)?;
+        let table = csv::WriterBuilder::new().has_headers(false).from_writer(out);
+        Ok(Self { path: path.to_path_buf(), unfinished, table, rows: 0, of: PhantomData })
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// If it does not fit on the disk.
+    pub(crate) fn put(&mut self, row: &T) -> anyhow::Result<()> {
+        self.rows += 1;
+        let path = &self.path;
+        self.table.serialize(row).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Puts the table in its place; returns how many rows it has.
+    ///
+    /// # Errors
+    /// As [`Self::put`]; then there is no table.
+    pub(crate) fn end(self) -> anyhow::Result<u64> {
+        let Self { path, unfinished, table, rows, .. } = self;
+        let packed = table.into_inner().map_err(csv::IntoInnerError::into_error);
+        let written = packed.and_then(zstd::Encoder::finish).and_then(|mut file| file.flush());
+        let placed = written.and_then(|()| std::fs::rename(&unfinished, &path));
+        placed.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::read_table;
+    use crate::ledger::DeadRow;
+
+    #[test]
+    fn it_is_there_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dead.csv.zst");
+        let row = DeadRow { key: "k".to_owned(), ..DeadRow::default() };
+        let mut table = PackedTable::begin(&path).unwrap();
+        table.put(&row).unwrap();
+        assert!(!path.exists());
+        drop(table);
+        assert!(!path.exists());
+        let mut table = PackedTable::begin(&path).unwrap();
+        table.put(&row).unwrap();
+        assert_eq!(table.end().unwrap(), 1);
+        let rows: Vec<DeadRow> = read_table(&path).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, [row]);
+        assert_eq!(PackedTable::<DeadRow>::begin(&path).unwrap().end().unwrap(), 0);
+        assert_eq!(read_table::<DeadRow>(&path).unwrap().count(), 0);
+    }
+}
