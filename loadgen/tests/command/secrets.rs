@@ -93,13 +93,13 @@ async fn check(system: &str) {
     let mut secrets = BTreeSet::new();
     until("the secrets of all processes", || {
         secrets.extend(given(&bench));
-        secrets.len() >= 4
+        secrets.len() >= 5
     })
     .await;
     let output = end(child).await;
     assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
     secrets.extend(given(&bench));
-    assert!(secrets.len() >= 4, "for tokens, the operator, control and merchants");
+    assert!(secrets.len() >= 5, "for tokens, the operator, control, merchants and the network");
     let texts = written(&bench, &output);
     let holds = |word: &str| holds(&texts, word);
     assert!(holds(KEY).iter().any(|name| name.ends_with("history.csv.zst")), "{output:?}");
