@@ -282,6 +282,10 @@ mod tests {
         assert_eq!(told("1-00000000", "lent"), (Outcome::Unknown, Trouble::StateUnknown));
         assert_eq!(judged(Operation::Place, 201, "{}").trouble, Trouble::FieldMissing);
         assert_eq!(judged(Operation::Get, 200, "<html>").trouble, Trouble::NotJson);
+        let cut =
+            Response { status: 201, is_cut: true, body: b"{\"id\":\"o", ..Response::default() };
+        let judged = traffic().judge(&job(Operation::Place), &cut);
+        assert_eq!((judged.outcome, judged.trouble), (Outcome::Unknown, Trouble::AnswerTooLong));
     }
 
     #[test]
