@@ -8,7 +8,8 @@ pub struct Settings {
     /// How long a delivery belongs to its consumer unless extended. Default 10 s: what a customer
     /// waits when a consumer dies, and many times the work of one message.
     pub lease: Duration,
-    /// How often a message is delivered before it is a dead letter. Default 8.
+    /// How often a message may fail before it is a dead letter; what is deferred does not count. Default 8:
+    /// enough to part a message from one that ends its consumer.
     pub attempts_max: u32,
     /// The wait before a message that failed is delivered again.
     pub backoff: Backoff,

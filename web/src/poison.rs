@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use shop::{CardNetwork, Charge, Error, Result, Verdict};
+use tokio::time::sleep;
+
+use crate::timing::PROVIDER_CALL;
 
 const ARMED: &str = "TRIPTYCH_POISON";
 
 /// The network itself; if poison is armed, one that fails before it is asked when it meets the card
-/// `poison-error` (an error), `poison-panic` (a panic) or `poison-abort` (the process ends).
+/// `poison-error` (an error), `poison-panic` (a panic), `poison-abort` (the process ends) or `poison-hang`
+/// (no answer in time).
 #[must_use]
 pub fn network(network: Arc<dyn CardNetwork>) -> Arc<dyn CardNetwork> {
     if std::env::var(ARMED).is_ok_and(|value| value == "1") {
@@ -32,6 +36,10 @@ impl CardNetwork for Poisonous {
             "poison-error" => Err(Error::Internal("poison".to_owned())),
             "poison-panic" => panic!("poison"),
             "poison-abort" => std::process::abort(),
+            "poison-hang" => {
+                sleep(PROVIDER_CALL).await;
+                Err(Error::TimedOut("poison".to_owned()))
+            }
             _ => self.0.capture(charge).await,
         }
     }

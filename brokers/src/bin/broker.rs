@@ -31,7 +31,7 @@ struct Flags {
     /// How long a delivery belongs to its consumer unless extended
     #[arg(long, default_value = "10s", value_parser = span)]
     lease: Duration,
-    /// Deliveries of a message before it is a dead letter
+    /// Failures of a message before it is a dead letter; what is put off does not count
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
     /// The longest wait after the first failure; it doubles with each

@@ -4,6 +4,7 @@
 
 mod crash;
 mod hang_up;
+mod hanging;
 mod outside;
 mod poison;
 mod programs;
@@ -48,6 +49,10 @@ mod customers_who_hang_up_are_charged_once {
 
 mod a_poisonous_order_harms_no_other {
     each_system!(crate::poison::spread);
+}
+
+mod charges_that_hang_keep_nobody_waiting {
+    each_system!(crate::hanging::wait);
 }
 
 mod only_tokens_of_its_own_are_taken {

@@ -254,6 +254,11 @@ mod tests {
         recovery
     }
 
+    fn recover(shop: &Shop, every: Duration) {
+        let service = Arc::clone(&shop.service);
+        tokio::spawn(keep_recovering(service, Duration::ZERO, every, MOST, |_, _| ()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_order_is_left_alone_until_it_is_old_whatever_its_clock_says() {
         let shop = shop(10);
@@ -314,13 +319,7 @@ mod tests {
         leave(&shop, "k", 500).await;
         let before = shop.payments.asked.load(SeqCst);
         let every = Duration::from_secs(1);
-        tokio::spawn(keep_recovering(
-            Arc::clone(&shop.service),
-            Duration::ZERO,
-            every,
-            MOST,
-            |_, _| (),
-        ));
+        recover(&shop, every);
         sleep(Duration::from_secs(490)).await;
         let asked = shop.payments.asked.load(SeqCst) - before;
         assert!(asked <= 490 * FEW as usize, "{asked} charges of an outage");
@@ -361,13 +360,7 @@ mod tests {
         leave(&shop, "good", 20).await;
         sleep(Duration::from_secs(1_000)).await;
         let every = Duration::from_secs(1);
-        tokio::spawn(keep_recovering(
-            Arc::clone(&shop.service),
-            Duration::ZERO,
-            every,
-            MOST,
-            |_, _| (),
-        ));
+        recover(&shop, every);
         for _ in 0..1_000 {
             sleep(Duration::from_secs(60)).await;
             if shop.kept.count(OrderStatus::Paid) == 20 {
@@ -383,13 +376,7 @@ mod tests {
         leave(&shop, "k", 250).await;
         sleep(Duration::from_secs(1_000)).await;
         let every = Duration::from_secs(3600);
-        tokio::spawn(keep_recovering(
-            Arc::clone(&shop.service),
-            Duration::ZERO,
-            every,
-            MOST,
-            |_, _| (),
-        ));
+        recover(&shop, every);
         sleep(every - Duration::from_secs(1)).await;
         assert_eq!(shop.kept.count(OrderStatus::Paid), 0, "who ends of one serves before");
         sleep(Duration::from_secs(60)).await;
