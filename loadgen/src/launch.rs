@@ -8,6 +8,7 @@
 mod ending;
 mod fill;
 mod kept;
+mod ports;
 mod program;
 pub(crate) mod secrets;
 
@@ -32,8 +33,9 @@ use crate::fault::undo::{Entry, MARK, UndoLog};
 use crate::link::Links;
 use crate::system::{LINKS, ProcessSpec, SystemSpec};
 use crate::watch::Watched;
-use fill::fill;
+use fill::{Filled, fill};
 use kept::Kept;
+use ports::Reserved;
 use program::{find_program, own_program};
 
 pub use program::check_programs;
@@ -73,6 +75,8 @@ pub struct Running {
     versions: Vec<u32>,
     /// The fault proxy, where links go through it.
     pub links: Option<Links>,
+    /// Nobody else's while this lives, whoever of the processes is dead.
+    _ports: Reserved,
     secrets: Secrets,
     cores: Cores,
     logs: PathBuf,
@@ -141,7 +145,8 @@ impl Running {
             std::fs::create_dir_all(path)
                 .with_context(|| format!("cannot make the folder {}", path.display()))?;
         }
-        let (spec, links) = fill(spec, folder, links.map(|seed| (seed, cores, &*logs))).await?;
+        let Filled { spec, links, ports } =
+            fill(spec, folder, links.map(|seed| (seed, cores, &*logs))).await?;
         let children = spec.processes.iter().map(|_| None).collect();
         let versions = vec![1; spec.processes.len()];
         let undo = UndoLog::begin(folder)
@@ -152,6 +157,7 @@ impl Running {
             watched: InForce::default(),
             undo,
             links,
+            _ports: ports,
             disk: None,
             children,
             lost: Vec::new(),

@@ -228,7 +228,10 @@ async fn what_the_card_network_says_becomes_a_verdict_or_an_error() {
     let nothing = || serde_json::json!({});
     assert_eq!(capture(409, nothing()).await, Err(Error::KeyReused));
     assert!(matches!(capture(429, nothing()).await, Err(Error::Busy(_))));
-    assert!(matches!(capture(500, nothing()).await, Err(Error::Unavailable(_))));
+    for passes in [401, 403, 500, 503] {
+        let refused = capture(passes, nothing()).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{passes}: {refused:?}");
+    }
     assert!(matches!(capture(504, nothing()).await, Err(Error::TimedOut(_))));
     assert!(matches!(capture(418, nothing()).await, Err(Error::Internal(_))));
     assert!(matches!(capture(200, nothing()).await, Err(Error::Internal(_))));

@@ -1,16 +1,22 @@
 //! A system file with its placeholders filled in: folders, ports, links.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
 
-use anyhow::Context;
-
+use super::ports::{Ports, Reserved};
 use super::program::own_program;
 use super::{DATA, OUTSIDE};
 use crate::cores::Cores;
 use crate::link::Links;
 use crate::system::SystemSpec;
+
+/// A system that can be started.
+pub(super) struct Filled {
+    pub(super) spec: SystemSpec,
+    /// The fault proxy, where links go through it.
+    pub(super) links: Option<Links>,
+    pub(super) ports: Reserved,
+}
 
 /// Fills `{data}`, `{outside}`, `{port:NAME}` and `{link:NAME}` in; for links that are proxied, with a seed,
 /// cores and the folder of logs, the proxy is started before: it chooses its ports itself.
@@ -18,7 +24,7 @@ pub(super) async fn fill(
     spec: &SystemSpec,
     folder: &Path,
     proxied: Option<(u64, &Cores, &Path)>,
-) -> anyhow::Result<(SystemSpec, Option<Links>)> {
+) -> anyhow::Result<Filled> {
     let folder = std::path::absolute(folder)?;
     let (data, outside) = (folder.join(DATA), folder.join(OUTSIDE));
     let mut ports = Ports::default();
@@ -47,7 +53,7 @@ pub(super) async fn fill(
         }
         *text = ports.fill(text)?;
     }
-    Ok((filled, links))
+    Ok(Filled { spec: filled, links, ports: ports.reserved() })
 }
 
 impl SystemSpec {
@@ -68,44 +74,5 @@ impl SystemSpec {
             texts.extend(process.env.values_mut());
         }
         texts
-    }
-}
-
-/// Free ports by name; held until all are known, so that no two names share one.
-#[derive(Default)]
-struct Ports(BTreeMap<String, TcpListener>);
-
-impl Ports {
-    fn fill(&mut self, text: &str) -> anyhow::Result<String> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("{port:") {
-            let (name, behind) = after
-                .split_once('}')
-                .with_context(|| format!("{text:?}: {{port: without a closing brace"))?;
-            if !self.0.contains_key(name) {
-                self.0.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0")?);
-            }
-            out.push_str(before);
-            out.push_str(&self.0[name].local_addr()?.port().to_string());
-            rest = behind;
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_has_one_number_wherever_it_is_named() {
-        let mut ports = Ports::default();
-        let a = ports.fill("http://127.0.0.1:{port:a}/x").unwrap();
-        assert_eq!(a, ports.fill("http://127.0.0.1:{port:a}/x").unwrap());
-        assert_ne!(a, ports.fill("http://127.0.0.1:{port:b}/x").unwrap());
-        assert!(ports.fill("{port:a").is_err());
-        assert_eq!(ports.fill("plain").unwrap(), "plain");
     }
 }

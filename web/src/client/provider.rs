@@ -52,6 +52,10 @@ impl CardNetwork for RemoteProvider {
             StatusCode::GATEWAY_TIMEOUT => {
                 Err(Error::TimedOut("the card network ran out of time".to_owned()))
             }
+            // Another's network at its address, or a credential that was changed: no charge's own fault.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Error::Unavailable("the card network refuses our credential".to_owned()))
+            }
             status if status.is_server_error() => {
                 Err(Error::Unavailable(format!("the card network answered {status}")))
             }
