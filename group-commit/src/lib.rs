@@ -2,10 +2,13 @@
 //!
 //! One thread owns the writing connection. It takes every transaction that is waiting, runs each
 //! in a savepoint of its own, so that one failing does not fail its neighbours, and commits them
-//! together: `synchronous=FULL` makes that one fsync for all. Readers have connections apart.
+//! together: `synchronous=FULL` makes that one fsync for all. Readers have connections apart. What is
+//! deleted is overwritten.
 //! It knows neither shops nor queues: a job is a closure over a connection.
 
+mod jobs;
 mod location;
+mod log;
 mod open;
 mod place;
 mod readers;
@@ -13,6 +16,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use location::{Location, LocationError, Synchronous};
 pub use rusqlite;
@@ -96,11 +100,18 @@ pub struct Options {
     pub readers: usize,
     /// Whether a commit reaches the disk before it is answered.
     pub synchronous: Synchronous,
+    /// How long what is deleted may stay in SQLite's log; a second more while readers are at work.
+    pub forget_after: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { commit: Commit::Group, readers: 1, synchronous: Synchronous::Full }
+        Self {
+            commit: Commit::Group,
+            readers: 1,
+            synchronous: Synchronous::Full,
+            forget_after: Duration::from_secs(10),
+        }
     }
 }
 
@@ -134,7 +145,7 @@ impl Database {
         let place = Arc::new(Place::take(path)?);
         let connection = open::writing(path, schema, options.synchronous)?;
         let value = first(&connection)?;
-        let writer = Writer::start(connection, options.commit, Arc::clone(&place))?;
+        let writer = Writer::start(connection, options, Arc::clone(&place))?;
         let readers = Readers::start(path, options.readers.max(1), &place)?;
         Ok((Self { writer, readers }, value))
     }

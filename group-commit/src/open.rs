@@ -10,7 +10,7 @@ use crate::{Error, Schema, Synchronous};
 
 /// Up to 3.51.2 two connections could lose a commit when the WAL was reset.
 const VERSION_MIN: i32 = 3_051_003;
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 
 /// What must hold before a file is touched.
@@ -45,6 +45,10 @@ pub(crate) fn writing(
         ));
     }
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten, also where pages become free.
+    connection.pragma_update(None, "secure_delete", true)?;
+    let found: i64 = connection.pragma_query_value(None, "secure_delete", |row| row.get(0))?;
+    expect(path, "secure_delete", &found.to_string(), "1")?;
     migrate(&connection, schema, seen)?;
     Ok(connection)
 }

@@ -49,7 +49,10 @@ impl Readers {
     {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // A caller that has gone away wants no answer.
+            // A caller that has gone away wants no answer, and no work.
+            if reply.is_closed() {
+                return;
+            }
             let _ = reply.send(catch_unwind(AssertUnwindSafe(|| job(connection))));
         });
         self.jobs.send(job).await.map_err(|_| Error::Closed)?;

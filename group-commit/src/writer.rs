@@ -10,8 +10,10 @@ use rusqlite::Connection;
 use rusqlite::ffi::{SQLITE_ERROR, SQLITE_MISUSE};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::jobs::{Jobs, Next};
+use crate::log::Log;
 use crate::place::Place;
-use crate::{Commit, Error};
+use crate::{Commit, Error, Options};
 
 /// Transactions that may share one commit.
 const BATCH_MAX: usize = 256;
@@ -57,14 +59,14 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn start(
         connection: Connection,
-        commit: Commit,
+        options: Options,
         place: Arc<Place>,
     ) -> Result<Self, Error> {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let counters = Arc::new(Counters::default());
         let counted = Arc::clone(&counters);
         thread::Builder::new().name("db-write".to_owned()).spawn(move || {
-            write_all(&connection, waiting, commit, &counted, &place);
+            write_all(&connection, waiting, options, &counted, &place);
             // Given up after the connection.
             drop(connection);
             drop(place);
@@ -108,24 +110,29 @@ impl Writer {
 
 fn write_all(
     connection: &Connection,
-    mut waiting: mpsc::Receiver<Job>,
-    commit: Commit,
+    waiting: mpsc::Receiver<Job>,
+    options: Options,
     counters: &Counters,
     place: &Place,
 ) {
-    let most = match commit {
+    let most = match options.commit {
         Commit::Group => BATCH_MAX,
         Commit::Each => 1,
     };
+    let (mut jobs, mut log) = (Jobs::new(waiting), Log::new(options.forget_after));
     let mut batch = Vec::with_capacity(most);
-    while let Some(first) = waiting.blocking_recv() {
-        batch.push(first);
-        while batch.len() < most
-            && let Ok(job) = waiting.try_recv()
-        {
-            batch.push(job);
+    loop {
+        match jobs.next(log.due()) {
+            Next::Job(first) => {
+                batch.push(first);
+                jobs.fill(&mut batch, most);
+                write_batch(connection, &mut batch, counters, place);
+                log.written();
+            }
+            Next::Due => {}
+            Next::Closed => return,
         }
-        write_batch(connection, &mut batch, counters, place);
+        log.empty_if_due(connection);
     }
 }
 

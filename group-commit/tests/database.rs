@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use group_commit::rusqlite::Connection;
@@ -286,6 +287,33 @@ async fn what_is_done_first_is_done_before_anybody_else() {
 }
 
 #[tokio::test]
+async fn nothing_is_read_for_who_has_gone_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    let (go_on, told) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let first = db.read(move |_| {
+        let _ = begun.send(());
+        let _ = told.recv();
+        Ok(())
+    });
+    let reads = Arc::new(AtomicUsize::new(0));
+    let leaves = async {
+        begins.await.unwrap();
+        for _ in 0..10 {
+            let reads = Arc::clone(&reads);
+            let read = db.read(move |_| Ok(reads.fetch_add(1, Ordering::SeqCst)));
+            assert!(timeout(Duration::from_millis(1), read).await.is_err());
+        }
+        drop(go_on);
+    };
+    let (first, ()) = tokio::join!(first, leaves);
+    first.unwrap();
+    assert_eq!(count(&db).await, 0, "one reader: what was before this is over");
+    assert_eq!(reads.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn a_check_writes_and_waits_as_a_write_would() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(&dir);
@@ -299,4 +327,55 @@ async fn a_check_writes_and_waits_as_a_write_would() {
     assert!(early.is_err(), "a locked database: {early:?}");
     stranger.execute_batch("rollback").unwrap();
     db.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_overwritten_in_the_file_and_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { forget_after: Duration::from_millis(100), ..Options::default() };
+    let table = "create table t (n integer primary key, card text) strict";
+    let path = dir.path().join("t.db");
+    let db = Database::open(&path, schema(&[table]), options).unwrap();
+    let card = "4242424242424242".repeat(1_000);
+    let bytes = || -> Vec<u8> {
+        let files = ["t.db", "t.db-wal"].map(|name| std::fs::read(dir.path().join(name)).unwrap());
+        files.concat()
+    };
+    let is_there = || bytes().windows(16).any(|found| found == b"4242424242424242");
+    for text in ["4242424242424242".to_owned(), card] {
+        let kept = text.clone();
+        db.write(move |c| c.execute("insert into t (card) values (?1), (?1)", [kept]))
+            .await
+            .unwrap();
+        // Both in the file, and one of them in the log alone.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while dir.path().join("t.db-wal").metadata().unwrap().len() > 0 {
+            assert!(tokio::time::Instant::now() < deadline, "the log is never emptied");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(is_there());
+        db.write(|c| c.execute("update t set card = null where n % 2 = 0", [])).await.unwrap();
+        db.write(|c| c.execute("delete from t", [])).await.unwrap();
+        while is_there() {
+            assert!(tokio::time::Instant::now() < deadline, "a card is still there");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_at_work_keeps_the_log_and_holds_up_no_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { forget_after: Duration::from_millis(20), ..Options::default() };
+    let path = dir.path().join("t.db");
+    let db = Arc::new(Database::open(&path, schema(&[TABLE]), options).unwrap());
+    insert(&db, 1).await.unwrap().unwrap();
+    let stranger = Connection::open(&path).unwrap();
+    stranger.execute_batch("begin; select count(*) from t").unwrap();
+    for n in 2..50 {
+        let written = timeout(Duration::from_secs(2), insert(&db, n)).await;
+        written.expect("a writer waits for a reader").unwrap().unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(count(&db).await, 49);
 }

@@ -2,9 +2,9 @@
 //! file destroy it, and what is written to a file that was removed is lost, though every call
 //! succeeds. It knows no format.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -72,6 +72,8 @@ impl OwnFile {
             }
             polls += 1;
         }
+        // Also of a file that was there before, and of others than the umask lets through.
+        file.set_permissions(Permissions::from_mode(OWNER_ALONE)).map_err(refused)?;
         let found = file.metadata().map_err(refused)?;
         let identity = Identity(found.dev(), found.ino());
         Ok(Self { file, path: path.to_owned(), identity })
@@ -109,9 +111,11 @@ mod tests {
         std::os::unix::fs::symlink(&path, &alias).unwrap();
         assert!(matches!(OwnFile::open(&alias), Err(Error::InUse(found)) if found == alias));
         drop(first);
-        assert!(OwnFile::open(&alias).is_ok());
-        let mode = path.metadata().unwrap().mode();
-        assert_eq!(mode & 0o777, OWNER_ALONE);
+        for mode in [0o600, 0o644] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert!(OwnFile::open(&alias).is_ok());
+            assert_eq!(path.metadata().unwrap().mode() & 0o777, OWNER_ALONE);
+        }
     }
 
     #[test]

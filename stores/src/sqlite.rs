@@ -6,7 +6,7 @@ mod outbox;
 mod payments;
 mod users;
 
-use group_commit::{Commit, Database, Location, Options, Schema, Stats};
+use group_commit::{Database, Location, Options, Schema, Stats};
 use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 use shop::Error;
@@ -27,8 +27,7 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) fn open(location: &Location) -> Result<Self, group_commit::Error> {
         let Location { path, synchronous } = location;
-        let options =
-            Options { commit: Commit::Group, readers: READERS, synchronous: *synchronous };
+        let options = Options { readers: READERS, synchronous: *synchronous, ..Options::default() };
         let (db, outbox_rows) = Database::open_with(path, SCHEMA, options, outbox::Rows::counted)?;
         Ok(Self { db, outbox_rows })
     }

@@ -75,6 +75,10 @@ mod each_process_knows_the_secrets_of_its_roles {
     each_system!(crate::security::secrets::spread);
 }
 
+mod a_card_is_forgotten_and_files_are_nobody_elses {
+    each_system!(crate::security::files::forget);
+}
+
 mod side_doors_open_to_the_token_alone {
     each_system!(crate::security::doors::knock);
 }

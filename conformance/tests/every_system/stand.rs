@@ -81,6 +81,11 @@ impl Stand {
         &self.secrets.operator
     }
 
+    /// Where its processes keep things and write logs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The secret of this name.
     pub(crate) fn word(&self, name: &str) -> String {
         self.secrets.word(name)

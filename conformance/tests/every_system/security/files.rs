@@ -1,0 +1,65 @@
+//! What lies on the disk: for nobody else on the machine, and no card of an order that is final.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::ensure;
+use loadgen::launch::{DATA, OUTSIDE};
+use loadgen::scenario::Latency;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::stand::Stand;
+
+const CARD: &str = "4929123456789012";
+/// SQLite's log is emptied 10 s after it was written to.
+const PATIENCE: Duration = Duration::from_secs(40);
+const POLL: Duration = Duration::from_millis(200);
+
+pub(crate) async fn forget(system: &str) -> anyhow::Result<()> {
+    let stand = Stand::start(system).await?;
+    let shop = stand.shop()?;
+    let token = shop.customer("ann@example.com", "correct horse battery").await?;
+    let items = json!([{"sku": "tea", "quantity": 1, "price_cents": 500}]);
+    let order = json!({"items": items, "card": CARD});
+    for (key, decline_rate) in [("paid", 0.0), ("declined", 1.0)] {
+        stand.provider(Latency::Constant { ms: 5.0 }, decline_rate).await?;
+        let bought = shop.buy(&token, key, &order).await?;
+        ensure!(bought["status"] == key, "{bought}");
+    }
+    let files = files(&stand)?;
+    ensure!(files.iter().any(|path| path.extension().is_some_and(|e| e == "db")), "{files:?}");
+    for path in &files {
+        let mode = path.metadata()?.permissions().mode() & 0o777;
+        ensure!(mode == 0o600, "{} has the mode {mode:o}", path.display());
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(path) = holding(&stand, CARD)? {
+        ensure!(Instant::now() < deadline, "{} still holds the card", path.display());
+        sleep(POLL).await;
+    }
+    stand.stop().await;
+    Ok(())
+}
+
+/// All that the processes keep.
+fn files(stand: &Stand) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in [DATA, OUTSIDE] {
+        for entry in std::fs::read_dir(stand.folder().join(folder))? {
+            files.push(entry?.path());
+        }
+    }
+    Ok(files)
+}
+
+/// A file that holds this text.
+fn holding(stand: &Stand, text: &str) -> anyhow::Result<Option<PathBuf>> {
+    let holds = |path: &Path| {
+        // One that is gone meanwhile holds nothing.
+        let bytes = std::fs::read(path).unwrap_or_default();
+        bytes.windows(text.len()).any(|found| found == text.as_bytes())
+    };
+    Ok(files(stand)?.into_iter().find(|path| holds(path)))
+}
