@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::claim::{Claim, Handed};
-use crate::port::{error_text, now_us};
+use crate::clock::now_us;
+use crate::port::error_text;
 use crate::window::Share;
 use crate::{
     DeadLetter, Delivery, Depth, Error, Failure, Message, Micros, Receipt, Result, Settings, Settle,

@@ -6,6 +6,7 @@
 mod breaker;
 pub mod channel;
 mod claim;
+mod clock;
 pub mod embedded;
 mod error;
 mod lane;

@@ -1,7 +1,7 @@
 //! The port: what a broker is to those who publish and consume. It names no technology.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -59,7 +59,7 @@ pub struct Delivery {
 pub enum Settle {
     /// The work is done: the message is forgotten, durably.
     Ack,
-    /// Not now: delivered again after this delay, and not counted as an attempt.
+    /// Not now: delivered again after this delay (of a year at most), and not counted as an attempt.
     Defer(Duration),
     /// The work failed by itself: delivered again after the backoff, or given up after so many
     /// attempts.
@@ -213,11 +213,6 @@ pub(crate) fn check_topic(name: &str) -> Result<()> {
 
 pub(crate) fn error_text(text: &str) -> &str {
     &text[..text.floor_char_boundary(ERROR_TEXT_MAX)]
-}
-
-pub(crate) fn now_us() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(Micros::MAX)
 }
 
 pub(crate) fn micros(span: Duration) -> Micros {

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::breaker::{Breaker, Means, PROBES};
+use crate::clock::now_us;
 use crate::lease::Lease;
-use crate::port::{Micros, now_us};
+use crate::port::Micros;
 use crate::topic::{Handled, Inbox, Received, Trouble};
 use crate::{Backoff, Error, Receipt, Settle, SubscribeOptions};
 

@@ -7,11 +7,9 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::Micros;
-use crate::port::now_us;
+use crate::clock::now_us;
 
 const UNSET: Micros = Micros::MAX;
-/// The wall clock may be set while we sleep: look at it at least this often.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct Alarm {
     due_us: AtomicI64,
@@ -35,7 +33,7 @@ impl Alarm {
         while let Some(span) = self.left() {
             tokio::select! {
                 () = self.earlier.notified() => {}
-                () = sleep(span.min(SLEEP_MAX)) => {}
+                () = sleep(span) => {}
             }
         }
         self.due_us.store(UNSET, Ordering::Release);

@@ -11,7 +11,8 @@ use super::claiming::{self, Claimed, Terms};
 use super::reading;
 use super::topics::Topic;
 use crate::claim::Claim;
-use crate::port::{error_text, micros, now_us};
+use crate::clock::now_us;
+use crate::port::{error_text, micros};
 use crate::window::Share;
 use crate::{Error, Message, Micros, Settings, Settle};
 
@@ -21,7 +22,7 @@ use crate::{Error, Message, Micros, Settings, Settle};
 pub(super) const SCHEMA: Schema<'_> = Schema {
     name: "file of this broker",
     application_id: i32::from_be_bytes(*b"TriB"),
-    migrations: &[TABLES],
+    migrations: &[TABLES, DELAYS],
 };
 
 const TABLES: &str = "
@@ -49,8 +50,14 @@ create table file (epoch integer not null) strict;
 insert into file values (random());
 ";
 
+/// How long a message was to wait: after a restart at most so long, whatever the clock says then.
+const DELAYS: &str = "alter table messages add column delay_us integer not null default 0;";
+
 const AGAIN: i64 = 1;
 const DEAD: i64 = 3;
+
+/// A year: nothing waits for longer.
+const DELAY_MAX_US: Micros = 365 * 24 * 3_600 * 1_000_000;
 
 /// Messages that one transaction may expire or replay.
 pub(super) const SWEEP_MAX: u32 = 1_000;
@@ -61,9 +68,11 @@ pub(super) const SWEEP_MAX: u32 = 1_000;
 const LEASE: &str = "select topic from messages where id = ?1 and claims = ?2 and state = 2";
 const FORGET: &str = "delete from messages where id = ?1";
 const EXTEND: &str = "update messages set due_us = ?3 where id = ?1 and claims = ?2 and state = 2";
-const RENEW: &str = "update messages set due_us = max(due_us, ?1) where state = 2";
-const DEFER: &str = "update messages set state = 1, due_us = ?2 where id = ?1";
-const FAIL: &str = "update messages set state = ?3, due_us = ?4, failures = failures + 1,
+const RENEW: &str = "update messages set due_us = ?1 where state = 2";
+const BOUND: &str = "update messages set due_us = min(due_us, ?1 + delay_us) where state = 1";
+const DEFER: &str = "update messages set state = 1, due_us = ?2, delay_us = ?2 - ?3 where id = ?1";
+const FAIL: &str =
+    "update messages set state = ?3, due_us = ?4, delay_us = ?4 - ?5, failures = failures + 1,
     errors = json_insert(errors, '$[#]',
     json_object('attempt', failures + 1, 'at_us', ?5, 'text', ?6))
     where id = ?1 and claims = ?2 and state = 2 returning topic";
@@ -83,9 +92,12 @@ const NEXT_AGAIN: &str = "select min(due_us) from messages
 const NEXT_LEASE: &str = "select min(due_us) from messages where state = 2";
 
 /// What a broker does with its file before it serves: all leases last anew from now, for while it was
-/// away nobody could extend or settle. Returns the file's epoch.
+/// away nobody could extend or settle; and nothing waits for longer than it was told to, for the clock
+/// may have been set back. Returns the file's epoch.
 pub(super) fn begin(connection: &Connection, lease: Duration) -> Result<u64> {
-    connection.execute(RENEW, [now_us() + micros(lease)])?;
+    let now_us = now_us();
+    connection.execute(RENEW, [now_us + micros(lease)])?;
+    connection.execute(BOUND, [now_us])?;
     connection.query_row("select epoch from file", [], |row| row.get(0)).map(i64::cast_unsigned)
 }
 
@@ -257,7 +269,7 @@ impl<'a> Batch<'a> {
     }
 
     fn after(&self, delay_us: Micros) -> Micros {
-        self.now_us.saturating_add(delay_us)
+        self.now_us + delay_us.min(DELAY_MAX_US)
     }
 
     fn ack(&mut self, claim: Claim) -> Result<bool> {
@@ -275,7 +287,7 @@ impl<'a> Batch<'a> {
         let mut lease = self.connection.prepare_cached(LEASE)?;
         let topic: Option<String> = lease.query_row(of, |row| row.get(0)).optional()?;
         let Some(topic) = topic else { return Ok(false) };
-        self.execute(DEFER, params![claim.id, due])?;
+        self.execute(DEFER, params![claim.id, due, self.now_us])?;
         self.comes_again(&topic, due);
         Ok(true)
     }

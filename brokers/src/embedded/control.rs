@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Counts, Queue, TopicDepth};
-use crate::port::now_us;
+use crate::clock::now_us;
 use crate::{DeadLetter, Error};
 
 /// Dead letters that one request lists or replays: replaying a flood at once is a flood.

@@ -19,7 +19,7 @@ use super::offers::Offer;
 use super::reading;
 use super::topics::{Counters, Counts, Topic, TopicDepth, Topics, count};
 use crate::claim::Claim;
-use crate::port::now_us;
+use crate::clock::now_us;
 use crate::window::Share;
 use crate::{DeadLetter, Depth, Error, Micros, Receipt, Result, Settings, Settle};
 
