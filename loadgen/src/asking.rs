@@ -78,6 +78,11 @@ impl Patience {
     }
 }
 
+/// The answer goes beyond a bound: to ask again would not help.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Beyond(pub(crate) String);
+
 /// A URL with parameters behind it.
 ///
 /// # Errors
@@ -99,7 +104,9 @@ pub(crate) async fn ask(
     let (status, mut body) = (answer.status(), Vec::new());
     while let Some(chunk) = answer.chunk().await? {
         if body.len() + chunk.len() > bytes_max {
-            bail!("{} answered {status} with more than {bytes_max} bytes", answer.url());
+            let text =
+                format!("{} answered {status} with more than {bytes_max} bytes", answer.url());
+            return Err(Beyond(text).into());
         }
         body.extend_from_slice(&chunk);
     }

@@ -13,11 +13,14 @@ use crate::record::header;
 /// Quick, and already a fifth of the size.
 const LEVEL: i32 = 1;
 
-/// A table that is being written.
+type Packing = csv::Writer<zstd::Encoder<'static, BufWriter<File>>>;
+
+/// A table that is being written; what is dropped before its end leaves nothing.
 pub(crate) struct PackedTable<T> {
     path: PathBuf,
     unfinished: PathBuf,
-    table: csv::Writer<zstd::Encoder<'static, BufWriter<File>>>,
+    /// Until its end.
+    table: Option<Packing>,
     rows: u64,
     of: PhantomData<T>,
 }
@@ -35,7 +38,13 @@ impl<T: Serialize + Default> PackedTable<T> {
         let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL).with_context(cannot)?;
         out.write_all(&header::<T>().with_context(cannot)?).with_context(cannot)?;
         let table = csv::WriterBuilder::new().has_headers(false).from_writer(out);
-        Ok(Self { path: path.to_path_buf(), unfinished, table, rows: 0, of: PhantomData })
+        Ok(Self {
+            path: path.to_path_buf(),
+            unfinished,
+            table: Some(table),
+            rows: 0,
+            of: PhantomData,
+        })
     }
 
     /// Writes a row.
@@ -45,20 +54,30 @@ impl<T: Serialize + Default> PackedTable<T> {
     pub(crate) fn put(&mut self, row: &T) -> anyhow::Result<()> {
         self.rows += 1;
         let path = &self.path;
-        self.table.serialize(row).with_context(|| format!("cannot write {}", path.display()))
+        let written = self.table.as_mut().map_or(Ok(()), |table| table.serialize(row));
+        written.with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Puts the table in its place; returns how many rows it has.
     ///
     /// # Errors
     /// As [`Self::put`]; then there is no table.
-    pub(crate) fn end(self) -> anyhow::Result<u64> {
-        let Self { path, unfinished, table, rows, .. } = self;
-        let packed = table.into_inner().map_err(csv::IntoInnerError::into_error);
-        let written = packed.and_then(zstd::Encoder::finish).and_then(|mut file| file.flush());
-        let placed = written.and_then(|()| std::fs::rename(&unfinished, &path));
-        placed.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(rows)
+    pub(crate) fn end(mut self) -> anyhow::Result<u64> {
+        let packed = self.table.take().map(|table| {
+            let packed = table.into_inner().map_err(csv::IntoInnerError::into_error);
+            packed.and_then(zstd::Encoder::finish).and_then(|mut file| file.flush())
+        });
+        let placed =
+            packed.unwrap_or(Ok(())).and_then(|()| std::fs::rename(&self.unfinished, &self.path));
+        placed.with_context(|| format!("cannot write {}", self.path.display()))?;
+        Ok(self.rows)
+    }
+}
+
+impl<T> Drop for PackedTable<T> {
+    fn drop(&mut self) {
+        // Of one that has its end nothing is left to be removed.
+        let _ = std::fs::remove_file(&self.unfinished);
     }
 }
 
@@ -77,7 +96,7 @@ mod tests {
         table.put(&row).unwrap();
         assert!(!path.exists());
         drop(table);
-        assert!(!path.exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let mut table = PackedTable::begin(&path).unwrap();
         table.put(&row).unwrap();
         assert_eq!(table.end().unwrap(), 1);

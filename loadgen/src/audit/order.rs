@@ -2,7 +2,7 @@
 //! them, on one clock.
 
 use crate::history::Attempt;
-use crate::ledger::{ChargeRow, DeadRow, OrderRow};
+use crate::ledger::{ChargeRow, DeadRow, FORGED, OrderRow};
 use crate::record::FaultRow;
 
 /// Faults this close to the order's life are told too.
@@ -61,11 +61,9 @@ pub fn order(traces: &Traces) -> Vec<Event> {
     }
     for row in &traces.charges {
         let id = row.charge_id.as_deref().map(|id| format!(", {id}")).unwrap_or_default();
-        put(
-            wall_s(row.at_us),
-            "provider",
-            format!("{}, {} cents{id}", row.event, row.amount_cents),
-        );
+        let what = format!("{}, {} cents{id}", row.event, row.amount_cents);
+        let who = if row.event == FORGED { "somebody" } else { "provider" };
+        put(wall_s(row.at_us), who, what);
     }
     for row in &traces.dead {
         let what = format!("dead letter after {} deliveries: {}", row.attempts, row.error);

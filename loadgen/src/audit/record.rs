@@ -46,7 +46,7 @@ fn judge(folder: &Path, manifest: &Manifest) -> anyhow::Result<Verdict> {
     let mut unchecked = unchecked(manifest, named);
     match read {
         Some(rows) => rows.into_iter().try_for_each(|row| row.map(|row| audit.read(&row)))?,
-        None => unchecked.push("what customers read after the drain".to_owned()),
+        None => unchecked.push("what customers read after the drain: nobody did".to_owned()),
     }
     let recovery = recovery(manifest, &timeline, &faults, &audit.work());
     Ok(Verdict { recovery, unchecked, ..audit.judge() })
@@ -69,7 +69,7 @@ fn setting(manifest: &Manifest, faults: &[FaultRow]) -> Setting {
     }
 }
 
-/// What this record does not allow to check, because it is older than the check.
+/// What this record does not allow to check, mostly because it is older than the check.
 fn unchecked(manifest: &Manifest, named: bool) -> Vec<String> {
     let evidence = &manifest.evidence;
     let lacks = [

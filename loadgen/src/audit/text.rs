@@ -28,8 +28,7 @@ pub fn table(trials: &[Read]) -> String {
             let _ = writeln!(text, "    doubt: {reason}");
         }
         if !audit.unchecked.is_empty() {
-            let _ =
-                writeln!(text, "    not checked (an older record): {}", audit.unchecked.join("; "));
+            let _ = writeln!(text, "    not checked: {}", audit.unchecked.join("; "));
         }
         for found in audit.violations.iter().filter(|found| found.count > 0) {
             let _ = writeln!(text, "    VIOLATION {}", line(found));
@@ -155,7 +154,7 @@ mod tests {
             "legal: vanished: 1",
             "after kill on orders: goodput back in 1.2 s, drained in —",
             "metastable: unknown (the load ended); it met a system with nothing in work",
-            "not checked (an older record): this; that",
+            "not checked: this; that",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -10,10 +10,12 @@ use proptest::prelude::*;
 
 use super::{cases, mutation, useful};
 use crate::audit;
+use crate::digest;
 use crate::export::{self, Format};
 use crate::history;
 use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow, read_journal};
-use crate::record::read::Run;
+use crate::reads::{self, How, ReadRow};
+use crate::record::read::{self, Run};
 use crate::record::{Answer, Manifest, Met};
 use crate::report::{self, fixture};
 use crate::sample::{Outcome, Receipt, Sample, Trouble};
@@ -182,6 +184,9 @@ fn check_packed(file: &str, read: fn(&Path) -> anyhow::Result<()>) {
     let folder = tempfile::tempdir().unwrap();
     attempts(folder.path());
     ledger().write(folder.path()).unwrap();
+    let shown = |row: &OrderRow| ReadRow::new(3, How::Get, 200, &row.key, Some(row.clone()));
+    let reads: Vec<ReadRow> = ledger().orders.iter().map(shown).collect();
+    history::write_table(&folder.path().join(reads::FILE), &reads).unwrap();
     read(folder.path()).unwrap();
     let path = folder.path().join(file);
     let packed = fs::read(&path).unwrap();
@@ -225,11 +230,41 @@ fn audits() {
         assert!(verdict.verdict != Answer::True || verdict.reasons.is_empty());
         Ok(())
     };
-    for file in
-        [history::FILE, "orders.csv.zst", "orders-2.csv.zst", "charges.csv.zst", "dead.csv.zst"]
-    {
+    for file in [
+        history::FILE,
+        "orders.csv.zst",
+        "orders-2.csv.zst",
+        "charges.csv.zst",
+        "dead.csv.zst",
+        reads::FILE,
+    ] {
         check_packed(file, judge);
     }
+}
+
+/// Whoever lists orders may say what he likes: nothing overflows, and nothing grows with his numbers.
+#[test]
+fn absurd_instants_and_sums_are_judged_digested_and_drawn() {
+    let (folder, trial) = record(false);
+    let manifest = read::manifest(&trial).unwrap().unwrap();
+    let extremes = [i64::MIN, i64::MAX, 0, 1 << 62];
+    let mut all = Ledger::read(&trial).unwrap();
+    for (n, row) in all.orders.iter_mut().enumerate() {
+        let extreme = |shift: usize| extremes[(n + shift) % extremes.len()];
+        (row.total_cents, row.created_at) = (extreme(0), extreme(1));
+        row.settled_at = Some(extreme(2));
+    }
+    for (n, row) in all.charges.iter_mut().enumerate() {
+        (row.at_us, row.amount_cents) = (extremes[n % 4], extremes[(n + 1) % 4]);
+    }
+    all.write(&trial).unwrap();
+    let orders = all.orders.iter().cloned().map(Ok);
+    digest::write(&trial, &manifest, orders).unwrap();
+    let verdict = audit::record(&trial, &manifest);
+    assert!(verdict.verdict != Answer::True, "{verdict:?}");
+    fs::write(trial.join("audit.json"), serde_json::to_vec(&verdict).unwrap()).unwrap();
+    let pages = report::write(folder.path()).unwrap();
+    assert!(pages.html.exists());
 }
 
 #[test]

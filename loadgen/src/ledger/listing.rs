@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::OrderRow;
-use crate::asking::{self, Patience};
+use crate::asking::{self, Beyond, Patience};
 use crate::packed_table::PackedTable;
 
 /// Orders that are asked for at once.
@@ -146,7 +146,7 @@ impl OrdersReader {
                 Err(error) => error,
             };
             let refused = error.downcast_ref::<reqwest::Error>().is_some_and(|e| e.is_connect());
-            if refused || Instant::now() >= give_up {
+            if refused || error.is::<Beyond>() || Instant::now() >= give_up {
                 return Err(error);
             }
             sleep(POLL).await;
@@ -162,7 +162,11 @@ impl OrdersReader {
         let page: Page =
             asking::ask_json(request.bearer_auth(&self.token), PAGE_BYTES_MAX, &what).await?;
         let found = page.orders.len();
-        ensure!(found <= PAGE, "{what}: expected {PAGE} orders at most, found {found}");
+        if found > PAGE {
+            return Err(
+                Beyond(format!("{what}: expected {PAGE} orders at most, found {found}")).into()
+            );
+        }
         Ok(page)
     }
 

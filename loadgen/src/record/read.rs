@@ -21,6 +21,7 @@ pub use spectrum::Spectrum;
 pub(crate) use spectrum::rank;
 
 use super::latency::Metric;
+use super::seal;
 use super::{
     FORMAT, FORMAT_OLDEST, FaultRow, FileRow, Manifest, Met, ResourceRow, TimelineRow, Verdict,
 };
@@ -102,6 +103,7 @@ impl Trial {
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let Some(manifest) = manifest(folder)? else { return Ok(None) };
         let lenient = manifest.validity.interrupted;
+        sealed(folder, &manifest)?;
         Ok(Some(Self {
             folder: folder.to_path_buf(),
             latencies: Latencies::read(&folder.join("latency.hlog"), &manifest.phases, lenient)?,
@@ -141,6 +143,20 @@ impl Trial {
         let manifest = &self.manifest;
         (&manifest.scenario, manifest.system_order, &manifest.system, manifest.trial)
     }
+}
+
+/// The tables that a report draws.
+const DRAWN: [&str; 5] =
+    ["latency.hlog", "timeline.csv", "resources.csv", "files.csv", "faults.csv"];
+
+/// Whether they are those that the trial wrote, as far as the record says.
+fn sealed(folder: &Path, manifest: &Manifest) -> Result<(), Broken> {
+    let seals = manifest.tables.as_ref();
+    let breach = |name| Some((name, seal::breach_of(folder, name, seals)?));
+    DRAWN.into_iter().find_map(breach).map_or(Ok(()), |(name, breach)| {
+        let expected = "the table that the trial wrote and sealed";
+        Err(Broken::at(&folder.join(name)).expected(expected).found(&breach))
+    })
 }
 
 /// The manifest of a trial's folder; `None` if it holds none.

@@ -29,7 +29,7 @@ pub struct Verdict {
     pub liveness: Answer,
     /// Why it is unknown, if it is.
     pub reasons: Vec<String>,
-    /// What the record does not allow to check, because it is older; no reason to doubt what is said.
+    /// What the record does not allow to check, mostly because it is older; no reason to doubt what is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<String>,
     /// What was asked, answered, found.

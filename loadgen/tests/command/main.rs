@@ -26,3 +26,4 @@ mod run;
 mod secrets;
 mod soak;
 mod trees;
+mod wrong;
