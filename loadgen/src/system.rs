@@ -337,6 +337,26 @@ mod tests {
     }
 
     #[test]
+    fn no_contestant_is_given_the_card_network_s_secret() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../systems/monolith.toml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let given = text.replace(
+            "TRIPTYCH_OPERATOR_TOKEN",
+            "X = \"{secret:network}\", TRIPTYCH_OPERATOR_TOKEN",
+        );
+        assert_ne!(given, text);
+        let checked = |text: &str| {
+            let system: SystemSpec = config::parse(Path::new("s.toml"), text).unwrap();
+            system.check()
+        };
+        assert_eq!(checked(&text), Ok(()));
+        let told = checked(&given).unwrap_err();
+        assert!(told.contains("\"monolith\": {secret:network} is for the process"), "{told}");
+        let alone = text.replace("plays = [\"provider\"]", "plays = [\"provider\", \"broker\"]");
+        assert!(checked(&alone).unwrap_err().contains("\"provider\": {secret:network}"));
+    }
+
+    #[test]
     fn one_process_suffers_one_fault_at_a_time_whatever_roles_it_plays() {
         let both = Some(
             "kill on \"payments\" and kill on \"orders\" overlap, and the process monolith of the system monolith suffers both",

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Paths, fixture, write};
 use crate::ledger::{ChargeRow, Ledger};
 use crate::record::read::Run;
+use crate::record::seal;
 use crate::record::{Answer, FaultRecovery, Manifest, Recovery, Verdict};
 
 #[track_caller]
@@ -208,6 +209,25 @@ fn a_record_of_another_format_is_refused() {
         "RUN/steady/monolith/1/manifest.json: expected a record of format 1 to 2, found format 99: use \
          the revision of the report that belongs to the record"
     );
+}
+
+/// One row has another figure, which no reader could tell.
+#[test]
+fn a_table_that_is_not_the_sealed_one_is_refused() {
+    let folder = invented("steady", "monolith");
+    let run = folder.path().join("run");
+    let trial = run.join("steady/monolith/1");
+    let path = trial.join("manifest.json");
+    let manifest: Manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let sealed = Manifest { tables: Some(seal::seal(&trial).unwrap()), ..manifest };
+    fs::write(&path, serde_json::to_vec(&sealed).unwrap()).unwrap();
+    Run::read(&run).unwrap();
+    let table = trial.join("timeline.csv");
+    let rows = fs::read_to_string(&table).unwrap();
+    let row = rows.lines().nth(20).unwrap();
+    fs::write(&table, rows.replacen(row, &row.replacen(",0,", ",1,", 1), 1)).unwrap();
+    let error = Run::read(&run).err().unwrap().to_string();
+    assert!(error.contains("timeline.csv: expected the table that the trial wrote"), "{error}");
 }
 
 #[test]
