@@ -134,18 +134,18 @@ impl Drift {
         }
         for process in processes(trial) {
             let is_system = is_system(trial, process);
-            let mean = |of: fn(&ResourceRow) -> f64| [&first, &last].map(|t| t.mean(process, of));
+            let usual = |of: fn(&ResourceRow) -> f64| [&first, &last].map(|t| t.usual(process, of));
             let memory = row(
                 &format!("memory of {process}"),
                 Unit::Bytes,
                 MEMORY_SLACK_BYTES,
-                mean(|row| row.rss_bytes as f64),
+                usual(|row| row.rss_bytes as f64),
             );
             let descriptors = row(
                 &format!("descriptors of {process}"),
                 Unit::Count,
                 DESCRIPTORS_SLACK,
-                mean(|row| f64::from(row.fds)),
+                usual(|row| f64::from(row.fds)),
             );
             rows.extend(memory.into_iter().chain(descriptors).map(|row| Row { is_system, ..row }));
         }
@@ -261,10 +261,14 @@ impl<'t> Third<'t> {
         times.quantile_with_endless(0.99, endless).map(|us| us as f64 / 1e3)
     }
 
-    /// The mean over its samples of a process.
-    fn mean(&self, process: &str, of: fn(&ResourceRow) -> f64) -> Option<f64> {
+    /// The median over its samples of a process. A stall opens connections that stay for a minute: that
+    /// moves a mean, while what leaks is there in every sample.
+    fn usual(&self, process: &str, of: fn(&ResourceRow) -> f64) -> Option<f64> {
         let rows = self.trial.resources.iter();
-        mean(rows.filter(|row| row.process == process && self.holds(row.t_s)).map(of))
+        let rows = rows.filter(|row| row.process == process && self.holds(row.t_s));
+        let mut values: Vec<f64> = rows.map(of).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
     }
 
     fn sizes(&self, file: &str) -> impl Iterator<Item = &'t FileRow> {

@@ -100,6 +100,16 @@ fn each_quantity_counts_for_itself_and_either_way() {
     near(descriptors.worst().unwrap(), 0.2);
 }
 
+/// A disk that stands still for half a second makes customers open connections, which stay for a minute.
+#[test]
+fn a_stall_is_no_growth_and_a_leak_is() {
+    let stall = of(|t_s, row| row.fds = if (24..=27).contains(&t_s) { 600 } else { 50 }, |_| 0);
+    near(stall.worst().unwrap(), 0.0);
+    // One more with every tick, from fifty on.
+    let leak = of(|t_s, row| row.fds = 50 + t_s, |_| 0);
+    near(leak.worst().unwrap(), 20.0 / 56.0);
+}
+
 /// The card network remembers every charge, and the generator is no contestant.
 #[test]
 fn what_is_outside_is_shown_and_not_judged() {

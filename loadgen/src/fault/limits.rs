@@ -170,8 +170,7 @@ impl Lowered {
     ) -> anyhow::Result<String> {
         let (pid, what) = (member.pid, self.what);
         let (limit, found) = (limit(pid)?, current(pid, what)?);
-        let born = self.before.iter().find(|(.., lower)| found.current == Some(*lower));
-        let old = born.map_or(found, |(_, parents, _)| *parents);
+        let old = self.parents_of(found).map_or(found, |(_, parents, _)| *parents);
         lowers(old.current, limit).context(what.line())?;
         set(pid, what, |found| Rlimit { current: Some(limit), ..found })?;
         self.before.push((member, old, limit));
@@ -185,31 +184,38 @@ impl Lowered {
         }
     }
 
-    /// The old limits, also for those who were born with the lower one. Says what was read back.
+    /// The old limits for those who have a lower one of ours, by our hand or by birth. Says what was read
+    /// back.
     fn lift(&self) -> anyhow::Result<String> {
-        let Some((_, first, _)) = self.before.first() else {
-            return Ok("nobody had a limit".to_owned());
-        };
         let mut told = Vec::new();
         for member in tree::below(self.top) {
-            let known = self.before.iter().find(|(other, ..)| *other == member);
-            let before = known.map_or(*first, |(_, before, _)| *before);
-            match self.lift_one(member, before) {
-                Ok(text) => told.push(text),
+            match self.lift_one(member) {
+                Ok(text) => told.extend(text),
                 Err(error) if member.lives() => return Err(error),
                 Err(_) => {}
             }
         }
-        Ok(if told.is_empty() { "it is gone".to_owned() } else { few(&told) })
+        Ok(if told.is_empty() { "nobody has its limit any more".to_owned() } else { few(&told) })
     }
 
-    fn lift_one(&self, member: Member, before: Rlimit) -> anyhow::Result<String> {
+    /// Nothing for one that was never lowered, because it could not be: its limits are its own.
+    fn lift_one(&self, member: Member) -> anyhow::Result<Option<String>> {
         let (pid, what) = (member.pid, self.what);
+        let found = current(pid, what)?;
+        let known = self.before.iter().find(|(other, ..)| *other == member);
+        let Some((_, before, _)) = known.or_else(|| self.parents_of(found)) else {
+            return Ok(None);
+        };
         let wanted = before.current.map_or("unlimited".to_owned(), |limit| limit.to_string());
-        set(pid, what, |_| before)?;
+        set(pid, what, |_| *before)?;
         let read = read(pid, what)?;
         ensure!(read == wanted, "process {pid}: {} is {read}", what.line());
-        Ok(format!("{} {wanted}, read back", what.line()))
+        Ok(Some(format!("{} {wanted}, read back", what.line())))
+    }
+
+    /// Of whom a process was born that has this limit: he had been lowered to it.
+    fn parents_of(&self, found: Rlimit) -> Option<&(Member, Rlimit, u64)> {
+        self.before.iter().find(|(.., lower)| found.current == Some(*lower))
     }
 }
 
@@ -269,7 +275,74 @@ fn row(pid: u32, what: What) -> anyhow::Result<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
+
+    const FILES: What = What::Files;
+    const LOWER: u64 = 50;
+
+    /// A shell, and so many sleepers below it.
+    fn family(script: &str, sleepers: usize) -> Child {
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+        await_sleepers(&shell, sleepers);
+        shell
+    }
+
+    fn await_sleepers(shell: &Child, count: usize) {
+        let is_asleep = |member: &Member| member.name() == "sleep";
+        while tree::below(shell.id()).into_iter().filter(is_asleep).count() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    fn lowered(shell: &Child) -> Lowered {
+        Lowered { index: 0, top: shell.id(), what: FILES, before: Vec::new() }
+    }
+
+    /// The limits of all below a shell, as the kernel shows them.
+    fn limits(shell: &Child) -> Vec<String> {
+        tree::below(shell.id()).iter().map(|member| read(member.pid, FILES).unwrap()).collect()
+    }
+
+    fn end(mut shell: Child) {
+        tree::kill(shell.id()).unwrap();
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+    }
+
+    /// One of them cannot be lowered: it has less already. What it has stays its own.
+    #[test]
+    fn only_who_was_lowered_is_lifted() {
+        let shell = family("sleep 60 & (ulimit -Sn 30; exec sleep 60) & wait", 2);
+        let before = limits(&shell);
+        assert_eq!(before[1], "30");
+        let mut lowered = lowered(&shell);
+        let error = format!("{:#}", lowered.lower(|_| Ok(LOWER)).unwrap_err());
+        assert!(error.contains("would be 50, but is 30 already"), "{error}");
+        assert_eq!(limits(&shell), ["50", "30"]);
+        lowered.lift().unwrap();
+        assert_eq!(limits(&shell), before);
+        end(shell);
+    }
+
+    /// A server forks for a new connection in the middle of the fault.
+    #[test]
+    fn who_is_born_with_a_lower_limit_is_lifted_too() {
+        let mut shell = family("sh -c 'sleep 60 & read go; sleep 60 & wait'; true", 1);
+        let before = limits(&shell);
+        let mut lowered = lowered(&shell);
+        lowered.lower(|_| Ok(LOWER)).unwrap();
+        shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        await_sleepers(&shell, 2);
+        assert_eq!(limits(&shell), ["50", "50", "50"]);
+        let told = lowered.lift().unwrap();
+        assert_eq!(told, format!("Max open files {}, read back, and so 2 more", before[0]));
+        assert_eq!(limits(&shell), [&before[..], &before[..1]].concat());
+        end(shell);
+    }
 
     #[test]
     fn a_limit_that_does_not_get_lower_is_no_harm() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
+use crate::tree;
 
 /// A journal whose author has ended, as a later call finds it.
 fn abandoned(folder: &Path) -> UndoLog {
@@ -49,6 +50,30 @@ fn what_is_open_is_taken_back_once() {
     assert!(told[0].contains(&format!("killed a (process {pid})")), "{told:?}");
     assert!(is_gone(&mut child) && !file.exists() && folder.path().join("kept").exists());
     assert_eq!(heal(folder.path()).unwrap(), Healed::default());
+}
+
+/// A server's children have sessions of their own, and not all keep their environment.
+#[test]
+fn all_that_descends_from_a_process_is_continued_and_killed_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = abandoned(folder.path());
+    let script = "setsid env -i sleep 600 & wait";
+    let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+    let is_asleep = |below: &[Member]| below.iter().any(|member| member.name() == "sleep");
+    let mut below = Vec::new();
+    while !is_asleep(&below) {
+        below = tree::below(child.id());
+    }
+    log.process(child.id(), "a").unwrap();
+    log.before(Undo::Resume { pid: child.id(), started: started(child.id()).unwrap() }).unwrap();
+    tree::halt(child.id()).unwrap();
+    while below.iter().any(|member| member.states() != ['T']) {
+        std::thread::yield_now();
+    }
+    let told = heal(folder.path()).unwrap().done;
+    assert!(told.len() == 2 && told[0].contains(": continued process"), "{told:?}");
+    assert!(told[1].contains(": killed a (process"), "{told:?}");
+    assert!(!below.iter().any(Member::lives) && is_gone(&mut child));
 }
 
 #[test]
