@@ -1,7 +1,7 @@
 //! Answers as JSON, errors as RFC 9457 problem documents.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -27,6 +27,15 @@ pub fn problem(status: StatusCode, kind: &str, detail: &str) -> Response<Bytes> 
     let document = Problem { kind, title, status: status.as_u16(), detail };
     let body = serde_json::to_vec(&document).unwrap_or_default();
     answer(status, PROBLEM_JSON, body)
+}
+
+/// The answer to a method that a path does not serve: 405, with those that it serves.
+#[must_use]
+pub fn not_allowed(allowed: &'static str) -> Response<Bytes> {
+    let detail = format!("this path answers {allowed}");
+    let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", &detail);
+    refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    refused
 }
 
 /// A value as JSON; 500 if it cannot be written as JSON.

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
-pub use answer::{PROBLEM_JSON, PROBLEM_TYPE_PREFIX, hang_up, json, problem};
+pub use answer::{PROBLEM_JSON, PROBLEM_TYPE_PREFIX, hang_up, json, not_allowed, problem};
 pub use context::{DEADLINE_HEADER, TRACEPARENT_HEADER, detached, remaining, traceparent};
 pub use guard::Guard;
 pub use limits::Limits;

@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use crate::answer::answer;
-use crate::{Handler, Metrics, json, problem};
+use crate::{Handler, Metrics, json, not_allowed, problem};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -70,10 +70,11 @@ impl Observed {
 #[async_trait]
 impl Handler for Observed {
     async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        if request.method() != Method::GET {
-            return self.measured(request).await;
+        let path = request.uri().path();
+        if request.method() != Method::GET && OWN.contains(&path) {
+            return not_allowed("GET");
         }
-        match request.uri().path() {
+        match path {
             "/healthz" => json(StatusCode::OK, &json!({"status": "alive"})),
             "/readyz" => self.readiness().await,
             "/metrics" => answer(StatusCode::OK, OPEN_METRICS, self.metrics.text().into_bytes()),

@@ -344,6 +344,11 @@ async fn a_client_that_does_not_read_is_cut_off_and_one_that_reads_gets_all() {
         let reads = async {
             while stream.read(&mut some).await.is_ok_and(|n| n > 0) {
                 let pause = if dribbles { Duration::from_millis(20) } else { PATIENCE };
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let trace = format!("TRACE {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        check(&server.ask(&trace).await, "405", &["allow: GET", "problem:method-not-allowed"]);
+    }
+
                 tokio::time::sleep(pause).await;
             }
         };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_server::{Guard, Handler, hang_up, json, problem};
+use http_server::{Guard, Handler, hang_up, json, not_allowed, problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -72,6 +72,9 @@ impl Handler for Api {
             (&Method::GET, "/control") => self.look(&request),
             (&Method::GET, "/control/journal") => self.mark(&request),
             (&Method::PATCH, "/control") => self.change(&request),
+            (_, "/charges") => Ok(not_allowed("POST")),
+            (_, "/control") => Ok(not_allowed("GET, PATCH")),
+            (_, "/control/journal") => Ok(not_allowed("GET")),
             _ => Ok(problem(StatusCode::NOT_FOUND, "no-such-path", "try POST /charges")),
         };
         answer.unwrap_or_else(|refused| *refused)

@@ -64,6 +64,18 @@ impl Client {
         headers: &str,
         body: &str,
     ) -> std::io::Result<(u16, Value)> {
+        let (head, body) = self.exchange(line, headers, body).await?;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Ok((status, serde_json::from_str(&body).unwrap()))
+    }
+
+    /// Head and body of the answer.
+    async fn exchange(
+        &mut self,
+        line: &str,
+        headers: &str,
+        body: &str,
+    ) -> std::io::Result<(String, String)> {
         let length = body.len();
         let request = format!(
             "{line} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n{body}"
@@ -79,8 +91,7 @@ impl Client {
             if let Some((head, body)) = text.split_once("\r\n\r\n")
                 && body.len() == content_length(head)
             {
-                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                return Ok((status, serde_json::from_str(body).unwrap()));
+                return Ok((head.to_owned(), body.to_owned()));
             }
         }
     }
@@ -254,6 +265,20 @@ async fn an_error_captures_nothing_and_control_ends_it() {
     assert_eq!(count(&provider, "k", "captured"), 1);
     let unguarded = provider.client().await.ask("GET /control", "", "").await.unwrap();
     assert_eq!(unguarded.0, 401);
+}
+
+#[tokio::test]
+async fn a_method_that_a_path_does_not_serve_is_told_those_that_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = start(&dir.path().join("j"), &[]).await;
+    let mut client = provider.client().await;
+    for (path, allowed) in
+        [("/charges", "POST"), ("/control", "GET, PATCH"), ("/control/journal", "GET")]
+    {
+        let (head, _) = client.exchange(&format!("PUT {path}"), "", "").await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 405"), "{path}: {head}");
+        assert!(head.contains(&format!("\nallow: {allowed}\r")), "{path}: {head}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The one place that turns business errors into status codes, and back.
 
 use bytes::Bytes;
-use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_server::{EFFECT_HEADER, PROBLEM_TYPE_PREFIX};
 use serde::Deserialize;
@@ -46,16 +46,6 @@ pub fn malformed(detail: &str) -> Response<Bytes> {
 #[must_use]
 pub fn nowhere() -> Response<Bytes> {
     http_server::problem(StatusCode::NOT_FOUND, "no-such-path", "nothing is served at this path")
-}
-
-/// What a client is told of a method that a path does not answer.
-#[must_use]
-pub fn not_allowed(allowed: &'static str) -> Response<Bytes> {
-    let detail = format!("this path answers {allowed}");
-    let mut refused =
-        http_server::problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", &detail);
-    refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    refused
 }
 
 /// The error that another service's answer stands for. An answer that is no problem document of

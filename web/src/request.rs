@@ -26,7 +26,7 @@ impl Refused {
         match self {
             Self::ByTheShop(error) => problem::refusal(&error),
             Self::Malformed(text) => problem::malformed(&text),
-            Self::NotAllowed(allowed) => problem::not_allowed(allowed),
+            Self::NotAllowed(allowed) => http_server::not_allowed(allowed),
         }
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_server::{Guard, Handler, json, problem};
+use http_server::{Guard, Handler, json, not_allowed, problem};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -95,6 +95,8 @@ impl Handler for Control {
                 self.dead(topic, page, self.guard.knows(&request)).await
             }
             (&Method::POST, ["dead", topic, "replay"]) => self.replay(topic, page.limit).await,
+            (_, ["healthz" | "readyz" | "metrics"] | ["dead", _]) => not_allowed("GET"),
+            (_, ["dead", _, "replay"]) => not_allowed("POST"),
             _ => problem(StatusCode::NOT_FOUND, "not-found", "see GET /dead/{topic}, /metrics"),
         }
     }
