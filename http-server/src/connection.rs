@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::RETRY_AFTER;
@@ -155,9 +156,11 @@ async fn answered(
     limits: &Limits,
 ) -> Response<Bytes> {
     let granted = granted(request.headers(), limits.request);
-    if granted.is_zero() {
-        return untouched(StatusCode::GATEWAY_TIMEOUT, "timed-out", "no time was granted");
-    }
+    let Some(granted) = granted.filter(|time| !time.is_zero()) else {
+        let unread = discard(request.into_body());
+        let _late = timeout_at(Instant::now() + limits.request, unread).await;
+        return ungranted(granted);
+    };
     let deadline = Instant::now() + granted;
     let context = Context::of(request.headers(), deadline);
     let (head, body) = request.into_parts();
@@ -217,6 +220,14 @@ async fn discard(mut body: Incoming) {
 fn too_long(most: usize) -> Response<Bytes> {
     let text = format!("a body has at most {most} bytes");
     untouched(StatusCode::PAYLOAD_TOO_LARGE, "body-too-long", &text)
+}
+
+fn ungranted(granted: Option<Duration>) -> Response<Bytes> {
+    if granted.is_some() {
+        return untouched(StatusCode::GATEWAY_TIMEOUT, "timed-out", "no time was granted");
+    }
+    let text = "x-deadline-ms is a whole number of milliseconds";
+    untouched(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text)
 }
 
 fn out_of_time() -> Response<Bytes> {

@@ -29,10 +29,15 @@ impl Context {
     }
 }
 
-/// What a request is granted by its caller and by a server that grants `most`.
-pub(crate) fn granted(headers: &HeaderMap, most: Duration) -> Duration {
-    let asked = headers.get(DEADLINE_HEADER).and_then(|v| v.to_str().ok()?.parse().ok());
-    asked.map_or(most, |ms| most.min(Duration::from_millis(ms)))
+/// What a request is granted by its caller and by a server that grants `most`; nothing if what the
+/// caller says is no whole number of milliseconds.
+pub(crate) fn granted(headers: &HeaderMap, most: Duration) -> Option<Duration> {
+    let Some(asked) = headers.get(DEADLINE_HEADER) else { return Some(most) };
+    let whole = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = asked.to_str().ok().filter(whole)?;
+    // So many digits that they are no number here are more than any server grants.
+    let ms = digits.parse().unwrap_or(u64::MAX);
+    Some(most.min(Duration::from_millis(ms)))
 }
 
 /// What remains of the deadline; zero when it has passed, `None` outside of requests.

@@ -209,10 +209,34 @@ async fn the_callers_deadline_shortens_the_servers_own() {
     assert!((200..=700).contains(&shorter), "{shorter}");
     assert!(ms(server.ask(&ask("/deadline", "x-deadline-ms: 99999\r\n")).await) <= 3_000);
     check(&server.ask(&ask("/slow", "x-deadline-ms: 30\r\n")).await, "504", &[]);
+    let vast = format!("x-deadline-ms: {}\r\n", "9".repeat(40));
+    assert!(ms(server.ask(&ask("/deadline", &vast)).await) <= 3_000);
+    for wrong in ["", "1.5", "-1", "+1", "soon", "1, 2"] {
+        let refused = server.ask(&ask("/deadline", &format!("x-deadline-ms: {wrong}\r\n"))).await;
+        check(&refused, "422", &["problem:invalid", "x-effect: none"]);
+    }
     let none = server.ask(&ask("/deadline", "x-deadline-ms: 0\r\n")).await;
     check(&none, "504", &["problem:timed-out", "x-effect: none"]);
     let traced = server.ask(&ask("/deadline", "traceparent: 00-ab-cd-01\r\n")).await;
     check(&traced, "200", &["00-ab-cd-01"]);
+}
+
+#[tokio::test]
+async fn who_still_sends_the_body_gets_to_read_that_no_time_was_granted() {
+    let server = start(Arc::new(Echo::default()), Limits::default()).await;
+    for (header, status) in [("0", "504"), ("soon", "422")] {
+        let mut stream = server.connect().await;
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-deadline-ms: {header}\r\n"
+        );
+        let head = format!("{head}content-length: 200000\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..200 {
+            stream.write_all(&[b'x'; 1_000]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        check(&rest(&mut stream).await, status, &["x-effect: none"]);
+    }
 }
 
 #[tokio::test]
@@ -320,6 +344,11 @@ async fn health_readiness_and_metrics() {
     assert!(text.contains(r#"route="/slow",status="cut"} 1"#), "a time-out counts: {text}");
     assert!(text.contains("http_connections 1"), "{text}");
 
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let trace = format!("TRACE {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        check(&server.ask(&trace).await, "405", &["allow: GET", "problem:method-not-allowed"]);
+    }
+
     let unready = Observed::new(echo, Arc::new(Missing), Arc::new(Metrics::default()));
     let server = start(unready, short()).await;
     check(&server.ask(&get("/readyz")).await, "503", &["the store does not answer"]);
@@ -344,11 +373,6 @@ async fn a_client_that_does_not_read_is_cut_off_and_one_that_reads_gets_all() {
         let reads = async {
             while stream.read(&mut some).await.is_ok_and(|n| n > 0) {
                 let pause = if dribbles { Duration::from_millis(20) } else { PATIENCE };
-    for path in ["/healthz", "/readyz", "/metrics"] {
-        let trace = format!("TRACE {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
-        check(&server.ask(&trace).await, "405", &["allow: GET", "problem:method-not-allowed"]);
-    }
-
                 tokio::time::sleep(pause).await;
             }
         };
