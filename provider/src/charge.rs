@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-const FIELD_BYTES_MAX: usize = 256;
+const FIELD_CHARS_MAX: usize = 256;
 
 /// A request for money. No `Debug`: it holds a card.
 #[derive(Deserialize)]
@@ -15,12 +15,12 @@ pub(crate) struct Charge {
 
 impl Charge {
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        let filled = |field: &str| !field.is_empty() && field.len() <= FIELD_BYTES_MAX;
+        let filled = |field: &str| !field.is_empty() && field.chars().count() <= FIELD_CHARS_MAX;
         if !filled(&self.key) {
-            return Err("a key has 1 to 256 bytes");
+            return Err("a key has 1 to 256 characters");
         }
         if !filled(&self.card) {
-            return Err("a card has 1 to 256 bytes");
+            return Err("a card has 1 to 256 characters");
         }
         if self.amount_cents <= 0 {
             return Err("an amount is at least one cent");

@@ -169,7 +169,7 @@ pub trait Orders: Send + Sync {
     /// One order of the token's owner. Errors: `Unauthenticated`, `NotFound`.
     async fn get(&self, token: &str, id: OrderId) -> Result<Order>;
     /// A page of the token's orders: the owner's, or all for the operator. Errors: `Unauthenticated`,
-    /// `Invalid` if `after` is none of them.
+    /// `NotFound` if `after` is none of them.
     async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page>;
 }
 

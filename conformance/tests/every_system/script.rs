@@ -176,6 +176,8 @@ impl Cast<'_> {
         let path = format!("/orders?limit=2&after={}", page["next"].as_str().unwrap());
         let rest = self.shop.get(&self.ann, &path).await?.good(200)?;
         assert_eq!(keys(&rest), ["second"]);
+        let nobodys = "/orders?after=00000000-0000-7000-8000-000000000000";
+        self.shop.get(&self.ann, nobodys).await?.refused(404)?;
 
         let all = self.shop.get(self.stand.operator_token(), "/orders").await?.good(200)?;
         assert_eq!(keys(&all), ["first", "refused", "second", "bob-1"]);

@@ -9,8 +9,8 @@ use super::{Auth, Credentials, Passwords, Session, Tokens, User, UserId, UserSto
 use crate::{Error, Result};
 
 const PASSWORD_CHARS_MIN: usize = 8;
-/// Bounds the work that a stranger can ask for.
-const FIELD_BYTES_MAX: usize = 256;
+/// Bounds the work that a stranger can ask for; characters, as JSON Schema counts them (code points).
+const FIELD_CHARS_MAX: usize = 256;
 
 /// Accounts, passwords and tokens over a store.
 pub struct AuthService {
@@ -31,12 +31,10 @@ impl AuthService {
 impl Auth for AuthService {
     async fn signup(&self, credentials: Credentials) -> Result<UserId> {
         let email = valid_email(&credentials.email)?;
-        if credentials.password.chars().count() < PASSWORD_CHARS_MIN
-            || credentials.password.len() > FIELD_BYTES_MAX
-        {
-            let text = format!(
-                "a password has {PASSWORD_CHARS_MIN} characters or more, and at most {FIELD_BYTES_MAX} bytes"
-            );
+        let length = credentials.password.chars().count();
+        if !(PASSWORD_CHARS_MIN..=FIELD_CHARS_MAX).contains(&length) {
+            let text =
+                format!("a password has {PASSWORD_CHARS_MIN} to {FIELD_CHARS_MAX} characters");
             return Err(Error::Invalid(text));
         }
         let password_hash = self.passwords.hash(credentials.password).await?;
@@ -47,7 +45,7 @@ impl Auth for AuthService {
 
     async fn login(&self, credentials: Credentials) -> Result<Session> {
         let refused = || Error::Unauthenticated("wrong e-mail address or password".to_owned());
-        if credentials.password.len() > FIELD_BYTES_MAX {
+        if credentials.password.chars().count() > FIELD_CHARS_MAX {
             return Err(refused());
         }
         let user = self.users.find(&normal(&credentials.email)).await?;
@@ -68,17 +66,40 @@ impl Verify for AuthService {
 }
 
 fn normal(email: &str) -> String {
-    email.trim().to_lowercase()
+    email.trim_matches(' ').to_ascii_lowercase()
 }
 
-fn valid_email(email: &str) -> Result<String> {
-    let email = normal(email);
-    let parts = email.split_once('@');
-    let valid = parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
-        && email.len() <= FIELD_BYTES_MAX;
+/// Without spaces around it: one or more printable ASCII characters, the first `@`, one or more of them.
+fn valid_email(raw: &str) -> Result<String> {
+    let email = normal(raw);
+    let filled = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic());
+    let valid = email.split_once('@').is_some_and(|(name, host)| filled(name) && filled(host))
+        && raw.chars().count() <= FIELD_CHARS_MAX;
     if valid {
         Ok(email)
     } else {
-        Err(Error::Invalid("an e-mail address looks like name@host".to_owned()))
+        Err(Error::Invalid("an e-mail address looks like name@host, in ASCII".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(raw: &str, expected: Option<&str>) {
+        assert_eq!(valid_email(raw).ok().as_deref(), expected, "{raw:?}");
+    }
+
+    #[test]
+    fn an_address_has_a_name_and_a_host_and_is_compared_without_case() {
+        check("a@b", Some("a@b"));
+        check("  Ann.O'Neil+x@Example.COM ", Some("ann.o'neil+x@example.com"));
+        check("a@b@c", Some("a@b@c"));
+        for wrong in ["", "@", "a@", "@b", "a", "a b@c", "a@b c", "a@b\n", "\ta@b", "ä@b", "a@ "] {
+            check(wrong, None);
+        }
+        check(&format!("a@{}", "b".repeat(254)), Some(&format!("a@{}", "b".repeat(254))));
+        check(&format!("a@{} ", "b".repeat(254)), None);
     }
 }

@@ -1,18 +1,22 @@
 //! What a customer asks for, and the rules it must keep.
 
-use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Order, OrderId, OrderStatus};
-use crate::{Error, Result, UserId, now_us};
+use crate::{Error, UserId, now_us};
 
 const ITEMS_MAX: usize = 100;
 const QUANTITY_MAX: u32 = 1_000;
 const PRICE_CENTS_MAX: i64 = 100_000_000;
 /// As long as Stripe's.
 const KEY_BYTES_MAX: usize = 255;
-const FIELD_BYTES_MAX: usize = 256;
+/// Characters, as JSON Schema counts them (code points).
+const FIELD_CHARS_MAX: usize = 256;
 
 /// One line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +25,47 @@ pub struct Item {
     /// The article.
     pub sku: String,
     /// How many; at least 1.
+    #[serde(deserialize_with = "whole")]
     pub quantity: u32,
     /// The price of one, in cents.
+    #[serde(deserialize_with = "whole")]
     pub price_cents: i64,
+}
+
+/// A whole number, also one that is written with a fraction of zero: JSON knows no other.
+fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Whole(PhantomData))
+}
+
+struct Whole<T>(PhantomData<T>);
+
+/// 2^53: below it every whole number is a double of its own.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+impl<T: TryFrom<i64>> Visitor<'_> for Whole<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a whole number in range")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<T, E> {
+        T::try_from(value).map_err(|_| E::invalid_value(Unexpected::Signed(value), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<T, E> {
+        let signed = i64::try_from(value);
+        signed.map_or(Err(E::invalid_value(Unexpected::Unsigned(value), &self)), |v| {
+            self.visit_i64(v)
+        })
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<T, E> {
+        if value.fract() != 0.0 || value.abs() >= EXACT_MAX {
+            return Err(E::invalid_value(Unexpected::Float(value), &self));
+        }
+        self.visit_i64(value as i64)
+    }
 }
 
 /// A request for an order, under the client's idempotency key.
@@ -44,7 +86,7 @@ impl PlaceOrder {
     ///
     /// # Errors
     /// `Invalid`, with the rule that is broken.
-    pub(crate) fn order(self, customer: UserId) -> Result<Order> {
+    pub(crate) fn order(self, customer: UserId) -> crate::Result<Order> {
         self.check()?;
         let total_cents = self.items.iter().map(|i| i64::from(i.quantity) * i.price_cents).sum();
         if total_cents <= 0 {
@@ -67,7 +109,8 @@ impl PlaceOrder {
         })
     }
 
-    fn check(&self) -> Result<()> {
+    fn check(&self) -> crate::Result<()> {
+        let filled = |s: &str| !s.is_empty() && s.chars().count() <= FIELD_CHARS_MAX;
         let printable = |s: &str| s.bytes().all(|b| b.is_ascii_graphic());
         let rules = [
             (
@@ -86,14 +129,8 @@ impl PlaceOrder {
                 self.items.iter().all(|i| (0..=PRICE_CENTS_MAX).contains(&i.price_cents)),
                 "a price is 0 to 100000000 cents",
             ),
-            (
-                self.items.iter().all(|i| !i.sku.is_empty() && i.sku.len() <= FIELD_BYTES_MAX),
-                "a sku has 1 to 256 bytes",
-            ),
-            (
-                !self.card.is_empty() && self.card.len() <= FIELD_BYTES_MAX,
-                "a card has 1 to 256 bytes",
-            ),
+            (self.items.iter().all(|i| filled(&i.sku)), "a sku has 1 to 256 characters"),
+            (filled(&self.card), "a card has 1 to 256 characters"),
         ];
         match rules.iter().find(|(kept, _)| !kept) {
             Some((_, rule)) => Err(Error::Invalid((*rule).to_owned())),
@@ -134,7 +171,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(change: impl FnOnce(&mut PlaceOrder), expected: std::result::Result<i64, &str>) {
+    fn check(change: impl FnOnce(&mut PlaceOrder), expected: Result<i64, &str>) {
         let mut request = request();
         change(&mut request);
         let result = request.order(UserId(Uuid::nil())).map(|o| o.total_cents);
@@ -160,6 +197,23 @@ mod tests {
         check(|r| r.key = "k".repeat(256), Err("key"));
         check(|r| r.key = "a b".to_owned(), Err("key"));
         check(|r| r.card.clear(), Err("card"));
+        check(|r| r.card = "é".repeat(256), Ok(900));
+        check(|r| r.card = "c".repeat(257), Err("card"));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+        let item = |quantity: &str| {
+            let text = format!(r#"{{"sku":"tea","quantity":{quantity},"price_cents":-450.0}}"#);
+            serde_json::from_str::<Item>(&text).map(|item| (item.quantity, item.price_cents))
+        };
+        for two in ["2", "2.0", "2e0", "0.2e1"] {
+            assert_eq!(item(two).unwrap(), (2, -450), "{two}");
+        }
+        for wrong in ["2.5", "-1", "4294967296", "1e30", "18446744073709551615", "\"2\"", "null"] {
+            let error = item(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("invalid"), "{wrong}: {error}");
+        }
     }
 
     #[test]

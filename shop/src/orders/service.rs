@@ -115,12 +115,7 @@ impl Orders for OrderService {
     async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page> {
         let reader = self.reader(token).await?;
         let most = Most { orders: limit.clamp(1, PAGE_MAX), bytes: PAGE_BYTES };
-        let unknown = |error| match error {
-            Error::NotFound => Error::Invalid("after is the id of none of these orders".to_owned()),
-            other => other,
-        };
-        let Listed { orders, more } =
-            self.workflow.store.list(reader, after, most).await.map_err(unknown)?;
+        let Listed { orders, more } = self.workflow.store.list(reader, after, most).await?;
         let next = orders.last().filter(|_| more).map(|order| order.id);
         Ok(Page { orders, next })
     }
