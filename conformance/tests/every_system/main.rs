@@ -9,18 +9,28 @@ mod outside;
 mod poison;
 mod programs;
 mod readiness;
+mod schema;
 mod script;
 mod security;
 mod shop;
 mod signed_in;
 mod stand;
 mod stop;
+mod stranger;
 mod troubles;
 
 include!(concat!(env!("OUT_DIR"), "/each_system.rs"));
 
 mod every_customer_gets_the_answers_of_the_contract {
     each_system!(crate::script::follow);
+}
+
+mod the_contract_says_what_is_done {
+    each_system!(crate::stranger::test);
+}
+
+mod the_schema_accepts_what_the_shop_accepts {
+    each_system!(crate::schema::agree);
 }
 
 mod killed_processes_lose_and_double_nothing {
