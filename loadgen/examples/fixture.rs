@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use loadgen::{history, ledger, record};
+use loadgen::record;
 
 #[path = "../src/report/fixture.rs"]
 mod fixture;

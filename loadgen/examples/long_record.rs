@@ -7,14 +7,16 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use anyhow::Context as _;
-use loadgen::history::{self, Totals};
-use loadgen::load::{Jobs, Loop, Plan};
+use loadgen::digest;
+use loadgen::load::{Jobs, Plan};
 use loadgen::profile::Profile;
-use loadgen::record::{Limits, Manifest, Phase, RequestCounts};
-use loadgen::sample::{Outcome, Receipt, Sample, Trouble};
-use loadgen::scenario::{Arrivals, Mix};
-use loadgen::workload::{Job, Operation};
-use loadgen::{digest, record};
+use loadgen::record::{
+    self, GeneratorLimits, Manifest, Operation, Outcome, Phase, Receipt, RequestCounts, Sample,
+    Trouble,
+};
+use loadgen::recorder::{self, Totals};
+use loadgen::scenario::{Arrivals, Loop, Mix};
+use loadgen::workload::Job;
 
 const BATCH: usize = 512;
 const WAITING: usize = 64;
@@ -43,7 +45,7 @@ fn write(folder: &Path, seconds: u32, rate: f64) -> anyhow::Result<()> {
     let (send, samples) = sync_channel(WAITING);
     let recorder = {
         let recording = (trial.clone(), "1".to_owned()).into();
-        thread::spawn(move || history::write(recording, &samples, &AtomicBool::new(false)))
+        thread::spawn(move || recorder::write(recording, &samples, &AtomicBool::new(false)))
     };
     invent(&plan, &send)?;
     drop(send);
@@ -117,12 +119,12 @@ fn manifest(plan: &Plan, totals: &Totals, seconds: u32) -> Manifest {
         schedule_hash,
         operations_hash,
         requests: requests.collect(),
-        limits: Limits {
+        limits: GeneratorLimits {
             in_flight: 4_000,
             timeout_s: 5.0,
             drain_s: 30.0,
             objective_s: 2.0,
-            ..Limits::default()
+            ..GeneratorLimits::default()
         },
         ..Manifest::default()
     }

@@ -5,64 +5,16 @@
 use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::config::Span;
-use crate::record::Aborted;
 use crate::record::latency::MAX_US;
 use crate::record::read::Spectrum;
-use crate::requests::Ended;
-use crate::sample::{Outcome, Sample};
-use crate::threshold::{Expectation, Quantity, Series};
-use crate::workload::Operation;
+use crate::record::requests::Ended;
+use crate::record::{Aborted, Operation, Outcome, Sample};
+use crate::scenario::{Abort, Quantity, Series};
 
 const NS_PER_S: u64 = 1_000_000_000;
-/// Bounds the memory of a window: one histogram of 13 KiB per second.
-const OVER_MAX_S: u32 = 300;
 /// Times are told apart to 1 %: enough for a bound that is far from good.
 const DIGITS: u8 = 2;
-
-/// One condition of a scenario.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Abort {
-    /// What ends the trial when it holds: `failed > 50%`, `p(99) > 3s`.
-    #[serde(deserialize_with = "known_live")]
-    pub when: Expectation,
-    /// The length of the window, whole seconds.
-    #[serde(default = "default_over", deserialize_with = "whole_seconds")]
-    pub over: Span,
-    /// Of which operation; without it, of all together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<Operation>,
-}
-
-fn default_over() -> Span {
-    Span::secs(10)
-}
-
-fn known_live<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Expectation, D::Error> {
-    let when = Expectation::deserialize(deserializer)?;
-    match when.quantity() {
-        Quantity::Failed => Ok(when),
-        Quantity::Time(series, _) if *series != Series::Completed => Ok(when),
-        Quantity::Time(..) | Quantity::Goodput | Quantity::Class(_) | Quantity::Drift => {
-            Err(serde::de::Error::custom(format!(
-                "the condition {:?} is not known while the load runs; expected failed, or p(N) or max of response, accepted, service or lag",
-                when.to_string()
-            )))
-        }
-    }
-}
-
-fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
-    let over = Span::deserialize(deserializer)?;
-    if over.whole_s().is_some_and(|s| (1..=OVER_MAX_S).contains(&s)) {
-        return Ok(over);
-    }
-    let text = format!("over is {over}; expected whole seconds, 1 to {OVER_MAX_S}");
-    Err(serde::de::Error::custom(text))
-}
 
 /// Judges conditions while samples come in, about in the order of their ends.
 #[derive(Default)]
@@ -111,8 +63,7 @@ impl Lookout {
     fn close_second(&mut self) {
         self.second += 1;
         if self.second <= self.until_s {
-            let reason = self.windows.iter().find_map(|w| w.reason(self.second));
-            self.aborted = reason.map(|reason| Aborted { at_s: self.second, reason });
+            self.aborted = self.windows.iter().find_map(|w| w.aborts(self.second));
         }
         self.windows.iter_mut().for_each(Window::advance);
     }
@@ -165,12 +116,14 @@ impl Window {
     }
 
     /// Why the trial ends at `second`, if it does: never before the window is full.
-    fn reason(&self, second: u64) -> Option<String> {
+    fn aborts(&self, second: u64) -> Option<Aborted> {
         let Abort { when, over, operation } = &self.condition;
         let found = self.found().filter(|_| second >= self.length as u64)?;
         when.holds(found).then(|| {
             let of = operation.map_or("all operations", Operation::as_str);
-            format!("{when} over {over} of {of}; found {}", when.shown(found))
+            let of_send_lag = matches!(when.quantity(), Quantity::Time(Series::Lag, _));
+            let reason = format!("{when} over {over} of {of}; found {}", when.shown(found));
+            Aborted { at_s: second, reason, of_send_lag }
         })
     }
 

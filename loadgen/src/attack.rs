@@ -29,8 +29,8 @@ pub use source::{Schedule, Sessions, Source, Think, Users};
 pub use target::Target;
 pub use url::UrlTraffic;
 
-use crate::sample::{Outcome, Receipt, Told, Trouble};
-use crate::workload::{Job, Known};
+use crate::record::{Known, Outcome, Receipt, Told, Trouble};
+use crate::workload::Job;
 
 /// What to send and how to read the answer.
 pub trait Traffic: Send {

@@ -14,22 +14,22 @@ use tokio::time::{Instant, interval};
 
 use crate::attack::{Flaw, Gauges, Header, Method, Pacing, Request, Target, UrlTraffic};
 use crate::config::Span;
-use crate::cores::Cores;
 use crate::digest;
 use crate::environment;
 use crate::export::summary::summarise;
-use crate::load::{Jobs, Load, Loaded, Loop, Plan};
+use crate::load::{Jobs, Load, Loaded, Plan};
 use crate::profile::Profile;
+use crate::record::atomic_write::write_json;
+use crate::record::files;
 use crate::record::read::{Run, readable};
-use crate::record::whole::write_json;
 use crate::record::{
-    Answer, FORMAT, FaultRow, Generator, Limits, Manifest, Phase, RequestCounts, ResourceRow,
-    Verdict, write_csv,
+    Answer, FORMAT, FaultRow, Generator, GeneratorLimits, Manifest, Phase, RequestCounts,
+    ResourceRow, Verdict, write_csv,
 };
 use crate::redact;
 use crate::report;
 use crate::results;
-use crate::scenario::{Arrivals, Closed, Mix, Scenario, Stage};
+use crate::scenario::{Arrivals, Closed, Loop, Scenario, Stage};
 use crate::terminal::warn;
 use crate::validity;
 use crate::watch::Hiccups;
@@ -108,14 +108,7 @@ impl Attack {
         let target = Target::resolve(&crate::fault::address(&self.url)?)?;
         let folder = results::new_folder(&self.out)?;
         let attacked = self.fill(&folder, &scenario, traffic, target, interrupt).await;
-        let manifest = match attacked {
-            Ok(manifest) => manifest,
-            Err(error) if results::discard(&folder) => return Err(error),
-            Err(error) => {
-                let kept = format!("what was measured is in {}", folder.display());
-                return Err(error.context(kept));
-            }
-        };
+        let (_, manifest) = results::settle(folder.clone(), attacked.is_ok(), attacked)?;
         let reported = self.no_report || self.report(&folder);
         Ok(Attacked { folder, manifest, reported })
     }
@@ -156,9 +149,8 @@ impl Attack {
             retries: None,
             seed: self.seed,
         };
-        let cores = Cores::divide()?;
-        Cores::pin(&cores.generator)?;
-        environment::write(folder, &environment::facts(&cores, &self.command, folder))?;
+        let (cores, facts) = results::machine(folder, &self.command)?;
+        environment::write(folder, &facts)?;
         let trial = folder.join("attack").join(host.replace(':', "-")).join("1");
         std::fs::create_dir_all(&trial)?;
         let start = Instant::now() + LEAD;
@@ -182,11 +174,14 @@ impl Attack {
         let started_at_us = i64::try_from(since.as_micros())?;
         let mut manifest = self.manifest(scenario, &plan, &loaded, generator, started_at_us);
         digest::write(&trial, &manifest, [])?;
-        manifest.validity = validity::judge(&validity::Evidence {
+        manifest.validity = validity::judge(&validity::Observed {
             manifest: &manifest,
             send_lag_max_us: scenario.limits.send_lag.0.as_micros() as u64,
-            summary: &loaded.summary,
+            stopped: loaded.summary.interrupted,
             aborted: None,
+            unrecorded: loaded.summary.unrecorded,
+            not_retried: loaded.summary.not_retried,
+            in_flight_area_s: loaded.summary.in_flight_area_s,
             service_s: loaded.totals.service_s,
             faults: &[],
             verdict: &Verdict { verdict: Answer::True, ..Verdict::default() },
@@ -195,9 +190,9 @@ impl Attack {
             left: &[],
             apart: cores.apart(),
         });
-        write_csv::<ResourceRow>(&trial.join("resources.csv"), &[])?;
-        write_csv::<FaultRow>(&trial.join("faults.csv"), &[])?;
-        write_json(&trial.join("manifest.json"), &manifest)?;
+        write_csv::<ResourceRow>(&trial.join(files::RESOURCES), &[])?;
+        write_csv::<FaultRow>(&trial.join(files::FAULTS), &[])?;
+        write_json(&trial.join(files::MANIFEST), &manifest)?;
         Ok(manifest)
     }
 
@@ -211,27 +206,30 @@ impl Attack {
             let duration = self.duration;
             return refuse(format!("--duration is {duration}; expected whole seconds, at least 1"));
         }
-        let shown = redact::text(&self.url);
-        let text = "about = \"\"\nstart = 1\nstages = []\nmix = { place = 1 }";
-        let mut scenario: Scenario = toml::from_str(text)?;
-        scenario.name = "attack".to_owned();
-        scenario.warm_up = Span::secs(0);
-        scenario.mix = Mix::default();
-        scenario.about = format!("{} {shown} at {} per second", self.method, self.rate);
-        if let Some(users) = self.users {
-            if users > self.in_flight {
-                let found = self.in_flight;
-                return refuse(format!("{users} users need --in-flight {users}; found {found}"));
-            }
-            let (think, duration) = (Span::default(), self.duration);
-            scenario.about = format!("{} {shown} by {users} users in a closed loop", self.method);
-            scenario.closed = Some(Closed { users, think, duration });
-            return Ok(scenario);
+        if let Some(users) = self.users.filter(|users| *users > self.in_flight) {
+            let found = self.in_flight;
+            return refuse(format!("{users} users need --in-flight {users}; found {found}"));
         }
-        scenario.start = self.rate;
-        scenario.stages =
-            vec![Stage { duration: self.duration, rate: self.rate, ..Stage::default() }];
-        Ok(scenario)
+        let (duration, rate, shown) = (self.duration, self.rate, redact::text(&self.url));
+        let (name, warm_up) = ("attack".to_owned(), Span::secs(0));
+        Ok(match self.users {
+            Some(users) => Scenario {
+                name,
+                about: format!("{} {shown} by {users} users in a closed loop", self.method),
+                start: 1.0,
+                closed: Some(Closed { users, think: Span::default(), duration }),
+                warm_up,
+                ..Scenario::default()
+            },
+            None => Scenario {
+                name,
+                about: format!("{} {shown} at {rate} per second", self.method),
+                start: rate,
+                stages: vec![Stage { duration, rate, ..Stage::default() }],
+                warm_up,
+                ..Scenario::default()
+            },
+        })
     }
 
     fn manifest(
@@ -282,7 +280,7 @@ impl Attack {
             duration_s,
             phases: vec![Phase { name: "steady".to_owned(), from_s: 0, to_s: duration_s }],
             offered: Profile::new(scenario).points(),
-            limits: Limits {
+            limits: GeneratorLimits {
                 in_flight: self.in_flight,
                 timeout_s: self.timeout.as_s(),
                 drain_s: self.timeout.as_s(),

@@ -4,7 +4,6 @@
 //! It reads records and knows no system. A customer's view has three values (acknowledged, certainly
 //! failed, unknown), and so has the verdict: a doubt is never a pass.
 
-mod classes;
 mod clock;
 mod few;
 mod journal;
@@ -19,9 +18,8 @@ mod money;
 mod order;
 mod text;
 
-pub use classes::{Class, Kind, classes, violations};
 pub use clock::Clock;
-pub use judge::{Audit, NOTHING_TO_JUDGE, Setting, Window, judge};
+pub use judge::{Audit, Setting, Window, judge};
 pub use money::{Flow, Money, Point};
 pub use order::{Event, Traces, order};
 pub use record::{Read, record, traces, traces_of};

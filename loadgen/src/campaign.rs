@@ -11,8 +11,9 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::audit;
+use crate::record::atomic_write::{write as write_whole, write_json};
+use crate::record::files;
 use crate::record::read::{manifest, table};
-use crate::record::whole::{write as write_whole, write_json};
 use crate::record::{FaultRow, Manifest, Verdict};
 
 pub use recover::{Quantiles, Spell, quantiles};
@@ -65,7 +66,7 @@ fn gather(
     broken: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     if let Some(manifest) = manifest(folder)? {
-        let faults = table::rows(&folder.join("faults.csv"), true)?;
+        let faults = table::rows(&folder.join(files::FAULTS), true)?;
         let audit = audit::record(folder, &manifest);
         trials.push(Trial { folder: folder.display().to_string(), manifest, faults, audit });
         return Ok(());

@@ -16,13 +16,12 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogWriter, IntervalLogWriterBuilder, Tag as LogTag,
 };
 
-use crate::history::{self, Attempt};
-use crate::ledger::OrderRow;
+use crate::record::files;
+use crate::record::history;
 use crate::record::latency::{self, Metric, Tag};
-use crate::record::write_csv;
-use crate::record::{Manifest, TimelineRow};
-use crate::requests::{Ended, Part, Requests};
-use crate::sample::Outcome;
+use crate::record::ledger::OrderRow;
+use crate::record::requests::{Ended, Part, Requests};
+use crate::record::{Attempt, Manifest, Outcome, TimelineRow, write_csv};
 
 const NS_PER_S: u64 = 1_000_000_000;
 /// An order that says that it became final later than this after the load did not: the time series would
@@ -48,7 +47,7 @@ pub fn write(
     orders: impl IntoIterator<Item = anyhow::Result<OrderRow>>,
 ) -> anyhow::Result<Digested> {
     let settled = settled(manifest, orders)?;
-    let log_path = folder.join("latency.hlog");
+    let log_path = folder.join(files::LATENCIES);
     let file =
         File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
     let mut out = BufWriter::new(file);
@@ -342,7 +341,7 @@ impl Series {
         self.add_levels();
         let mut rows: Vec<_> = self.rows.into_values().flatten().map(|(_, row)| row).collect();
         rows.sort_by(|a, b| (a.t_s, &a.operation).cmp(&(b.t_s, &b.operation)));
-        write_csv(&folder.join("timeline.csv"), &rows)?;
+        write_csv(&folder.join(files::TIMELINE), &rows)?;
         Ok(self.digested)
     }
 
@@ -376,10 +375,9 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
-    use crate::record::Limits;
     use crate::record::read::table;
-    use crate::sample::{Receipt, Sample, Trouble};
-    use crate::workload::Operation;
+    use crate::record::{GeneratorLimits, Operation, Receipt, Sample, Trouble};
+    use crate::recorder;
 
     const MS: u64 = 1_000_000;
 
@@ -406,14 +404,19 @@ mod tests {
     }
 
     /// Records and digests; the recorder's counts, and the time series.
-    fn digested(samples: Vec<Sample>) -> (history::Totals, Vec<TimelineRow>) {
+    fn digested(samples: Vec<Sample>) -> (recorder::Totals, Vec<TimelineRow>) {
         let folder = tempfile::tempdir().unwrap();
         let (send, recorded) = sync_channel(1);
         send.send(samples).unwrap();
         drop(send);
         let recording = (folder.path().to_owned(), "1".to_owned()).into();
-        let totals = history::write(recording, &recorded, &AtomicBool::new(false)).unwrap();
-        let limits = Limits { timeout_s: 1.0, drain_s: 1.0, objective_s: 2.0, ..Limits::default() };
+        let totals = recorder::write(recording, &recorded, &AtomicBool::new(false)).unwrap();
+        let limits = GeneratorLimits {
+            timeout_s: 1.0,
+            drain_s: 1.0,
+            objective_s: 2.0,
+            ..GeneratorLimits::default()
+        };
         let manifest = Manifest { interval_s: 1, duration_s: 9, limits, ..Manifest::default() };
         write(folder.path(), &manifest, []).unwrap();
         let rows = table::rows(&folder.path().join("timeline.csv"), false).unwrap();

@@ -12,16 +12,14 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::process::geteuid;
-use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use crate::fault::undo::{Entry, Undo, UndoLog};
+use crate::scenario::DiskSpec;
 
 /// What it is made, mounted and checked with; e2fsprogs and util-linux have them.
 pub const PROGRAMS: [&str; 4] = ["mkfs.ext4", "e2fsck", "mount", "umount"];
-/// Big enough for some hundred thousand orders; `size_mib` in the scenario's `[disk]`.
-const SIZE_MIB: u64 = 256;
 /// Room for a file system, its journal and a canary; to try whether one can be had.
 const TRIED_MIB: u64 = 16;
 const MIB: u64 = 1 << 20;
@@ -36,20 +34,6 @@ const UNSYNCED: &str = "canary-unsynced";
 /// A killed process may hold its files a moment longer than its parent knows.
 const UNMOUNTED_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
-
-/// `[disk]` of a scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DiskSpec {
-    /// The image's size, MiB.
-    pub size_mib: u64,
-}
-
-impl Default for DiskSpec {
-    fn default() -> Self {
-        Self { size_mib: SIZE_MIB }
-    }
-}
 
 /// An image, and where it is mounted.
 pub struct Disk {

@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 use crate::record::latency::Metric;
 use crate::record::read::Trial;
 use crate::record::{FileRow, GENERATOR, Phase, ResourceRow};
+use crate::scenario::{FIRST_THIRD, LAST_THIRD};
 
-/// A scenario with these two phases is compared.
-pub const FIRST: &str = "first third";
-/// The other one.
-pub const LAST: &str = "last third";
 /// A difference up to this share is none.
 pub const TOLERANCE: f64 = 0.1;
 /// A hundred thousand percent.
@@ -113,7 +110,7 @@ impl Drift {
     #[must_use]
     pub fn of(trial: &Trial) -> Option<Self> {
         let third = |name: &str| Third::of(trial, name);
-        let (first, last) = (third(FIRST)?, third(LAST)?);
+        let (first, last) = (third(FIRST_THIRD)?, third(LAST_THIRD)?);
         if trial.resources.is_empty() {
             return None;
         }

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use crate::cores::Cores;
-use crate::record::whole::write_json;
+use crate::record::atomic_write::write_json;
+use crate::record::files;
 use crate::redact;
 
 /// Facts by name.
@@ -47,7 +48,7 @@ pub fn facts(cores: &Cores, command: &[String], folder: &Path) -> Facts {
 /// # Errors
 /// If the file cannot be written.
 pub fn write(folder: &Path, facts: &Facts) -> anyhow::Result<()> {
-    write_json(&folder.join("environment.json"), facts)
+    write_json(&folder.join(files::ENVIRONMENT), facts)
 }
 
 /// The present, UTC.

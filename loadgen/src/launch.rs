@@ -27,10 +27,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cores::Cores;
-use crate::disk::{Disk, DiskSpec};
+use crate::disk::Disk;
 use crate::fault::address;
 use crate::fault::undo::{Entry, MARK, UndoLog};
 use crate::link::Links;
+use crate::scenario::DiskSpec;
 use crate::system::{LINKS, ProcessSpec, SystemSpec};
 use crate::watch::Watched;
 use fill::{Filled, fill};
@@ -101,7 +102,7 @@ pub struct Interrupted;
 ///
 /// # Errors
 /// The same one.
-pub(crate) fn told<T>(result: anyhow::Result<T>, left: &[String]) -> anyhow::Result<T> {
+pub(crate) fn with_leftovers<T>(result: anyhow::Result<T>, left: &[String]) -> anyhow::Result<T> {
     let told = |error: anyhow::Error| match left {
         [] => error,
         left => error.context(format!("the trial failed, and at its end: {}", left.join("; "))),
@@ -172,7 +173,7 @@ impl Running {
         }
         if let Err(error) = running.begin(disk, folder, interrupt).await {
             let left = running.stop().await;
-            return told(Err(error), &left);
+            return with_leftovers(Err(error), &left);
         }
         Ok(running)
     }

@@ -1,5 +1,7 @@
 //! One load: the engine on its thread, the recorder on another, and what both report.
 
+mod own_time;
+
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -11,13 +13,14 @@ use tokio::sync::oneshot;
 use crate::attack::{
     Engine, Gauges, Pacing, Policy, Schedule, Sessions, Summary, Target, Think, Traffic, Users,
 };
-use crate::history::{self, Recording, Totals};
 use crate::profile::Profile;
-use crate::record::{Aborted, RequestCounts};
-use crate::sample::Sample;
-use crate::scenario::{Arrivals, Mix, Retries};
-use crate::watch::{ThreadTime, own_cpu_s};
-use crate::workload::{Job, Operation, Workload};
+use crate::record::{Aborted, Operation, RequestCounts, Sample};
+use crate::recorder::{self, Recording, Totals};
+use crate::scenario::{Arrivals, Loop, Mix, Retries};
+
+use crate::workload::{Job, Workload};
+pub use own_time::ThreadTime;
+use own_time::own_cpu_s;
 
 /// Batches of 512 samples (28 KiB) that may wait for the recorder: a quarter of a million requests,
 /// twenty seconds at the generator's ceiling of 12,000/s.
@@ -38,42 +41,6 @@ pub struct Plan {
     pub retries: Option<Retries>,
     /// Seed of all.
     pub seed: u64,
-}
-
-/// Who waits for whom (Schroeder et al., NSDI 2006).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Loop {
-    /// Arrivals wait for nobody.
-    #[default]
-    Open,
-    /// A fixed number of users, each of whom waits for the answer.
-    Closed {
-        /// How many.
-        users: u32,
-        /// Their mean thinking time.
-        think_ns: u64,
-        /// When they stop.
-        until_ns: u64,
-    },
-    /// Sessions arrive openly; their steps wait for each other.
-    PartlyOpen {
-        /// What a session does.
-        steps: Vec<Operation>,
-        /// The mean thinking time between steps.
-        think_ns: u64,
-    },
-}
-
-impl Loop {
-    /// The word in reports.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed { .. } => "closed",
-            Self::PartlyOpen { .. } => "partly open",
-        }
-    }
 }
 
 /// The operations of a plan.
@@ -238,7 +205,7 @@ impl Load {
         })?;
         let recorder = thread::Builder::new()
             .name("record".to_owned())
-            .spawn(move || history::write(recording, &recorded, &watched.stop))?;
+            .spawn(move || recorder::write(recording, &recorded, &watched.stop))?;
         Ok(Self { engine, cpu_before_s, recorder })
     }
 

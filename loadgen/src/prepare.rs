@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use crate::asking;
 use crate::attack::{Customer, ShopTraffic, Target, order_body};
 use crate::fault::address;
-use crate::ledger::OrdersReader;
+use crate::record::{Known, Operation, prepared_keys};
 use crate::scenario::Scenario;
 use crate::system::Entry;
-use crate::workload::{Known, Operation, Workload};
+use crate::truth::OrdersReader;
+use crate::workload::Workload;
 
 /// A login with a slow disk and a busy core takes a second at most.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,12 +32,6 @@ pub struct Prepared {
     pub tokens_until_us: Option<i64>,
 }
 
-/// The idempotency keys of the preparation.
-#[must_use]
-pub fn keys(prefix: &str, customers: u32) -> Vec<String> {
-    (0..customers).map(|n| Known::Prepared.key(prefix, n)).collect()
-}
-
 /// Signs the scenario's customers up and in.
 ///
 /// # Errors
@@ -51,7 +46,7 @@ pub async fn prepare(
     let http = crate::http::client(PATIENCE)?;
     let mut jobs = Workload::new(scenario.mix, scenario.customers, !seed);
     let (mut customers, mut tokens_until_us) = (Vec::new(), Some(i64::MAX));
-    for (n, key) in (0..).zip(keys(prefix, scenario.customers)) {
+    for (n, key) in (0..).zip(prepared_keys(prefix, scenario.customers)) {
         let email = format!("customer-{n}@example.com");
         let password = format!("password of customer {n}");
         let account = json!({"email": email, "password": password});

@@ -3,13 +3,13 @@
 //! It starts nothing, asks nobody and knows no system.
 
 mod audit;
+mod audit_tables;
 mod canvas;
 mod capacity;
 mod charts;
 mod compare;
 mod differences;
 mod embed;
-mod evidence;
 mod figures;
 mod findings;
 #[cfg(test)]
@@ -29,9 +29,9 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-use crate::capacity::found;
+use crate::capacity::replay;
+use crate::record::atomic_write;
 use crate::record::read::Run;
-use crate::record::whole;
 use compare::Comparison;
 use page::Page;
 
@@ -57,7 +57,7 @@ pub struct Paths {
 /// As [`Run::read`]; or a file cannot be written.
 pub fn write(run: &Path) -> anyhow::Result<Paths> {
     let record = Run::read(run)?;
-    if let Some(settings) = found::settings(run)? {
+    if let Some(settings) = replay::settings(run)? {
         return capacity::write(run, &record, settings);
     }
     let comparison = Comparison::of(&record);
@@ -72,8 +72,8 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
     let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
     let audits = audit::write_all(run, &record, &page::source(&record))?;
     let page = Page::of(&record, &comparison, &charts)?;
-    whole::write(&paths.html, page.html()?.as_bytes())?;
-    whole::write(&paths.readme, page.readme()?.as_bytes())?;
+    atomic_write::write(&paths.html, page.html()?.as_bytes())?;
+    atomic_write::write(&paths.readme, page.readme()?.as_bytes())?;
     let charts = charts.into_iter().map(|chart| chart.path).collect();
     Ok(Paths { charts, audits, ..paths })
 }

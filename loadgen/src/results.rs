@@ -8,9 +8,10 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
 
+use crate::cores::Cores;
 use crate::environment::{self, Facts};
 use crate::fault::undo;
-use crate::history;
+use crate::record::files;
 use crate::report;
 use crate::terminal::Terminal;
 
@@ -93,6 +94,42 @@ pub(crate) fn new_trial(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir(folder).with_context(cannot)
 }
 
+/// What becomes of a results folder at its end: without results it goes, if nothing was measured and
+/// nothing is left to take back; else it stays, and an error says where.
+///
+/// # Errors
+/// Those of the `result`.
+pub(crate) fn settle<T>(
+    folder: PathBuf,
+    has_results: bool,
+    result: anyhow::Result<T>,
+) -> anyhow::Result<(Option<PathBuf>, T)> {
+    let is_gone = !has_results && discard(&folder);
+    let kept = || format!("what was measured is in {}", folder.display());
+    let value = if is_gone { result } else { result.with_context(kept) }?;
+    Ok((has_results.then_some(folder), value))
+}
+
+/// Takes the generator's cores, and reads what is to be known of the machine.
+///
+/// # Errors
+/// If the cores cannot be divided or taken.
+pub(crate) fn machine(folder: &Path, command: &[String]) -> anyhow::Result<(Cores, Facts)> {
+    let cores = Cores::divide()?;
+    Cores::pin(&cores.generator)?;
+    let facts = environment::facts(&cores, command, folder);
+    Ok((cores, facts))
+}
+
+/// Writes what is known of the machine before the first trial.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn begin(folder: &Path, facts: &mut Facts) -> anyhow::Result<()> {
+    facts.insert("finished".to_owned(), "not finished".to_owned());
+    environment::write(folder, facts)
+}
+
 /// Removes a folder in which nothing was measured and nothing is left to take back; returns whether it
 /// is gone.
 pub(crate) fn discard(folder: &Path) -> bool {
@@ -105,7 +142,7 @@ pub(crate) fn discard(folder: &Path) -> bool {
 /// Whether a load has begun in a folder or below it, and anything of it was written.
 fn is_measured(folder: &Path, levels: u32) -> bool {
     let below = || fs::read_dir(folder).into_iter().flatten().flatten();
-    fs::metadata(folder.join(history::FILE)).is_ok_and(|history| history.len() > 0)
+    fs::metadata(folder.join(files::HISTORY)).is_ok_and(|history| history.len() > 0)
         || (levels > 0 && below().any(|entry| is_measured(&entry.path(), levels - 1)))
 }
 
@@ -183,12 +220,12 @@ mod tests {
         new_trial(&one).unwrap();
         new_trial(&other).unwrap();
         assert!(new_trial(&one).is_err(), "it is another's");
-        fs::write(one.join(history::FILE), "x").unwrap();
-        fs::write(other.join(history::FILE), "").unwrap();
+        fs::write(one.join(files::HISTORY), "x").unwrap();
+        fs::write(other.join(files::HISTORY), "").unwrap();
         assert!(discard(&other) && !other.exists());
         assert!(!discard(&one) && !discard(&run));
-        assert!(one.join(history::FILE).exists());
-        fs::remove_file(one.join(history::FILE)).unwrap();
+        assert!(one.join(files::HISTORY).exists());
+        fs::remove_file(one.join(files::HISTORY)).unwrap();
         assert!(discard(&run));
     }
 

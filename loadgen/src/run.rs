@@ -3,24 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
 use crate::cores::Cores;
-use crate::environment;
 use crate::fault::ability;
 use crate::launch::{self, Interrupted, Secrets};
 use crate::profile::Profile;
-use crate::record::{Answer, Manifest, Verdict, not_ok};
+use crate::record::{Answer, Manifest, Met, Verdict, not_ok};
 use crate::results;
 use crate::scenario::Scenario;
 use crate::selftest;
 use crate::system::SystemSpec;
 use crate::terminal::Terminal;
-use crate::threshold::{Expectation, Met};
+use crate::threshold;
+
 use crate::trial::{self, Finished, NothingMeasured, Trial};
 
 /// What to run.
@@ -43,7 +42,7 @@ pub struct Run {
 
 /// The state of all trials together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RunState {
     /// A trial is not valid.
     pub invalid: bool,
     /// An audit is false, or a valid trial broke a threshold.
@@ -102,19 +101,12 @@ impl Run {
     pub async fn run(
         &self,
         interrupt: watch::Receiver<bool>,
-    ) -> anyhow::Result<(Option<PathBuf>, Outcome)> {
+    ) -> anyhow::Result<(Option<PathBuf>, RunState)> {
         self.check()?;
         let folder = results::new_folder(&self.out)?;
         let mut done = 0;
         let result = self.fill(&folder, interrupt, &mut done).await;
-        let kept = || format!("what was measured is in {}", folder.display());
-        if done == 0 {
-            let gone = results::discard(&folder);
-            let outcome = if gone { result } else { result.with_context(kept) };
-            return Ok((None, outcome?));
-        }
-        let outcome = result.with_context(kept)?;
-        Ok((Some(folder), outcome))
+        results::settle(folder, done > 0, result)
     }
 
     /// Refuses a load that this generator could not be trusted with.
@@ -129,13 +121,10 @@ impl Run {
         folder: &Path,
         interrupt: watch::Receiver<bool>,
         done: &mut usize,
-    ) -> anyhow::Result<Outcome> {
-        let cores = Cores::divide()?;
-        Cores::pin(&cores.generator)?;
+    ) -> anyhow::Result<RunState> {
+        let (cores, mut facts) = results::machine(folder, &self.command)?;
         self.allow(folder, &cores).await?;
-        let mut facts = environment::facts(&cores, &self.command, folder);
-        facts.insert("finished".to_owned(), "not finished".to_owned());
-        environment::write(folder, &facts)?;
+        results::begin(folder, &mut facts)?;
         let refused = self.refused(folder).await?;
         let apart = self.apart(&refused);
         let texts = refused.iter().map(|(name, why)| format!("{name} ({why})"));
@@ -149,7 +138,7 @@ impl Run {
             return outcome;
         }
         let reported = results::conclude(&self.out, folder, facts, &self.terminal);
-        Ok(Outcome { unreported: !reported, ..outcome? })
+        Ok(RunState { unreported: !reported, ..outcome? })
     }
 
     /// The scenarios that this machine cannot run, each with the reason; said at once.
@@ -187,8 +176,8 @@ impl Run {
         refused: &BTreeMap<String, String>,
         interrupt: watch::Receiver<bool>,
         done: &mut usize,
-    ) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome { not_run: !refused.is_empty(), ..Outcome::default() };
+    ) -> anyhow::Result<RunState> {
+        let mut outcome = RunState { not_run: !refused.is_empty(), ..RunState::default() };
         let network = Secrets::draw_network();
         let mut order = self.order();
         order.retain(|(scenario, system, _)| {
@@ -326,11 +315,7 @@ fn again(trial: &Trial<'_>) -> String {
 }
 
 fn promise(met: &Met) -> String {
-    let unit = |found| match met.expect.parse::<Expectation>() {
-        Ok(expect) => expect.shown(found),
-        Err(_) => format!("{found}"),
-    };
-    let found = met.found(unit);
+    let found = met.found(|found| threshold::with_unit(met, found));
     let phase = if met.phase.is_empty() { "all" } else { &met.phase };
     format!("{} ({}, {phase}): found {found}", met.expect, met.operation)
 }

@@ -1,32 +1,37 @@
 //! A scenario: load, mix, outside world, faults and bounds; the same for every system.
 
+mod abort;
 mod chaos;
+mod condition;
 mod curve;
+mod disk;
 mod fault;
 mod files;
+mod form;
 mod link;
 mod overlap;
 mod provider;
 mod retries;
 mod rules;
+mod threshold;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::abort::Abort;
 use crate::config::{self, ConfigError, Span};
-use crate::disk::DiskSpec;
-use crate::load::Loop;
-use crate::record::Phase;
-use crate::threshold::Threshold;
-use crate::workload::Operation;
+use crate::record::{Operation, Phase};
 
+pub use abort::Abort;
 pub use chaos::{Chaos, Template};
+pub use condition::{Condition, FIRST_THIRD, LAST_THIRD, Pointless, Quantity, Series};
+pub use disk::DiskSpec;
 pub use fault::{DISK, Effect, FaultKind, FaultSpec, Lasts, Takes};
 pub(crate) use files::{locate, names, stem};
+pub use form::Loop;
 pub use provider::{Latency, Provider, ProviderMode};
 pub use retries::{After, Retries};
+pub use threshold::Threshold;
 
 /// A scenario file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,6 +217,19 @@ pub struct Mix {
     pub signup: f64,
 }
 
+impl Mix {
+    /// Each operation's weight, in the order in which they are drawn.
+    #[must_use]
+    pub fn weights(&self) -> [(Operation, f64); 4] {
+        [
+            (Operation::Place, self.place),
+            (Operation::Get, self.get),
+            (Operation::Login, self.login),
+            (Operation::Signup, self.signup),
+        ]
+    }
+}
+
 /// Bounds of the generator.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -262,6 +280,41 @@ fn default_customers() -> u32 {
     10
 }
 
+impl Default for Scenario {
+    /// What a file has that names nothing but what it must: no load.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            path: PathBuf::new(),
+            about: String::new(),
+            seed: default_seed(),
+            arrivals: Arrivals::default(),
+            start: 0.0,
+            stages: Vec::new(),
+            intensity: None,
+            trace: None,
+            closed: None,
+            session: None,
+            curve: Curve::default(),
+            warm_up: default_warm_up(),
+            drain: default_drain(),
+            objective: default_objective(),
+            customers: default_customers(),
+            mix: Mix::default(),
+            limits: Limits::default(),
+            retries: None,
+            provider: Provider::default(),
+            disk: None,
+            phases: Vec::new(),
+            links: false,
+            faults: Vec::new(),
+            chaos: None,
+            thresholds: Vec::new(),
+            aborts: Vec::new(),
+        }
+    }
+}
+
 impl Scenario {
     /// Reads and checks a scenario: a name in `./scenarios`, or a path.
     ///
@@ -289,24 +342,6 @@ impl Scenario {
             Curve::Trace(instants) => {
                 instants.last().map_or(0.0, |ns| (*ns as f64 / 1e9).floor() + 1.0)
             }
-        }
-    }
-
-    /// Who waits for whom.
-    #[must_use]
-    pub fn form(&self) -> Loop {
-        let nanos = |span: Span| u64::try_from(span.0.as_nanos()).unwrap_or(u64::MAX);
-        match (&self.closed, &self.session) {
-            (Some(closed), _) => Loop::Closed {
-                users: closed.users,
-                think_ns: nanos(closed.think),
-                until_ns: nanos(closed.duration),
-            },
-            (None, Some(session)) => Loop::PartlyOpen {
-                steps: session.operations().unwrap_or_default(),
-                think_ns: nanos(session.think),
-            },
-            (None, None) => Loop::Open,
         }
     }
 
@@ -349,5 +384,16 @@ impl Scenario {
             to_s: whole(p.to),
         };
         self.phases.iter().map(phase).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_names_nothing_is_the_default() {
+        let read: Scenario = config::parse(Path::new("s.toml"), "about = \"\"\nmix = {}").unwrap();
+        assert_eq!(read, Scenario::default());
     }
 }

@@ -2,6 +2,7 @@
 
 mod link;
 mod process;
+pub(crate) mod secret;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError};
-use crate::control::Expectation;
+use crate::record::ExpectedViolation;
 use crate::scenario::{DISK, FaultSpec, locate, stem};
 
 pub(crate) use link::LINKS;
@@ -42,7 +43,7 @@ pub struct SystemSpec {
     /// Makes it a control: the class of violation that the audit must find in every trial, or
     /// `none` if it must find nothing. A control that disappoints makes the run exit with 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect_violation: Option<Expectation>,
+    pub expect_violation: Option<ExpectedViolation>,
     /// Settings that a reader compares: durability, time-outs, pools.
     #[serde(default)]
     pub parity: BTreeMap<String, String>,

@@ -1,8 +1,11 @@
 //! One trial: start a system, prepare, load and harm it, drain, read the truth, write the record.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod cost;
+mod manifest;
+
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,36 +16,29 @@ use tokio::time::{Instant, interval};
 
 use crate::abort::Lookout;
 use crate::attack::{Flaw, Gauges, Pacing};
-use crate::audit;
 use crate::cores::Cores;
-use crate::digest;
 use crate::disk::IMAGE;
 use crate::fault::{self, Stage, crash, poison};
-use crate::fsync;
-use crate::history::Recording;
 use crate::launch::{self, DATA, OUTSIDE, Running, Secrets, lock};
-use crate::ledger::{self, OrderRow, OrdersReader};
-use crate::load::{Jobs, Load, Loaded, Loop, Plan};
+use crate::load::{Jobs, Load, Loaded, Plan};
 use crate::prepare::{self, Prepared};
 use crate::profile::Profile;
-use crate::record::poisoned;
+use crate::record::atomic_write::write_json;
+use crate::record::files;
+use crate::record::ledger::{self, OrderRow};
 use crate::record::read::{self, readable};
-use crate::record::seal;
-use crate::record::whole::write_json;
 use crate::record::{
-    Cost, Evidence, FORMAT, FaultRow, Fsync, GENERATOR, Generator, Limits, Manifest, RequestCounts,
-    ResourceRow, Verdict, write_csv,
+    FaultRow, Fsync, Generator, Manifest, Met, Operation, RequestCounts, Verdict, poisoned, seal,
+    write_csv,
 };
-use crate::redact;
+use crate::recorder::Recording;
 use crate::scenario::{FaultSpec, Scenario};
 use crate::second0::Second0;
-use crate::system::{LINKS, SystemSpec};
-use crate::threshold::Met;
-use crate::truth::{self, Tokens, Told, Truth};
-use crate::validity;
+use crate::system::SystemSpec;
+use crate::truth::{self, OrdersReader, Tokens, Told, Truth};
 use crate::watch::{Hiccups, Watch, Watching};
 use crate::witness::Seals;
-use crate::workload::Operation;
+use crate::{audit, digest, fsync, threshold, validity};
 
 /// Between the decision to start and second 0, so that all threads are ready.
 const LEAD: Duration = Duration::from_millis(200);
@@ -141,7 +137,7 @@ impl Trial<'_> {
         let charges = charges.unwrap_or_else(|_| Ok(Vec::new()));
         // Before the record is written, so that there is room for it.
         let warnings = self.remove_data();
-        let mut measured = launch::told(measured, &left)?;
+        let mut measured = launch::with_leftovers(measured, &left)?;
         measured.left = left;
         match charges {
             Ok(doubts) => measured.told.doubts.extend(doubts),
@@ -342,11 +338,11 @@ impl Trial<'_> {
         let mut manifest = self.manifest(&measured, fsync);
         let has_ledger = measured.told.unreadable.is_empty();
         if has_ledger {
-            in_work(&mut measured.faults, folder, manifest.started_at_us)?;
+            cost::in_work(&mut measured.faults, folder, manifest.started_at_us)?;
         }
-        write_csv(&folder.join("resources.csv"), &measured.watching.resources)?;
-        write_csv(&folder.join("files.csv"), &measured.watching.files)?;
-        write_csv(&folder.join("faults.csv"), &measured.faults)?;
+        write_csv(&folder.join(files::RESOURCES), &measured.watching.resources)?;
+        write_csv(&folder.join(files::FILE_SIZES), &measured.watching.files)?;
+        write_csv(&folder.join(files::FAULTS), &measured.faults)?;
         let poisoned: BTreeSet<String> =
             poisoned::read(folder)?.into_iter().map(|attempt| attempt.key).collect();
         // They are no part of the load whose goodput and cost are told.
@@ -360,11 +356,15 @@ impl Trial<'_> {
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
         manifest.tables = Some(seal::seal(folder)?);
         let verdict = audit::record(folder, &manifest);
-        manifest.validity = validity::judge(&validity::Evidence {
+        let summary = &measured.loaded.summary;
+        manifest.validity = validity::judge(&validity::Observed {
             manifest: &manifest,
             send_lag_max_us: self.scenario.limits.send_lag.0.as_micros() as u64,
-            summary: &measured.loaded.summary,
+            stopped: summary.interrupted,
             aborted: measured.loaded.aborted(),
+            unrecorded: summary.unrecorded,
+            not_retried: summary.not_retried,
+            in_flight_area_s: summary.in_flight_area_s,
             service_s: measured.loaded.totals.service_s,
             faults: &measured.faults,
             verdict: &verdict,
@@ -373,9 +373,9 @@ impl Trial<'_> {
             left: &measured.left,
             apart: self.cores.apart(),
         });
-        write_json(&folder.join("audit.json"), &verdict)?;
+        write_json(&folder.join(files::AUDIT), &verdict)?;
         // Last: a folder without a manifest is no record.
-        write_json(&folder.join("manifest.json"), &manifest)?;
+        write_json(&folder.join(files::MANIFEST), &manifest)?;
         let thresholds = self.thresholds(&manifest)?;
         Ok(Finished { manifest, verdict, thresholds, warnings: Vec::new() })
     }
@@ -387,188 +387,8 @@ impl Trial<'_> {
         }
         let record = read::Trial::read(&self.folder)?.context("the record was just written")?;
         let met: Vec<Met> =
-            self.scenario.thresholds.iter().flat_map(|t| t.judge(&record)).collect();
-        write_json(&self.folder.join("thresholds.json"), &met)?;
+            self.scenario.thresholds.iter().flat_map(|t| threshold::judge(t, &record)).collect();
+        write_json(&self.folder.join(files::THRESHOLDS), &met)?;
         Ok(met)
     }
-
-    /// How the reading of the truth went.
-    fn evidence(measured: &Measured) -> Evidence {
-        let told = &measured.told;
-        Evidence {
-            waited: Some(told.whole),
-            unreadable: redact::text(&told.unreadable),
-            doubts: told.doubts.iter().map(|doubt| redact::text(doubt)).collect(),
-            clocks_read_within_us: Some(measured.started.within_us),
-            tokens_until_us: measured.tokens_until_us,
-            network_lines: told.marks.iter().map(|mark| mark.lines).max(),
-        }
-    }
-
-    fn manifest(&self, measured: &Measured, fsync: Fsync) -> Manifest {
-        let plan = self.plan();
-        let (schedule_hash, operations_hash, _) = plan.hashes(measured.loaded.due());
-        Manifest {
-            started_at_us: measured.started.wall_us,
-            schedule_hash,
-            operations_hash,
-            requests: Self::requests(&plan, &measured.loaded),
-            attempts: measured.loaded.totals.attempts(),
-            generator: generator(measured, self.scenario.duration_s()),
-            fsync,
-            evidence: Self::evidence(measured),
-            ..self.planned()
-        }
-    }
-
-    /// What is known of it before the load.
-    fn planned(&self) -> Manifest {
-        let scenario = self.scenario;
-        Manifest {
-            format: FORMAT,
-            scenario: scenario.name.clone(),
-            scenario_about: scenario.about.clone(),
-            system: self.system.name.clone(),
-            system_about: self.system.about.clone(),
-            expect_violation: self.system.expect_violation.clone(),
-            system_order: self.system_order,
-            trial: self.number,
-            seed: self.seed(),
-            revision: self.revision.to_owned(),
-            command: self.command.to_vec(),
-            key_prefix: self.key_prefix(),
-            prepared_orders: scenario.customers,
-            interval_s: 1,
-            warm_up_s: scenario.warm_up.whole_s().unwrap_or(0),
-            duration_s: scenario.duration_s().round() as u32,
-            phases: scenario.phases(),
-            faults: self.faults().iter().filter_map(|f| serde_json::to_value(f).ok()).collect(),
-            offered: Profile::new(scenario).points(),
-            limits: Limits {
-                in_flight: scenario.limits.in_flight,
-                timeout_s: scenario.limits.timeout.as_s(),
-                drain_s: scenario.drain.as_s(),
-                objective_s: scenario.objective.as_s(),
-                order_s: scenario.order_s(),
-            },
-            roles: self
-                .system
-                .processes
-                .iter()
-                .map(|p| (p.name.clone(), p.plays.clone()))
-                .collect(),
-            parity: self.parity(),
-            ..Manifest::default()
-        }
-    }
-
-    /// The ledger of requests: scheduled is counted from the plan, the rest by the recorder.
-    fn requests(plan: &Plan, loaded: &Loaded) -> BTreeMap<String, RequestCounts> {
-        if plan.form != Loop::Open {
-            // Nothing is scheduled beforehand: what was begun is what was asked.
-            let whole = |c: &RequestCounts| RequestCounts { scheduled: c.recorded(), ..*c };
-            let counts = loaded.totals.counts.iter();
-            return counts.map(|(o, c)| (o.as_str().to_owned(), whole(c))).collect();
-        }
-        let mut requests: BTreeMap<String, RequestCounts> = BTreeMap::new();
-        for (operation, counts) in &loaded.totals.counts {
-            requests.insert(operation.as_str().to_owned(), *counts);
-        }
-        let due = loaded.due().and_then(|due| usize::try_from(due).ok());
-        for (_, job) in plan.schedule().take(due.unwrap_or(usize::MAX)) {
-            requests.entry(job.operation.as_str().to_owned()).or_default().scheduled += 1;
-        }
-        requests
-    }
-
-    fn parity(&self) -> BTreeMap<String, String> {
-        let scenario = self.scenario;
-        let mut parity = self.system.parity.clone();
-        let mut put = |key: &str, value: String| {
-            parity.insert(key.to_owned(), value);
-        };
-        put("generator cores", format!("{:?}", self.cores.generator));
-        put("system cores", format!("{:?}", self.cores.systems));
-        put("loop", scenario.form().as_str().to_owned());
-        put("client time-out", scenario.limits.timeout.to_string());
-        put("requests in flight, at most", scenario.limits.in_flight.to_string());
-        let retries = scenario.retries.as_ref().map(ToString::to_string);
-        put("retries of customers", retries.unwrap_or_else(|| "none".to_owned()));
-        put("links", self.links());
-        let provider = serde_json::to_string(&scenario.provider).unwrap_or_default();
-        put("provider", provider);
-        if let Some(disk) = scenario.data_disk() {
-            put("data disk", format!("ext4 of {} MiB in a file, on a loop device", disk.size_mib));
-        }
-        let mix = serde_json::to_string(&scenario.mix).unwrap_or_default();
-        put("mix", mix);
-        parity
-    }
-
-    fn links(&self) -> String {
-        let names: Vec<&str> = self.system.links.iter().map(|link| link.name.as_str()).collect();
-        match (names.is_empty(), self.scenario.proxies_links()) {
-            (true, _) => "none".to_owned(),
-            (false, false) => "direct".to_owned(),
-            (false, true) => format!("through the fault proxy: {}", names.join(", ")),
-        }
-    }
-
-    fn cost(&self, rows: &[ResourceRow], completed_orders: u64) -> Cost {
-        let outside = |name: &str| {
-            let process = self.system.processes.iter().find(|p| p.name == name);
-            name == LINKS
-                || process
-                    .is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
-        };
-        let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
-        for row in rows.iter().filter(|r| r.t_s > 0.0 && r.process != GENERATOR) {
-            *cpu_s.entry(row.process.clone()).or_insert(0.0) += row.cpu_s;
-            let peak = peaks.entry(&row.process).or_default();
-            *peak = row.rss_bytes.max(*peak);
-        }
-        let system_cpu_s: f64 = cpu_s.iter().filter(|(n, _)| !outside(n)).map(|(_, s)| s).sum();
-        let per_order =
-            (completed_orders > 0).then(|| system_cpu_s * 1e3 / completed_orders as f64);
-        Cost {
-            system_cpu_s,
-            completed_orders,
-            cpu_ms_per_completed_order: per_order,
-            rss_peak_bytes: peaks.iter().filter(|(n, _)| !outside(n)).map(|(_, b)| b).sum(),
-            cpu_s,
-        }
-    }
-}
-
-fn generator(measured: &Measured, duration_s: f64) -> Generator {
-    let Loaded { totals, thread, summary, cpu_s } = &measured.loaded;
-    let elapsed_s = (summary.ended_ns as f64 / 1e9).max(duration_s.min(1.0));
-    Generator {
-        lag_p50_us: totals.lag.value_at_quantile(0.5),
-        lag_p99_us: totals.lag.value_at_quantile(0.99),
-        lag_max_us: totals.lag.max(),
-        cpu_share: (thread.run_s - summary.polled_s) / elapsed_s,
-        cpu_s: *cpu_s,
-        run_queue_share: thread.wait_s / elapsed_s,
-        ..measured.generator
-    }
-}
-
-/// How many orders were in work at each fault's onset: accepted and not settled, by the ledger.
-fn in_work(faults: &mut [FaultRow], folder: &Path, started_at_us: i64) -> anyhow::Result<()> {
-    let onset_us =
-        |fault: &FaultRow| started_at_us.saturating_add((fault.commanded_s * 1e6) as i64);
-    let mut open = vec![0; faults.len()];
-    for row in ledger::orders(folder, 1)? {
-        let row = row?;
-        for (open, fault) in open.iter_mut().zip(&*faults) {
-            let at_us = onset_us(fault);
-            let over = row.settled_at.is_some_and(|settled| settled <= at_us);
-            *open += u64::from(row.created_at <= at_us && !over);
-        }
-    }
-    for (fault, open) in faults.iter_mut().zip(open) {
-        fault.in_work_at_onset = Some(open);
-    }
-    Ok(())
 }

@@ -1,18 +1,26 @@
 //! After the load: waits for orders that are not final, then reads what system, replicas, broker, network
 //! and customers say, straight into the record's tables. It judges nothing.
 
+mod journal;
+mod letters;
+mod listing;
+mod reads;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::asking::Patience;
-use crate::ledger::{self, OrdersReader};
-use crate::packed_table::PackedTable;
-use crate::reads;
+use crate::record::PackedTable;
+use crate::record::files;
 use crate::second0::wall_us;
 use crate::system::{AuditSource, Entry};
 use crate::witness::{self, Mark, Seals};
+
+pub use journal::read_journal;
+pub use letters::dead_letters;
+pub use listing::OrdersReader;
 
 /// Nothing may be pending for this long before the drain is over.
 const QUIET: Duration = Duration::from_secs(1);
@@ -87,7 +95,7 @@ impl Truth {
     /// Waits for what is not final, and reads all orders.
     pub(crate) async fn settle(&self, marks: Vec<Mark>) -> Told {
         let mut told = Told { marks, ..Told::default() };
-        let path = self.folder.join(ledger::replica_file(1));
+        let path = self.folder.join(files::orders(1));
         match self.listing(self.source.orders.first(), QUIET, &path).await {
             Ok(open) => {
                 told.pending = open > 0;
@@ -104,7 +112,7 @@ impl Truth {
             return;
         }
         for (replica, url) in self.source.orders.all().iter().enumerate().skip(1) {
-            let path = self.folder.join(ledger::replica_file(replica + 1));
+            let path = self.folder.join(files::orders(replica + 1));
             let read = self.listing(url, Duration::ZERO, &path).await;
             told.doubt("a replica cannot be read", read);
         }
@@ -143,10 +151,10 @@ impl Truth {
 
     /// All dead letters, in a table if there are any.
     async fn dead_letters(&self) -> anyhow::Result<()> {
-        let path = self.folder.join(ledger::DEAD);
+        let path = self.folder.join(files::DEAD_LETTERS);
         let mut table = PackedTable::begin(&path)?;
         for url in &self.source.dead_letters {
-            let read = ledger::dead_letters(url, self.most(), |row| table.put(&row));
+            let read = dead_letters(url, self.most(), |row| table.put(&row));
             self.reading().hold(url, read).await?;
         }
         if table.end()? == 0 {
@@ -166,8 +174,8 @@ pub(crate) fn charges(
     seals: &Seals,
     marks: &[Mark],
 ) -> anyhow::Result<Vec<String>> {
-    let mut table = PackedTable::begin(&folder.join(ledger::CHARGES))?;
-    let doubts = ledger::read_journal(journal, seals, marks, |row| table.put(&row))?;
+    let mut table = PackedTable::begin(&folder.join(files::CHARGES))?;
+    let doubts = read_journal(journal, seals, marks, |row| table.put(&row))?;
     table.end()?;
     Ok(doubts)
 }

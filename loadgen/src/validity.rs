@@ -1,8 +1,9 @@
 //! Whether a trial's numbers may be believed, and if not, why: one reason per doubt.
 
-use crate::attack::Summary;
-use crate::audit::{Class, NOTHING_TO_JUDGE};
-use crate::record::{Aborted, Answer, Attempts, FaultRow, Generator, Manifest, Validity, Verdict};
+use crate::record::{
+    Aborted, Answer, Attempts, Class, FaultRow, Generator, Manifest, Operation, Reason, Validity,
+    Verdict, nothing_to_judge,
+};
 
 /// Above this the sending thread may have delayed answers by its own work.
 const CPU_SHARE_MAX: f64 = 0.8;
@@ -21,42 +22,78 @@ const HICCUP_MAX_US: u64 = 100_000;
 /// Completion times come from another process's wall clock.
 const CLOCK_DRIFT_MAX_US: i64 = 5_000;
 
-/// Parts of the reasons that speak of a system under too much load rather than of the instrument.
-const OVERLOAD: [&str; 5] =
-    ["aborted at ", " requests were dropped", "orders were still pending", ENDED, NOTHING];
-const NOTHING: &str = " requests was answered as asked";
-const ENDED: &str = " ended by itself";
-const NOT_JUDGED: &str = "the audit could not judge";
+/// Whom a reason speaks of where too much load is what is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// Generator, machine, faults, or a user: nothing follows for the system.
+    Instrument,
+    /// The system under too much load.
+    Overload,
+    /// The audit: it has nothing to say.
+    Audit,
+}
+
+fn of(reason: &Reason) -> Of {
+    match reason {
+        Reason::Aborted { of_send_lag: false, .. }
+        | Reason::Dropped { .. }
+        | Reason::NothingSucceeded { .. }
+        | Reason::EndedByItself { .. }
+        | Reason::StillPending => Of::Overload,
+        Reason::NotJudged { .. } => Of::Audit,
+        Reason::Aborted { of_send_lag: true, .. }
+        | Reason::Interrupted
+        | Reason::SendLag { .. }
+        | Reason::GeneratorCpu { .. }
+        | Reason::RunQueue { .. }
+        | Reason::Hiccup { .. }
+        | Reason::Steal { .. }
+        | Reason::ClockDrift { .. }
+        | Reason::SharedCore
+        | Reason::LedgerOpen { .. }
+        | Reason::Unrecorded { .. }
+        | Reason::NotRetried { .. }
+        | Reason::LittlesLaw { .. }
+        | Reason::FaultUnproved { .. }
+        | Reason::LeftOver { .. }
+        | Reason::Other { .. } => Of::Instrument,
+    }
+}
 
 /// Whether a reason that [`judge`] gave would be a finding where too much load is what is tried.
 #[must_use]
-pub fn comes_of_overload(reason: &str) -> bool {
-    // A condition on the send lag speaks of the instrument.
-    OVERLOAD.iter().any(|part| reason.contains(part)) && !reason.contains(": lag ")
+pub fn comes_of_overload(reason: &Reason) -> bool {
+    of(reason) == Of::Overload
 }
 
 /// Of the reasons that [`judge`] gave, those that speak of the instrument where too much load is what
 /// is tried. An audit cannot judge a system that has died, or that has accepted nothing; that is no
 /// doubt beside it.
-pub fn of_instrument(reasons: &[String]) -> impl Iterator<Item = &String> {
-    let died = reasons.iter().any(|reason| reason.contains(ENDED));
-    let nothing = format!("{NOT_JUDGED}: {NOTHING_TO_JUDGE}");
-    let silenced = move |reason: &str| {
-        (died && reason.starts_with(NOT_JUDGED)) || reason.starts_with(&nothing)
+pub fn of_instrument(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
+    let died = reasons.iter().any(|reason| matches!(reason, Reason::EndedByItself { .. }));
+    let silenced = move |reason: &Reason| match reason {
+        Reason::NotJudged { nothing_to_judge, .. } => died || *nothing_to_judge,
+        _ => false,
     };
     reasons.iter().filter(move |reason| !comes_of_overload(reason) && !silenced(reason))
 }
 
 /// What is known of a trial.
-pub struct Evidence<'a> {
+pub struct Observed<'a> {
     /// Its manifest, complete but for the validity.
     pub manifest: &'a Manifest,
     /// The scenario's bound on the 99th percentile of the send lag.
     pub send_lag_max_us: u64,
-    /// The engine's account.
-    pub summary: &'a Summary,
+    /// Whether the load was stopped before its end.
+    pub stopped: bool,
     /// The condition of the scenario that ended it early.
     pub aborted: Option<&'a Aborted>,
+    /// Requests that the recorder did not take in time.
+    pub unrecorded: u64,
+    /// Retries that found no room to wait in.
+    pub not_retried: u64,
+    /// The sender's integral of open requests over time, s.
+    pub in_flight_area_s: f64,
     /// The recorder's sum of times from sent to done, s.
     pub service_s: f64,
     /// The faults.
@@ -75,61 +112,57 @@ pub struct Evidence<'a> {
 
 /// Collects every reason not to believe a trial.
 #[must_use]
-pub fn judge(e: &Evidence<'_>) -> Validity {
+pub fn judge(o: &Observed<'_>) -> Validity {
+    let interrupted = o.stopped && o.aborted.is_none();
     let mut reasons = Vec::new();
-    let interrupted = e.summary.interrupted && e.aborted.is_none();
-    if interrupted {
-        reasons.push("interrupted before its end".to_owned());
+    reasons.extend(interrupted.then_some(Reason::Interrupted));
+    reasons.extend(o.aborted.map(Reason::from));
+    reasons.extend(of_generator(&o.manifest.generator, o.send_lag_max_us));
+    reasons.extend((!o.apart).then_some(Reason::SharedCore));
+    reasons.extend(of_requests(o, interrupted));
+    reasons.extend(of_faults(o));
+    if !interrupted {
+        reasons.extend(of_ends(o));
     }
-    if let Some(Aborted { at_s, reason }) = e.aborted {
-        reasons.push(format!("aborted at {at_s} s: {reason}"));
+    Validity { valid: reasons.is_empty(), interrupted, aborted: o.aborted.cloned(), reasons }
+}
+
+/// Whether every request came through, was recorded, and is counted.
+fn of_requests(o: &Observed<'_>, interrupted: bool) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let dropped: u64 = o.manifest.requests.values().map(|r| r.dropped).sum();
+    let of = |count: u64, reason: Reason| (count > 0).then_some(reason);
+    reasons.extend(of(dropped, Reason::Dropped { requests: dropped, by_in_flight: false }));
+    for (operation, counts) in o.manifest.requests.iter().filter(|(_, counts)| !counts.closes()) {
+        reasons.push(Reason::LedgerOpen { operation: operation.clone(), counts: *counts });
     }
-    reasons.extend(doubts_of_generator(&e.manifest.generator, e.send_lag_max_us));
-    let mut doubt = |condition: bool, reason: String| {
-        if condition {
-            reasons.push(reason);
-        }
-    };
-    doubt(!e.apart, "generator and system share their only core".to_owned());
-    let dropped: u64 = e.manifest.requests.values().map(|r| r.dropped).sum();
-    doubt(
-        dropped > 0,
-        format!(
-            "{dropped} requests were dropped: more than limits.in_flight were open, or no descriptor or port was left"
-        ),
-    );
-    for (operation, counts) in &e.manifest.requests {
-        doubt(!counts.closes(), format!("the ledger of {operation} does not close: {counts:?}"));
+    reasons.extend(nothing_succeeded(o.manifest).filter(|_| !interrupted));
+    reasons.extend(of(o.unrecorded, Reason::Unrecorded { requests: o.unrecorded }));
+    reasons.extend(of(o.not_retried, Reason::NotRetried { retries: o.not_retried }));
+    let off = (o.in_flight_area_s - o.service_s).abs() / o.service_s.max(1e-9);
+    if o.service_s > 0.0 && off > LITTLE_MAX {
+        reasons.push(Reason::LittlesLaw { off });
     }
-    let nothing = nothing_succeeded(e.manifest).filter(|_| !interrupted);
-    doubt(nothing.is_some(), nothing.unwrap_or_default());
-    doubt(e.summary.unrecorded > 0, unrecorded(e.summary.unrecorded));
-    doubt(e.summary.not_retried > 0, not_retried(e.summary.not_retried));
-    let off = (e.summary.in_flight_area_s - e.service_s).abs() / e.service_s.max(1e-9);
-    doubt(
-        e.service_s > 0.0 && off > LITTLE_MAX,
-        format!("Little's law is off by {:.0} %: recorder and sender disagree", off * 100.0),
-    );
-    for reason in harm(e) {
-        doubt(true, reason);
+    reasons
+}
+
+/// Whether every order came to its end, and the audit to a verdict.
+fn of_ends(o: &Observed<'_>) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if !o.drained && !only_poison_is_left(o.verdict) {
+        reasons.push(Reason::StillPending);
     }
-    doubt(
-        !e.drained && !interrupted && !only_poison_is_left(e.verdict),
-        "orders were still pending at the end of the drain".to_owned(),
-    );
-    doubt(
-        e.verdict.verdict == Answer::Unknown && !interrupted && !asked_for_nothing(e),
-        format!("{NOT_JUDGED}: {}", e.verdict.reasons.join("; ")),
-    );
-    let aborted = e.aborted.cloned();
-    Validity { valid: reasons.is_empty(), interrupted, aborted, reasons }
+    if o.verdict.verdict == Answer::Unknown && !asked_for_nothing(o) {
+        reasons.push(Reason::not_judged(&o.verdict.reasons));
+    }
+    reasons
 }
 
 /// Kinds of ends that are named.
 const NAMED: usize = 3;
 
 /// A load of which every request failed is a wrong address or a dead server more often than a finding.
-fn nothing_succeeded(manifest: &Manifest) -> Option<String> {
+fn nothing_succeeded(manifest: &Manifest) -> Option<Reason> {
     let counts = manifest.requests.values();
     let (asked, ok) = counts.fold((0, 0), |(asked, ok), c| (asked + c.scheduled, ok + c.ok));
     if asked == 0 || ok > 0 {
@@ -144,80 +177,56 @@ fn nothing_succeeded(manifest: &Manifest) -> Option<String> {
         (status, trouble) => format!("{} with status {status}, {trouble}", kind.count),
     };
     let named: Vec<String> = kinds.iter().take(NAMED).map(name).collect();
-    Some(format!("none of {asked}{NOTHING}: {}", named.join("; ")))
+    Some(Reason::NothingSucceeded { asked, ends: named.join("; ") })
 }
 
 /// What its own watchdogs say of the generator.
-fn doubts_of_generator(g: &Generator, send_lag_max_us: u64) -> Vec<String> {
+fn of_generator(g: &Generator, send_lag_max_us: u64) -> impl Iterator<Item = Reason> {
     let doubts = [
         (
             g.lag_p99_us > send_lag_max_us,
-            format!(
-                "send lag p99 is {} µs; the scenario allows {} µs",
-                g.lag_p99_us, send_lag_max_us
-            ),
+            Reason::SendLag { p99_us: g.lag_p99_us, allowed_us: send_lag_max_us },
         ),
         (
             g.cpu_share > CPU_SHARE_MAX,
-            format!(
-                "the generator used {:.0} % of its core; at most {:.0} % is trusted",
-                g.cpu_share * 100.0,
-                CPU_SHARE_MAX * 100.0
-            ),
+            Reason::GeneratorCpu { share: g.cpu_share, trusted: CPU_SHARE_MAX },
         ),
         (
             g.run_queue_share > RUN_QUEUE_SHARE_MAX,
-            format!(
-                "the sending thread waited for its core {:.1} % of the time; at most {:.0} % is trusted",
-                g.run_queue_share * 100.0,
-                RUN_QUEUE_SHARE_MAX * 100.0
-            ),
+            Reason::RunQueue { share: g.run_queue_share, trusted: RUN_QUEUE_SHARE_MAX },
         ),
         (
             g.hiccup_max_us > HICCUP_MAX_US,
-            format!(
-                "the generator's core stood still for {} ms; at most {} ms is trusted",
-                g.hiccup_max_us / 1_000,
-                HICCUP_MAX_US / 1_000
-            ),
+            Reason::Hiccup { ms: g.hiccup_max_us / 1_000, trusted_ms: HICCUP_MAX_US / 1_000 },
         ),
-        (
-            g.steal_share > STEAL_SHARE_MAX,
-            format!("the hypervisor took {:.1} % of the machine's time", g.steal_share * 100.0),
-        ),
-        (
-            g.clock_drift_us.abs() > CLOCK_DRIFT_MAX_US,
-            format!("wall and monotonic clock moved apart by {} µs", g.clock_drift_us),
-        ),
+        (g.steal_share > STEAL_SHARE_MAX, Reason::Steal { share: g.steal_share }),
+        (g.clock_drift_us.abs() > CLOCK_DRIFT_MAX_US, Reason::ClockDrift { us: g.clock_drift_us }),
     ];
-    doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason).collect()
+    doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason)
 }
 
 /// What went wrong with the faults, or without any.
-fn harm(e: &Evidence<'_>) -> Vec<String> {
-    let mut reasons = Vec::new();
-    for fault in e.faults {
-        let name = format!("fault {} on {}", fault.kind, fault.harm);
-        if fault.effective_s.is_none() {
-            reasons.push(format!("{name}: {}", fault.effect_proof));
-        } else if fault.healed_s.is_none() {
-            reasons.push(format!("{name}: {}", fault.heal_proof));
-        }
-    }
-    reasons.extend(e.ended.iter().map(|process| format!("the process {process}{ENDED}")));
-    let left = e.left.iter();
-    reasons
-        .extend(left.map(|text| format!("something was left after the faults' healing: {text}")));
-    reasons
+fn of_faults(o: &Observed<'_>) -> Vec<Reason> {
+    let unproved = |fault: &FaultRow| {
+        let found = match (fault.effective_s, fault.healed_s) {
+            (None, _) => &fault.effect_proof,
+            (_, None) => &fault.heal_proof,
+            _ => return None,
+        };
+        let (fault, on, found) = (fault.kind.clone(), fault.harm.clone(), found.clone());
+        Some(Reason::FaultUnproved { fault, on, found })
+    };
+    let ended = o.ended.iter().map(|process| Reason::ended(process));
+    let left = o.left.iter().map(|what| Reason::LeftOver { what: what.clone() });
+    o.faults.iter().filter_map(unproved).chain(ended).chain(left).collect()
 }
 
 /// Whether the load places no orders, and that is all that keeps the audit from judging.
-fn asked_for_nothing(e: &Evidence<'_>) -> bool {
-    let places = e.manifest.requests.get("place").is_some_and(|counts| counts.scheduled > 0);
-    let reasons = &e.verdict.reasons;
-    !places
-        && !reasons.is_empty()
-        && reasons.iter().all(|reason| reason.starts_with(NOTHING_TO_JUDGE))
+fn asked_for_nothing(o: &Observed<'_>) -> bool {
+    let place = o.manifest.requests.get(Operation::Place.as_str());
+    let places = place.is_some_and(|counts| counts.scheduled > 0);
+    let reasons = &o.verdict.reasons;
+    !places && !reasons.is_empty() && reasons.iter().all(|reason| nothing_to_judge(reason))
 }
 
 /// Whether every order that is not final is one that the scenario poisoned.
@@ -227,174 +236,5 @@ fn only_poison_is_left(verdict: &Verdict) -> bool {
     left > 0 && poisoned.is_some_and(|found| found.count == left)
 }
 
-fn unrecorded(count: u64) -> String {
-    format!("{count} requests are in no record: the recorder was slower than the load")
-}
-
-fn not_retried(count: u64) -> String {
-    format!("{count} retries were not made: too many orders waited for theirs")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::RequestCounts;
-
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut Manifest, &mut Summary, &mut FaultRow), expected: &str) {
-        let mut manifest = Manifest::default();
-        let counts = RequestCounts { scheduled: 3, ok: 2, failed: 1, ..RequestCounts::default() };
-        manifest.requests.insert("place".to_owned(), counts);
-        let mut summary = Summary { in_flight_area_s: 2.0, ..Summary::default() };
-        let mut fault =
-            FaultRow { effective_s: Some(1.0), healed_s: Some(2.0), ..FaultRow::default() };
-        change(&mut manifest, &mut summary, &mut fault);
-        let verdict = Verdict { verdict: Answer::True, ..Verdict::default() };
-        let validity = judge(&Evidence {
-            manifest: &manifest,
-            send_lag_max_us: 1_000,
-            summary: &summary,
-            aborted: None,
-            service_s: 2.0,
-            faults: &[fault],
-            verdict: &verdict,
-            drained: true,
-            ended: &[],
-            left: &[],
-            apart: true,
-        });
-        assert_eq!(validity.valid, expected.is_empty(), "{validity:?}");
-        if !expected.is_empty() {
-            assert_eq!(validity.reasons.len(), 1, "{validity:?}");
-            assert!(validity.reasons[0].contains(expected), "{validity:?}");
-        }
-    }
-
-    #[test]
-    fn each_doubt_has_its_reason() {
-        check(|_, _, _| (), "");
-        check(|m, _, _| m.generator.lag_p99_us = 1_001, "send lag p99 is 1001 µs");
-        check(|m, _, _| m.generator.cpu_share = 0.81, "81 % of its core");
-        check(|m, _, _| m.generator.steal_share = 0.06, "6.0 %");
-        check(|m, _, _| m.generator.run_queue_share = 0.05, "");
-        check(|m, _, _| m.generator.run_queue_share = 0.051, "waited for its core 5.1 %");
-        check(|m, _, _| m.generator.hiccup_max_us = 100_000, "");
-        check(|m, _, _| m.generator.hiccup_max_us = 101_000, "stood still for 101 ms");
-        check(|m, _, _| m.generator.clock_drift_us = -5_001, "-5001 µs");
-        check(
-            |m, _, _| {
-                let place = m.requests.get_mut("place").unwrap();
-                (place.dropped, place.ok) = (1, 1);
-            },
-            "1 requests were dropped",
-        );
-        check(|m, _, _| m.requests.get_mut("place").unwrap().scheduled = 4, "does not close");
-        check(|_, s, _| s.in_flight_area_s = 2.5, "Little's law is off by 25 %");
-        check(|_, s, _| s.unrecorded = 512, "512 requests are in no record");
-        check(
-            |m, _, _| {
-                let place = m.requests.get_mut("place").unwrap();
-                (place.failed, place.ok) = (3, 0);
-                let kind = |status, trouble: &str, count| Attempts {
-                    status,
-                    trouble: trouble.to_owned(),
-                    count,
-                    ..Attempts::default()
-                };
-                m.attempts = vec![kind(0, "refused", 1), kind(404, "", 2)];
-            },
-            "none of 3 requests was answered as asked: 2 with status 404; 1 refused",
-        );
-        check(|_, s, _| s.not_retried = 7, "7 retries were not made");
-        check(|_, _, f| f.effective_s = None, "fault");
-        check(|_, _, f| f.healed_s = None, "fault");
-        check(|_, s, _| s.interrupted = true, "interrupted");
-    }
-
-    #[test]
-    fn only_what_the_system_did_comes_of_overload() {
-        let mut manifest = Manifest::default();
-        manifest.generator.lag_p99_us = 2_000;
-        let counts = RequestCounts { scheduled: 2, ok: 1, dropped: 1, ..RequestCounts::default() };
-        manifest.requests.insert("place".to_owned(), counts);
-        let aborted = Aborted { at_s: 7, reason: "failed > 50% over 3s".to_owned() };
-        let validity = judge(&Evidence {
-            manifest: &manifest,
-            send_lag_max_us: 1_000,
-            summary: &Summary::default(),
-            aborted: Some(&aborted),
-            service_s: 0.0,
-            faults: &[],
-            verdict: &Verdict { verdict: Answer::Unknown, ..Verdict::default() },
-            drained: false,
-            ended: &["orders (signal: 6)".to_owned()],
-            left: &[],
-            apart: false,
-        });
-        let overload = validity.reasons.iter().filter(|reason| comes_of_overload(reason)).count();
-        let instrument = |reasons: &[String]| of_instrument(reasons).count();
-        assert_eq!((overload, instrument(&validity.reasons)), (4, 2), "{validity:?}");
-        // Without the death the audit's silence is a doubt.
-        let alive = validity.reasons.iter().filter(|reason| !reason.contains(ENDED));
-        assert_eq!(instrument(&alive.cloned().collect::<Vec<_>>()), 3, "{validity:?}");
-        assert!(!comes_of_overload("aborted at 7 s: lag p(99) > 1s over 3s"));
-    }
-
-    /// An audit with this reason, of a load that asks for this and gets an answer to it all.
-    fn judged(operation: &str, reason: String) -> Validity {
-        let mut manifest = Manifest::default();
-        let counts = RequestCounts { scheduled: 2, ok: 2, ..RequestCounts::default() };
-        manifest.requests.insert(operation.to_owned(), counts);
-        judge(&Evidence {
-            manifest: &manifest,
-            send_lag_max_us: 1_000,
-            summary: &Summary::default(),
-            aborted: None,
-            service_s: 0.0,
-            faults: &[],
-            verdict: &Verdict::unreadable(reason),
-            drained: true,
-            ended: &[],
-            left: &[],
-            apart: true,
-        })
-    }
-
-    #[test]
-    fn a_load_without_orders_needs_no_verdict_on_them() {
-        let nothing = || format!("{NOTHING_TO_JUDGE}: none was acknowledged");
-        assert!(judged("login", nothing()).valid);
-        let reasons = judged("place", nothing()).reasons;
-        assert!(
-            reasons[0].starts_with("the audit could not judge: there is nothing"),
-            "{reasons:?}"
-        );
-        // A rate at which nothing is accepted is too high; nothing is wrong with the instrument.
-        assert_eq!(of_instrument(&reasons).count(), 0);
-        assert!(!judged("login", "the journal is gone".to_owned()).valid);
-    }
-
-    #[test]
-    fn an_aborted_trial_is_not_an_interrupted_one() {
-        let aborted = Aborted { at_s: 7, reason: "failed > 50% over 3s".to_owned() };
-        let summary = Summary { interrupted: true, ..Summary::default() };
-        let validity = judge(&Evidence {
-            manifest: &Manifest::default(),
-            send_lag_max_us: 1_000,
-            summary: &summary,
-            aborted: Some(&aborted),
-            service_s: 0.0,
-            faults: &[],
-            verdict: &Verdict::default(),
-            drained: true,
-            ended: &[],
-            left: &[],
-            apart: true,
-        });
-        assert!(!validity.valid && !validity.interrupted, "{validity:?}");
-        assert_eq!(validity.reasons[0], "aborted at 7 s: failed > 50% over 3s");
-        // Unlike after an interrupt there was time to judge.
-        assert!(validity.reasons[1].starts_with("the audit could not judge"), "{validity:?}");
-        assert_eq!(validity.aborted, Some(aborted));
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::asking;
-use crate::ledger::ChargeRow;
+use crate::record::ledger::ChargeRow;
 
 const SEAL_BYTES: usize = 16;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);

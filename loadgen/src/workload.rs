@@ -2,62 +2,9 @@
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use serde::{Deserialize, Serialize};
 
+use crate::record::{Known, Operation};
 use crate::scenario::Mix;
-
-/// A kind of request, as it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Operation {
-    /// POST /signup.
-    Signup,
-    /// POST /login.
-    Login,
-    /// POST /orders.
-    Place,
-    /// GET /orders/{id}.
-    Get,
-    /// Any request to a server that is not ours (`loadgen attack`).
-    #[serde(skip_deserializing)]
-    Request,
-}
-
-impl Operation {
-    /// All, in the order of tables.
-    pub const ALL: [Self; 5] = [Self::Place, Self::Get, Self::Login, Self::Signup, Self::Request];
-
-    /// The word in tables and tags.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Signup => "signup",
-            Self::Login => "login",
-            Self::Place => "place",
-            Self::Get => "get",
-            Self::Request => "request",
-        }
-    }
-
-    /// The operation of a word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|o| o.as_str() == word)
-    }
-}
-
-impl Mix {
-    /// Each operation's weight, in the order in which they are drawn.
-    #[must_use]
-    pub fn weights(&self) -> [(Operation, f64); 4] {
-        [
-            (Operation::Place, self.place),
-            (Operation::Get, self.get),
-            (Operation::Login, self.login),
-            (Operation::Signup, self.signup),
-        ]
-    }
-}
 
 /// One line of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,26 +15,6 @@ pub struct Item {
     pub quantity: u32,
     /// The price of one, cents.
     pub price_cents: u32,
-}
-
-/// An order that its customer knows of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// Placed by the preparation.
-    Prepared,
-    /// Placed by the job with this number.
-    Placed(u64),
-}
-
-impl Known {
-    /// Its idempotency key; `customer` is whose it is.
-    #[must_use]
-    pub fn key(self, prefix: &str, customer: u32) -> String {
-        match self {
-            Self::Prepared => format!("{prefix}-p{customer}"),
-            Self::Placed(seq) => format!("{prefix}-{seq:08}"),
-        }
-    }
 }
 
 /// One request: who does what.

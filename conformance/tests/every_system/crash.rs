@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use loadgen::audit;
-use loadgen::history::Attempt;
-use loadgen::record::Answer as Verdict;
+use loadgen::record::{Answer as Verdict, Attempt};
 use loadgen::scenario::Latency;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use loadgen::audit;
-use loadgen::history::Attempt;
+use loadgen::record::Attempt;
 use loadgen::scenario::{Latency, Provider, ProviderMode};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;

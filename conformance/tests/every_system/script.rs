@@ -1,6 +1,6 @@
 //! The shopping script: what may be asked, what must be answered, and the ledger at the end.
 
-use loadgen::ledger::Ledger;
+use loadgen::record::ledger::Ledger;
 use loadgen::scenario::Latency;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config;
-use crate::requests::Requests;
-use crate::sample::{Receipt, Trouble};
+use crate::config::{self, Span};
+use crate::record::requests::Requests;
+use crate::record::{Receipt, Trouble};
 
 fn condition(text: &str) -> Abort {
     config::parse(Path::new("s.toml"), text).unwrap()
@@ -136,7 +136,7 @@ fn the_reason_says_what_was_found() {
         add(&mut lookout, &sample(second, outcome, 1));
     }
     let reason = "failed > 50% over 3s of all operations; found 75 %".to_owned();
-    assert_eq!(lookout.aborted(), Some(&Aborted { at_s: 3, reason }));
+    assert_eq!(lookout.aborted(), Some(&Aborted { at_s: 3, reason, of_send_lag: false }));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::Judged;
+use crate::record::Operation;
 use crate::scenario::Retries;
-use crate::workload::{Job, Operation};
+use crate::workload::Job;
 
 /// Requests that may wait for their next attempt, about 150 bytes each: all that 20,000 arrivals per
 /// second leave in five seconds of an outage.
@@ -118,7 +119,7 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::config::Span;
-    use crate::sample::{Outcome, Trouble};
+    use crate::record::{Outcome, Trouble};
     use crate::scenario::Mix;
     use crate::workload::Workload;
 

@@ -6,8 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::number;
-use crate::sample::Trouble;
+use crate::record::{Trouble, number};
 
 /// A longer id is not kept: a UUID has 36 bytes.
 const ID_BYTES_MAX: usize = 256;

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::response::Parser;
 use super::stamp;
 use super::target::Try;
-use crate::sample::Trouble;
+use crate::record::Trouble;
 use crate::workload::Job;
 
 /// A request that waits for its answer.

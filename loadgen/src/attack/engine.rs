@@ -4,7 +4,7 @@
 //! thread sleeps from one instant to the next and reads answers when it is awake anyway. Half of the
 //! wake-ups are saved, and no answer is later for it.
 
-mod keeping;
+mod connections;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -24,7 +24,7 @@ use super::again::Again;
 use super::connection::{Connection, Open};
 use super::wake::WakeUp;
 use super::{Judged, Policy, Source, Target, Traffic};
-use crate::sample::{Outcome, Sample, Trouble};
+use crate::record::{Outcome, Sample, Trouble};
 use crate::workload::Job;
 
 /// Events handled before the schedule is looked at again.

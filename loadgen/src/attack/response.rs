@@ -9,7 +9,7 @@ mod against_hyper;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use crate::sample::Trouble;
+use crate::record::Trouble;
 
 /// Headers that are parsed without further ado; of more there is room for all that the head can hold.
 const HEADERS_USUAL: usize = 64;

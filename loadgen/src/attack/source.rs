@@ -10,8 +10,8 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
-use crate::sample::Trouble;
-use crate::workload::{Job, Operation};
+use crate::record::{Operation, Trouble};
+use crate::workload::Job;
 
 /// A supply of requests.
 pub trait Source: Send {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Engine, Flaw, Gauges, Pacing, Request, Schedule, Target, UrlTraffic};
-use crate::sample::{Outcome, Sample};
+use crate::record::{Outcome, Sample};
 use crate::scenario::Mix;
 use crate::workload::Workload;
 

@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use super::{Judged, Response, Traffic};
-use crate::sample::Outcome;
+use crate::record::Outcome;
 use crate::workload::Job;
 
 /// The same bytes for every arrival.

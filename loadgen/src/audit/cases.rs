@@ -18,10 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reference;
 use super::{Audit, Clock, Setting, Window};
-use crate::history::Attempt;
-use crate::ledger::{ChargeRow, DeadRow, FORGED, Ledger, OrderRow, UNREADABLE};
-use crate::reads::{How, ReadRow};
-use crate::record::{Answer, FaultRow, Verdict};
+use crate::record::ledger::{ChargeRow, DeadRow, FORGED, Ledger, OrderRow, UNREADABLE};
+use crate::record::reads::{How, ReadRow};
+use crate::record::{Answer, Attempt, FaultRow, Verdict};
 
 const FILES: [(&str, &str); 11] = [
     ("acknowledged", include_str!("cases/acknowledged.txt")),
@@ -339,7 +338,7 @@ fn every_case_is_judged_right_and_so_by_the_reference() {
 #[test]
 fn every_class_has_a_case_of_its_own() {
     let all: Vec<Case> = FILES.iter().flat_map(|(_, text)| cases(text)).collect();
-    for class in super::classes() {
+    for class in crate::record::classes() {
         let alone = |case: &&Case| case.classes.len() == 1 && case.classes.contains(class);
         assert!(all.iter().any(|case| alone(&case)), "{class}");
     }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::ledger::{ChargeRow, FORGED, UNREADABLE};
+use crate::record::ledger::{ChargeRow, FORGED, UNREADABLE};
 
 /// Lines that wait for one fsync may be stamped in another order than they are written.
 const BACK_MAX_US: i64 = 1_000_000;

@@ -9,11 +9,10 @@ use super::journal::Journal;
 use super::rules::Terms;
 use super::story::{Story, Told};
 use super::work::Work;
-use super::{Class, Kind};
-use crate::history::Attempt;
-use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow};
-use crate::reads::{How, ReadRow};
-use crate::record::{Answer, AuditCounts, FaultRow, Finding, Verdict};
+use crate::record::ledger::{ChargeRow, DeadRow, Ledger, OrderRow};
+use crate::record::reads::{How, ReadRow};
+use crate::record::{Answer, Attempt, AuditCounts, FaultRow, Finding, NOTHING_TO_JUDGE, Verdict};
+use crate::record::{Class, Kind};
 
 /// Keys shown per class.
 const EXAMPLES: usize = 48;
@@ -316,7 +315,6 @@ impl Audit {
 }
 
 /// The reason why a load without an accepted order is not judged begins so.
-pub const NOTHING_TO_JUDGE: &str = "there is nothing to judge";
 /// The trouble of an answer that tells of another order than was asked for.
 const OTHER_ORDER: &str = "other-order";
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::history::Attempt;
-use crate::ledger::{ChargeRow, OrderRow};
+use crate::record::Attempt;
+use crate::record::ledger::{ChargeRow, OrderRow};
 
 /// What says that it happened later than a month after second 0 did not: no load is as long.
 const LATEST_S: i64 = 2_678_400;

@@ -1,9 +1,8 @@
 //! The life of one order: every attempt, look-up, row, charge and dead letter, and the faults around
 //! them, on one clock.
 
-use crate::history::Attempt;
-use crate::ledger::{ChargeRow, DeadRow, FORGED, OrderRow};
-use crate::record::FaultRow;
+use crate::record::ledger::{ChargeRow, DeadRow, FORGED, OrderRow};
+use crate::record::{Attempt, FaultRow};
 
 /// Faults this close to the order's life are told too.
 const AROUND_S: f64 = 5.0;

@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::{Audit, Clock, Setting, Traces, Window, recovery};
-use crate::history::Attempt;
+use crate::record::atomic_write::write_json;
+use crate::record::files;
 use crate::record::read::table;
-use crate::record::whole::write_json;
-use crate::record::{Attempts, FaultRow, Manifest, RequestCounts, TimelineRow, Verdict};
-use crate::record::{poisoned, seal};
-use crate::{history, ledger, prepare, reads};
+use crate::record::{
+    Attempt, Attempts, FaultRow, Manifest, RequestCounts, TimelineRow, Verdict, history, ledger,
+    poisoned, prepared_keys, reads, seal,
+};
 
 /// Judges the record in `folder`; what cannot be read, or is not what the trial wrote, makes the verdict
 /// unknown: of a table that lacks rows nothing follows.
@@ -30,10 +31,10 @@ pub fn record(folder: &Path, manifest: &Manifest) -> Verdict {
 }
 
 fn judge(folder: &Path, manifest: &Manifest) -> anyhow::Result<Verdict> {
-    let faults: Vec<FaultRow> = table::rows(&folder.join("faults.csv"), true)?;
-    let timeline: Vec<TimelineRow> = table::rows(&folder.join("timeline.csv"), true)?;
+    let faults: Vec<FaultRow> = table::rows(&folder.join(files::FAULTS), true)?;
+    let timeline: Vec<TimelineRow> = table::rows(&folder.join(files::TIMELINE), true)?;
     let mut audit = Audit::new(setting(manifest, &faults));
-    for (customer, key) in (0..).zip(prepare::keys(&manifest.key_prefix, manifest.prepared_orders))
+    for (customer, key) in (0..).zip(prepared_keys(&manifest.key_prefix, manifest.prepared_orders))
     {
         audit.prepared(&key, customer);
     }
@@ -118,7 +119,7 @@ impl Counted {
         for (operation, requests) in &manifest.requests {
             if requests.recorded() < requests.scheduled {
                 let lost = requests.scheduled - requests.recorded();
-                bail!("{}: it lacks {lost} requests of the operation {operation}", history::FILE);
+                bail!("{}: it lacks {lost} requests of the operation {operation}", files::HISTORY);
             }
         }
         // Older records count requests by outcome, and none was asked for again.
@@ -161,7 +162,7 @@ fn outcomes(counts: &RequestCounts) -> [(&'static str, u64); 5] {
 
 fn same(what: &str, found: u64, recorded: u64) -> anyhow::Result<()> {
     if found != recorded {
-        let file = history::FILE;
+        let file = files::HISTORY;
         bail!(
             "{file}: it holds {found} attempts of the kind {what:?}; the recorder counted {recorded}"
         );
@@ -203,7 +204,7 @@ pub fn traces_of(
     keys: &[&str],
 ) -> anyhow::Result<BTreeMap<String, Traces>> {
     let empty = Traces {
-        faults: table::rows(&folder.join("faults.csv"), true)?,
+        faults: table::rows(&folder.join(files::FAULTS), true)?,
         started_at_us: manifest.started_at_us,
         ..Traces::default()
     };
@@ -284,7 +285,7 @@ impl Read {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self) -> anyhow::Result<()> {
-        write_json(&Path::new(&self.folder).join("audit.json"), &self.audit)
+        write_json(&Path::new(&self.folder).join(files::AUDIT), &self.audit)
     }
 }
 
@@ -292,7 +293,8 @@ impl Read {
 mod tests {
     use super::*;
     use crate::audit::cases::{charge, dead, order};
-    use crate::ledger::Ledger;
+    use crate::record::ledger::Ledger;
+    use crate::record::write_table;
     use crate::record::{Answer, write_csv};
 
     fn attempt(key: &str, about: &str, done_s: u64) -> Attempt {
@@ -315,7 +317,7 @@ mod tests {
         // The same order twice: a client that asks again has the same answer.
         let placed = attempt("1-00000000", "", 3);
         let attempts = [placed.clone(), placed, attempt("", "1-00000000", 4)];
-        history::write_table(&folder.path().join(history::FILE), &attempts).unwrap();
+        write_table(&folder.path().join(files::HISTORY), &attempts).unwrap();
         let keys = ["1-00000000", "1-p0"];
         let mut ledger = Ledger {
             orders: keys.map(|key| order(key, "paid", &[])).to_vec(),
@@ -341,10 +343,10 @@ mod tests {
             l.dead = vec![dead("1-p0")];
         });
         let path = folder.path();
-        history::write_table(&path.join(poisoned::FILE), &[attempt("1-poison-0", "", 5)]).unwrap();
+        write_table(&path.join(files::POISONED), &[attempt("1-poison-0", "", 5)]).unwrap();
         let read =
             reads::ReadRow::new(0, reads::How::Get, 200, "1-p0", Some(order("1-p0", "paid", &[])));
-        history::write_table(&path.join(reads::FILE), &[read]).unwrap();
+        write_table(&path.join(files::READS), &[read]).unwrap();
         write_csv::<FaultRow>(&path.join("faults.csv"), &[]).unwrap();
         write_csv(&path.join("timeline.csv"), &[TimelineRow::default()]).unwrap();
         manifest.tables = Some(seal::seal(path).unwrap());

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::cases::{Facts, Found, charge, dead, found, order};
-use crate::history::Attempt;
-use crate::ledger::{ChargeRow, FORGED, OrderRow};
-use crate::reads::{How, ReadRow};
-use crate::record::{Answer, FaultRow};
+use crate::record::ledger::{ChargeRow, FORGED, OrderRow};
+use crate::record::reads::{How, ReadRow};
+use crate::record::{Answer, Attempt, FaultRow};
 
 const LEGAL: [&str; 8] = [
     "told-error-then-charged",

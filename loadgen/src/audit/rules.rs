@@ -1,8 +1,8 @@
 //! What follows from the story of one key: the classes that it falls into.
 
-use super::Class;
 use super::clock::{Clock, NEVER};
 use super::story::{Story, Told};
+use crate::record::Class;
 
 /// What decides about every story alike.
 #[derive(Clone, Copy, Debug)]

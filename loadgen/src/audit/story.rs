@@ -5,8 +5,8 @@
 
 use super::clock::NEVER;
 use super::few::Few;
-use crate::history::Attempt;
-use crate::ledger::{ChargeRow, OrderRow};
+use crate::record::Attempt;
+use crate::record::ledger::{ChargeRow, OrderRow};
 
 /// What the customer was told of one key; of several attempts the strongest counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Quantiles, Spell, Trial, quantiles};
-use crate::audit::{Class, Kind};
-use crate::control::Expectation;
-use crate::record::{Answer, FaultRow, Finding, Manifest};
+use crate::record::{Answer, Class, ExpectedViolation, FaultRow, Finding, Kind, Manifest, Reason};
 
 /// The lease of the queue in systems/microservices-async.toml, s: what sleeps longer has lost it.
 const LEASE_S: f64 = 10.0;
@@ -181,7 +179,8 @@ pub fn tally(trials: &[Trial], broken: Vec<String>) -> Campaign {
         broken,
         ..Campaign::default()
     };
-    campaign.doubts = reasons(contestants.iter().flat_map(|t| &t.manifest.validity.reasons));
+    let doubts = contestants.iter().flat_map(|t| &t.manifest.validity.reasons);
+    campaign.doubts = counted(doubts.map(kind_of));
     conclude(&mut campaign);
     campaign
 }
@@ -223,7 +222,7 @@ fn control(trial: &Trial) -> ControlSum {
     let expected = trial.manifest.expect_violation.as_ref();
     ControlSum {
         system: trial.manifest.system.clone(),
-        negative: matches!(expected, Some(Expectation::Class(_))),
+        negative: matches!(expected, Some(ExpectedViolation::Class(_))),
         met: expected.is_some_and(|e| e.is_met(&trial.audit)),
         sentence: expected.map(|e| e.sentence(&trial.audit)).unwrap_or_default(),
         again: again(&trial.manifest),
@@ -248,7 +247,9 @@ fn system(trials: &[&Trial]) -> SystemSum {
         asked: sum(|t| t.audit.counts.asked),
         accepted: sum(accepted),
         not_judged: not_judged().map(|t| accepted(t)).sum(),
-        not_judged_why: reasons(not_judged().flat_map(|t| &t.audit.reasons)),
+        not_judged_why: counted(
+            not_judged().flat_map(|t| &t.audit.reasons).map(|reason| without_figures(reason)),
+        ),
         unknown: sum(|t| t.audit.counts.unknown),
         captures: sum(|t| t.audit.counts.captures),
         violations: classes(violations),
@@ -383,16 +384,25 @@ fn again(manifest: &Manifest) -> String {
     )
 }
 
-/// Reasons, and how often each was given.
-fn reasons<'a>(given: impl Iterator<Item = &'a String>) -> BTreeMap<String, u64> {
+/// How often each was given.
+fn counted(given: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
     let mut counted = BTreeMap::new();
     for reason in given {
-        *counted.entry(without_figures(reason)).or_default() += 1;
+        *counted.entry(reason).or_default() += 1;
     }
     counted
 }
 
-/// Reasons that differ in figures alone are one.
+/// What all reasons of a kind have in common.
+fn kind_of(reason: &Reason) -> String {
+    match reason {
+        Reason::Other { sentence } => without_figures(sentence),
+        reason => reason.general(),
+    }
+}
+
+/// Sentences without a kind that differ in figures alone are one: those of the audit, and those of
+/// another version.
 fn without_figures(reason: &str) -> String {
     let mut text = String::new();
     for c in reason.chars() {

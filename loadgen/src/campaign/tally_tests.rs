@@ -197,4 +197,8 @@ fn faults_are_counted_by_what_was_seen_of_them() {
 #[test]
 fn reasons_that_differ_in_figures_are_one() {
     assert_eq!(without_figures("lag is 12.5 µs; 7 allowed"), "lag is … µs; … allowed");
+    let lag = |p99_us| kind_of(&Reason::SendLag { p99_us, allowed_us: 7 });
+    assert_eq!(lag(12), "send lag p99 is … µs; the scenario allows … µs");
+    let other = Reason::Other { sentence: "lag is 12.5 µs".to_owned() };
+    assert_eq!((lag(12) == lag(13), kind_of(&other).as_str()), (true, "lag is … µs"));
 }

@@ -5,11 +5,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::history;
-use crate::ledger;
 use crate::record::read::Trial;
-use crate::requests::{Ended, Part, Requests};
-use crate::sample::Outcome;
+use crate::record::requests::{Ended, Part, Requests};
+use crate::record::{Outcome, history, ledger};
 
 /// Levels are counted this often.
 const GRID: usize = 100;

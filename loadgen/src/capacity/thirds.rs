@@ -3,7 +3,7 @@
 
 use crate::record::TimelineRow;
 
-use super::step::Keeps;
+use super::trial_at_rate::Keeps;
 use super::window::Window;
 
 /// A trial's open orders are a Poisson number in a system that keeps up (M/G/∞): a difference of

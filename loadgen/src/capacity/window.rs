@@ -6,13 +6,13 @@ use std::path::Path;
 
 use crate::record::latency::Metric;
 use crate::record::read::{Spectrum, Trial};
-use crate::record::{Answer, Phase};
-use crate::validity;
+use crate::record::{Answer, Phase, Reason};
+use crate::{threshold, validity};
 
 use super::judge::{self, Told};
 use super::open::{self, Second};
-use super::step::{Keeps, ToldBy};
 use super::thirds;
+use super::trial_at_rate::{Keeps, ToldBy};
 
 /// Arrivals and ok answers.
 #[derive(Clone, Copy, Default)]
@@ -151,7 +151,8 @@ impl<'t> Window<'t> {
     /// Reasons to believe nothing of it: instrument and machine.
     pub(super) fn doubts(&self) -> Vec<String> {
         let reasons = &self.trial.manifest.validity.reasons;
-        let mut doubts: Vec<String> = validity::of_instrument(reasons).cloned().collect();
+        let mut doubts: Vec<String> =
+            validity::of_instrument(reasons).map(Reason::to_string).collect();
         let limits = self.trial.manifest.limits;
         let needed = self.rate_per_s() * limits.objective_s;
         if self.dropped() > 0 && f64::from(limits.in_flight) < needed {
@@ -211,8 +212,8 @@ impl<'t> Window<'t> {
             (Err(_), _) => {}
         }
         findings.troubles.extend(self.overload());
-        let judged = keeps.thresholds.iter().filter(|t| !t.is_unknown(self.trial));
-        for met in judged.flat_map(|t| t.judge(self.trial)).filter(|m| !m.met) {
+        let judged = keeps.thresholds.iter().filter(|t| !threshold::is_unknown(t, self.trial));
+        for met in judged.flat_map(|t| threshold::judge(t, self.trial)).filter(|m| !m.met) {
             let found = met.found(|found| found.to_string());
             findings.troubles.push(format!("{} ({}): found {found}", met.expect, met.operation));
         }
@@ -230,7 +231,7 @@ impl<'t> Window<'t> {
     /// Thresholds that the window is too short for. Where something else is broken this says nothing
     /// for the system: it may have answered too few.
     pub(super) fn too_few(&self, keeps: &Keeps) -> Vec<String> {
-        let unknown = keeps.thresholds.iter().filter(|t| t.is_unknown(self.trial));
+        let unknown = keeps.thresholds.iter().filter(|t| threshold::is_unknown(t, self.trial));
         unknown
             .map(|t| {
                 let (expect, least) = (&t.expect, t.expect.least());
@@ -243,7 +244,7 @@ impl<'t> Window<'t> {
     fn overload(&self) -> Vec<String> {
         let reasons = self.trial.manifest.validity.reasons.iter();
         let mut found: Vec<String> =
-            reasons.filter(|r| validity::comes_of_overload(r)).cloned().collect();
+            reasons.filter(|r| validity::comes_of_overload(r)).map(Reason::to_string).collect();
         if let Some(verdict) = self.trial.audit.as_ref().filter(|v| v.verdict == Answer::False) {
             let some = verdict.violations.iter().filter(|v| v.count > 0);
             let classes: Vec<String> = some.map(|v| format!("{} {}", v.count, v.class)).collect();

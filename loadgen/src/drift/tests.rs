@@ -9,7 +9,8 @@ fn trial(change: impl Fn(u32, &mut ResourceRow), bytes: impl Fn(u32) -> u64) -> 
     let phase = |name: &str, from_s, to_s| Phase { name: name.to_owned(), from_s, to_s };
     let roles = [("shop", "orders"), ("provider", "provider")];
     let roles = roles.map(|(process, role)| (process.to_owned(), vec![role.to_owned()])).into();
-    let phases = vec![phase(FIRST, 0, 10), phase("middle third", 10, 20), phase(LAST, 20, 30)];
+    let phases =
+        vec![phase(FIRST_THIRD, 0, 10), phase("middle third", 10, 20), phase(LAST_THIRD, 20, 30)];
     let row = |t_s: u32, process: &str| {
         let process = process.to_owned();
         let (rss_bytes, fds) = (100 << 20, 50);

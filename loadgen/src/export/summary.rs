@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::export::schema::check;
     use crate::record::read::Latencies;
-    use crate::record::{Aborted, AuditCounts, Phase, Verdict};
+    use crate::record::{Aborted, AuditCounts, Phase, Reason, Verdict};
 
     const SCHEMA: &str = include_str!("../../../docs/summary.schema.json");
 
@@ -205,7 +205,12 @@ mod tests {
             schedule_hash: "a".to_owned(),
             operations_hash: "b".to_owned(),
             validity: Validity {
-                aborted: Some(Aborted { at_s: 3, reason: "failed > 50% over 3s".to_owned() }),
+                aborted: Some(Aborted {
+                    at_s: 3,
+                    reason: "lag p(99) > 1s over 3s".to_owned(),
+                    of_send_lag: true,
+                }),
+                reasons: vec![Reason::StillPending],
                 ..Validity::default()
             },
             audit: Some(Answer::True),

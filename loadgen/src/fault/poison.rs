@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep};
 use super::process::await_ready;
 use super::{Held, PROOF_POLL, Stage};
 use crate::asking;
-use crate::history::{self, Attempt};
 use crate::launch::Running;
-use crate::record::poisoned;
+use crate::record::files;
+use crate::record::{Attempt, poisoned, write_table};
 use crate::scenario::{Effect, FaultKind, FaultSpec};
 use crate::system::SystemSpec;
 
@@ -130,7 +130,7 @@ impl<'a> Defect<'a> {
         for n in 0..self.fault.count.unwrap_or(1) {
             attempts.push(poisoner.place(&url, n, effect).await?);
             // Of a crash, too: an attempt that was made is in the record.
-            history::write_table(&poisoner.folder.join(poisoned::FILE), &attempts)?;
+            write_table(&poisoner.folder.join(files::POISONED), &attempts)?;
             let key = poisoned::key(&poisoner.key_prefix, n);
             self.await_met(&key, effect, held).await?;
         }

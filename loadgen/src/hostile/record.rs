@@ -9,18 +9,18 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{cases, mutation, useful};
-use crate::audit;
-use crate::digest;
 use crate::export::{self, Format};
-use crate::history;
-use crate::ledger::{ChargeRow, DeadRow, Ledger, OrderRow, read_journal};
-use crate::reads::{self, How, ReadRow};
+use crate::record::files;
+use crate::record::ledger::{ChargeRow, DeadRow, Ledger, OrderRow};
 use crate::record::read::{self, Run};
-use crate::record::{Answer, Manifest, Met};
+use crate::record::reads::{How, ReadRow};
+use crate::record::write_table;
+use crate::record::{Answer, Manifest, Met, Operation, Outcome, Receipt, Sample, Trouble, history};
+use crate::recorder;
 use crate::report::{self, fixture};
-use crate::sample::{Outcome, Receipt, Sample, Trouble};
+use crate::truth::read_journal;
 use crate::witness::Seals;
-use crate::workload::Operation;
+use crate::{audit, digest};
 
 /// A report takes half a second, a table a millisecond.
 const REPORTS_PER_CASE: u32 = 128;
@@ -143,7 +143,7 @@ fn attempts(folder: &Path) {
     send.send((0..30).map(sample).collect()).unwrap();
     drop(send);
     let recording = (folder.to_owned(), "1a".to_owned()).into();
-    history::write(recording, &samples, &AtomicBool::new(false)).unwrap();
+    recorder::write(recording, &samples, &AtomicBool::new(false)).unwrap();
 }
 
 fn ledger() -> Ledger {
@@ -186,7 +186,7 @@ fn check_packed(file: &str, read: fn(&Path) -> anyhow::Result<()>) {
     ledger().write(folder.path()).unwrap();
     let shown = |row: &OrderRow| ReadRow::new(3, How::Get, 200, &row.key, Some(row.clone()));
     let reads: Vec<ReadRow> = ledger().orders.iter().map(shown).collect();
-    history::write_table(&folder.path().join(reads::FILE), &reads).unwrap();
+    write_table(&folder.path().join(files::READS), &reads).unwrap();
     read(folder.path()).unwrap();
     let path = folder.path().join(file);
     let packed = fs::read(&path).unwrap();
@@ -208,7 +208,7 @@ fn check_packed(file: &str, read: fn(&Path) -> anyhow::Result<()>) {
 
 #[test]
 fn histories() {
-    check_packed(history::FILE, |folder| {
+    check_packed(files::HISTORY, |folder| {
         history::read(folder)?.collect::<anyhow::Result<Vec<_>>>().map(drop)
     });
 }
@@ -231,12 +231,12 @@ fn audits() {
         Ok(())
     };
     for file in [
-        history::FILE,
+        files::HISTORY,
         "orders.csv.zst",
         "orders-2.csv.zst",
         "charges.csv.zst",
         "dead.csv.zst",
-        reads::FILE,
+        files::READS,
     ] {
         check_packed(file, judge);
     }

@@ -3,9 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-const OPENING: &str = "{secret:";
-/// The name of the card network's secret.
-pub(crate) const NETWORK: &str = "network";
+use crate::system::secret::{NETWORK, next};
 
 /// The random words of one run, by name.
 #[derive(Clone)]
@@ -73,49 +71,6 @@ fn word(root: &[u8; 32], name: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What stands before the first name, the name, and what stands behind it.
-fn next(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once(OPENING)?;
-    let (name, after) = rest.split_once('}')?;
-    Some((before, name, after))
-}
-
-/// Whether the names of secrets in a text can be read.
-///
-/// # Errors
-/// If one has no end, or is no name.
-pub(crate) fn check(text: &str) -> Result<(), String> {
-    let mut rest = text;
-    while rest.contains(OPENING) {
-        let (_, name, after) =
-            next(rest).ok_or(format!("{text:?}: {OPENING} without a closing brace"))?;
-        let plain = |c: char| c.is_ascii_lowercase() || c == '-';
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err(format!(
-                "{text:?}: {name:?} names no secret; expected lower-case letters, as in {{secret:token}}"
-            ));
-        }
-        rest = after;
-    }
-    Ok(())
-}
-
-/// Whether a text names the card network's secret.
-pub(crate) fn names_network(text: &str) -> bool {
-    text.contains(&format!("{OPENING}{NETWORK}}}"))
-}
-
-/// Whether a text names no secret at all.
-///
-/// # Errors
-/// If it does: everybody on the machine can read it there.
-pub(crate) fn check_none(text: &str) -> Result<(), String> {
-    if !text.contains(OPENING) {
-        return Ok(());
-    }
-    Err(format!("{text:?}: a secret may stand in env alone; elsewhere everybody can read it"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,19 +95,5 @@ mod tests {
         let (a, b) = (secrets.word("a"), secrets.word("b"));
         assert_eq!(secrets.fill("x{secret:a}y{secret:b}z"), format!("x{a}y{b}z"));
         assert_eq!(secrets.fill("plain {data}"), "plain {data}");
-    }
-
-    #[test]
-    fn what_names_no_secret_is_refused() {
-        assert_eq!(check("{secret:token}{secret:a-b}"), Ok(()));
-        for (text, part) in [
-            ("{secret:token", "without a closing brace"),
-            ("{secret:}", "names no secret"),
-            ("{secret:a}{secret:A B}", "\"A B\" names no secret"),
-        ] {
-            let error = check(text).unwrap_err();
-            assert!(error.contains(part), "{error}");
-        }
-        assert!(check_none("--token={secret:a}").unwrap_err().contains("env alone"));
     }
 }

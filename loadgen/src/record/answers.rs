@@ -26,7 +26,7 @@ fn named(status: u16) -> String {
     name.map_or_else(|| status.to_string(), |name| format!("{status} {name}"))
 }
 
-/// The words of [`crate::sample::Trouble`], for people; an unknown one as it is.
+/// The words of [`super::Trouble`], for people; an unknown one as it is.
 fn trouble(word: &str) -> &str {
     match word {
         "refused" => "connection refused",
@@ -65,7 +65,7 @@ pub fn not_ok(attempts: &[Attempts]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Trouble;
+    use crate::record::Trouble;
 
     fn kind(outcome: &str, status: u16, trouble: &str, count: u64) -> Attempts {
         let (operation, trouble) = ("place".to_owned(), trouble.to_owned());

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::Expectation;
-
 use super::seal::Seals;
+use super::{ExpectedViolation, Validity};
 
 /// The number that changes when a reader of an older record would misread a newer one.
 pub const FORMAT: u32 = 2;
@@ -29,7 +28,7 @@ pub struct Manifest {
     pub system_about: String,
     /// What the audit must find if the system is a control.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect_violation: Option<Expectation>,
+    pub expect_violation: Option<ExpectedViolation>,
     /// The system's place in the run's list: fixes order and colour.
     pub system_order: u32,
     /// The repetition, from 1.
@@ -73,7 +72,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempts>,
     /// Bounds of the generator.
-    pub limits: Limits,
+    pub limits: GeneratorLimits,
     /// How the generator fared.
     pub generator: Generator,
     /// What the system spent.
@@ -87,7 +86,7 @@ pub struct Manifest {
     pub parity: BTreeMap<String, String>,
     /// What the audit must know beside the tables.
     #[serde(default)]
-    pub evidence: Evidence,
+    pub evidence: TruthReading,
     /// Rows and hash of every table, by file name; `None` in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables: Option<Seals>,
@@ -97,7 +96,7 @@ pub struct Manifest {
 
 /// What the audit must know beside the tables: how the reading of the truth went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
+pub struct TruthReading {
     /// Whether pending orders had all the time that the scenario grants; `None` in older records.
     pub waited: Option<bool>,
     /// Why there is no ledger; empty if there is one.
@@ -184,7 +183,7 @@ impl RequestCounts {
 
 /// Bounds of the generator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct GeneratorLimits {
     /// Requests that may be open at once; one more is dropped and invalidates the trial.
     pub in_flight: u32,
     /// A request without an answer for this long is unknown, seconds.
@@ -253,41 +252,4 @@ pub struct Fsync {
     pub after_p50_us: u64,
     /// 99th percentile after the load.
     pub after_p99_us: u64,
-}
-
-/// Whether a trial's numbers may be believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Validity {
-    /// False if any reason is given.
-    pub valid: bool,
-    /// Stopped before its end by a signal.
-    pub interrupted: bool,
-    /// Ended early by a condition of the scenario; absent if it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aborted: Option<Aborted>,
-    /// Why not, in words for the reader.
-    pub reasons: Vec<String>,
-}
-
-/// The condition that ended a trial early.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aborted {
-    /// The second at whose begin it held.
-    pub at_s: u64,
-    /// The condition and what was found.
-    pub reason: String,
-}
-
-impl Validity {
-    /// In one word and with its reasons why a trial may not be believed.
-    #[must_use]
-    pub fn doubt(&self) -> String {
-        let word = match self {
-            Self { interrupted: true, .. } => "INTERRUPTED",
-            Self { aborted: Some(_), .. } => "ABORTED",
-            _ => "INVALID",
-        };
-        let reasons = self.reasons.join("; ");
-        if reasons.is_empty() { word.to_owned() } else { format!("{word}: {reasons}") }
-    }
 }

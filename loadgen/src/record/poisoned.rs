@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use crate::history::{Attempt, read_table};
-
-/// The file's name in a trial's folder; absent without such orders.
-pub const FILE: &str = "poisoned.csv.zst";
+use super::packed_table::read_table;
+use crate::record::Attempt;
+use crate::record::files;
 
 /// The idempotency key of a trial's n-th poisonous order.
 #[must_use]
@@ -19,7 +18,7 @@ pub fn key(prefix: &str, n: u32) -> String {
 /// # Errors
 /// If the table is there and cannot be read.
 pub fn read(folder: &Path) -> anyhow::Result<Vec<Attempt>> {
-    let path = folder.join(FILE);
+    let path = folder.join(files::POISONED);
     if !path.exists() {
         return Ok(Vec::new());
     }

@@ -3,12 +3,12 @@
 mod astray;
 mod broken;
 #[cfg(test)]
-mod elsewhere;
+mod foreign_histograms;
 mod latencies;
 mod packed;
-mod sound;
 mod spectrum;
 pub(crate) mod table;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,15 +16,16 @@ use std::path::{Path, PathBuf};
 
 pub use broken::Broken;
 pub use latencies::Latencies;
-use sound::Sound;
 pub use spectrum::Spectrum;
 pub(crate) use spectrum::rank;
+use validate::Validate;
 
 use super::latency::Metric;
 use super::seal;
 use super::{
     FORMAT, FORMAT_OLDEST, FaultRow, FileRow, Manifest, Met, ResourceRow, TimelineRow, Verdict,
 };
+use crate::record::files;
 
 /// The operation that orders are made of.
 const PLACE: &str = "place";
@@ -73,7 +74,7 @@ impl Run {
     /// and what to do. A missing audit and the missing tables of an interrupted trial are no error.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let mut run = Self { name: name_of(path), ..Self::default() };
-        run.environment = table::json(&path.join("environment.json"))?.unwrap_or_default();
+        run.environment = table::json(&path.join(files::ENVIRONMENT))?.unwrap_or_default();
         for folder in trial_folders(path)? {
             let relative = folder.strip_prefix(path).unwrap_or(&folder).to_path_buf();
             match Trial::read(&folder)? {
@@ -106,13 +107,13 @@ impl Trial {
         sealed(folder, &manifest)?;
         Ok(Some(Self {
             folder: folder.to_path_buf(),
-            latencies: Latencies::read(&folder.join("latency.hlog"), &manifest.phases, lenient)?,
-            timeline: table::rows(&folder.join("timeline.csv"), lenient)?,
-            resources: table::rows(&folder.join("resources.csv"), lenient)?,
-            files: table::rows(&folder.join("files.csv"), true)?,
-            faults: table::rows(&folder.join("faults.csv"), true)?,
-            audit: table::json(&folder.join("audit.json"))?,
-            thresholds: table::json(&folder.join("thresholds.json"))?.unwrap_or_default(),
+            latencies: Latencies::read(&folder.join(files::LATENCIES), &manifest.phases, lenient)?,
+            timeline: table::rows(&folder.join(files::TIMELINE), lenient)?,
+            resources: table::rows(&folder.join(files::RESOURCES), lenient)?,
+            files: table::rows(&folder.join(files::FILE_SIZES), true)?,
+            faults: table::rows(&folder.join(files::FAULTS), true)?,
+            audit: table::json(&folder.join(files::AUDIT))?,
+            thresholds: table::json(&folder.join(files::THRESHOLDS))?.unwrap_or_default(),
             manifest,
         }))
     }
@@ -147,7 +148,7 @@ impl Trial {
 
 /// The tables that a report draws.
 const DRAWN: [&str; 5] =
-    ["latency.hlog", "timeline.csv", "resources.csv", "files.csv", "faults.csv"];
+    [files::LATENCIES, files::TIMELINE, files::RESOURCES, files::FILE_SIZES, files::FAULTS];
 
 /// Whether they are those that the trial wrote, as far as the record says.
 fn sealed(folder: &Path, manifest: &Manifest) -> Result<(), Broken> {
@@ -164,7 +165,7 @@ fn sealed(folder: &Path, manifest: &Manifest) -> Result<(), Broken> {
 /// # Errors
 /// If it does not parse or is of a format that is not read any more.
 pub fn manifest(folder: &Path) -> anyhow::Result<Option<Manifest>> {
-    let path = folder.join("manifest.json");
+    let path = folder.join(files::MANIFEST);
     let Some(manifest) = table::json::<Manifest>(&path)? else { return Ok(None) };
     if !(FORMAT_OLDEST..=FORMAT).contains(&manifest.format) {
         return Err(Broken::at(&path)

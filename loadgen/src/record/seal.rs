@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::bounded;
+use crate::record::bounded;
 
 /// What is a table, by the end of its name.
 const TABLES: [&str; 3] = [".csv", PACKED, ".hlog"];

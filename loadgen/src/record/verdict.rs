@@ -44,6 +44,14 @@ pub struct Verdict {
     pub recovery: Option<Recovery>,
 }
 
+/// What the audit's reason begins with where no order was accepted.
+pub const NOTHING_TO_JUDGE: &str = "there is nothing to judge";
+
+/// Whether a reason of the audit's says that there was nothing to judge.
+pub(crate) fn nothing_to_judge(reason: &str) -> bool {
+    reason.starts_with(NOTHING_TO_JUDGE)
+}
+
 impl Verdict {
     /// The verdict when the record cannot be read.
     #[must_use]

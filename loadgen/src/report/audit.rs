@@ -8,12 +8,13 @@ use std::thread;
 
 use serde::Serialize;
 
-use crate::audit::{self, Class, Kind};
+use crate::audit;
 use crate::record::read::{Run, Trial};
-use crate::record::{FaultRecovery, Finding, Metastable, Verdict, whole};
+use crate::record::{Class, Kind};
+use crate::record::{FaultRecovery, Finding, Metastable, Verdict, atomic_write};
 
+use super::audit_tables::AuditTables;
 use super::compare::{Scenario, doubt, trusted};
-use super::evidence::Evidence;
 use super::page::{self, Picture, tables};
 use super::{charts, summary, words};
 
@@ -52,7 +53,7 @@ pub(super) fn write_all(folder: &Path, run: &Run, source: &str) -> anyhow::Resul
 fn write(run: &Path, trial: &Trial, source: &str) -> anyhow::Result<PathBuf> {
     let folder = run.join(&trial.folder);
     let keys = offending(trial.audit.as_ref());
-    let mut evidence = Evidence::read(&folder, &trial.manifest, !keys.is_empty());
+    let mut evidence = AuditTables::read(&folder, &trial.manifest, !keys.is_empty());
     let scenario = Scenario::alone(trial);
     let source = format!("{source} · {}", trial.folder.display());
     let drawn = charts::draw_audit(&scenario, &evidence, &source, &folder.join("charts"))?;
@@ -76,7 +77,7 @@ fn write(run: &Path, trial: &Trial, source: &str) -> anyhow::Result<PathBuf> {
         left_out: evidence.left_out,
     };
     let path = folder.join(FILE);
-    whole::write(&path, page::render(FILE, HTML, &page)?.as_bytes())?;
+    atomic_write::write(&path, page::render(FILE, HTML, &page)?.as_bytes())?;
     Ok(path)
 }
 
@@ -233,7 +234,7 @@ fn lives(
     folder: &Path,
     trial: &Trial,
     keys: &[(String, Vec<String>)],
-    evidence: &mut Evidence,
+    evidence: &mut AuditTables,
 ) -> Vec<Life> {
     let keys = &keys[..keys.len().min(LIVES)];
     if keys.is_empty() {
@@ -284,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_class_of_a_violation_is_of_safety_or_of_liveness() {
-        assert!(audit::violations().all(|class| kind(class) != NOTHING));
+        assert!(crate::record::violations().all(|class| kind(class) != NOTHING));
         assert_eq!(
             (kind("lost"), kind("stuck"), kind("vanished")),
             ("safety", "liveness", NOTHING)

@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::capacity::found::{Found, Settings};
+use crate::capacity::replay::{Found, Settings};
 use crate::capacity::search::Judged;
-use crate::capacity::step::{Step, ToldBy};
+use crate::capacity::trial_at_rate::{ToldBy, TrialAtRate};
+use crate::record::atomic_write;
 use crate::record::read::Run;
-use crate::record::whole;
 use crate::record::write_csv;
 
 use super::charts::capacity as chart;
@@ -75,8 +75,8 @@ pub(super) fn write(folder: &Path, run: &Run, settings: Settings) -> anyhow::Res
     let charts = folder.join("charts");
     fs::create_dir_all(&charts).with_context(|| format!("cannot make {}", charts.display()))?;
     let page = Page::of(run, &found, &paths.charts[0])?;
-    whole::write(&paths.html, render("report.html", HTML, &page)?.as_bytes())?;
-    whole::write(&paths.readme, render("README.md", README, &page)?.as_bytes())?;
+    atomic_write::write(&paths.html, render("report.html", HTML, &page)?.as_bytes())?;
+    atomic_write::write(&paths.readme, render("README.md", README, &page)?.as_bytes())?;
     Ok(paths)
 }
 
@@ -87,7 +87,7 @@ impl Page {
         let source = format!("{} · {started} · revision {revision}", run.name);
         let alt = chart::draw(found, &source, chart)?;
         let bytes = fs::read(chart).with_context(|| format!("cannot read {}", chart.display()))?;
-        let answer = |one: &crate::capacity::found::Capacity| {
+        let answer = |one: &crate::capacity::replay::Capacity| {
             (one.system.clone(), one.text.clone(), one.used(), one.answer.is_known())
         };
         let seeds = run.trials.iter().map(|t| t.manifest.seed);
@@ -112,7 +112,7 @@ impl Page {
 }
 
 impl Row {
-    fn of(step: &Step, scenario: &str) -> Self {
+    fn of(step: &TrialAtRate, scenario: &str) -> Self {
         let time = |ms: Option<f64>| match ms {
             Some(ms) if ms.is_infinite() => "not final".to_owned(),
             Some(ms) => words::millis(ms),
@@ -196,9 +196,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::capacity::found::{FILE, FORMAT};
+    use crate::capacity::replay::{FILE, FORMAT};
     use crate::capacity::search::{Bound, Rules, Search};
-    use crate::capacity::step::Keeps;
+    use crate::capacity::trial_at_rate::Keeps;
     use crate::record::read::Trial;
     use crate::report::fixture;
 
@@ -245,11 +245,11 @@ mod tests {
                     .then_some("send lag p99 is 4100 µs; the scenario allows 1000 µs");
                 let at = fixture::write_step(folder, (order, rate, *number), nth, doubt).unwrap();
                 let trial = Trial::read(&at).unwrap().unwrap();
-                search.add(rate, Step::of(&at, &trial, &settings.keeps).judged);
+                search.add(rate, TrialAtRate::of(&at, &trial, &settings.keeps).judged);
                 nth += 1;
             }
         }
-        whole::write_json(&folder.join(FILE), &settings).unwrap();
+        atomic_write::write_json(&folder.join(FILE), &settings).unwrap();
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = fixture::write_step(folder.path(), (0, 100, 1), 0, None).unwrap();
         assert!(at.ends_with("steady-at-100/monolith/1"));
-        whole::write_json(&folder.path().join(FILE), &Settings { format: 9, ..settings() })
+        atomic_write::write_json(&folder.path().join(FILE), &Settings { format: 9, ..settings() })
             .unwrap();
         let error = crate::report::write(folder.path()).unwrap_err().to_string();
         assert!(error.contains("capacity.json") && error.contains("found 9"), "{error}");

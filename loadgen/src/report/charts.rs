@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::audit_tables::AuditTables;
 use super::compare::{Comparison, Scenario};
-use super::evidence::Evidence;
 
 /// A picture that was drawn.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub(super) fn draw_all(
 /// evidence lacks is left out.
 pub(super) fn draw_audit(
     scenario: &Scenario<'_>,
-    evidence: &Evidence,
+    evidence: &AuditTables,
     source: &str,
     folder: &Path,
 ) -> anyhow::Result<Vec<Chart>> {

@@ -213,6 +213,7 @@ pub(super) fn doubt(trial: &Trial) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Reason;
 
     #[test]
     fn a_spread_keeps_its_ends_and_its_number() {
@@ -236,7 +237,7 @@ mod tests {
     fn a_system_with_no_trial_to_believe_is_marked() {
         let mut stopped = Trial::default();
         stopped.manifest.validity.interrupted = true;
-        stopped.manifest.validity.reasons = vec!["stopped at 20 s".to_owned()];
+        stopped.manifest.validity.reasons = vec![Reason::parse("stopped at 20 s")];
         let one = Contestant { name: "m", order: 0, trials: vec![&stopped] };
         assert_eq!(one.mark().as_deref(), Some("INTERRUPTED: stopped at 20 s"));
         assert_eq!(one.shown().len(), 1);

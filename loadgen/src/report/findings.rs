@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::audit::{self, Class};
+use crate::audit;
+use crate::record::Class;
 use crate::record::{Answer, Phase};
 
 use super::compare::{Comparison, Contestant, Scenario, Spread, doubt, trusted};

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use crate::record::{
     Aborted, Answer, Attempts, AuditCounts, Cost, FORMAT, FaultRecovery, FaultRow, Finding, Fsync,
-    Generator, Limits, Manifest, Met, Metastable, PHASE, Phase, RatePoint, Recovery, RequestCounts,
-    ResourceRow, Validity, Verdict,
+    Generator, GeneratorLimits, Manifest, Met, Metastable, PHASE, Phase, RatePoint, Reason,
+    Recovery, RequestCounts, ResourceRow, Validity, Verdict,
 };
 use shop::{Event, Shop};
 
@@ -129,7 +129,7 @@ pub(crate) fn write_step(
     Stage { plot, system, about, order: order as u32, trial, later_us }.write(&at)?;
     let path = at.join("manifest.json");
     let mut manifest: Manifest = serde_json::from_slice(&fs::read(&path)?)?;
-    manifest.validity.reasons.extend(doubt.map(str::to_owned));
+    manifest.validity.reasons.extend(doubt.map(Reason::parse));
     manifest.validity.valid = doubt.is_none();
     fs::write(&path, serde_json::to_vec_pretty(&manifest)?)?;
     Ok(at)
@@ -251,12 +251,12 @@ impl Stage {
             operations_hash: format!("{:064x}", 0x0b5 + self.plot.duration_s),
             requests: requests(events),
             attempts: attempts(events),
-            limits: Limits {
+            limits: GeneratorLimits {
                 in_flight: 4096,
                 timeout_s: 5.0,
                 drain_s: 30.0,
                 objective_s: 1.0,
-                ..Limits::default()
+                ..GeneratorLimits::default()
             },
             generator: self.generator(),
             cost: Cost {
@@ -300,19 +300,18 @@ impl Stage {
     fn validity(&self) -> Validity {
         let mut reasons = Vec::new();
         if self.is_invalid() {
-            reasons
-                .push("send lag p99 is 4.1 ms, above 5 % of the measured p50 (3.2 ms)".to_owned());
+            let lag = "send lag p99 is 4.1 ms, above 5 % of the measured p50 (3.2 ms)";
+            reasons.push(Reason::parse(lag));
         }
         if self.is_stopped() {
-            reasons.push("stopped by the user at 45 s of 60 s".to_owned());
+            reasons.push(Reason::parse("stopped by the user at 45 s of 60 s"));
         }
         let aborted = self.is_aborted().then(|| Aborted {
             at_s: 25,
             reason: "p(99) > 3s over 10s of place; found 3.42 s".to_owned(),
+            of_send_lag: false,
         });
-        if let Some(Aborted { at_s, reason }) = &aborted {
-            reasons.push(format!("aborted at {at_s} s: {reason}"));
-        }
+        reasons.extend(aborted.as_ref().map(Reason::from));
         let interrupted = self.is_stopped();
         Validity { valid: reasons.is_empty(), interrupted, aborted, reasons }
     }

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::audit::Class;
 use crate::record::Answer;
+use crate::record::Class;
 use crate::record::read::{Run, Trial};
 
 use super::figures::{Figures, Time, Times};
-use crate::record::whole;
+use crate::record::atomic_write;
 
 /// One row; units last in the names. Empty: not measured, too few samples, or no such thing.
 #[derive(Serialize)]
@@ -73,7 +73,7 @@ pub(super) fn write(run: &Run, path: &Path) -> anyhow::Result<()> {
             }
         }
     }
-    whole::write(path, &writer.into_inner()?)
+    atomic_write::write(path, &writer.into_inner()?)
 }
 
 fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r> {
@@ -88,7 +88,7 @@ fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r
         operation,
         valid: manifest.validity.valid,
         interrupted: manifest.validity.interrupted,
-        reasons: manifest.validity.reasons.join("; "),
+        reasons: manifest.validity.sentences().join("; "),
         phase_from_s: phase.from_s,
         phase_to_s: phase.to_s,
         offered_count: counts.scheduled,

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::{Paths, fixture, write};
-use crate::ledger::{ChargeRow, Ledger};
+use crate::record::ledger::{ChargeRow, Ledger};
 use crate::record::read::Run;
-use crate::record::seal;
-use crate::record::{Answer, FaultRecovery, Manifest, Recovery, Verdict};
+use crate::record::{Answer, FaultRecovery, Manifest, Recovery, Verdict, seal};
 
 #[track_caller]
 fn invented(scenario: &str, system: &str) -> tempfile::TempDir {

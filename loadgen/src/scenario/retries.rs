@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Scenario;
 use crate::config::Span;
-use crate::sample::{Outcome, Trouble};
+use crate::record::{Outcome, Trouble};
 
 /// More attempts are no customer but a loop.
 const ATTEMPTS_MAX: u8 = 20;

@@ -1,9 +1,8 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
 use super::{Curve, FaultKind, Scenario};
-use crate::drift;
-use crate::threshold::Pointless;
-use crate::workload::Operation;
+use super::{FIRST_THIRD, LAST_THIRD, Pointless};
+use crate::record::Operation;
 
 /// More would be no load test but a mistake in the file.
 const RATE_MAX: f64 = 200_000.0;
@@ -147,12 +146,12 @@ impl Scenario {
                 ));
             }
             let has = |name: &str| phases.iter().any(|phase| phase.name == name);
-            if expect.compares_thirds() && !(has(drift::FIRST) && has(drift::LAST)) {
+            if expect.compares_thirds() && !(has(FIRST_THIRD) && has(LAST_THIRD)) {
                 return Err(format!(
                     "threshold {:?} compares the phases {:?} and {:?}; expected a [[phase]] of each name",
                     expect.to_string(),
-                    drift::FIRST,
-                    drift::LAST
+                    FIRST_THIRD,
+                    LAST_THIRD
                 ));
             }
             let named = threshold.operation.as_ref();

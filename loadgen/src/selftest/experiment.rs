@@ -14,10 +14,10 @@ use super::truth;
 use crate::attack::{Flaw, Gauges, Pacing, Request, UrlTraffic};
 use crate::config::Span;
 use crate::cores::Cores;
-use crate::history;
-use crate::load::{Jobs, Load, Loop, Plan};
+use crate::load::{Jobs, Load, Plan};
 use crate::profile::Profile;
-use crate::scenario::Arrivals;
+use crate::record::history;
+use crate::scenario::{Arrivals, Loop};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LEAD: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::launch::secrets;
+use super::secret;
 use crate::scenario::{FaultKind, FaultSpec};
 
 /// One process.
@@ -37,9 +37,8 @@ pub struct ProcessSpec {
 impl ProcessSpec {
     pub(super) fn check_secrets(&self) -> Result<(), String> {
         let mut open = self.command.iter().chain([&self.ready]);
-        let named = open.try_for_each(|text| secrets::check_none(text));
-        let named =
-            named.and_then(|()| self.env.values().try_for_each(|text| secrets::check(text)));
+        let named = open.try_for_each(|text| secret::check_none(text));
+        let named = named.and_then(|()| self.env.values().try_for_each(|text| secret::check(text)));
         let named = named.and_then(|()| self.check_network());
         named.map_err(|text| format!("process {:?}: {text}", self.name))
     }
@@ -47,7 +46,7 @@ impl ProcessSpec {
     /// Who knows the card network's secret can write its journal and foresee its verdicts.
     fn check_network(&self) -> Result<(), String> {
         let is_network = self.plays.iter().all(|role| role == "provider") && !self.plays.is_empty();
-        if is_network || !self.env.values().any(|text| secrets::names_network(text)) {
+        if is_network || !self.env.values().any(|text| secret::names_network(text)) {
             return Ok(());
         }
         Err("{secret:network} is for the process that plays the provider and nothing else"

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use loadgen::history::{self, Attempt};
-use loadgen::record::Manifest;
+use loadgen::record::history;
+use loadgen::record::{Attempt, Manifest, Reason};
 use tokio::time::Instant;
 
 use crate::bench::{Bench, says};
@@ -134,9 +134,13 @@ async fn a_load_of_which_nothing_succeeds_is_not_quietly_good() {
     const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
     let attacked = attack(&serve(|stream| stream.write_all(NOT_FOUND)), "400ms").await;
     let reason = "none of 80 requests was answered as asked: 80 with status 404";
-    assert!(attacked.manifest.validity.reasons.iter().any(|r| r == reason), "{}", attacked.stdout);
+    assert!(
+        attacked.manifest.validity.sentences().iter().any(|r| r == reason),
+        "{}",
+        attacked.stdout
+    );
     assert!(attacked.stdout.contains(reason), "{}", attacked.stdout);
-    let code = |reasons: &[String]| if reasons.is_empty() { 0 } else { 3 };
+    let code = |reasons: &[Reason]| if reasons.is_empty() { 0 } else { 3 };
     assert_eq!(attacked.code, Some(code(&attacked.manifest.validity.reasons)));
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use loadgen::capacity::found::Found;
+use loadgen::capacity::replay::Found;
 use loadgen::capacity::search::{Bound, Ending, Judged};
 use loadgen::record::read::Run;
 use rustix::process::{Pid, Signal, kill_process};

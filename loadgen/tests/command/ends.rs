@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use loadgen::config;
 use loadgen::cores::Cores;
-use loadgen::disk::{self, DiskSpec};
+use loadgen::disk;
 use loadgen::launch::{Running, Secrets};
+use loadgen::scenario::DiskSpec;
 use loadgen::system::{ProcessSpec, SystemSpec};
 use loadgen::tree::Member;
 use rustix::process::Signal;

@@ -99,8 +99,8 @@ async fn check(system: &str, lines: &[&[Line]]) {
     for row in &trial.faults {
         assert!(row.effective_s.is_some() && row.healed_s.is_some(), "{row:#?}");
     }
-    let reasons = trial.manifest.validity.reasons.iter();
-    let of_faults: Vec<&String> =
+    let reasons = trial.manifest.validity.sentences().into_iter();
+    let of_faults: Vec<String> =
         reasons.filter(|reason| OF_FAULTS.iter().any(|part| reason.contains(part))).collect();
     assert!(of_faults.is_empty(), "{of_faults:?}");
     let audit = trial.audit.as_ref().unwrap();

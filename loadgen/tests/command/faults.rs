@@ -1,8 +1,7 @@
 //! Faults as the systems meet them.
 
-use loadgen::history;
-use loadgen::record::Answer;
 use loadgen::record::read::Trial;
+use loadgen::record::{Answer, history};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::bench::{Bench, end, until};
@@ -95,7 +94,7 @@ async fn a_process_that_had_ended_by_itself_is_not_counted_as_killed() {
     assert!(fault.effective_s.is_none() && fault.healed_s.is_some(), "{fault:?}");
     assert!(fault.effect_proof.contains("had ended by itself before"), "{fault:?}");
     let ended = "the process monolith (signal: 9 (SIGKILL)) ended by itself";
-    let reasons = &trial.manifest.validity.reasons;
+    let reasons = trial.manifest.validity.sentences();
     assert!(reasons.iter().any(|reason| reason == ended), "{reasons:?}");
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use loadgen::history::{self, Attempt};
-use loadgen::record::Answer;
+use loadgen::record::history;
 use loadgen::record::read::Trial;
+use loadgen::record::{Answer, Attempt};
 
 use crate::bench::Bench;
 

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use loadgen::history::{self, Attempt};
-use loadgen::ledger::Ledger;
+use loadgen::record::history;
+use loadgen::record::ledger::Ledger;
 use loadgen::record::read::Run;
-use loadgen::record::seal;
-use loadgen::record::{Answer, Manifest, Verdict};
+use loadgen::record::{Answer, Attempt, Manifest, Verdict, seal};
 
 use crate::bench::Bench;
 

@@ -61,8 +61,8 @@ async fn run(bench: &Bench, lines: &[Line], system: &str) -> Option<Trial> {
 }
 
 /// Reasons that speak of faults and processes.
-fn doubts(trial: &Trial) -> Vec<&String> {
-    let reasons = trial.manifest.validity.reasons.iter();
+fn doubts(trial: &Trial) -> Vec<String> {
+    let reasons = trial.manifest.validity.sentences().into_iter();
     reasons.filter(|reason| OF_FAULTS.iter().any(|part| reason.contains(part))).collect()
 }
 
@@ -99,7 +99,7 @@ async fn check(script: &str, harms: &[Line], size: u32) {
 
 fn answered_between(folder: &Path, pause: &FaultRow) -> usize {
     let (from, to) = (pause.effective_s.unwrap(), pause.heal_commanded_s.unwrap());
-    let attempts = loadgen::history::read(folder).unwrap().map(Result::unwrap);
+    let attempts = loadgen::record::history::read(folder).unwrap().map(Result::unwrap);
     let at_s = |ns: u64| ns as f64 / 1e9;
     attempts.filter(|a| a.outcome == "ok" && at_s(a.done_ns) > from && at_s(a.done_ns) < to).count()
 }

@@ -7,9 +7,9 @@ use std::sync::mpsc::sync_channel;
 use super::*;
 use crate::attack::{Customer, Policy, ShopTraffic, Source, Think, Users};
 use crate::config::Span;
-use crate::sample::Trouble;
+use crate::record::{Known, Trouble};
 use crate::scenario::{After, Retries};
-use crate::workload::{Job, Known};
+use crate::workload::Job;
 
 const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
 const PATIENCE: Duration = Duration::from_secs(10);

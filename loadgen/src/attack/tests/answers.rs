@@ -1,7 +1,7 @@
 //! Large answers, and hosts with more than one address.
 
 use super::*;
-use crate::sample::Trouble;
+use crate::record::Trouble;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{Broken, subfolders};
+use crate::record::files;
 
 /// So many runs are named; who has more knows where they are.
 const NAMED: usize = 10;
 /// Runs of a campaign lie in campaign/lane/system.
 const DEPTH: u32 = 3;
-const ENVIRONMENT: &str = "environment.json";
 
 /// Why there is nothing to report in `path`, and what to give instead.
 pub(super) fn explain(path: &Path, unfinished: &[PathBuf]) -> Broken {
@@ -16,7 +16,7 @@ pub(super) fn explain(path: &Path, unfinished: &[PathBuf]) -> Broken {
     let broken = Broken::at(path).expected(expected);
     let mut runs = Vec::new();
     runs_below(path, DEPTH, &mut runs);
-    if path.join(ENVIRONMENT).exists() && !unfinished.is_empty() {
+    if path.join(files::ENVIRONMENT).exists() && !unfinished.is_empty() {
         return broken
             .found(&format!("{} trials, none of which was finished", unfinished.len()))
             .remedy("look into their logs; without a manifest.json there is nothing to report");
@@ -45,7 +45,7 @@ fn choice(mut runs: Vec<PathBuf>) -> String {
 fn runs_below(path: &Path, depth: u32, runs: &mut Vec<PathBuf>) {
     let below = subfolders(path).unwrap_or_default();
     for folder in below.into_iter().filter(|folder| !folder.is_symlink()) {
-        if folder.join(ENVIRONMENT).exists() {
+        if folder.join(files::ENVIRONMENT).exists() {
             runs.push(folder);
         } else if depth > 1 {
             runs_below(&folder, depth - 1, runs);
@@ -57,7 +57,7 @@ fn runs_below(path: &Path, depth: u32, runs: &mut Vec<PathBuf>) {
 fn run_above(path: &Path) -> Option<PathBuf> {
     let full = path.canonicalize().ok()?;
     let mut above = full.ancestors().skip(1).take(3);
-    above.find(|folder| folder.join(ENVIRONMENT).exists()).map(Path::to_path_buf)
+    above.find(|folder| folder.join(files::ENVIRONMENT).exists()).map(Path::to_path_buf)
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::{Broken, Sound};
-use crate::bounded;
+use super::{Broken, Validate};
+use crate::record::bounded;
 
 /// The JSON file, or `None` if it does not exist.
-pub(crate) fn json<T: DeserializeOwned + Sound>(path: &Path) -> Result<Option<T>, Broken> {
+pub(crate) fn json<T: DeserializeOwned + Validate>(path: &Path) -> Result<Option<T>, Broken> {
     let Some(bytes) = bytes(path)? else { return Ok(None) };
     let read: T = serde_json::from_slice(&bytes).map_err(|error| {
         let line = error.line().max(1) as u64;
@@ -21,7 +21,7 @@ pub(crate) fn json<T: DeserializeOwned + Sound>(path: &Path) -> Result<Option<T>
 }
 
 /// The rows of the CSV file; none if it does not exist and may be absent.
-pub(crate) fn rows<T: DeserializeOwned + Sound>(
+pub(crate) fn rows<T: DeserializeOwned + Validate>(
     path: &Path,
     may_lack: bool,
 ) -> Result<Vec<T>, Broken> {

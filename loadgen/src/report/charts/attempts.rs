@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::report::audit_tables::{POINTS, Thinned};
 use crate::report::canvas::Canvas;
 use crate::report::compare::Scenario;
-use crate::report::evidence::{POINTS, Thinned};
 use crate::report::palette;
 use crate::report::panels::{self, Axis};
 use crate::report::plot::Plot;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::capacity::found::{Capacity, Found};
+use crate::capacity::replay::{Capacity, Found};
 use crate::capacity::search::Judged;
-use crate::capacity::step::Step;
+use crate::capacity::trial_at_rate::TrialAtRate;
 use crate::report::canvas::{Canvas, Hold, Pen, Point};
 use crate::report::palette;
 use crate::report::plot::Plot;
@@ -27,7 +27,7 @@ const UPPER: f64 = 0.56;
 const LABEL_HEIGHT: f64 = 26.0;
 
 /// One value of a step; `None` if it is not known.
-type Value = fn(&Step) -> Option<f64>;
+type Value = fn(&TrialAtRate) -> Option<f64>;
 
 /// Draws the search and returns the title.
 pub(in crate::report) fn draw(found: &Found, source: &str, path: &Path) -> anyhow::Result<String> {
@@ -102,7 +102,8 @@ fn panels(canvas: &Canvas<'_>, body: Area, found: &Found) -> anyhow::Result<()> 
     goodput.line(canvas, &from_origin, Pen::solid(palette::OFFERED, 7.0))?;
     for (one, order) in found.capacities.iter().zip(0..) {
         let colour = palette::system(order);
-        let steps: Vec<&Step> = found.steps.iter().filter(|s| s.system == one.system).collect();
+        let steps: Vec<&TrialAtRate> =
+            found.steps.iter().filter(|s| s.system == one.system).collect();
         series(canvas, &latency, &steps, |s| s.completed_p50_ms, Pen::dashed(colour, 2.0))?;
         series(canvas, &latency, &steps, |s| s.completed_p99_ms, Pen::solid(colour, 3.0))?;
         series(canvas, &goodput, &steps, |s| Some(s.goodput_per_s), Pen::solid(colour, 3.0))?;
@@ -157,7 +158,7 @@ fn knee(
 fn series(
     canvas: &Canvas<'_>,
     plot: &Plot,
-    steps: &[&Step],
+    steps: &[&TrialAtRate],
     value: Value,
     pen: Pen,
 ) -> anyhow::Result<()> {
@@ -176,7 +177,7 @@ fn series(
 }
 
 /// By rate, the median of the valid trials that have the value.
-fn medians(steps: &[&Step], value: Value) -> Vec<Point> {
+fn medians(steps: &[&TrialAtRate], value: Value) -> Vec<Point> {
     let mut by_rate = std::collections::BTreeMap::<u32, Vec<f64>>::new();
     for step in steps.iter().filter(|s| s.judged != Judged::Invalid) {
         by_rate.entry(step.rate_per_s).or_default().extend(value(step));

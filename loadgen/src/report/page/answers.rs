@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::Attempts;
+use crate::record::{Attempts, Outcome};
 use crate::report::compare::{Contestant, Scenario};
 use crate::report::words;
-use crate::sample::Outcome;
 
 /// What one scenario's requests were answered; no rows if no record tells.
 #[derive(Serialize)]

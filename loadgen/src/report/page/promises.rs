@@ -6,7 +6,7 @@ use crate::record::Met;
 use crate::record::read::Trial;
 use crate::report::compare::{Contestant, Scenario, Spread};
 use crate::report::findings::shown;
-use crate::threshold::Expectation;
+use crate::threshold;
 
 /// What one scenario promised; no rows if nothing was.
 #[derive(Serialize)]
@@ -77,10 +77,7 @@ fn cell(one: &Contestant<'_>, promise: &Met) -> Cell {
         .collect();
     let met = judged.iter().filter(|met| met.met).count();
     let spread = Spread::of(judged.iter().filter_map(|met| met.found).collect());
-    let unit = |found| match promise.expect.parse::<Expectation>() {
-        Ok(expect) => expect.shown(found),
-        Err(_) => found.to_string(),
-    };
+    let unit = |found| threshold::with_unit(promise, found);
     Cell {
         found: if spread.is_none() && !judged.is_empty() {
             judged[0].found(unit)

@@ -1,0 +1,39 @@
+//! The names of a record's files: those of a run first, then those of a trial.
+
+/// Machine and tools.
+pub const ENVIRONMENT: &str = "environment.json";
+
+/// Settings, ledger of requests, validity; written last: a folder without it is no record.
+pub const MANIFEST: &str = "manifest.json";
+/// The verdict.
+pub const AUDIT: &str = "audit.json";
+/// How the scenario's promises fared; absent if nothing was promised or the trial ended early.
+pub const THRESHOLDS: &str = "thresholds.json";
+/// Times as histograms.
+pub const LATENCIES: &str = "latency.hlog";
+/// Second by second.
+pub const TIMELINE: &str = "timeline.csv";
+/// What processes used.
+pub const RESOURCES: &str = "resources.csv";
+/// How large files were.
+pub const FILE_SIZES: &str = "files.csv";
+/// Each fault with its instants and proofs.
+pub const FAULTS: &str = "faults.csv";
+/// One line per attempt.
+pub const HISTORY: &str = "history.csv.zst";
+/// Attempts to place poisonous orders; absent without any.
+pub const POISONED: &str = "poisoned.csv.zst";
+/// Orders as the system tells them; of further replicas [`orders`].
+pub const ORDERS: &str = "orders.csv.zst";
+/// The card network's journal.
+pub const CHARGES: &str = "charges.csv.zst";
+/// Dead letters; absent without any.
+pub const DEAD_LETTERS: &str = "dead.csv.zst";
+/// What customers read after the drain; absent where nobody read, and in older records.
+pub const READS: &str = "reads.csv.zst";
+
+/// Orders as a replica tells them, from 1.
+#[must_use]
+pub fn orders(replica: usize) -> String {
+    if replica == 1 { ORDERS.to_owned() } else { format!("orders-{replica}.csv.zst") }
+}
