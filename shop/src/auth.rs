@@ -2,6 +2,7 @@
 
 mod password;
 mod service;
+mod signature;
 mod token;
 
 use async_trait::async_trait;

@@ -1,12 +1,10 @@
 //! Signed tokens: HS256 and nothing else, every claim required.
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::signature::Key;
 use super::{Session, UserId, Verify};
 use crate::time::Clock;
 use crate::{Error, Result, now_us};
@@ -20,9 +18,7 @@ const SECRET_BYTES_MIN: usize = 32;
 
 /// Issues and checks tokens with one secret.
 pub struct Tokens {
-    signing: EncodingKey,
-    checking: DecodingKey,
-    rules: Validation,
+    key: Key,
     clock: Clock,
 }
 
@@ -48,19 +44,7 @@ impl Tokens {
             );
             return Err(Error::Invalid(text));
         }
-        let mut rules = Validation::new(Algorithm::HS256);
-        // Time is checked here, by a clock that bears being set.
-        rules.validate_exp = false;
-        rules.set_issuer(&[ISSUER]);
-        rules.set_audience(&[AUDIENCE]);
-        rules.required_spec_claims =
-            HashSet::from(["exp", "iat", "sub", "iss", "aud"].map(ToOwned::to_owned));
-        Ok(Self {
-            signing: EncodingKey::from_secret(secret),
-            checking: DecodingKey::from_secret(secret),
-            rules,
-            clock: Clock::new(now_us),
-        })
+        Ok(Self { key: Key::new(secret)?, clock: Clock::new(now_us) })
     }
 
     /// A token for this customer, valid for an hour.
@@ -69,17 +53,17 @@ impl Tokens {
         let exp = iat + LIFETIME_S;
         let claims =
             Claims { sub: user.0, iss: ISSUER.to_owned(), aud: AUDIENCE.to_owned(), iat, exp };
-        let token = encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
-            .map_err(|e| Error::Internal(format!("signing a token: {e}")))?;
-        Ok(Session { token, expires_at: exp * 1_000_000 })
+        Ok(Session { token: self.key.sign(&claims)?, expires_at: exp * 1_000_000 })
     }
 
     /// Whose token this is. It is taken within its time by the wall clock, or by what the wall clock
     /// would say if nobody had set it: a step of the clock ends no session.
     pub(crate) fn check(&self, token: &str) -> Result<UserId> {
-        let claims = decode::<Claims>(token, &self.checking, &self.rules)
-            .map_err(|e| Error::Unauthenticated(format!("the token is not valid ({e})")))?
-            .claims;
+        let claims: Claims = self.key.open(token)?;
+        if claims.iss != ISSUER || claims.aud != AUDIENCE {
+            return Err(Error::Unauthenticated("the token is of another shop".to_owned()));
+        }
+        // Time is checked by a clock that bears being set.
         if self.clock.readings_us().iter().any(|now_us| claims.hold_at(now_us / 1_000_000)) {
             return Ok(UserId(claims.sub));
         }
@@ -106,7 +90,11 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
     use std::time::Duration;
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use hmac::{Hmac, KeyInit, Mac};
     use serde_json::{Value, json};
+    use sha2::{Sha256, Sha384, Sha512};
     use tokio::time::advance;
 
     use super::*;
@@ -118,12 +106,27 @@ mod tests {
         json!({"sub": Uuid::from_u128(7), "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 60})
     }
 
+    /// Signed by other code than what is tested, and with any algorithm in the header.
+    fn signed<M: Mac + KeyInit>(algorithm: &str, secret: &[u8], claims: &Value) -> String {
+        with_header::<M>(&json!({"alg": algorithm, "typ": "JWT"}), secret, claims)
+    }
+
+    fn with_header<M: Mac + KeyInit>(header: &Value, secret: &[u8], claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(header), part(claims));
+        let mac = <M as KeyInit>::new_from_slice(secret).unwrap().chain_update(&message).finalize();
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(mac.into_bytes()))
+    }
+
     #[track_caller]
-    fn check(algorithm: Algorithm, secret: &[u8], claims: &Value, valid: bool) {
-        let key = EncodingKey::from_secret(secret);
-        let token = encode(&Header::new(algorithm), claims, &key).unwrap();
-        let result = Tokens::new(SECRET).unwrap().check(&token);
-        assert_eq!(result.is_ok(), valid, "{claims} gave {result:?}");
+    fn judge(token: &str, valid: bool) {
+        let result = Tokens::new(SECRET).unwrap().check(token);
+        assert_eq!(result.is_ok(), valid, "{token} gave {result:?}");
+    }
+
+    #[track_caller]
+    fn check(claims: &Value, valid: bool) {
+        judge(&signed::<Hmac<Sha256>>("HS256", SECRET, claims), valid);
     }
 
     fn with(field: &str, value: Value) -> Value {
@@ -141,27 +144,85 @@ mod tests {
     #[test]
     fn only_a_complete_fresh_token_of_ours_is_valid() {
         let now = now_us() / 1_000_000;
-        check(Algorithm::HS256, SECRET, &claims(), true);
-        check(Algorithm::HS256, b"another secret of thirty-two bytes", &claims(), false);
-        check(Algorithm::HS384, SECRET, &claims(), false);
-        check(Algorithm::HS256, SECRET, &with("exp", json!(now - 60)), false);
-        check(Algorithm::HS256, SECRET, &with("exp", json!("soon")), false);
-        check(Algorithm::HS256, SECRET, &with("iat", json!(now + 600)), false);
-        check(Algorithm::HS256, SECRET, &with("iss", json!("somebody")), false);
-        check(Algorithm::HS256, SECRET, &with("aud", json!("elsewhere")), false);
+        check(&claims(), true);
+        check(&with("exp", json!(now - 60)), false);
+        check(&with("exp", json!("soon")), false);
+        check(&with("iat", json!(now + 600)), false);
+        check(&with("iss", json!("somebody")), false);
+        check(&with("aud", json!("elsewhere")), false);
         for field in ["sub", "iss", "aud", "iat", "exp"] {
-            check(Algorithm::HS256, SECRET, &without(field), false);
+            check(&without(field), false);
         }
     }
 
     #[test]
-    fn an_unsigned_token_is_refused() {
-        // {"alg":"none"} . claims . no signature
-        let signed = Tokens::new(SECRET).unwrap().issue(UserId(Uuid::from_u128(7))).unwrap().token;
-        let payload = signed.split('.').nth(1).unwrap();
-        let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}.");
-        assert!(Tokens::new(SECRET).unwrap().check(&unsigned).is_err());
-        assert!(Tokens::new(SECRET).unwrap().check(&signed).is_ok());
+    fn another_secret_is_refused() {
+        for secret in [&b"another secret of thirty-two bytes"[..], b"", &SECRET[..31]] {
+            judge(&signed::<Hmac<Sha256>>("HS256", secret, &claims()), false);
+        }
+    }
+
+    #[test]
+    fn another_algorithm_is_refused() {
+        judge(&signed::<Hmac<Sha384>>("HS384", SECRET, &claims()), false);
+        judge(&signed::<Hmac<Sha512>>("HS512", SECRET, &claims()), false);
+        // Signed as HS256 is, and said to be something else.
+        for name in
+            ["none", "None", "", "hs256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"]
+        {
+            judge(&signed::<Hmac<Sha256>>(name, SECRET, &claims()), false);
+        }
+    }
+
+    #[test]
+    fn a_header_that_asks_for_another_reading_is_refused() {
+        let good = json!({"alg": "HS256", "typ": "JWT"});
+        judge(&with_header::<Hmac<Sha256>>(&good, SECRET, &claims()), true);
+        for (key, value) in [("crit", json!(["b64"])), ("b64", json!(false)), ("jwk", json!({}))] {
+            let mut header = good.clone();
+            header[key] = value;
+            judge(&with_header::<Hmac<Sha256>>(&header, SECRET, &claims()), false);
+        }
+        judge(&with_header::<Hmac<Sha256>>(&json!({"typ": "JWT"}), SECRET, &claims()), false);
+        judge(&with_header::<Hmac<Sha256>>(&json!("HS256"), SECRET, &claims()), false);
+    }
+
+    #[test]
+    fn an_unsigned_or_altered_token_is_refused() {
+        let good = Tokens::new(SECRET).unwrap().issue(UserId(Uuid::from_u128(7))).unwrap().token;
+        judge(&good, true);
+        let (message, signature) = good.rsplit_once('.').unwrap();
+        let payload = message.split('.').nth(1).unwrap();
+        // {"alg":"none","typ":"JWT"}
+        let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+        for signature in ["", signature] {
+            judge(&format!("{unsigned}.{payload}.{signature}"), false);
+        }
+        for signature in ["", "AAAA", &signature[..22], &format!("{signature}AAAA")] {
+            judge(&format!("{message}.{signature}"), false);
+        }
+        let other =
+            signed::<Hmac<Sha256>>("HS256", SECRET, &with("sub", json!(Uuid::from_u128(8))));
+        judge(&format!("{}.{signature}", other.rsplit_once('.').unwrap().0), false);
+        judge(message, false);
+        judge("", false);
+    }
+
+    /// Made by jsonwebtoken 11.1.0, which signed our tokens before decision 38.
+    const FORMER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDciLCJpc3MiOiJ0cmlwdHljaC1hdXRoIiwiYXVkIjoidHJpcHR5Y2gtc2hvcCIsImlhdCI6MzYwMDAwMCwiZXhwIjozNjAzNjAwfQ.7vJ6H7Cs898jc0SFbXbjhQV6IXM5Xl1rpR8KySjUgZ8";
+
+    #[test]
+    fn tokens_are_those_of_jsonwebtoken() {
+        let tokens = Tokens::new(SECRET).unwrap();
+        let claims = Claims {
+            sub: Uuid::from_u128(7),
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            iat: 1_000 * HOUR_S,
+            exp: 1_001 * HOUR_S,
+        };
+        assert_eq!(tokens.key.sign(&claims).unwrap(), FORMER);
+        assert_eq!(tokens.key.open::<Claims>(FORMER).unwrap().sub, claims.sub);
     }
 
     const HOUR_S: i64 = 3_600;
