@@ -17,6 +17,7 @@ pub(crate) mod fixture;
 mod page;
 mod palette;
 mod panels;
+mod pixels;
 mod plot;
 mod recovery;
 mod scale;

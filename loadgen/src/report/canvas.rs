@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Once;
 
 use anyhow::Context as _;
-use plotters::backend::DrawingBackend;
 use plotters::coord::Shift;
 use plotters::prelude::{
     BitMapBackend, Circle, DrawingArea, IntoDrawingArea, PathElement, Polygon, Rectangle, Text,
@@ -14,9 +13,9 @@ use plotters::style::{
     Color as _, FontStyle, FontTransform, IntoFont as _, RGBAColor, RGBColor, ShapeStyle, TextStyle,
 };
 
-use super::palette;
+use super::{palette, pixels};
 
-/// Drawn at twice the size and averaged: the backend itself does not smooth slanted lines.
+/// Drawn at twice the size and halved: the backend itself does not smooth slanted lines.
 const FINER: u32 = 2;
 
 /// A point, in pixels of the finished picture.
@@ -76,17 +75,15 @@ pub(super) fn picture(
 ) -> anyhow::Result<()> {
     register_fonts();
     let fine = (size.0 * FINER, size.1 * FINER);
-    let mut pixels = vec![0xff; (fine.0 * fine.1 * 3) as usize];
+    let mut fine_pixels = vec![0xff; (fine.0 * fine.1 * 3) as usize];
     {
-        let area = BitMapBackend::with_buffer(&mut pixels, fine).into_drawing_area();
+        let area = BitMapBackend::with_buffer(&mut fine_pixels, fine).into_drawing_area();
         let canvas = Canvas { area };
         draw(&canvas)?;
         canvas.area.present()?;
     }
-    let averaged = average(&pixels, size);
-    let mut file = BitMapBackend::new(path, size);
-    file.blit_bitmap((0, 0), size, &averaged)?;
-    file.present().with_context(|| format!("cannot write {}", path.display()))
+    pixels::save(path, size, &pixels::halved(&fine_pixels, size))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl Canvas<'_> {
@@ -267,23 +264,6 @@ fn horizontal(hold: Hold) -> HPos {
 fn fine(point: Point) -> (i32, i32) {
     let scale = f64::from(FINER);
     ((point.0 * scale).round() as i32, (point.1 * scale).round() as i32)
-}
-
-/// Each pixel of the finished picture: the mean of the finer ones it covers.
-fn average(fine: &[u8], size: (u32, u32)) -> Vec<u8> {
-    let row = (size.0 * FINER * 3) as usize;
-    let mut pixels = Vec::with_capacity((size.0 * size.1 * 3) as usize);
-    for y in 0..size.1 as usize {
-        for x in 0..size.0 as usize {
-            for channel in 0..3 {
-                let at = y * 2 * row + x * 6 + channel;
-                let upper = u16::from(fine[at]) + u16::from(fine[at + 3]);
-                let lower = u16::from(fine[at + row]) + u16::from(fine[at + row + 3]);
-                pixels.push(((upper + lower) / 4) as u8);
-            }
-        }
-    }
-    pixels
 }
 
 /// The unbroken parts of a line.
