@@ -1,10 +1,10 @@
 //! Accepts connections, a bounded number of them, until told to stop; then drains.
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -35,13 +35,31 @@ pub async fn serve(
     listener: TcpListener,
     handler: Arc<dyn Handler>,
     limits: Limits,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    boxed(listener, handler, limits, Box::pin(shutdown)).await
+}
+
+/// In a box, the future is compiled here and not once more in each program that waits for it (decision 38).
+fn boxed<'s>(
+    listener: TcpListener,
+    handler: Arc<dyn Handler>,
+    limits: Limits,
+    shutdown: BoxFuture<'s, ()>,
+) -> BoxFuture<'s, io::Result<()>> {
+    Box::pin(accept(listener, handler, limits, shutdown))
+}
+
+async fn accept(
+    listener: TcpListener,
+    handler: Arc<dyn Handler>,
+    limits: Limits,
+    mut shutdown: BoxFuture<'_, ()>,
 ) -> io::Result<()> {
     let server = Arc::new(Server::new(Arc::clone(&handler), limits));
     let (stop, stopping) = watch::channel(false);
     let mut open = JoinSet::new();
     let mut refused = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             biased;

@@ -1,5 +1,6 @@
 //! Whether another service is there.
 
+use futures_util::future::BoxFuture;
 use http::{Method, StatusCode, Uri};
 use shop::{Error, Result};
 
@@ -29,7 +30,12 @@ impl Probe {
 
     /// # Errors
     /// What it answers instead of 200, or why it does not answer.
-    pub async fn check(self) -> Result<()> {
+    #[must_use]
+    pub fn check(self) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.checked())
+    }
+
+    async fn checked(self) -> Result<()> {
         let answer = self.http.call(Call::new(Method::GET, &self.uri, SERVICE_CALL)).await?;
         if answer.status == StatusCode::OK {
             return Ok(());
