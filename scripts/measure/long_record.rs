@@ -1,5 +1,5 @@
 //! Writes the record of a long load that never was, through the writers of a real one, and judges it:
-//! `cargo run --release -p loadgen --example long_record -- FOLDER SECONDS RATE`. For `scripts/bench-record`.
+//! `long_record FOLDER SECONDS RATE`. For `scripts/bench-record`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

@@ -110,10 +110,10 @@ pub(crate) fn cpu_us(pid: u32) -> Result<f64> {
     Ok(ticks.iter().sum::<f64>() * TICK_US)
 }
 
-/// A program of ours, from the folder above that of examples.
+/// A program of ours, from the folder of this one.
 fn beside(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(Path::parent).context("no folder above")?;
+    let folder = own.parent().context("a program without a folder")?;
     let program = folder.join(name);
     ensure!(
         program.exists(),

@@ -4,7 +4,7 @@
 //! included; the card network's and the driver's own do not count. Every part has the same
 //! concurrency, and the four alternate within each round.
 //!
-//! `cargo build --release --bins && cargo run --release -p monolith --example order_cost`.
+//! For `scripts/bench-micro`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it measured")]
 
 mod client;
