@@ -105,7 +105,7 @@ impl Attack {
         let traffic = UrlTraffic::new(self.request()?);
         let scenario = self.scenario()?;
         readable(&self.planned(&scenario))?;
-        let target = Target::resolve(&crate::fault::address(&self.url)?)?;
+        let target = Target::resolve(&crate::http::address(&self.url)?)?;
         let folder = results::new_folder(&self.out)?;
         let attacked = self.fill(&folder, &scenario, traffic, target, interrupt).await;
         let (_, manifest) = results::settle(folder.clone(), attacked.is_ok(), attacked)?;
@@ -140,7 +140,7 @@ impl Attack {
         target: Target,
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Manifest> {
-        let host = crate::fault::address(&self.url)?;
+        let host = crate::http::address(&self.url)?;
         let plan = Plan {
             profile: Profile::new(scenario),
             arrivals: self.arrivals,
@@ -271,7 +271,7 @@ impl Attack {
             format: FORMAT,
             scenario: scenario.name.clone(),
             scenario_about: scenario.about.clone(),
-            system: crate::fault::address(&self.url).unwrap_or_default().replace(':', "-"),
+            system: crate::http::address(&self.url).unwrap_or_default().replace(':', "-"),
             system_about: redact::text(&self.url),
             trial: 1,
             seed: self.seed,

@@ -15,8 +15,8 @@ use rustix::process::geteuid;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use crate::fault::undo::{Entry, Undo, UndoLog};
 use crate::scenario::DiskSpec;
+use crate::undo::{Entry, Undo, UndoLog};
 
 /// What it is made, mounted and checked with; e2fsprogs and util-linux have them.
 pub const PROGRAMS: [&str; 4] = ["mkfs.ext4", "e2fsck", "mount", "umount"];

@@ -6,10 +6,10 @@ use std::time::Duration;
 use rustix::process::geteuid;
 use tokio::time::Instant;
 
+use crate::cgroup;
 use crate::cores::Cores;
 use crate::disk;
 use crate::environment;
-use crate::fault::cgroup;
 use crate::fault::fsync as fsync_fault;
 use crate::fsync;
 use crate::record::Generator;

@@ -4,7 +4,6 @@
 //! kind does is in a file per family.
 
 pub mod ability;
-pub(crate) mod cgroup;
 pub mod crash;
 mod disk;
 pub mod fsync;
@@ -14,7 +13,6 @@ mod loss;
 pub mod poison;
 mod process;
 mod provider;
-pub mod undo;
 
 use std::convert::Infallible;
 use std::sync::atomic::Ordering;
@@ -26,15 +24,17 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::attack::Gauges;
+use crate::cgroup::CpuGroup;
 use crate::config::Span;
 use crate::launch::{Running, lock};
 use crate::link::Counts;
 use crate::record::FaultRow;
 use crate::redact;
 use crate::scenario::{FaultKind, FaultSpec, Provider};
+use crate::undo::Entry;
 use crate::watch::Watch;
 use crate::witness::{self, Mark};
-use cgroup::CpuGroup;
+
 use crash::Points;
 use disk::DataDisk;
 use fsync::{Fsyncs, Tracer};
@@ -44,7 +44,6 @@ use poison::{Defect, Poisoner};
 use process::Processes;
 use provider::CardNetwork;
 pub use provider::set_provider;
-use undo::Entry;
 
 const PROOF_WITHIN: Duration = Duration::from_secs(2);
 const PROOF_POLL: Duration = Duration::from_millis(2);
@@ -338,14 +337,6 @@ impl Stage<'_> {
         let closed = held.entries.drain(..).try_for_each(|entry| self.running.undo.done(entry));
         closed.context("healed, but the undo journal cannot be written")
     }
-}
-
-/// host:port of a URL.
-pub(crate) fn address(url: &str) -> anyhow::Result<String> {
-    let url = reqwest::Url::parse(url).with_context(|| format!("{url:?} is not a URL"))?;
-    let host = url.host_str().context("a URL without a host")?;
-    let port = url.port_or_known_default().context("a URL without a port")?;
-    Ok(format!("{host}:{port}"))
 }
 
 #[cfg(test)]

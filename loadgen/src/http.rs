@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
+
 /// A client that gives a request up after this time.
 ///
 /// # Errors
@@ -20,4 +22,12 @@ pub(crate) fn direct() -> [(&'static str, String); 2] {
         let before = before.map(|before| before + ",").unwrap_or_default();
         (name, format!("{before}localhost,127.0.0.1,::1"))
     })
+}
+
+/// host:port of a URL.
+pub(crate) fn address(url: &str) -> anyhow::Result<String> {
+    let url = reqwest::Url::parse(url).with_context(|| format!("{url:?} is not a URL"))?;
+    let host = url.host_str().context("a URL without a host")?;
+    let port = url.port_or_known_default().context("a URL without a port")?;
+    Ok(format!("{host}:{port}"))
 }

@@ -28,11 +28,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::cores::Cores;
 use crate::disk::Disk;
-use crate::fault::address;
-use crate::fault::undo::{Entry, MARK, UndoLog};
+use crate::http::address;
 use crate::link::Links;
 use crate::scenario::DiskSpec;
 use crate::system::{LINKS, ProcessSpec, SystemSpec};
+use crate::undo::{Entry, MARK, UndoLog};
 use crate::watch::Watched;
 use fill::{Filled, fill};
 use kept::Kept;

@@ -12,6 +12,7 @@ pub mod workload;
 pub mod abort;
 mod asking;
 pub mod attack;
+mod cgroup;
 pub mod cores;
 pub mod disk;
 pub mod fault;
@@ -27,6 +28,7 @@ mod second0;
 pub mod tree;
 pub mod trial;
 pub mod truth;
+pub mod undo;
 pub mod watch;
 pub mod witness;
 // from the record

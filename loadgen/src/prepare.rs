@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::asking;
 use crate::attack::{Customer, ShopTraffic, Target, order_body};
-use crate::fault::address;
+use crate::http::address;
 use crate::record::{Known, Operation, prepared_keys};
 use crate::scenario::Scenario;
 use crate::system::Entry;

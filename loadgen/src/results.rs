@@ -10,10 +10,10 @@ use anyhow::{Context, bail, ensure};
 
 use crate::cores::Cores;
 use crate::environment::{self, Facts};
-use crate::fault::undo;
 use crate::record::files;
 use crate::report;
 use crate::terminal::Terminal;
+use crate::undo;
 
 /// The link to the newest results.
 const LATEST: &str = "latest";

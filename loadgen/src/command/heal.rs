@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use loadgen::fault::undo::{self, Healed};
+use loadgen::undo::{self, Healed};
 use loadgen::terminal::{show, warn};
 
 /// Take back what a run left that was ended in the middle: processes, mounts, control groups

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::{cgroup, fsync};
-use crate::disk;
+use super::fsync;
 use crate::scenario::{FaultKind, Scenario};
+use crate::{cgroup, disk};
 
 /// Why this scenario cannot be run here; nothing if it can. `folder` is where its data will lie.
 ///

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::undo::Undo;
 use super::{Held, PROOF_POLL, Stage};
 use crate::launch::Running;
 use crate::scenario::{FaultKind, FaultSpec};
 use crate::system::SystemSpec;
+use crate::undo::Undo;
 
 /// The environment variable in which a process finds its folder of armed points.
 pub const FOLDER: &str = "TRIPTYCH_CRASH_POINTS";

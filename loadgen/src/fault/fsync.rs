@@ -13,12 +13,12 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::process::await_ready;
-use super::undo::{Entry, MARK, Undo, UndoLog, started};
 use super::{Held, PROOF_POLL, Stage};
 use crate::disk::find;
 use crate::launch::Running;
 use crate::scenario::{FaultKind, FaultSpec};
 use crate::tree::{self, Member};
+use crate::undo::{Entry, MARK, Undo, UndoLog, started};
 
 const PROGRAM: &str = "strace";
 /// A tracer attaches to all threads, one after the other; a fsync comes with the next order.

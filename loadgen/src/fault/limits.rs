@@ -8,12 +8,12 @@ use anyhow::{Context, ensure};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::time::{Instant, sleep};
 
-use super::cgroup::CpuGroup;
-use super::undo::Undo;
 use super::{Held, PROOF_POLL, Stage};
+use crate::cgroup::CpuGroup;
 use crate::launch::Running;
 use crate::scenario::FaultSpec;
 use crate::tree::{self, Member};
+use crate::undo::Undo;
 
 /// How long a process may take to use up its quota; one that never does is not harmed.
 const THROTTLED_WITHIN: Duration = Duration::from_secs(5);

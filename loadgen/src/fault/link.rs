@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::{Held, PROOF_POLL, PROOF_WITHIN, Stage, address};
+use super::{Held, PROOF_POLL, PROOF_WITHIN, Stage};
+use crate::http::address;
 use crate::launch::Running;
 use crate::link::{Answered, Counts, Harm, Links, Probe};
 use crate::scenario::FaultSpec;

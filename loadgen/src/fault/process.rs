@@ -7,12 +7,13 @@ use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::{Held, PROOF_POLL, PROOF_WITHIN, Stage, address};
-use crate::fault::undo::{Undo, started};
+use super::{Held, PROOF_POLL, PROOF_WITHIN, Stage};
+use crate::http::address;
 use crate::launch::Running;
 use crate::link::{Answered, Probe};
 use crate::scenario::FaultSpec;
 use crate::tree::{self, Member};
+use crate::undo::{Undo, started};
 
 /// Lets the watcher read a process's account before it is gone.
 const LAST_LOOK: Duration = Duration::from_millis(50);

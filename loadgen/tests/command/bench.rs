@@ -182,7 +182,7 @@ impl Drop for Bench {
         loop {
             // A harness that was killed a moment ago may still run: then nothing is taken back yet.
             let is_last = self.processes().is_empty() || Instant::now() > deadline;
-            let healed = loadgen::fault::undo::heal(&self.out());
+            let healed = loadgen::undo::heal(&self.out());
             eprintln!("healed: {healed:?}");
             if is_last {
                 return;

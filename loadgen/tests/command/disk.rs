@@ -201,7 +201,7 @@ async fn a_killed_harness_leaves_a_journal_that_takes_the_mount_back() {
     tell(&child, Signal::KILL);
     end(child).await;
     assert!(is_mounted(&bench));
-    let told = fault::undo::heal(&bench.out()).unwrap();
+    let told = loadgen::undo::heal(&bench.out()).unwrap();
     assert!(told.done.iter().any(|text| text.contains("unmounted")), "{told:?}");
     assert!(left(&bench).is_empty(), "{:?}", left(&bench));
     bench.is_deserted();

@@ -25,7 +25,7 @@ struct Hierarchy {
 }
 
 /// A group of ours with one process, and all that descends from it, in it.
-pub(super) struct CpuGroup {
+pub(crate) struct CpuGroup {
     version: Version,
     path: PathBuf,
     /// The group that the process came from.
@@ -101,18 +101,18 @@ fn has_cpu(controllers: &str) -> bool {
 
 impl CpuGroup {
     /// A group for a process; not yet made.
-    pub(super) fn plan(pid: u32, name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn plan(pid: u32, name: &str) -> anyhow::Result<Self> {
         let hierarchy = Hierarchy::find()?;
         let path = hierarchy.parent(pid)?.join(name);
         Ok(Self { version: hierarchy.version, home: hierarchy.home(pid)?, path, pid })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Makes the group, with a quota of so many cores, and puts all below a keeper into it.
-    pub(super) fn enter(&self, cores: f64, top: u32) -> anyhow::Result<()> {
+    pub(crate) fn enter(&self, cores: f64, top: u32) -> anyhow::Result<()> {
         let make = || format!("cannot make the control group {}", self.path.display());
         fs::create_dir(&self.path).with_context(make)?;
         let quota_us = (cores * PERIOD_US as f64).round() as u64;
@@ -146,14 +146,14 @@ impl CpuGroup {
     }
 
     /// How often the group was held back.
-    pub(super) fn throttled(&self) -> anyhow::Result<u64> {
+    pub(crate) fn throttled(&self) -> anyhow::Result<u64> {
         let text = fs::read_to_string(self.path.join("cpu.stat"))?;
         let line = text.lines().find_map(|line| line.strip_prefix("nr_throttled "));
         line.context("cpu.stat has no nr_throttled")?.trim().parse().context("nr_throttled")
     }
 
     /// Puts the process back where it came from, if it still runs, and removes the group.
-    pub(super) fn leave(&self) -> anyhow::Result<()> {
+    pub(crate) fn leave(&self) -> anyhow::Result<()> {
         if self.path.is_dir() {
             let inside = fs::read_to_string(self.path.join("cgroup.procs"))?;
             for pid in inside.lines() {
