@@ -171,7 +171,7 @@ impl Capacity {
             scenario.thresholds.iter().filter(|t| self.why_left_out(t) == Some(why)).count()
         };
         let parts = [
-            (scenario.harms().count(), "fault", "faults"),
+            (scenario.fault_count(), "fault", "faults"),
             (scenario.phases.len(), "phase", "phases"),
             (without(LeftOut::Phase), "threshold of a phase", "thresholds of phases"),
             (without(LeftOut::Goodput), "least goodput", "least goodputs"),

@@ -32,6 +32,13 @@ impl ConfigError {
     pub fn new(path: &Path, text: impl Into<String>) -> Self {
         Self { path: path.to_owned(), line: None, text: text.into() }
     }
+
+    /// An error at a place of the file's text, which holds `file`.
+    pub fn at(path: &Path, file: &str, place: Option<usize>, text: impl Into<String>) -> Self {
+        let before = place.and_then(|place| file.get(..place));
+        let line = before.map(|before| 1 + before.matches('\n').count());
+        Self { path: path.to_owned(), line, text: text.into() }
+    }
 }
 
 /// Reads a file into `T`, which denies unknown fields.
@@ -39,9 +46,16 @@ impl ConfigError {
 /// # Errors
 /// If the file cannot be read or does not fit `T`.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ConfigError::new(path, format!("cannot be read: {e}")))?;
-    parse(path, &text)
+    parse(path, &load(path)?)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn load(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|e| ConfigError::new(path, format!("cannot be read: {e}")))
 }
 
 /// As [`read`], from text that came from `path`.
@@ -57,20 +71,22 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigEr
 }
 
 /// Adds the nearest valid key to serde's "unknown field `x`, expected one of `a`, `b`".
-fn explain(message: &str) -> String {
+pub(crate) fn explain(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let about_a_name =
         message.starts_with("unknown field") || message.starts_with("unknown variant");
     let Some((wrong, valid)) = quoted.split_first().filter(|_| about_a_name) else {
         return message.trim().to_owned();
     };
-    let nearest = nearest(wrong, valid);
-    let what = if message.starts_with("unknown field") { "key" } else { "value" };
-    match nearest {
-        Some(key) => {
-            format!("unknown {what} `{wrong}`; did you mean `{key}`? Valid: {}", valid.join(", "))
-        }
-        None => format!("unknown {what} `{wrong}`. Valid: {}", valid.join(", ")),
+    unknown(if message.starts_with("unknown field") { "key" } else { "value" }, wrong, valid)
+}
+
+/// Says that there is no such key or value, with the nearest that there is.
+pub(crate) fn unknown(what: &str, wrong: &str, valid: &[&str]) -> String {
+    let all = valid.join(", ");
+    match nearest(wrong, valid) {
+        Some(key) => format!("unknown {what} `{wrong}`; did you mean `{key}`? Valid: {all}"),
+        None => format!("unknown {what} `{wrong}`. Valid: {all}"),
     }
 }
 

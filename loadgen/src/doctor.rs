@@ -8,9 +8,8 @@ use tokio::time::Instant;
 
 use crate::cgroup;
 use crate::cores::Cores;
-use crate::disk;
 use crate::environment;
-use crate::fault::fsync as fsync_fault;
+use crate::fault::Needs;
 use crate::fsync;
 use crate::record::Generator;
 use crate::watch::Hiccups;
@@ -107,14 +106,13 @@ impl Findings {
 
     /// Tries what the faults of the disk need.
     async fn faults(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let kinds = [
-            ("power-cut, full (a disk of the system's own)", disk::lacks(folder).await?),
-            ("slow-fsync, failing-fsync (strace)", fsync_fault::lacks().await?),
-        ];
-        for (name, lacks) in kinds {
+        let needs = [(Needs::Disk, "a disk of the system's own"), (Needs::Tracer, "strace")];
+        for (needs, what) in needs {
+            let lacks = needs.lacking(folder).await?;
             let found =
                 lacks.map_or("can be injected".to_owned(), |why| format!("not here: {why}"));
-            self.add(true, format!("faults {name}: {found}"));
+            let kinds = needs.kinds().join(", ");
+            self.add(true, format!("faults {kinds} ({what}): {found}"));
         }
         Ok(())
     }
@@ -129,7 +127,7 @@ impl Findings {
         self.add(true, format!("privileges: {text}"));
         let quota = cgroup::lacking();
         let text = quota.as_deref().unwrap_or("works");
-        self.add(quota.is_none(), format!("fault cpu: {text}"));
+        self.add(quota.is_none(), format!("fault {}: {text}", Needs::CpuQuota.kinds().join(", ")));
     }
 }
 

@@ -39,6 +39,7 @@ use kept::Kept;
 use ports::Reserved;
 use program::{find_program, own_program};
 
+pub(crate) use ending::aborted;
 pub use program::check_programs;
 pub use secrets::Secrets;
 

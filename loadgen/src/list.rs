@@ -1,6 +1,7 @@
 //! The scenarios and systems of this folder, a line each.
 
-use crate::scenario::{Scenario, names};
+use crate::fault::Experiment;
+use crate::scenario::names;
 use crate::system::SystemSpec;
 
 /// A table for the terminal; a file that does not read says why.
@@ -8,9 +9,9 @@ use crate::system::SystemSpec;
 pub fn text() -> String {
     let mut out = String::from("Scenarios (./scenarios):\n");
     for name in names("scenarios") {
-        let about = Scenario::read(&name).map_or_else(
+        let about = Experiment::read(&name).map_or_else(
             |e| format!("cannot be read: {e}"),
-            |s| format!("{} ({} s)", s.about, s.duration_s()),
+            |e| format!("{} ({} s)", e.scenario.about, e.scenario.duration_s()),
         );
         out.push_str(&format!("  {name:<22} {about}\n"));
     }

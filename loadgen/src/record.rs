@@ -12,6 +12,7 @@ pub mod latency;
 pub mod ledger;
 mod manifest;
 pub mod number;
+mod old_faults;
 mod operation;
 mod outcome;
 mod packed_table;

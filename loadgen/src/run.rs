@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
 use crate::cores::Cores;
-use crate::fault::ability;
+use crate::fault::{self, Experiment, Planned};
 use crate::launch::{self, Interrupted, Secrets};
 use crate::profile::Profile;
 use crate::record::{Answer, Manifest, Met, Verdict, not_ok};
@@ -24,8 +24,8 @@ use crate::trial::{self, Finished, NothingMeasured, Trial};
 
 /// What to run.
 pub struct Run {
-    /// Scenarios, in order.
-    pub scenarios: Vec<Scenario>,
+    /// Scenarios with their faults, in order.
+    pub experiments: Vec<Experiment>,
     /// Systems, in order.
     pub systems: Vec<SystemSpec>,
     /// Repetitions of each pair.
@@ -61,35 +61,42 @@ impl Run {
     /// # Errors
     /// If two would write into one folder, a fault harms a role that nobody plays, or a program is missing.
     pub fn check(&self) -> anyhow::Result<()> {
-        let scenarios = self.scenarios.iter().map(|s| (s.name.as_str(), s.path.as_path()));
+        let scenarios = self.scenarios().map(|s| (s.name.as_str(), s.path.as_path()));
         results::check_names("scenario", scenarios)?;
         let systems = self.systems.iter().map(|s| (s.name.as_str(), s.path.as_path()));
         results::check_names("system", systems)?;
-        for scenario in &self.scenarios {
-            let able = |system: &&SystemSpec| self.lacks(scenario, system).is_none();
+        for experiment in &self.experiments {
+            let able = |system: &&SystemSpec| self.lacks(experiment, system).is_none();
             // What nobody can take part in is a mistake of its file, told for the first.
             let any = self.systems.iter().any(|system| able(&system));
             for system in self.systems.iter().filter(|system| !any || able(system)) {
-                self.check_faults(scenario, system)?;
+                self.check_faults(experiment, system)?;
             }
         }
         self.systems.iter().try_for_each(launch::check_programs)
     }
 
-    fn check_faults(&self, scenario: &Scenario, system: &SystemSpec) -> anyhow::Result<()> {
-        let path = PathBuf::from(format!("{}.toml", scenario.name));
-        for number in 1..=self.trials {
-            let faults = scenario.schedule(trial::seed(scenario, number));
-            system.check_faults(&path, &faults)?;
+    fn scenarios(&self) -> impl Iterator<Item = &Scenario> {
+        self.experiments.iter().map(|experiment| &experiment.scenario)
+    }
+
+    fn check_faults(&self, experiment: &Experiment, system: &SystemSpec) -> anyhow::Result<()> {
+        let path = PathBuf::from(format!("{}.toml", experiment.scenario.name));
+        for faults in self.schedules(experiment) {
+            fault::fits::check(system, &path, &faults)?;
         }
         Ok(())
     }
 
+    /// The faults of each trial.
+    fn schedules(&self, experiment: &Experiment) -> impl Iterator<Item = Vec<Planned>> {
+        let Experiment { scenario, plan } = experiment;
+        (1..=self.trials).map(|number| plan.schedule(trial::seed(scenario, number)))
+    }
+
     /// Why a system has no part in a scenario: it lacks what is harmed.
-    fn lacks(&self, scenario: &Scenario, system: &SystemSpec) -> Option<String> {
-        let numbers = 1..=self.trials;
-        let schedules = numbers.map(|number| scenario.schedule(trial::seed(scenario, number)));
-        schedules.into_iter().find_map(|faults| system.lacks(&faults))
+    fn lacks(&self, experiment: &Experiment, system: &SystemSpec) -> Option<String> {
+        self.schedules(experiment).find_map(|faults| fault::fits::lacking(system, &faults))
     }
 
     /// Runs everything; returns the results folder, if there are results, and the state of the
@@ -111,7 +118,7 @@ impl Run {
 
     /// Refuses a load that this generator could not be trusted with.
     async fn allow(&self, folder: &Path, cores: &Cores) -> anyhow::Result<()> {
-        let peaks = self.scenarios.iter().map(|s| Profile::new(s).peak_per_s());
+        let peaks = self.scenarios().map(|s| Profile::new(s).peak_per_s());
         selftest::allow(peaks.fold(0.0, f64::max), folder, cores).await
     }
 
@@ -144,10 +151,11 @@ impl Run {
     /// The scenarios that this machine cannot run, each with the reason; said at once.
     async fn refused(&self, folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         let mut refused = BTreeMap::new();
-        for scenario in &self.scenarios {
-            if let Some(why) = ability::lacks(scenario, folder).await? {
-                self.terminal.say(&format!("{:<16} not run: {why}", scenario.name));
-                refused.insert(scenario.name.clone(), why);
+        for experiment in &self.experiments {
+            let name = &experiment.scenario.name;
+            if let Some(why) = fault::requirements::lacks(experiment, folder).await? {
+                self.terminal.say(&format!("{name:<16} not run: {why}"));
+                refused.insert(name.clone(), why);
             }
         }
         Ok(refused)
@@ -156,10 +164,11 @@ impl Run {
     /// The pairs of which the system has no part in the scenario, each with the reason; said at once.
     fn apart(&self, refused: &BTreeMap<String, String>) -> Vec<String> {
         let mut texts = Vec::new();
-        for scenario in self.scenarios.iter().filter(|s| !refused.contains_key(&s.name)) {
+        let allowed = |e: &&Experiment| !refused.contains_key(&e.scenario.name);
+        for experiment in self.experiments.iter().filter(allowed) {
             for system in &self.systems {
-                if let Some(why) = self.lacks(scenario, system) {
-                    let (scenario, system) = (&scenario.name, &system.name);
+                if let Some(why) = self.lacks(experiment, system) {
+                    let (scenario, system) = (&experiment.scenario.name, &system.name);
                     self.terminal.say(&format!("{scenario:<16} {system:<20} not run: {why}"));
                     texts.push(format!("{scenario} on {system} ({why})"));
                 }
@@ -180,11 +189,11 @@ impl Run {
         let mut outcome = RunState { not_run: !refused.is_empty(), ..RunState::default() };
         let network = Secrets::draw_network();
         let mut order = self.order();
-        order.retain(|(scenario, system, _)| {
-            let lacks = self.lacks(scenario, &self.systems[*system]);
-            !refused.contains_key(&scenario.name) && lacks.is_none()
+        order.retain(|(experiment, system, _)| {
+            let lacks = self.lacks(experiment, &self.systems[*system]);
+            !refused.contains_key(&experiment.scenario.name) && lacks.is_none()
         });
-        for (scenario, order, number) in order {
+        for (Experiment { scenario, plan }, order, number) in order {
             if *interrupt.borrow() {
                 outcome.interrupted = true;
                 break;
@@ -193,6 +202,7 @@ impl Run {
             let path = folder.join(&scenario.name).join(&system.name).join(number.to_string());
             let trial = Trial {
                 scenario,
+                faults: plan,
                 system,
                 system_order: u32::try_from(order).unwrap_or(u32::MAX),
                 number,
@@ -251,14 +261,14 @@ impl Run {
 
     /// Trials outermost, systems innermost and in a seeded random order, so that drift of the
     /// machine does not meet one system alone.
-    fn order(&self) -> Vec<(&Scenario, usize, u32)> {
+    fn order(&self) -> Vec<(&Experiment, usize, u32)> {
         let mut order = Vec::new();
         for number in 1..=self.trials {
-            for scenario in &self.scenarios {
+            for experiment in &self.experiments {
                 let mut systems: Vec<usize> = (0..self.systems.len()).collect();
-                let seed = scenario.seed.wrapping_add(u64::from(number));
+                let seed = experiment.scenario.seed.wrapping_add(u64::from(number));
                 systems.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-                order.extend(systems.into_iter().map(|s| (scenario, s, number)));
+                order.extend(systems.into_iter().map(|s| (experiment, s, number)));
             }
         }
         order

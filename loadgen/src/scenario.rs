@@ -8,8 +8,6 @@ mod disk;
 mod fault;
 mod files;
 mod form;
-mod link;
-mod overlap;
 mod provider;
 mod retries;
 mod rules;
@@ -23,10 +21,11 @@ use crate::config::{self, ConfigError, Span};
 use crate::record::{Operation, Phase};
 
 pub use abort::Abort;
-pub use chaos::{Chaos, Template};
+pub use chaos::Chaos;
 pub use condition::{Condition, FIRST_THIRD, LAST_THIRD, Pointless, Quantity, Series};
 pub use disk::DiskSpec;
-pub use fault::{DISK, Effect, FaultKind, FaultSpec, Lasts, Takes};
+pub(crate) use fault::HEADER;
+pub use fault::{FaultSpec, Parameter, RawFault, Target, Template};
 pub(crate) use files::{locate, names, stem};
 pub use form::Loop;
 pub use provider::{Latency, Provider, ProviderMode};
@@ -34,15 +33,18 @@ pub use retries::{After, Retries};
 pub use threshold::Threshold;
 
 /// A scenario file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// The file's name without `.toml`.
-    #[serde(skip_deserializing)]
+    #[serde(skip)]
     pub name: String,
     /// The file.
     #[serde(skip)]
     pub path: PathBuf,
+    /// What it holds: who finds a mistake in it later can name the line.
+    #[serde(skip)]
+    pub text: String,
     /// One sentence: what happens.
     pub about: String,
     /// Seed of schedule, operations and provider; trial n adds n − 1.
@@ -58,16 +60,16 @@ pub struct Scenario {
     #[serde(default)]
     pub stages: Vec<Stage>,
     /// Instead of stages: a CSV file with the columns `second,rate`; linear between its rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub intensity: Option<PathBuf>,
     /// Instead of stages: a CSV file with the column `second`, one row per arrival.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub trace: Option<PathBuf>,
     /// Instead of arrivals: a closed loop of users who wait for their answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub closed: Option<Closed>,
     /// Arrivals are sessions of these steps, each of which waits for the one before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub session: Option<Session>,
     /// What the two files hold; read with the scenario.
     #[serde(skip)]
@@ -90,13 +92,13 @@ pub struct Scenario {
     #[serde(default)]
     pub limits: Limits,
     /// How customers ask again for orders that were not acknowledged; without it they do not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub retries: Option<Retries>,
     /// How the card network behaves.
     #[serde(default)]
     pub provider: Provider,
     /// The data lies on a disk of its own of this size; the default one if a fault harms it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub disk: Option<DiskSpec>,
     /// Parts with statistics of their own; without any, all after the warm-up is `steady`.
     #[serde(default, rename = "phase")]
@@ -108,7 +110,7 @@ pub struct Scenario {
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultSpec>,
     /// Instead of `[[fault]]`: faults are drawn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub chaos: Option<Chaos>,
     /// What is promised; a valid trial that breaks one makes the run exit with 4.
     #[serde(default, rename = "threshold")]
@@ -286,6 +288,7 @@ impl Default for Scenario {
         Self {
             name: String::new(),
             path: PathBuf::new(),
+            text: String::new(),
             about: String::new(),
             seed: default_seed(),
             arrivals: Arrivals::default(),
@@ -322,7 +325,9 @@ impl Scenario {
     /// If the file is missing, does not parse, or breaks a rule.
     pub fn read(name: &str) -> Result<Self, ConfigError> {
         let path = locate("scenarios", name)?;
-        let mut scenario: Self = config::read(&path)?;
+        let text = config::load(&path)?;
+        let mut scenario: Self = config::parse(&path, &text)?;
+        scenario.text = text;
         scenario.name = stem(&path);
         scenario.path.clone_from(&path);
         scenario.curve = scenario.read_curve(&path)?;
@@ -348,8 +353,27 @@ impl Scenario {
     /// The disk that the data lies on, if it is one of its own.
     #[must_use]
     pub fn data_disk(&self) -> Option<DiskSpec> {
-        let harmed = self.harms().any(|fault| fault.harm == DISK);
+        let harmed = self.targets().any(|target| *target == Target::Disk);
         self.disk.or_else(|| harmed.then(DiskSpec::default))
+    }
+
+    /// Whether links go through the fault proxy: all of every system, or none.
+    #[must_use]
+    pub fn proxies_links(&self) -> bool {
+        self.links || self.targets().any(|target| target.link().is_some())
+    }
+
+    /// How many faults there are, or kinds that they are drawn from.
+    #[must_use]
+    pub fn fault_count(&self) -> usize {
+        self.faults.len() + self.chaos.as_ref().map_or(0, |chaos| chaos.kinds.len())
+    }
+
+    /// Whom the faults harm, or what they are drawn from says it.
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        let drawn = self.chaos.iter().flat_map(|chaos| &chaos.kinds);
+        let drawn = drawn.filter_map(|kind| kind.get_ref().harm.as_ref());
+        self.faults.iter().map(|fault| &fault.harm).chain(drawn)
     }
 
     /// Reads the file that replaces the stages; its path is relative to the scenario's.

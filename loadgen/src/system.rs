@@ -5,13 +5,13 @@ mod process;
 pub(crate) mod secret;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, ConfigError};
 use crate::record::ExpectedViolation;
-use crate::scenario::{DISK, FaultSpec, locate, stem};
+use crate::scenario::{Target, locate, stem};
 
 pub(crate) use link::LINKS;
 pub use link::LinkSpec;
@@ -137,92 +137,42 @@ impl SystemSpec {
         Ok(system)
     }
 
-    /// The processes that play a role; of `disk`, those that keep something there.
+    /// The processes that play a role.
     #[must_use]
     pub fn players(&self, role: &str) -> Vec<usize> {
-        let plays = |p: &ProcessSpec| match role {
-            DISK => p.keeps_data,
-            _ => p.plays.iter().any(|r| r == role),
-        };
-        (0..self.processes.len()).filter(|i| plays(&self.processes[*i])).collect()
+        self.those(|process| process.plays.iter().any(|own| own == role))
     }
 
-    /// What one of these faults harms and this system does not have: then it has no part in them.
+    /// The processes that a fault harms: that play the role, or keep something on the disk. A link's
+    /// users are not harmed themselves.
     #[must_use]
-    pub fn lacks(&self, faults: &[FaultSpec]) -> Option<String> {
-        faults.iter().find_map(|fault| match fault.link() {
-            Some(link) => (!self.links.iter().any(|known| known.name == link))
-                .then(|| format!("it has no link {link:?}")),
-            None => self
-                .players(&fault.harm)
-                .is_empty()
-                .then(|| format!("no process of it plays {:?}", fault.harm)),
-        })
+    pub fn harmed(&self, target: &Target) -> Vec<usize> {
+        match target {
+            Target::Role(role) => self.players(role),
+            Target::Disk => self.those(|process| process.keeps_data),
+            Target::Link(_) => Vec::new(),
+        }
     }
 
-    /// Whether these faults can be done to this system.
-    ///
-    /// # Errors
-    /// If no process plays a role, there is no such link, or two that overlap harm one process.
-    pub fn check_faults(&self, scenario: &Path, faults: &[FaultSpec]) -> Result<(), ConfigError> {
-        for (i, fault) in faults.iter().enumerate() {
-            self.check_fault(scenario, fault)?;
-            let together = faults[..i].iter().filter(|other| other.overlaps(fault));
-            for other in together {
-                self.check_apart(other, fault).map_err(|text| ConfigError::new(scenario, text))?;
-            }
-        }
-        Ok(())
+    fn those(&self, holds: impl Fn(&ProcessSpec) -> bool) -> Vec<usize> {
+        (0..self.processes.len()).filter(|index| holds(&self.processes[*index])).collect()
     }
 
-    /// Two roles may be one process here: then the healing of one fault would undo the other.
-    fn check_apart(&self, one: &FaultSpec, other: &FaultSpec) -> Result<(), String> {
-        let players = self.players(&one.harm);
-        let both = self.players(&other.harm).into_iter().find(|index| players.contains(index));
-        both.map_or(Ok(()), |index| {
-            Err(format!(
-                "faults {} and {} overlap, and the process {} of the system {} suffers both; \
-                 let one begin when the other has ended, or leave this system out",
-                one.named(),
-                other.named(),
-                self.processes[index].name,
-                self.name
-            ))
-        })
-    }
-
-    fn check_fault(&self, scenario: &Path, fault: &FaultSpec) -> Result<(), ConfigError> {
-        if let Some(link) = fault.link() {
-            return self.check_link(link).map_err(|text| {
-                let kind = fault.kind.as_str();
-                ConfigError::new(scenario, format!("fault {kind} harms {:?}: {text}", fault.harm))
-            });
-        }
-        if fault.harm == DISK {
-            return self.check_outside().map_err(|text| ConfigError::new(scenario, text));
-        }
-        let players = self.players(&fault.harm);
-        if !players.is_empty() {
-            let checked =
-                players.into_iter().try_for_each(|i| self.processes[i].check_fault(fault));
-            return checked.map_err(|text| ConfigError::new(scenario, text));
-        }
+    /// The roles that its processes play, sorted.
+    #[must_use]
+    pub fn played(&self) -> Vec<&str> {
         let mut played: Vec<&str> =
             self.processes.iter().flat_map(|p| p.plays.iter().map(String::as_str)).collect();
         played.sort_unstable();
         played.dedup();
-        let text = format!(
-            "fault {} harms {:?}, but no process of the system {} plays it; it has {}",
-            fault.kind.as_str(),
-            fault.harm,
-            self.name,
-            played.join(", ")
-        );
-        Err(ConfigError::new(scenario, text))
+        played
     }
 
     /// Harm to the disk must not reach the outside world, and must reach somebody.
-    fn check_outside(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// If it would, or would not.
+    pub(crate) fn check_outside(&self) -> Result<(), String> {
         let alone = |p: &&ProcessSpec| p.plays.iter().all(|role| role == "provider");
         let inside = self.processes.iter().filter(alone).find(|p| p.keeps_data);
         if let Some(process) = inside {
@@ -237,7 +187,7 @@ impl SystemSpec {
                 self.name, self.audit.journal
             ));
         }
-        if self.players(DISK).is_empty() {
+        if self.harmed(&Target::Disk).is_empty() {
             return Err(format!(
                 "a fault harms the disk, but no process of the system {} keeps anything in {{data}}",
                 self.name
@@ -283,30 +233,9 @@ impl SystemSpec {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::scenario::Scenario;
-
-    const LOAD: &str = "about = \"x\"\nstart = 10\nstages = [{ duration = \"30s\", rate = 10 }]\n\
-                        mix = { place = 1 }\n";
-
-    /// Two faults of 5 s, the second at a second.
-    #[track_caller]
-    fn check(system: &str, harm: [&str; 2], at_s: u64, expected: Option<&str>) {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systems");
-        let system = SystemSpec::read(&format!("{folder}/{system}.toml")).unwrap();
-        let fault = |at_s, harm| {
-            format!("[[fault]]\nat = \"{at_s}s\"\nfor = \"5s\"\nharm = {harm:?}\nkind = \"kill\"\n")
-        };
-        let text = format!("{LOAD}{}{}", fault(5, harm[0]), fault(at_s, harm[1]));
-        let path = Path::new("s.toml");
-        let scenario: Scenario = config::parse(path, &text).unwrap();
-        let result = system.check_faults(path, &scenario.faults).map_err(|e| e.to_string());
-        match (&result, expected) {
-            (Ok(()), None) => {}
-            (Err(text), Some(part)) if text.contains(part) => {}
-            _ => panic!("{result:?} instead of {expected:?}"),
-        }
-    }
 
     /// A system file that keeps this.
     fn keeping(data: &str) -> Result<SystemSpec, String> {
@@ -320,17 +249,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_in_the_data_can_be_lost() {
-        let text = format!(
-            "{LOAD}[[fault]]\nat = \"5s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"data-loss\"\n"
-        );
-        let path = Path::new("s.toml");
-        let scenario: Scenario = config::parse(path, &text).unwrap();
-        let known = keeping("data = [\"{data}/shop.db*\"]").unwrap();
-        assert!(known.check_faults(path, &scenario.faults).is_ok());
-        let unknown = keeping("").unwrap().check_faults(path, &scenario.faults);
-        let told = unknown.unwrap_err().to_string();
-        assert!(told.contains("what the process monolith keeps is not known"), "{told}");
+    fn what_can_be_lost_lies_in_the_data() {
+        assert!(keeping("data = [\"{data}/shop.db*\"]").is_ok());
         for outside in ["{outside}/provider.jsonl", "/etc/passwd", "{data}/../outside"] {
             let told = keeping(&format!("data = [{outside:?}]")).unwrap_err();
             assert!(told.contains("expected {data}/…"), "{told}");
@@ -355,17 +275,5 @@ mod tests {
         assert!(told.contains("\"monolith\": {secret:network} is for the process"), "{told}");
         let alone = text.replace("plays = [\"provider\"]", "plays = [\"provider\", \"broker\"]");
         assert!(checked(&alone).unwrap_err().contains("\"provider\": {secret:network}"));
-    }
-
-    #[test]
-    fn one_process_suffers_one_fault_at_a_time_whatever_roles_it_plays() {
-        let both = Some(
-            "kill on \"payments\" and kill on \"orders\" overlap, and the process monolith of the system monolith suffers both",
-        );
-        check("monolith", ["payments", "orders"], 8, both);
-        check("monolith", ["payments", "orders"], 10, None);
-        check("monolith", ["payments", "provider"], 8, None);
-        check("microservices-sync", ["payments", "orders"], 8, None);
-        check("microservices-async", ["payments", "broker"], 8, None);
     }
 }

@@ -18,7 +18,7 @@ use crate::abort::Lookout;
 use crate::attack::{Flaw, Gauges, Pacing};
 use crate::cores::Cores;
 use crate::disk::IMAGE;
-use crate::fault::{self, Stage, crash, poison};
+use crate::fault::{self, Plan as Faults, Planned, Poisoner, Stage};
 use crate::launch::{self, DATA, OUTSIDE, Running, Secrets, lock};
 use crate::load::{Jobs, Load, Loaded, Plan};
 use crate::prepare::{self, Prepared};
@@ -32,7 +32,7 @@ use crate::record::{
     write_csv,
 };
 use crate::recorder::Recording;
-use crate::scenario::{FaultSpec, Scenario};
+use crate::scenario::Scenario;
 use crate::second0::Second0;
 use crate::system::SystemSpec;
 use crate::truth::{self, OrdersReader, Tokens, Told, Truth};
@@ -48,6 +48,8 @@ const PROGRESS: Duration = Duration::from_millis(200);
 pub struct Trial<'a> {
     /// What happens.
     pub scenario: &'a Scenario,
+    /// What is harmed meanwhile.
+    pub faults: &'a Faults,
     /// To whom.
     pub system: &'a SystemSpec,
     /// The system's place in the run.
@@ -122,7 +124,7 @@ impl Trial<'_> {
         let secrets = Secrets::with_network(self.network);
         let (stop, cores) = (interrupt.clone(), self.cores);
         let faults = self.faults();
-        let system = poison::equip(crash::equip(self.system, &faults), &faults);
+        let system = fault::equip(self.system, &faults);
         let (disk, folder) = (self.scenario.data_disk(), &self.folder);
         let links = self.scenario.proxies_links().then(|| self.seed());
         let mut running =
@@ -176,8 +178,8 @@ impl Trial<'_> {
         seed(self.scenario, self.number)
     }
 
-    fn faults(&self) -> Vec<FaultSpec> {
-        self.scenario.schedule(self.seed())
+    fn faults(&self) -> Vec<Planned> {
+        self.faults.schedule(self.seed())
     }
 
     /// The same for every system, so that the same order has the same key everywhere.
@@ -300,13 +302,13 @@ impl Trial<'_> {
     /// Orders that were asked for, those of preparation and poison included.
     fn asked(&self, loaded: &Loaded) -> u64 {
         let placed = loaded.totals.counts.get(&Operation::Place).map_or(0, RequestCounts::recorded);
-        let poisoned: u64 = self.faults().iter().filter_map(|f| f.count).map(u64::from).sum();
+        let poisoned: u64 = self.faults().iter().map(|f| u64::from(f.fault.orders())).sum();
         placed + u64::from(self.scenario.customers) + poisoned
     }
 
-    fn poisoner(&self, token: String, start: Instant) -> poison::Poisoner {
+    fn poisoner(&self, token: String, start: Instant) -> Poisoner {
         let (folder, key_prefix) = (self.folder.clone(), self.key_prefix());
-        poison::Poisoner { folder, key_prefix, token, start }
+        Poisoner { folder, key_prefix, token, start }
     }
 
     async fn follow(

@@ -32,8 +32,8 @@ impl Window {
     /// The windows of a record's faults. A cut that nobody saw in effect, or healed, excuses nothing.
     #[must_use]
     pub fn of(faults: &[FaultRow]) -> Vec<Self> {
-        let cuts = faults.iter().filter(|fault| fault.kind == "power-cut");
-        let seen = cuts.filter(|fault| fault.effective_s.is_some());
+        let seen = faults.iter().filter(|fault| fault.voids_answers());
+        let seen = seen.filter(|fault| fault.effective_s.is_some());
         seen.filter_map(|fault| Some(Self { from_s: fault.commanded_s, to_s: fault.healed_s? }))
             .collect()
     }

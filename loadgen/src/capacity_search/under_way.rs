@@ -14,6 +14,7 @@ use crate::capacity::replay::{self, Settings};
 use crate::capacity::search::Search;
 use crate::capacity::trial_at_rate::TrialAtRate;
 use crate::cores::Cores;
+use crate::fault::Plan as Faults;
 use crate::launch::{Interrupted, Secrets};
 use crate::record::atomic_write::write_json;
 use crate::record::read;
@@ -136,6 +137,7 @@ impl<'a> UnderWay<'a> {
         let folder = self.folder.join(&scenario.name).join(&spec.name).join(number.to_string());
         let trial = Trial {
             scenario: &scenario,
+            faults: &Faults::default(),
             system: spec,
             system_order: u32::try_from(system).unwrap_or(u32::MAX),
             number: *number,

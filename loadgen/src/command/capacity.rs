@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use loadgen::capacity::replay::Found;
 use loadgen::capacity_search::{Capacity, KEEPS};
 use loadgen::config::Span;
-use loadgen::scenario::Scenario;
+use loadgen::fault::Experiment;
 use loadgen::system::{self, SystemSpec};
 use loadgen::terminal::{Terminal, show};
 
@@ -64,7 +64,7 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) async fn search(args: Args) -> anyhow::Result<ExitCode> {
-    let mut scenario = Scenario::read(&args.scenario)?;
+    let Experiment { mut scenario, .. } = Experiment::read(&args.scenario)?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     let systems =
         args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use loadgen::undo::{self, Healed};
 use loadgen::terminal::{show, warn};
+use loadgen::undo::{self, Healed};
 
 /// Take back what a run left that was ended in the middle: processes, mounts, control groups
 #[derive(clap::Args)]

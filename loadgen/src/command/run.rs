@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use loadgen::export::Format;
+use loadgen::fault::Experiment;
 use loadgen::run::Run;
-use loadgen::scenario::Scenario;
 use loadgen::system::{self, SystemSpec};
 use loadgen::terminal::Terminal;
 
@@ -43,17 +43,17 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     heal::warn_of_leftovers(&args.out);
-    let read = |name: &String| -> anyhow::Result<Scenario> {
-        let mut scenario = Scenario::read(name)?;
-        scenario.seed = args.seed.unwrap_or(scenario.seed);
-        Ok(scenario)
+    let read = |name: &String| -> anyhow::Result<Experiment> {
+        let mut experiment = Experiment::read(name)?;
+        experiment.scenario.seed = args.seed.unwrap_or(experiment.scenario.seed);
+        Ok(experiment)
     };
-    let scenarios = args.scenarios.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    let experiments = args.scenarios.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let systems =
         args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
     let terminal = Terminal::open(args.json)?;
     let run = Run {
-        scenarios,
+        experiments,
         systems,
         trials: args.trials,
         out: args.out,

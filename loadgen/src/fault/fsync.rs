@@ -1,4 +1,4 @@
-//! Slow and failing fsyncs of the processes that play a role, by strace, which counts what it did.
+//! Harm to the fsyncs of the processes that play a role, by strace, which counts what it did.
 //!
 //! A traced process stops at every system call, so it is slower in all that it does, not in its
 //! fsyncs alone: part of the harm, and no measure of a slow disk.
@@ -13,10 +13,9 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::process::await_ready;
-use super::{Held, PROOF_POLL, Stage};
+use super::{PROOF_POLL, Scene};
 use crate::disk::find;
 use crate::launch::Running;
-use crate::scenario::{FaultKind, FaultSpec};
 use crate::tree::{self, Member};
 use crate::undo::{Entry, MARK, Undo, UndoLog, started};
 
@@ -38,44 +37,55 @@ pub(super) struct Tracer {
     entry: Entry,
 }
 
+/// What is harmed: the calls by which data reaches the disk, and how, in strace's words.
+pub(super) fn injection(how: &str) -> String {
+    format!("{CALLS}:{how}")
+}
+
 /// The fsyncs of the processes that play the harmed role.
 pub(super) struct Fsyncs<'a> {
     running: &'a mut Running,
+    players: Vec<usize>,
 }
 
 impl<'a> Fsyncs<'a> {
-    pub(super) fn of(stage: &'a mut Stage<'_>) -> Self {
-        Self { running: stage.running }
+    pub(super) fn of(scene: &'a mut Scene<'_, '_>) -> Self {
+        let players = scene.stage.running.spec.harmed(scene.target);
+        Self { running: scene.stage.running, players }
     }
 
     /// Attaches to every process and all that descends from it. Proof: strace's own line of a call that
-    /// it harmed, for each process of the role.
-    pub(super) async fn disturb(
+    /// it harmed, for each process of the role. One that `ends` may give up because of it.
+    pub(super) async fn harm(
         mut self,
-        fault: &FaultSpec,
-        held: &mut Held,
+        inject: &str,
+        ends: bool,
+        held: &mut Vec<Tracer>,
     ) -> anyhow::Result<String> {
-        let inject = injection(fault);
-        let players = self.running.spec.players(&fault.harm);
+        let players = self.players.clone();
         for index in players.iter().copied() {
-            self.trace(index, &inject, held).await?;
-            // Slow ones end nobody.
-            if fault.kind == FaultKind::FailingFsync {
+            self.trace(index, inject, held).await?;
+            if ends {
                 self.running.may_end(index);
             }
         }
         let mut proofs = Vec::new();
         for index in players {
             let name = &self.running.spec.processes[index].name;
-            proofs.push(timeout(PROOF_WITHIN, first(&held.tracers, index)).await.with_context(
-                || format!("strace -e inject={inject}: no fsync of {name} was harmed"),
-            )?);
+            proofs.push(timeout(PROOF_WITHIN, first(held, index)).await.with_context(|| {
+                format!("strace -e inject={inject}: no fsync of {name} was harmed")
+            })?);
         }
         Ok(proofs.join("; "))
     }
 
     /// strace follows whoever is born to one that it traces; again and again until nobody is left out.
-    async fn trace(&mut self, index: usize, inject: &str, held: &mut Held) -> anyhow::Result<()> {
+    async fn trace(
+        &mut self,
+        index: usize,
+        inject: &str,
+        held: &mut Vec<Tracer>,
+    ) -> anyhow::Result<()> {
         let top = self.running.keeper(index)?;
         loop {
             let mut left_out = tree::below(top);
@@ -83,8 +93,8 @@ impl<'a> Fsyncs<'a> {
             if left_out.is_empty() {
                 return Ok(());
             }
-            held.tracers.push(Tracer::attach(self.running, index, left_out, inject)?);
-            let tracer = &held.tracers[held.tracers.len() - 1];
+            held.push(Tracer::attach(self.running, index, left_out, inject)?);
+            let tracer = &held[held.len() - 1];
             let attached = timeout(PROOF_WITHIN, tracer.attached()).await;
             attached.with_context(|| format!("strace does not attach to {}", tracer.name))?;
         }
@@ -92,11 +102,11 @@ impl<'a> Fsyncs<'a> {
 
     /// Detaches. Proof: no thread is traced or stopped, and ready, if need be by a restart: a store
     /// that gave up after a failed fsync has done right, and its supervisor starts it again.
-    pub(super) async fn release(mut self, held: &mut Held) -> anyhow::Result<String> {
+    pub(super) async fn release(mut self, held: &mut Vec<Tracer>) -> anyhow::Result<String> {
         let mut proofs = Vec::new();
         let mut failure = None;
         let mut players = Vec::new();
-        for tracer in held.tracers.drain(..) {
+        for tracer in held.drain(..) {
             players.push(tracer.index);
             match tracer.detach(&self.running.undo).await {
                 Ok(proof) => proofs.push(proof),
@@ -124,20 +134,6 @@ impl Fsyncs<'_> {
         };
         self.running.launch(index).await?;
         Ok(format!("{ended}: started again, ready"))
-    }
-}
-
-/// strace's words for the fault; counted for each thread, and one thread of a store does the work.
-fn injection(fault: &FaultSpec) -> String {
-    let delay = fault.delay.unwrap_or_default().0.as_micros();
-    let when = match (fault.share, fault.count) {
-        (Some(share), _) => format!(":when=1+{}", (1.0 / share).round().max(1.0)),
-        (None, Some(count)) => format!(":when=1..{count}"),
-        (None, None) => String::new(),
-    };
-    match fault.kind {
-        FaultKind::FailingFsync => format!("{CALLS}:error=EIO{when}"),
-        _ => format!("{CALLS}:delay_enter={delay}"),
     }
 }
 
@@ -273,26 +269,4 @@ pub async fn lacks() -> anyhow::Result<Option<String>> {
     sleeper.kill().await?;
     let refused = "strace may not attach to a process of the same user (ptrace_scope, seccomp?)";
     Ok((!traced).then(|| refused.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config;
-
-    #[track_caller]
-    fn check(keys: &str, expected: &str) {
-        let text = format!("at = \"1s\"\nfor = \"1s\"\nharm = \"orders\"\n{keys}");
-        let fault: FaultSpec = config::parse(Path::new("s.toml"), &text).unwrap();
-        assert_eq!(injection(&fault), expected);
-    }
-
-    #[test]
-    fn strace_is_told_what_the_scenario_says() {
-        let calls = "fsync,fdatasync";
-        check("kind = \"slow-fsync\"\ndelay = \"50ms\"", &format!("{calls}:delay_enter=50000"));
-        check("kind = \"failing-fsync\"\nshare = 1.0", &format!("{calls}:error=EIO:when=1+1"));
-        check("kind = \"failing-fsync\"\nshare = 0.25", &format!("{calls}:error=EIO:when=1+4"));
-        check("kind = \"failing-fsync\"\ncount = 3", &format!("{calls}:error=EIO:when=1..3"));
-    }
 }

@@ -1,23 +1,15 @@
-//! Harm to what the processes of a role, and all that descends from them, may use: CPU, memory,
-//! descriptors. Whoever asks for more may die of it; then the healing starts it again.
+//! Limits on what processes, and all that descends from them, may use: memory, descriptors. Whoever asks
+//! for more may die of it; then the healing starts it again.
 
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use tokio::time::{Instant, sleep};
 
-use super::{Held, PROOF_POLL, Stage};
-use crate::cgroup::CpuGroup;
-use crate::launch::Running;
-use crate::scenario::FaultSpec;
+use super::Scene;
 use crate::tree::{self, Member};
-use crate::undo::Undo;
 
-/// How long a process may take to use up its quota; one that never does is not harmed.
-const THROTTLED_WITHIN: Duration = Duration::from_secs(5);
-const MIB: u64 = 1 << 20;
+const SPARE_MAX: u64 = 1 << 20;
 
 /// Soft limits of a process that were lowered, and what they were.
 pub(super) struct Lowered {
@@ -28,9 +20,12 @@ pub(super) struct Lowered {
     before: Vec<(Member, Rlimit, u64)>,
 }
 
+/// What is limited.
 #[derive(Clone, Copy)]
-enum What {
+pub(super) enum What {
+    /// The address space.
     Memory,
+    /// The numbers of descriptors.
     Files,
 }
 
@@ -51,97 +46,47 @@ impl What {
     }
 }
 
-/// The processes that play the harmed role, and their limits.
-pub(super) struct Limits<'a> {
-    running: &'a mut Running,
-    players: Vec<usize>,
+/// Gives each harmed process, and all below it, a lower limit. Proof: the kernel's table.
+pub(super) fn lower(
+    scene: &mut Scene<'_, '_>,
+    what: What,
+    held: &mut Vec<Lowered>,
+    limit: impl Fn(u32) -> anyhow::Result<u64>,
+) -> anyhow::Result<String> {
+    let running = &mut *scene.stage.running;
+    let mut proofs = Vec::new();
+    for index in running.spec.harmed(scene.target) {
+        let name = running.spec.processes[index].name.clone();
+        let top = running.keeper(index)?;
+        running.may_end(index);
+        held.push(Lowered { index, top, what, before: Vec::new() });
+        let place = held.len() - 1;
+        let lowered = held[place].lower(&limit);
+        proofs.push(format!("{name}: {}", lowered.with_context(|| name.clone())?));
+    }
+    Ok(proofs.join("; "))
 }
 
-impl<'a> Limits<'a> {
-    pub(super) fn of(stage: &'a mut Stage<'_>, fault: &FaultSpec) -> Self {
-        let players = stage.running.spec.players(&fault.harm);
-        Self { running: stage.running, players }
+/// The old limits for those that still run, and those that do not are started again. Proof: the
+/// kernel's tables, and each is ready.
+pub(super) async fn lift(
+    scene: &mut Scene<'_, '_>,
+    held: &mut Vec<Lowered>,
+) -> anyhow::Result<String> {
+    let mut proofs = Vec::new();
+    for lowered in held.drain(..) {
+        proofs.push(lowered.lift()?);
+        scene.stage.running.survived(lowered.index);
     }
+    Ok(format!("{}; {}", proofs.join("; "), scene.raise().await?))
+}
 
-    /// A quota for each process. Proof: each has been held back by it.
-    pub(super) async fn cpu(mut self, cores: f64, held: &mut Held) -> anyhow::Result<String> {
-        let first = held.groups.len();
-        for index in &self.players.clone() {
-            let (pid, top) = (self.pid(*index)?, self.running.keeper(*index)?);
-            let name = format!("triptych-{}-{}", self.running.undo.mark(), pid);
-            let group = CpuGroup::plan(pid, &name)
-                .map_err(|error| anyhow::anyhow!("not possible on this machine: {error:#}"))?;
-            let undo = Undo::RemoveCgroup { path: group.path().to_owned() };
-            held.entries.push(self.running.undo.before(undo)?);
-            held.groups.push(group);
-            held.groups[held.groups.len() - 1].enter(cores, top)?;
-        }
-        let mut proofs = Vec::new();
-        for (index, group) in self.players.iter().zip(&held.groups[first..]) {
-            let name = &self.running.spec.processes[*index].name;
-            let times = await_throttled(group).await.with_context(|| name.clone())?;
-            proofs.push(format!("{name}: at most {cores} of a core, nr_throttled {times}"));
-        }
-        Ok(proofs.join("; "))
+/// More to spare than this is no limit.
+pub(super) fn check_spare(key: &str, spare: u64) -> Result<(), String> {
+    if spare <= SPARE_MAX {
+        return Ok(());
     }
-
-    /// A soft limit on the address space. Proof: the kernel's table.
-    pub(super) fn memory(self, spare_mib: u64, held: &mut Held) -> anyhow::Result<String> {
-        self.lower(What::Memory, held, |pid| {
-            // proc(5), statm: field 1 is the size of the address space in pages.
-            let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
-            let pages: u64 = text.split(' ').next().unwrap_or_default().parse()?;
-            Ok(pages * rustix::param::page_size() as u64 + spare_mib * MIB)
-        })
-    }
-
-    /// A soft limit on the numbers of descriptors. Proof: the kernel's table.
-    pub(super) fn files(self, spare_files: u64, held: &mut Held) -> anyhow::Result<String> {
-        self.lower(What::Files, held, |pid| {
-            let open = fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
-            let numbers = open.filter_map(|fd| fd.file_name().to_str()?.parse::<u64>().ok());
-            Ok(numbers.max().map_or(0, |highest| highest + 1) + spare_files)
-        })
-    }
-
-    fn lower(
-        self,
-        what: What,
-        held: &mut Held,
-        limit: impl Fn(u32) -> anyhow::Result<u64>,
-    ) -> anyhow::Result<String> {
-        let mut proofs = Vec::new();
-        for index in self.players {
-            let name = self.running.spec.processes[index].name.clone();
-            let top = self.running.keeper(index)?;
-            self.running.may_end(index);
-            held.lowered.push(Lowered { index, top, what, before: Vec::new() });
-            let place = held.lowered.len() - 1;
-            let lowered = held.lowered[place].lower(&limit);
-            proofs.push(format!("{name}: {}", lowered.with_context(|| name.clone())?));
-        }
-        Ok(proofs.join("; "))
-    }
-
-    /// The old groups and limits for those that still run. Proof: the kernel's tables.
-    pub(super) fn lift(running: &mut Running, held: &mut Held) -> anyhow::Result<String> {
-        let mut proofs = Vec::new();
-        for group in held.groups.drain(..) {
-            group.leave()?;
-            proofs.push("the control group is gone".to_owned());
-        }
-        for lowered in held.lowered.drain(..) {
-            proofs.push(lowered.lift()?);
-            running.survived(lowered.index);
-        }
-        Ok(proofs.join("; "))
-    }
-
-    fn pid(&mut self, index: usize) -> anyhow::Result<u32> {
-        let pid = self.running.pid(index);
-        let name = &self.running.spec.processes[index].name;
-        pid.with_context(|| format!("{name} does not run"))
-    }
+    Err(format!("{key} is {spare}; expected at most {SPARE_MAX}"))
 }
 
 impl Lowered {
@@ -232,19 +177,6 @@ fn lowers(old: Option<u64>, new: u64) -> anyhow::Result<()> {
     let old = old.unwrap_or(u64::MAX);
     ensure!(new < old, "would be {new}, but is {old} already; give it less to spare");
     Ok(())
-}
-
-async fn await_throttled(group: &CpuGroup) -> anyhow::Result<u64> {
-    let deadline = Instant::now() + THROTTLED_WITHIN;
-    loop {
-        let times = group.throttled()?;
-        if times > 0 {
-            return Ok(times);
-        }
-        let within = THROTTLED_WITHIN.as_secs();
-        ensure!(Instant::now() < deadline, "it has not used up its quota within {within} s");
-        sleep(PROOF_POLL).await;
-    }
 }
 
 /// Changes a limit of a process that this harness started and has not reaped; returns the old one.

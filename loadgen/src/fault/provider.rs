@@ -1,4 +1,4 @@
-//! Harm to the card network: other settings for a while, through its control endpoint.
+//! The card network's settings, through its control endpoint.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Stage;
 use crate::asking;
-use crate::scenario::{FaultSpec, Provider};
+use crate::scenario::Provider;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 const BYTES_MAX: usize = 64 * 1024;
@@ -27,22 +27,14 @@ impl<'a> CardNetwork<'a> {
         Self { base, token: stage.control_token, usual: stage.provider }
     }
 
-    /// The fault's settings where it has any.
-    pub(super) async fn disturb(&self, fault: &FaultSpec) -> anyhow::Result<String> {
-        let settings = Provider {
-            latency: fault.latency.unwrap_or(self.usual.latency),
-            decline_rate: fault.decline_rate.unwrap_or(self.usual.decline_rate),
-            error_rate: fault.error_rate.unwrap_or(self.usual.error_rate),
-            rate_limit: fault.rate_limit.or(self.usual.rate_limit),
-            lost_answers: fault.lost_answers.unwrap_or(self.usual.lost_answers),
-            mode: self.usual.mode,
-        };
-        set_provider(self.base, self.token, &settings).await
+    /// Other settings. Proof: they are read back.
+    pub(super) async fn set(&self, settings: &Provider) -> anyhow::Result<String> {
+        set_provider(self.base, self.token, settings).await
     }
 
     /// The scenario's settings again.
     pub(super) async fn restore(&self) -> anyhow::Result<String> {
-        set_provider(self.base, self.token, self.usual).await
+        self.set(self.usual).await
     }
 }
 

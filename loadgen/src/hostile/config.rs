@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::{cases, mutation, useful};
 use crate::config::ConfigError;
+use crate::fault::Experiment;
 use crate::profile::Profile;
-use crate::scenario::Scenario;
 use crate::system::SystemSpec;
 
 /// Every key that there is, so that a change can hit each.
@@ -78,7 +78,8 @@ fn check(
 }
 
 fn scenario(path: &Path) -> Result<(), ConfigError> {
-    let scenario = Scenario::read(path.to_str().unwrap())?;
+    let Experiment { scenario, plan } = Experiment::read(path.to_str().unwrap())?;
+    assert!(plan.schedule(scenario.seed).iter().all(|planned| planned.to_json().is_object()));
     let profile = Profile::new(&scenario);
     assert!(profile.total().is_finite() && profile.peak_per_s().is_finite());
     let instants = profile.instants(scenario.arrivals, scenario.seed).take(200);

@@ -16,6 +16,11 @@ use crate::tree::{self, Member};
 /// So many of those who are left are named.
 const NAMED: usize = 5;
 
+/// Whether a program aborted itself.
+pub(crate) fn aborted(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::ABORT.as_raw())
+}
+
 impl Running {
     /// How a process ended, if it has: its program is gone and has not put itself into the background.
     pub fn ended(&mut self, index: usize) -> Option<String> {
@@ -27,6 +32,12 @@ impl Running {
         } else {
             format!("{status}, while {} still runs", names(&left))
         })
+    }
+
+    /// How a process ended, if its program aborted itself.
+    pub fn aborted(&mut self, index: usize) -> Option<String> {
+        let status = self.children[index].as_mut()?.kept.ended()?;
+        if aborted(status) { self.ended(index) } else { None }
     }
 
     /// A fault is in a process from now on of which it may end.

@@ -1,11 +1,14 @@
 //! The record's CSV tables, one struct per row.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+
+use super::old_faults;
 
 /// `timeline.csv`: one interval of one operation. Counts by outcome and percentiles belong to the
 /// interval of the *intended* start; `answered` and `completed` to that in which they happened.
@@ -119,9 +122,31 @@ pub struct FaultRow {
     /// Orders in work at the onset, by the ledger: accepted and not settled; `None` in older records.
     #[serde(default)]
     pub in_work_at_onset: Option<u64>,
+    /// What the harmed is meanwhile, to follow "the payments role is"; empty in older records.
+    #[serde(default)]
+    pub state: String,
+    /// Whether an answer of meanwhile may be of something that is lost by right; `None` in older records.
+    #[serde(default)]
+    pub voids_answers: Option<bool>,
 }
 
 impl FaultRow {
+    /// What the harmed is meanwhile, to follow "the payments role is".
+    #[must_use]
+    pub fn state(&self) -> Cow<'_, str> {
+        match (self.state.as_str(), old_faults::state(&self.kind)) {
+            ("", Some(state)) => state.into(),
+            ("", None) => format!("under the fault {}", self.kind).into(),
+            (state, _) => state.into(),
+        }
+    }
+
+    /// Whether an answer of meanwhile may be of something that is lost by right.
+    #[must_use]
+    pub fn voids_answers(&self) -> bool {
+        self.voids_answers.unwrap_or_else(|| old_faults::voids_answers(&self.kind))
+    }
+
     /// Whether it is known that nothing was open or in work at the onset: then it met an idle system.
     #[must_use]
     pub fn met_nothing(&self) -> bool {
@@ -180,5 +205,24 @@ mod tests {
         let rows: Vec<FaultRow> =
             csv::Reader::from_path(&path).unwrap().deserialize().map(Result::unwrap).collect();
         assert_eq!(rows, [row]);
+    }
+
+    #[test]
+    fn a_fault_of_an_older_record_is_told_by_its_kind() {
+        let of = |kind: &str, rest: &str| {
+            let head = "kind,harm,processes,commanded_s,effective_s,effect_proof,heal_commanded_s,\
+                        healed_s,heal_proof,in_flight_at_onset";
+            let more = if rest.is_empty() { "" } else { ",state,voids_answers" };
+            let text = format!("{head}{more}\n{kind},disk,,1,2,,3,4,,0{rest}\n");
+            let mut table = csv::Reader::from_reader(text.as_bytes());
+            let row: FaultRow = table.deserialize().next().unwrap().unwrap();
+            (row.state().into_owned(), row.voids_answers())
+        };
+        assert_eq!(of("power-cut", ""), ("without power".to_owned(), true));
+        assert_eq!(of("kill", ""), ("dead".to_owned(), false));
+        assert_eq!(of("provider", ""), ("disturbed".to_owned(), false));
+        assert_eq!(of("new", ""), ("under the fault new".to_owned(), false));
+        assert_eq!(of("new", ",flooded,true"), ("flooded".to_owned(), true));
+        assert_eq!(of("power-cut", ",dark,false"), ("dark".to_owned(), false));
     }
 }

@@ -366,6 +366,8 @@ impl Stage {
             heal_proof: "readyz answers 200".to_owned(),
             in_flight_at_onset: 3,
             in_work_at_onset: Some(2),
+            state: "dead".to_owned(),
+            voids_answers: Some(false),
         }]
     }
 

@@ -101,32 +101,7 @@ pub(super) fn circumstance(manifest: &Manifest, faults: &[FaultRow]) -> String {
 
 /// A fault in words: "the payments role is dead for 15 s".
 pub(super) fn harm(fault: &FaultRow) -> String {
-    let state = match fault.kind.as_str() {
-        "kill" => "dead",
-        "data-loss" => "dead, and its data are lost,",
-        "pause" => "frozen",
-        "terminate" => "stopped",
-        "restart" => "restarted",
-        "deploy" => "deployed anew",
-        "crash" => "crashed",
-        "cpu" => "short of CPU",
-        "memory" => "short of memory",
-        "files" => "short of descriptors",
-        "latency" => "slow",
-        "bandwidth" => "narrow",
-        "blackhole" => "a black hole",
-        "reset" => "reset",
-        "reply-lost" => "losing replies",
-        "half-open" => "half open",
-        "slow-close" => "slow to close",
-        "slice" => "slicing what it carries",
-        "power-cut" => "without power",
-        "full" => "full",
-        "slow-fsync" => "slow to fsync",
-        "failing-fsync" => "failing to fsync",
-        "poison" => "sent poison",
-        _ => "disturbed",
-    };
+    let state = fault.state();
     let who = match fault.harm.as_str() {
         "provider" => "the card network".to_owned(),
         "disk" => "the disk".to_owned(),
@@ -214,6 +189,9 @@ mod tests {
             harm(&fault("provider", "provider", Some(9.0))),
             "the card network is disturbed for 9 s",
         );
+        let told = FaultRow { state: "out to lunch".to_owned(), ..fault("x", "auth", None) };
+        check(harm(&told), "the auth role is out to lunch");
+        check(harm(&fault("x", "auth", None)), "the auth role is under the fault x");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
-use super::{Curve, FaultKind, Scenario};
+use super::{Curve, Scenario};
 use super::{FIRST_THIRD, LAST_THIRD, Pointless};
 use crate::record::Operation;
 
@@ -21,15 +21,7 @@ impl Scenario {
         self.check_thresholds()?;
         self.check_chaos()?;
         self.check_disk()?;
-        self.check_aborts()?;
-        self.faults.iter().try_for_each(|fault| fault.check(self.duration_s()))?;
-        // The first one's heal takes the defect out, for good.
-        if self.faults.iter().filter(|fault| fault.kind == FaultKind::Poison).count() > 1 {
-            return Err(
-                "more than one fault is of kind = \"poison\"; expected one at most".to_owned()
-            );
-        }
-        self.check_overlaps()
+        self.check_aborts()
     }
 
     fn check_load(&self) -> Result<(), String> {
@@ -105,6 +97,14 @@ impl Scenario {
             ("lost_answers", self.provider.lost_answers),
         ];
         shares.iter().try_for_each(|(name, share)| check_share(name, *share))
+    }
+
+    fn check_chaos(&self) -> Result<(), String> {
+        let Some(chaos) = &self.chaos else { return Ok(()) };
+        if !self.faults.is_empty() {
+            return Err("give [[fault]] or [chaos], not both".to_owned());
+        }
+        chaos.check(self.duration_s()).map_err(|text| format!("chaos: {text}"))
     }
 
     fn check_disk(&self) -> Result<(), String> {
@@ -308,6 +308,9 @@ mix = { place = 1 }
             let scenario: Scenario = config::parse(Path::new("s.toml"), &text).unwrap();
             assert_eq!(scenario.check().is_ok(), fine, "{period}");
         }
+        let fault = "[[fault]]\nat = \"6s\"\nharm = \"orders\"\nkind = \"restart\"\n";
+        check(fault, Ok(()));
+        check(&format!("{fault}[chaos]\nkinds = [\"kill\"]"), Err("[chaos], not both"));
         check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
         let promise = |rest: &str| format!("[[threshold]]\nexpect = \"p(99) < 1s\"\n{rest}");
         check(&promise("operation = \"place\""), Ok(()));
@@ -320,16 +323,6 @@ mix = { place = 1 }
         check(
             "[[phase]]\nname = \"a\"\nfrom = \"6s\"\nto = \"31s\"",
             Err("within the load (30 s)"),
-        );
-        let fault = |rest: &str| format!("[[fault]]\nat = \"6s\"\nfor = \"5s\"\n{rest}");
-        check(&fault("harm = \"payments\"\nkind = \"kill\""), Ok(()));
-        let reset = fault("harm = \"link:a\"\nkind = \"reset\"\n");
-        check(&reset, Ok(()));
-        let overlap = "faults reset on \"link:a\" and reset on \"link:a\" overlap";
-        check(&[&*reset, &reset].concat(), Err(overlap));
-        check(
-            "[[fault]]\nat = \"29s\"\nfor = \"5s\"\nharm = \"orders\"\nkind = \"kill\"",
-            Err("within the load"),
         );
     }
 

@@ -26,9 +26,11 @@ pub struct LinkSpec {
 }
 
 impl SystemSpec {
+    /// Whether it has this link.
+    ///
     /// # Errors
     /// If there is no such link, with the nearest name.
-    pub(super) fn check_link(&self, name: &str) -> Result<(), String> {
+    pub(crate) fn check_link(&self, name: &str) -> Result<(), String> {
         if self.links.iter().any(|link| link.name == name) {
             return Ok(());
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::secret;
-use crate::scenario::{FaultKind, FaultSpec};
 
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,35 +52,10 @@ impl ProcessSpec {
             .to_owned())
     }
 
-    /// Whether this fault can be done to it.
-    pub(super) fn check_fault(&self, fault: &FaultSpec) -> Result<(), String> {
-        if fault.kind == FaultKind::DataLoss && self.data.is_empty() {
-            return Err(format!(
-                "fault data-loss: what the process {} keeps is not known; name it in the system file, \
-                 as in data = [\"{{data}}/{}.db*\"]",
-                self.name, self.name
-            ));
-        }
-        self.check_point(fault)
-    }
-
     pub(super) fn check_data(&self) -> Result<(), String> {
         let outside = |named: &&String| !named.starts_with("{data}/") || named.contains("..");
         self.data.iter().find(outside).map_or(Ok(()), |named| {
             Err(format!("process {:?}: data has {named:?}; expected {{data}}/…", self.name))
         })
-    }
-
-    fn check_point(&self, fault: &FaultSpec) -> Result<(), String> {
-        let Some(point) = fault.point.as_ref().filter(|point| !self.crash_points.contains(point))
-        else {
-            return Ok(());
-        };
-        let known = if self.crash_points.is_empty() {
-            "it names none (crash_points in the system file)".to_owned()
-        } else {
-            format!("it has {}", self.crash_points.join(", "))
-        };
-        Err(format!("fault crash: the process {} has no crash point {point:?}; {known}", self.name))
     }
 }

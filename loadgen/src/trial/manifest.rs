@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Measured, Trial};
+use crate::fault::Planned;
 use crate::load::{Loaded, Plan};
 use crate::profile::Profile;
 use crate::record::{
@@ -62,7 +63,7 @@ impl Trial<'_> {
             warm_up_s: scenario.warm_up.whole_s().unwrap_or(0),
             duration_s: scenario.duration_s().round() as u32,
             phases: scenario.phases(),
-            faults: self.faults().iter().filter_map(|f| serde_json::to_value(f).ok()).collect(),
+            faults: self.faults().iter().map(Planned::to_json).collect(),
             offered: Profile::new(scenario).points(),
             limits: GeneratorLimits {
                 in_flight: scenario.limits.in_flight,

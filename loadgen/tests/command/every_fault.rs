@@ -1,6 +1,7 @@
 //! Every kind of fault, once on each default contestant: its effect is proved, it is taken back,
-//! and no process, mount, loop device or control group is left. A new kind is a line of the table.
+//! and no process, mount, loop device or control group is left. A new kind brings its line itself.
 
+use loadgen::fault::{self, Example, Facts, Harms, Needs};
 use loadgen::record::read::Run;
 use loadgen::record::{Answer, FaultRow};
 
@@ -9,45 +10,21 @@ use crate::bench::Bench;
 /// harm, kind, for, parameters.
 type Line = (&'static str, &'static str, &'static str, &'static str);
 
+/// Beside the kinds' own examples.
 const EVERYWHERE: &[Line] = &[
-    ("payments", "kill", "800ms", ""),
-    ("orders", "pause", "800ms", ""),
-    ("payments", "terminate", "800ms", ""),
-    ("orders", "restart", "", ""),
-    ("auth", "deploy", "", ""),
-    ("orders", "crash", "500ms", "point = \"order-committed\""),
     ("payments", "crash", "", "point = \"card-charged\""),
     ("payments", "crash", "", "point = \"payment-recorded\""),
     ("orders", "crash", "", "point = \"order-settled\""),
     ("orders", "crash", "", "point = \"mid-commit\""),
-    ("orders", "cpu", "1s", "cores = 0.02"),
-    ("payments", "memory", "800ms", "spare_mib = 256"),
-    ("orders", "files", "800ms", "spare_files = 2"),
     ("provider", "kill", "500ms", ""),
-    ("provider", "provider", "800ms", "error_rate = 0.5"),
 ];
 const WITH_A_BROKER: &[Line] = &[
     ("broker", "kill", "500ms", ""),
-    ("broker", "data-loss", "500ms", ""),
     ("broker", "pause", "800ms", ""),
     ("broker", "crash", "", "point = \"mid-commit\""),
     ("orders", "crash", "", "point = \"before-publish\""),
     ("payments", "crash", "", "point = \"settlement-published\""),
     ("payments", "crash", "", "point = \"acked\""),
-];
-const LINKS_AND_DISK: &[Line] = &[
-    ("link:entry", "latency", "1s", "delay = \"80ms\"\njitter = \"20ms\""),
-    ("link:provider", "bandwidth", "1s", "bytes_per_s = 4000"),
-    ("link:provider", "blackhole", "1s", ""),
-    ("link:entry", "reset", "1s", "share = 0.5"),
-    ("link:provider", "reply-lost", "1s", "share = 0.5"),
-    ("link:entry", "half-open", "1s", ""),
-    ("link:provider", "slow-close", "1s", "delay = \"300ms\""),
-    ("link:entry", "slice", "1s", "size_bytes = 20\ndelay = \"2ms\"\ndirection = \"to-client\""),
-    ("disk", "full", "1s", ""),
-    ("orders", "slow-fsync", "1s", "delay = \"20ms\""),
-    ("orders", "failing-fsync", "1s", "share = 0.3"),
-    ("disk", "power-cut", "1s", ""),
 ];
 /// Once per scenario: the fault's heal takes the defect out of the system.
 const POISON: [&[Line]; 3] = [
@@ -61,6 +38,31 @@ const EVERY_S: f64 = 2.5;
 const NOT_RUN: i32 = 5;
 /// What a trial may be invalid for beside other work on the machine; never for a fault.
 const OF_FAULTS: [&str; 3] = ["fault ", "ended by itself", "something was left"];
+
+/// The examples of the kinds that this holds for, one each; of those that strike once, none.
+fn examples(holds: impl Fn(&Facts) -> bool) -> Vec<Line> {
+    let kinds = fault::facts().filter(|facts| !facts.once && holds(facts));
+    let line = |facts: &Facts| {
+        let Example { harm, lasts, parameters } = facts.example;
+        (harm, facts.name, lasts, parameters)
+    };
+    kinds.map(line).collect()
+}
+
+/// Harms links or the disk, or by a tracer.
+fn is_around(facts: &Facts) -> bool {
+    matches!(facts.harms, Harms::Link | Harms::Disk) || facts.needs == Needs::Tracer
+}
+
+fn inside() -> Vec<Line> {
+    let examples = examples(|facts| !is_around(facts) && facts.example.harm != "broker");
+    [examples, EVERYWHERE.to_vec()].concat()
+}
+
+fn of_the_broker() -> Vec<Line> {
+    let examples = examples(|facts| facts.example.harm == "broker");
+    [examples, WITH_A_BROKER.to_vec()].concat()
+}
 
 fn scenario(lines: &[&[Line]]) -> String {
     let lines = lines.concat();
@@ -124,17 +126,17 @@ fn print(system: &str, row: &FaultRow) {
 
 #[tokio::test]
 async fn of_the_monolith() {
-    check("monolith", &[EVERYWHERE]).await;
+    check("monolith", &[&inside()]).await;
 }
 
 #[tokio::test]
 async fn of_the_synchronous_microservices() {
-    check("microservices-sync", &[EVERYWHERE]).await;
+    check("microservices-sync", &[&inside()]).await;
 }
 
 #[tokio::test]
 async fn of_the_asynchronous_microservices() {
-    check("microservices-async", &[EVERYWHERE, WITH_A_BROKER]).await;
+    check("microservices-async", &[&inside(), &of_the_broker()]).await;
 }
 
 async fn poison(system: &str) {
@@ -160,15 +162,15 @@ async fn poison_in_the_asynchronous_microservices() {
 
 #[tokio::test]
 async fn around_the_monolith() {
-    check("monolith", &[LINKS_AND_DISK]).await;
+    check("monolith", &[&examples(is_around)]).await;
 }
 
 #[tokio::test]
 async fn around_the_synchronous_microservices() {
-    check("microservices-sync", &[LINKS_AND_DISK]).await;
+    check("microservices-sync", &[&examples(is_around)]).await;
 }
 
 #[tokio::test]
 async fn around_the_asynchronous_microservices() {
-    check("microservices-async", &[LINKS_AND_DISK]).await;
+    check("microservices-async", &[&examples(is_around)]).await;
 }

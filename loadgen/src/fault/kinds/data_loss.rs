@@ -5,11 +5,56 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
 
+use crate::fault::Scene;
+use crate::fault::kind::{Example, Facts, Kind, Proof};
+use crate::fault::process::Processes;
 use crate::launch::{DATA, Running};
+use crate::system::ProcessSpec;
+
+/// SIGKILL, and all that it has kept is gone; started again at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataLoss {}
+
+impl Kind for DataLoss {
+    const FACTS: Facts = Facts {
+        name: "data-loss",
+        state: "dead, and its data are lost,",
+        about: "SIGKILL, and all that it has kept is gone; started again, empty, at the end",
+        example: Example { harm: "broker", lasts: "500ms", parameters: "" },
+        ..Facts::ROLE
+    };
+
+    type Held = ();
+
+    fn check_process(&self, process: &ProcessSpec) -> Result<(), String> {
+        if !process.data.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "what the process {} keeps is not known; name it in the system file, \
+             as in data = [\"{{data}}/{}.db*\"]",
+            process.name, process.name
+        ))
+    }
+
+    /// Proof: as of kill, and what was there and is not any more.
+    async fn inject(&self, scene: &mut Scene<'_, '_>, (): &mut ()) -> Proof {
+        let killed = Processes::before_the_end(scene).await.kill().await?;
+        let players = scene.stage.running.spec.harmed(scene.target);
+        Ok(format!("{killed}; {}", lose(scene.stage.running, &players)?))
+    }
+
+    /// Proof: each is ready.
+    async fn heal(&self, scene: &mut Scene<'_, '_>, (): &mut ()) -> Proof {
+        scene.raise().await
+    }
+}
 
 /// Removes what these processes, which have ended, had kept. Proof: what was there and is not any more.
-pub(super) fn lose(running: &Running, players: &[usize]) -> anyhow::Result<String> {
+fn lose(running: &Running, players: &[usize]) -> anyhow::Result<String> {
     let trial = running.logs().parent().context("logs without a folder")?;
     let data = std::path::absolute(trial.join(DATA))?;
     let mut proofs = Vec::new();

@@ -2,12 +2,13 @@
 //!
 //! It knows roles and links. Which roles one process plays, the system's own check knows.
 
-use super::{DISK, FaultSpec, Scenario};
+use super::plan::Planned;
+use crate::scenario::Target;
 
 /// Its processes keep nothing on the system's disk.
 const OUTSIDE: &str = "provider";
 
-impl FaultSpec {
+impl Planned {
     /// Whether both are in force at an instant. What is over when it is done may come where another
     /// ends, and two such at one instant come one after the other.
     #[must_use]
@@ -19,52 +20,43 @@ impl FaultSpec {
 
     /// What both harm, whatever the system; nothing if they do not meet.
     fn meets(&self, other: &Self) -> Option<&'static str> {
-        let link = self.link().is_some() || other.link().is_some();
-        let on_disk = |fault: &Self| fault.harm == DISK;
-        match (self.harm == other.harm, on_disk(self), on_disk(other)) {
-            (true, ..) if link => Some("a link suffers one at a time"),
-            (true, ..) => Some("the healing of one would undo the other"),
-            (_, true, false) if !link && other.harm != OUTSIDE => Some(DISK_AND_ROLE),
-            (_, false, true) if !link && self.harm != OUTSIDE => Some(DISK_AND_ROLE),
+        let on_the_disk = |target: &Target| match target {
+            Target::Role(role) => role != OUTSIDE,
+            Target::Link(_) | Target::Disk => false,
+        };
+        match (&self.harm, &other.harm) {
+            (Target::Link(one), Target::Link(two)) => {
+                (one == two).then_some("a link suffers one at a time")
+            }
+            (one, two) if one == two => Some("the healing of one would undo the other"),
+            (Target::Disk, role) | (role, Target::Disk) => {
+                on_the_disk(role).then_some(DISK_AND_ROLE)
+            }
             _ => None,
         }
-    }
-
-    /// The kind and whom it harms, for messages.
-    #[must_use]
-    pub fn named(&self) -> String {
-        format!("{} on {:?}", self.kind.as_str(), self.harm)
     }
 }
 
 const DISK_AND_ROLE: &str = "the healing of one would start processes whose disk is harmed, or wait for those that are down";
 
-impl Scenario {
-    /// Nothing suffers two harms at a time: the second healing would be none, or the first one's.
-    pub(super) fn check_overlaps(&self) -> Result<(), String> {
-        for (i, fault) in self.faults.iter().enumerate() {
-            let earlier = self.faults[..i].iter().filter(|other| other.overlaps(fault));
-            if let Some((other, why)) = earlier.filter_map(|o| Some((o, o.meets(fault)?))).next() {
-                return Err(format!(
-                    "faults {} and {} overlap; {why}: let one begin when the other has ended",
-                    other.named(),
-                    fault.named()
-                ));
-            }
+/// Nothing suffers two harms at a time: the second healing would be none, or the first one's.
+pub(super) fn check(faults: &[Planned]) -> Result<(), String> {
+    for (i, fault) in faults.iter().enumerate() {
+        let earlier = faults[..i].iter().filter(|other| other.overlaps(fault));
+        if let Some((other, why)) = earlier.filter_map(|o| Some((o, o.meets(fault)?))).next() {
+            return Err(format!(
+                "faults {} and {} overlap; {why}: let one begin when the other has ended",
+                other.named(),
+                fault.named()
+            ));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::config;
-
-    const LOAD: &str = "about = \"x\"\nstart = 10\nstages = [{ duration = \"30s\", rate = 10 }]\n\
-                        mix = { place = 1 }\n";
+    use crate::fault::tests::plan;
 
     /// at, for (empty: at once), harm and the rest.
     type Line = (&'static str, &'static str, &'static str, &'static str);
@@ -82,9 +74,7 @@ mod tests {
                     if lasts.is_empty() { String::new() } else { format!("for = {lasts:?}\n") };
                 format!("[[fault]]\nat = {at:?}\n{lasts}harm = {harm:?}\n{rest}\n")
             });
-            let text = format!("{LOAD}{}", faults.concat());
-            let scenario: Scenario = config::parse(Path::new("s.toml"), &text).unwrap();
-            let result = scenario.check();
+            let result = plan(&faults.concat()).map(|_| ());
             match (&result, expected) {
                 (Ok(()), None) => {}
                 (Err(text), Some(part)) if text.contains(part) => {}
