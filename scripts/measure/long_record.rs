@@ -7,16 +7,15 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use anyhow::Context as _;
-use loadgen::digest;
-use loadgen::load::{Jobs, Plan};
-use loadgen::profile::Profile;
-use loadgen::record::{
-    self, GeneratorLimits, Manifest, Operation, Outcome, Phase, Receipt, RequestCounts, Sample,
-    Trouble,
+use audit::digest;
+use load::profile::Profile;
+use load::recorder::{self, Totals};
+use load::workload::Job;
+use load::{Jobs, Plan};
+use record::{
+    GeneratorLimits, Manifest, Operation, Outcome, Phase, Receipt, RequestCounts, Sample, Trouble,
 };
-use loadgen::recorder::{self, Totals};
-use loadgen::scenario::{Arrivals, Loop, Mix};
-use loadgen::workload::Job;
+use scenario::{Arrivals, Loop, Mix};
 
 const BATCH: usize = 512;
 const WAITING: usize = 64;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use loadgen::audit;
-use loadgen::record::{Answer as Verdict, Attempt};
-use loadgen::scenario::Latency;
+use record::{Answer as Verdict, Attempt};
+use scenario::Latency;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -5,9 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use loadgen::audit;
-use loadgen::record::Attempt;
-use loadgen::scenario::{Latency, Provider, ProviderMode};
+use record::Attempt;
+use scenario::{Latency, Provider, ProviderMode};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

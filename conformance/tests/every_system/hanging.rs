@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use loadgen::scenario::Latency;
+use scenario::Latency;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};

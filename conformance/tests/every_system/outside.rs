@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use loadgen::audit;
-use loadgen::record::Answer as Verdict;
-use loadgen::scenario::{Latency, Provider};
+use record::Answer as Verdict;
+use scenario::{Latency, Provider};
 
 use crate::crash::{Wave, settles_all};
 use crate::stand::Stand;

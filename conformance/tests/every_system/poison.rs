@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::ensure;
-use loadgen::scenario::Latency;
+use scenario::Latency;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, ensure};
-use loadgen::system::SystemSpec;
+use scenario::system::SystemSpec;
 use serde_json::Value;
 
 /// A system whose own programs are named by path; others are left to the PATH.

@@ -47,7 +47,7 @@ impl Server {
     fn of(stand: &Stand, index: usize) -> anyhow::Result<Self> {
         let process = &stand.running.spec.processes[index];
         let (name, ready) = (process.name.clone(), process.ready.clone());
-        Ok(Self { name, ready, http: loadgen::http::client(PATIENCE)? })
+        Ok(Self { name, ready, http: supervise::http::client(PATIENCE)? })
     }
 
     /// What it answers, within the time that it has.

@@ -1,8 +1,8 @@
 //! The shopping script: what may be asked, what must be answered, and the ledger at the end.
 
-use loadgen::record::ledger::Ledger;
-use loadgen::scenario::Latency;
+use record::ledger::Ledger;
 use reqwest::{Method, RequestBuilder};
+use scenario::Latency;
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, answer};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use loadgen::system::Entry;
 use reqwest::{Method, RequestBuilder};
+use scenario::system::Entry;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -29,7 +29,7 @@ pub(crate) struct Answer {
 
 /// A client that waits longer than any server does.
 pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(loadgen::http::client(PATIENCE)?)
+    Ok(supervise::http::client(PATIENCE)?)
 }
 
 impl Shop {

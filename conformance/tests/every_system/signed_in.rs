@@ -1,6 +1,6 @@
 //! The auth service is dead: who is signed in still orders and reads, unless orders ask auth each time.
 
-use loadgen::scenario::Latency;
+use scenario::Latency;
 use serde_json::json;
 
 use crate::shop::answer;

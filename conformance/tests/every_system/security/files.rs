@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::ensure;
-use loadgen::launch::{DATA, OUTSIDE};
-use loadgen::scenario::Latency;
+use scenario::Latency;
 use serde_json::json;
+use supervise::launch::{DATA, OUTSIDE};
 use tokio::time::{Instant, sleep};
 
 use crate::stand::Stand;

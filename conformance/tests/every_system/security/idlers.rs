@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use loadgen::scenario::Latency;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use scenario::Latency;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -95,7 +95,7 @@ async fn idle(address: &str) -> anyhow::Result<Vec<TcpStream>> {
 
 /// Answers a new connection, in a while.
 async fn serves(address: &str) -> anyhow::Result<()> {
-    let http = loadgen::http::client(Duration::from_secs(2))?;
+    let http = supervise::http::client(Duration::from_secs(2))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = http.get(format!("http://{address}/healthz")).send().await;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use loadgen::scenario::Latency;
+use scenario::Latency;
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha384, Sha512};
 

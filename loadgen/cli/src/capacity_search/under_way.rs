@@ -1,0 +1,171 @@
+//! The searches of all systems, side by side, with what their trials have said so far.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+use tokio::sync::watch;
+
+use super::Capacity;
+use crate::results;
+use crate::run::{RunState, run_one};
+use crate::selftest;
+use crate::trial::{NothingMeasured, Trial};
+use audit::capacity::replay::{self, Settings};
+use audit::capacity::search::Search;
+use audit::capacity::trial_at_rate::TrialAtRate;
+use faults::Plan as Faults;
+use record::atomic_write::write_json;
+use record::read;
+use supervise::cores::Cores;
+use supervise::launch::{Interrupted, Secrets};
+
+/// The searches of all systems, side by side.
+pub(super) struct UnderWay<'a> {
+    capacity: &'a Capacity,
+    folder: &'a Path,
+    settings: Settings,
+    searches: Vec<Search>,
+    /// Trials of each system and rate so far.
+    numbers: BTreeMap<(usize, u32), u32>,
+    pub(super) steps: Vec<TrialAtRate>,
+    pub(super) outcome: RunState,
+    /// The card network's secret, one for all trials.
+    network: String,
+}
+
+impl<'a> UnderWay<'a> {
+    pub(super) fn new(capacity: &'a Capacity, folder: &'a Path) -> Self {
+        let settings = capacity.settings();
+        let searches = capacity.systems.iter().map(|_| Search::new(settings.rules)).collect();
+        Self {
+            capacity,
+            folder,
+            settings,
+            searches,
+            numbers: BTreeMap::new(),
+            steps: Vec::new(),
+            outcome: RunState::default(),
+            network: Secrets::draw_network(),
+        }
+    }
+
+    pub(super) async fn fill(&mut self, interrupt: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let (cores, mut facts) = results::machine(self.folder, &self.capacity.command)?;
+        results::begin(self.folder, &mut facts)?;
+        self.write_settings()?;
+        let searched = self.search(&cores, &facts["revision"], interrupt).await;
+        if self.steps.is_empty() {
+            return searched;
+        }
+        let Capacity { out, terminal, .. } = self.capacity;
+        self.outcome.unreported = !results::conclude(out, self.folder, facts, terminal);
+        searched?;
+        self.outcome.invalid |= self.searches.iter().any(|s| !s.answer().is_known());
+        for (system, search) in self.capacity.systems.iter().zip(&self.searches) {
+            let answer = search.answer();
+            self.capacity.terminal.say(&format!("{:<20} {answer}", system.name));
+            let used = replay::used(&system.name, answer, &self.steps);
+            if !used.is_empty() {
+                self.capacity.terminal.say(&format!("{:<20} {used}", ""));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_settings(&self) -> anyhow::Result<()> {
+        write_json(&self.folder.join(replay::FILE), &self.settings)
+    }
+
+    /// One trial of each system in turn, in a seeded random order, so that drift of the machine does
+    /// not meet one system alone.
+    async fn search(
+        &mut self,
+        cores: &Cores,
+        revision: &str,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.capacity.scenario.seed);
+        loop {
+            let mut round: Vec<usize> = (0..self.searches.len()).collect();
+            round.retain(|system| self.searches[*system].next().is_some());
+            if round.is_empty() {
+                return Ok(());
+            }
+            round.shuffle(&mut rng);
+            for system in round {
+                let Some(rate) = self.next(system, cores).await? else { continue };
+                if *interrupt.borrow()
+                    || !self.try_rate(system, rate, cores, revision, &interrupt).await?
+                {
+                    self.outcome.interrupted = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The next rate; the generator's bound is measured when a search first comes near it.
+    async fn next(&mut self, system: usize, cores: &Cores) -> anyhow::Result<Option<u32>> {
+        let next = self.searches[system].next();
+        let is_measured = self.settings.generator_most_per_s.is_some();
+        if is_measured || next.is_none_or(|rate| f64::from(rate) <= selftest::ALWAYS_PER_S) {
+            return Ok(next);
+        }
+        let most = selftest::allowed(self.folder, cores).await?.max(selftest::ALWAYS_PER_S) as u32;
+        self.settings.generator_most_per_s = Some(most);
+        self.write_settings()?;
+        self.searches.iter_mut().for_each(|search| search.limit(most));
+        Ok(self.searches[system].next())
+    }
+
+    /// Runs one trial; false if it was interrupted.
+    async fn try_rate(
+        &mut self,
+        system: usize,
+        rate: u32,
+        cores: &Cores,
+        revision: &str,
+        interrupt: &watch::Receiver<bool>,
+    ) -> anyhow::Result<bool> {
+        let scenario = self.capacity.at(rate);
+        let number = self.numbers.entry((system, rate)).or_default();
+        *number += 1;
+        let spec = &self.capacity.systems[system];
+        let folder = self.folder.join(&scenario.name).join(&spec.name).join(number.to_string());
+        let trial = Trial {
+            scenario: &scenario,
+            faults: &Faults::default(),
+            system: spec,
+            system_order: u32::try_from(system).unwrap_or(u32::MAX),
+            number: *number,
+            folder: folder.clone(),
+            cores,
+            command: &self.capacity.command,
+            revision,
+            keep_data: false,
+            network: &self.network,
+        };
+        if let Err(error) = run_one(&trial, &self.capacity.terminal, interrupt.clone()).await {
+            results::discard(&folder);
+            if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
+                return Ok(false);
+            }
+            return Err(error.context(format!("{} at {rate}/s, trial {number}", spec.name)));
+        }
+        let record = read::Trial::read(&folder)?.context("the record was just written")?;
+        let step = TrialAtRate::of(&folder, &record, &self.settings.keeps);
+        self.capacity.terminal.say(&step.to_string());
+        self.outcome.violated |= step.violated;
+        if step.interrupted {
+            self.steps.push(step);
+            return Ok(false);
+        }
+        self.searches[system].add(rate, step.judged);
+        self.steps.push(step);
+        Ok(true)
+    }
+}

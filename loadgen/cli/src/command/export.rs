@@ -1,0 +1,50 @@
+//! `loadgen export`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use loadgen::terminal::show;
+use report::export::{self, Exported, Format};
+
+/// Write a finished record in the formats of other tools
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  loadgen export results/latest --format json | jq '.trials[].validity'\n  loadgen export results/latest --format openmetrics > triptych.prom\n  loadgen export results/latest --format hgrm"
+)]
+pub(crate) struct Args {
+    /// A folder that `run` or `attack` wrote
+    folder: PathBuf,
+    /// json and openmetrics go to the standard output; hgrm files beside each trial's record
+    #[arg(long, value_enum)]
+    format: Form,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    Json,
+    Openmetrics,
+    Hgrm,
+}
+
+pub(crate) fn export(args: &Args) -> anyhow::Result<ExitCode> {
+    let format = match args.format {
+        Form::Json => Format::Json,
+        Form::Openmetrics => Format::OpenMetrics,
+        Form::Hgrm => Format::Hgrm,
+    };
+    print(&args.folder, format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a record, or the names of the files that were written of it.
+pub(crate) fn print(folder: &Path, format: Format) -> anyhow::Result<()> {
+    match export::export(folder, format)? {
+        Exported::Text(text) => show(&text)?,
+        Exported::Files(files) => {
+            let lines: Vec<String> = files.iter().map(|f| format!("{}\n", f.display())).collect();
+            show(&lines.concat())?;
+        }
+    }
+    Ok(())
+}

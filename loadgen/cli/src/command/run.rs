@@ -1,0 +1,71 @@
+//! `loadgen run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use faults::Experiment;
+use loadgen::run::Run;
+use loadgen::terminal::Terminal;
+use report::export::Format;
+use scenario::system::{self, SystemSpec};
+
+use super::ending::{command_line, conclude, exit_code, interruption};
+use super::{export, heal};
+
+/// Run scenarios on systems, record, audit and report
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  loadgen run payment-outage\n  loadgen run steady --system monolith\n  loadgen run spike payment-outage --system monolith --system microservices-async --trials 3\n  loadgen run ./my-scenario.toml --system ./my-system.toml --seed 7"
+)]
+pub(crate) struct Args {
+    /// Names in ./scenarios, or paths of scenario files
+    #[arg(required = true)]
+    scenarios: Vec<String>,
+    /// A name in ./systems, or the path of a system file; repeat for more
+    #[arg(long = "system", short, default_values = system::DEFAULT)]
+    systems: Vec<String>,
+    /// Repetitions of each pair; each has the next seed
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    trials: u32,
+    /// Replaces the scenarios' seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The folder of all results
+    #[arg(long, default_value = "results")]
+    out: PathBuf,
+    /// Keep the systems' databases in the record
+    #[arg(long)]
+    keep_data: bool,
+    /// Print the summary as JSON (docs/summary.schema.json) and the rest on standard error
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    heal::warn_of_leftovers(&args.out);
+    let read = |name: &String| -> anyhow::Result<Experiment> {
+        let mut experiment = Experiment::read(name)?;
+        experiment.scenario.seed = args.seed.unwrap_or(experiment.scenario.seed);
+        Ok(experiment)
+    };
+    let experiments = args.scenarios.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    let systems =
+        args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
+    let terminal = Terminal::open(args.json)?;
+    let run = Run {
+        experiments,
+        systems,
+        trials: args.trials,
+        out: args.out,
+        keep_data: args.keep_data,
+        terminal: terminal.clone(),
+        command: command_line(),
+    };
+    let interrupt = interruption(&terminal)?;
+    let ran = run.run(interrupt.clone()).await;
+    let (folder, outcome) = conclude(ran, &terminal, args.json, interrupt).await?;
+    if let Some(folder) = folder.filter(|_| args.json) {
+        export::print(&folder, Format::Json)?;
+    }
+    Ok(exit_code(outcome))
+}

@@ -1,0 +1,26 @@
+//! What the commands of `loadgen` do: a trial from its start to its record, the searches and campaigns made
+//! of trials, and the folder that their records go into.
+//!
+//! It shares no type with the systems that it measures: it knows URLs, commands and files.
+
+// one trial
+mod fsync;
+pub mod prepare;
+mod second0;
+pub mod trial;
+pub mod truth;
+// commands
+pub mod attack_url;
+pub mod capacity_search;
+pub mod doctor;
+pub mod environment;
+pub mod list;
+mod results;
+pub mod run;
+pub mod selftest;
+pub mod terminal;
+// whatever the bytes
+#[cfg(test)]
+mod foreign_histograms;
+#[cfg(test)]
+mod hostile;

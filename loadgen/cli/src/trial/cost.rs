@@ -1,0 +1,58 @@
+//! What a trial cost its system, and what was in work when a fault came.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Trial;
+use record::{Cost, FaultRow, GENERATOR, ResourceRow, ledger};
+use scenario::system::LINKS;
+
+impl Trial<'_> {
+    pub(super) fn cost(&self, rows: &[ResourceRow], completed_orders: u64) -> Cost {
+        let outside = |name: &str| {
+            let process = self.system.processes.iter().find(|p| p.name == name);
+            name == LINKS
+                || process
+                    .is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
+        };
+        let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
+        for row in rows.iter().filter(|r| r.t_s > 0.0 && r.process != GENERATOR) {
+            *cpu_s.entry(row.process.clone()).or_insert(0.0) += row.cpu_s;
+            let peak = peaks.entry(&row.process).or_default();
+            *peak = row.rss_bytes.max(*peak);
+        }
+        let system_cpu_s: f64 = cpu_s.iter().filter(|(n, _)| !outside(n)).map(|(_, s)| s).sum();
+        let per_order =
+            (completed_orders > 0).then(|| system_cpu_s * 1e3 / completed_orders as f64);
+        Cost {
+            system_cpu_s,
+            completed_orders,
+            cpu_ms_per_completed_order: per_order,
+            rss_peak_bytes: peaks.iter().filter(|(n, _)| !outside(n)).map(|(_, b)| b).sum(),
+            cpu_s,
+        }
+    }
+}
+
+/// How many orders were in work at each fault's onset: accepted and not settled, by the ledger.
+pub(super) fn in_work(
+    faults: &mut [FaultRow],
+    folder: &Path,
+    started_at_us: i64,
+) -> anyhow::Result<()> {
+    let onset_us =
+        |fault: &FaultRow| started_at_us.saturating_add((fault.commanded_s * 1e6) as i64);
+    let mut open = vec![0; faults.len()];
+    for row in ledger::orders(folder, 1)? {
+        let row = row?;
+        for (open, fault) in open.iter_mut().zip(&*faults) {
+            let at_us = onset_us(fault);
+            let over = row.settled_at.is_some_and(|settled| settled <= at_us);
+            *open += u64::from(row.created_at <= at_us && !over);
+        }
+    }
+    for (fault, open) in faults.iter_mut().zip(open) {
+        fault.in_work_at_onset = Some(open);
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The list of kinds. A new one is a file in `kinds/`, its `mod` and its name in the list.
+
+mod bandwidth;
+mod blackhole;
+mod cpu;
+mod crash;
+mod data_loss;
+mod deploy;
+mod failing_fsync;
+mod files;
+mod full;
+mod half_open;
+mod kill;
+mod latency;
+mod memory;
+mod pause;
+mod poison;
+mod power_cut;
+mod provider;
+mod reply_lost;
+mod reset;
+mod restart;
+mod slice;
+mod slow_close;
+mod slow_fsync;
+mod terminate;
+
+use serde::Serialize;
+
+use super::Scene;
+use super::kind::{Facts, Harms, Kind, Proof};
+use super::parse::{self, Mistake};
+use scenario::RawFault;
+use scenario::system::{ProcessSpec, SystemSpec};
+
+pub use poison::Poisoner;
+
+/// A kind before it is given anything.
+pub(super) struct Sort {
+    pub(super) facts: Facts,
+    /// The keys of its parameters.
+    pub(super) keys: fn() -> &'static [&'static str],
+    /// Reads what it is given.
+    pub(super) read: fn(&RawFault) -> Result<Fault, Mistake>,
+}
+
+macro_rules! kinds {
+    ($($module:ident::$Kind:ident),* $(,)?) => {
+        /// What is done, with its parameters.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Fault {
+            $(
+                #[doc = concat!("See `kinds/", stringify!($module), ".rs`.")]
+                $Kind($module::$Kind),
+            )*
+        }
+
+        /// All kinds, in the order of messages and documents.
+        pub(super) const ALL: &[Sort] = &[$(
+            Sort {
+                facts: $module::$Kind::FACTS,
+                keys: parse::keys::<$module::$Kind>,
+                read: |raw| parse::typed(raw).map(Fault::$Kind),
+            },
+        )*];
+
+        impl Fault {
+            /// What is always true of its kind.
+            #[must_use]
+            pub fn facts(&self) -> &'static Facts {
+                match self {
+                    $(Self::$Kind(_) => const { &$module::$Kind::FACTS },)*
+                }
+            }
+
+            pub(super) fn check(&self) -> Result<(), String> {
+                match self {
+                    $(Self::$Kind(kind) => kind.check(),)*
+                }
+            }
+
+            pub(super) fn check_process(&self, process: &ProcessSpec) -> Result<(), String> {
+                match self {
+                    $(Self::$Kind(kind) => kind.check_process(process),)*
+                }
+            }
+
+            pub(super) fn equip(&self, system: &mut SystemSpec) {
+                match self {
+                    $(Self::$Kind(kind) => kind.equip(system),)*
+                }
+            }
+
+            /// How many orders it places, beside those of the load.
+            #[must_use]
+            pub fn orders(&self) -> u32 {
+                match self {
+                    $(Self::$Kind(kind) => kind.orders(),)*
+                }
+            }
+
+            pub(super) fn ready(&self) -> Act<'_> {
+                match self {
+                    $(Self::$Kind(kind) => Act::$Kind(kind, Default::default()),)*
+                }
+            }
+        }
+
+        /// A fault, and what it keeps until it is healed.
+        pub(super) enum Act<'a> {
+            $($Kind(&'a $module::$Kind, <$module::$Kind as Kind>::Held),)*
+        }
+
+        impl Act<'_> {
+            pub(super) async fn inject(&mut self, scene: &mut Scene<'_, '_>) -> Proof {
+                match self {
+                    $(Self::$Kind(kind, held) => kind.inject(scene, held).await,)*
+                }
+            }
+
+            pub(super) async fn tend(&mut self, scene: &mut Scene<'_, '_>) {
+                match self {
+                    $(Self::$Kind(kind, held) => kind.tend(scene, held).await,)*
+                }
+            }
+
+            pub(super) async fn heal(&mut self, scene: &mut Scene<'_, '_>) -> Proof {
+                match self {
+                    $(Self::$Kind(kind, held) => kind.heal(scene, held).await,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    kill::Kill,
+    data_loss::DataLoss,
+    pause::Pause,
+    terminate::Terminate,
+    restart::Restart,
+    deploy::Deploy,
+    crash::Crash,
+    cpu::Cpu,
+    memory::Memory,
+    files::Files,
+    provider::Provider,
+    latency::Latency,
+    bandwidth::Bandwidth,
+    blackhole::Blackhole,
+    reset::Reset,
+    reply_lost::ReplyLost,
+    half_open::HalfOpen,
+    slow_close::SlowClose,
+    slice::Slice,
+    power_cut::PowerCut,
+    full::Full,
+    slow_fsync::SlowFsync,
+    failing_fsync::FailingFsync,
+    poison::Poison,
+}
+
+/// The kinds that harm the disk, for messages.
+pub(super) fn of_disk() -> String {
+    let of_disk = ALL.iter().filter(|sort| sort.facts.harms == Harms::Disk);
+    let names: Vec<String> = of_disk.map(|sort| format!("{:?}", sort.facts.name)).collect();
+    names.join(" or ")
+}

@@ -1,0 +1,67 @@
+//! Of a link: small writes with pauses.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Scene;
+use crate::bounds::{check_delay, check_share};
+use crate::kind::{Example, Facts, Kind, Proof};
+use crate::link::{Edge, Onset};
+use link_proxy::{Direction, Harm};
+use scenario::config::Span;
+
+/// Of a link: small writes with pauses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slice {
+    /// Each write's.
+    pub size_bytes: u32,
+    /// The pause between.
+    pub delay: Span,
+    /// Which way; both if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Of connections, those that are harmed; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+impl Kind for Slice {
+    const FACTS: Facts = Facts {
+        name: "slice",
+        state: "slicing what it carries",
+        about: "writes of `size_bytes` with pauses of `delay`",
+        example: Example {
+            harm: "link:entry",
+            parameters: "size_bytes = 20\ndelay = \"2ms\"\ndirection = \"to-client\"",
+            ..Facts::LINK.example
+        },
+        ..Facts::LINK
+    };
+
+    type Held = Onset;
+
+    fn check(&self) -> Result<(), String> {
+        check_delay(self.delay)?;
+        check_share(self.share)?;
+        if self.size_bytes == 0 {
+            return Err("size_bytes is 0; expected at least 1".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Proof: bytes had to wait.
+    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
+        Edge::of(scene, self.harm(), self.share, onset)?.until_held().await
+    }
+
+    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
+        Edge::of(scene, self.harm(), self.share, onset)?.heal().await
+    }
+}
+
+impl Slice {
+    fn harm(&self) -> Harm {
+        let (size_bytes, delay) = (self.size_bytes, self.delay);
+        Harm::Slice { size_bytes, delay, direction: self.direction.unwrap_or_default() }
+    }
+}

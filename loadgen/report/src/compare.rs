@@ -1,0 +1,246 @@
+//! Trials grouped as they are compared: by scenario, then by system. A trial that may not be
+//! believed never enters a median and never stands unmarked.
+
+use record::read::{Run, Trial};
+use record::{FaultRow, Manifest, Phase};
+
+use super::words;
+
+/// All of a run.
+pub(super) struct Comparison<'r> {
+    /// In the order of their first trials.
+    pub(super) scenarios: Vec<Scenario<'r>>,
+}
+
+/// One scenario on every system that met it.
+pub(super) struct Scenario<'r> {
+    /// Its name.
+    pub(super) name: &'r str,
+    /// Its own sentence.
+    pub(super) about: &'r str,
+    /// In the order of the run's list.
+    pub(super) contestants: Vec<Contestant<'r>>,
+}
+
+/// One system under one scenario.
+pub(super) struct Contestant<'r> {
+    /// Its name.
+    pub(super) name: &'r str,
+    /// Its place in the run's list.
+    pub(super) order: u32,
+    /// All of its trials, also those that may not be believed.
+    pub(super) trials: Vec<&'r Trial>,
+}
+
+/// A value over trials: never one without the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    /// The median.
+    pub(super) median: f64,
+    /// The smallest.
+    pub(super) lo: f64,
+    /// The largest.
+    pub(super) hi: f64,
+    /// Of how many trials.
+    pub(super) n: usize,
+}
+
+impl<'r> Comparison<'r> {
+    /// Groups the trials of `run`, which come sorted.
+    pub(super) fn of(run: &'r Run) -> Self {
+        let same = |a: &Trial, b: &Trial| a.manifest.scenario == b.manifest.scenario;
+        let mut scenarios: Vec<_> = run.trials.chunk_by(same).map(Scenario::of).collect();
+        scenarios.sort_by_key(|scenario| (scenario.started_at_us(), scenario.name));
+        Self { scenarios }
+    }
+
+    /// The systems of all scenarios with their order, each once.
+    pub(super) fn systems(&self) -> Vec<(u32, &'r str)> {
+        let all = self.scenarios.iter().flat_map(|scenario| &scenario.contestants);
+        let mut systems: Vec<_> = all.map(|one| (one.order, one.name)).collect();
+        systems.sort_unstable();
+        systems.dedup();
+        systems
+    }
+}
+
+impl<'r> Scenario<'r> {
+    fn of(trials: &'r [Trial]) -> Self {
+        let same = |a: &Trial, b: &Trial| a.manifest.system == b.manifest.system;
+        Self {
+            name: &trials[0].manifest.scenario,
+            about: &trials[0].manifest.scenario_about,
+            contestants: trials.chunk_by(same).map(Contestant::of).collect(),
+        }
+    }
+
+    /// One trial by itself.
+    pub(super) fn alone(trial: &'r Trial) -> Self {
+        Self::of(std::slice::from_ref(trial))
+    }
+
+    fn started_at_us(&self) -> i64 {
+        let trials = self.contestants.iter().flat_map(|one| &one.trials);
+        trials.map(|trial| trial.manifest.started_at_us).min().unwrap_or_default()
+    }
+
+    /// The settings that its trials share.
+    pub(super) fn manifest(&self) -> &'r Manifest {
+        &self.contestants[0].trials[0].manifest
+    }
+
+    /// The parts that statistics are kept for.
+    pub(super) fn phases(&self) -> &'r [Phase] {
+        &self.manifest().phases
+    }
+
+    /// The phase to look at first: `during` if there is one, else the first.
+    pub(super) fn main_phase(&self) -> Option<&'r Phase> {
+        let phases = self.phases();
+        phases.iter().find(|phase| phase.name == "during").or_else(|| phases.first())
+    }
+
+    /// The last instant of any trial's time series, seconds.
+    pub(super) fn end_s(&self) -> f64 {
+        let trials = self.contestants.iter().flat_map(|one| &one.trials);
+        let ends = trials.filter_map(|trial| {
+            let last = trial.timeline.iter().map(|row| row.t_s).max()?;
+            Some(last + trial.manifest.interval_s.max(1))
+        });
+        f64::from(ends.max().unwrap_or(0).max(self.manifest().duration_s).max(1))
+    }
+
+    /// The faults, as the first trial that has any knows them.
+    pub(super) fn faults(&self) -> &'r [FaultRow] {
+        let mut trials = self.contestants.iter().flat_map(|one| &one.trials);
+        trials.find(|trial| !trial.faults.is_empty()).map_or(&[], |trial| &trial.faults)
+    }
+
+    /// What is done: "Placing an order".
+    pub(super) fn act(&self) -> &'static str {
+        if self.is_shop() { "Placing an order" } else { "A request" }
+    }
+
+    /// What is counted, in the plural: "orders".
+    pub(super) fn things(&self) -> &'static str {
+        if self.is_shop() { "orders" } else { "requests" }
+    }
+
+    /// The same, done: "orders placed".
+    pub(super) fn things_done(&self) -> &'static str {
+        if self.is_shop() { "orders placed" } else { "requests made" }
+    }
+
+    /// Whether orders were placed, rather than requests of any kind made.
+    pub(super) fn is_shop(&self) -> bool {
+        self.contestants[0].trials[0].main_operation() == "place"
+    }
+
+    /// What the systems had to bear: "while the payments role is dead for 15 s".
+    pub(super) fn circumstance(&self) -> String {
+        words::circumstance(self.manifest(), self.faults())
+    }
+}
+
+impl<'r> Contestant<'r> {
+    fn of(trials: &'r [Trial]) -> Self {
+        Self {
+            name: &trials[0].manifest.system,
+            order: trials[0].manifest.system_order,
+            trials: trials.iter().collect(),
+        }
+    }
+
+    /// The trials that may be believed.
+    pub(super) fn trusted(&self) -> Vec<&'r Trial> {
+        self.trials.iter().copied().filter(|trial| trusted(trial)).collect()
+    }
+
+    /// The trials to draw: those that may be believed, or all (under a mark) if none may.
+    pub(super) fn shown(&self) -> Vec<&'r Trial> {
+        let trusted = self.trusted();
+        if trusted.is_empty() { self.trials.clone() } else { trusted }
+    }
+
+    /// What to write across its picture if none of its trials may be believed.
+    pub(super) fn mark(&self) -> Option<String> {
+        let first = self.trials.first().filter(|_| self.trusted().is_empty())?;
+        Some(doubt(first))
+    }
+
+    /// How many of its trials are used: "3", or "2 of 3".
+    pub(super) fn number(&self) -> String {
+        let (used, all) = (self.trusted().len(), self.trials.len());
+        if used == all { used.to_string() } else { format!("{used} of {all}") }
+    }
+
+    /// How many of its trials are used, and why the others are not.
+    pub(super) fn sample(&self) -> String {
+        let mut text = format!("n = {}", self.number());
+        for trial in self.trials.iter().filter(|trial| !trusted(trial)) {
+            text += &format!("; trial {} {}", trial.manifest.trial, doubt(trial));
+        }
+        text
+    }
+
+    /// `value` over the trials that may be believed.
+    pub(super) fn spread(&self, value: impl Fn(&Trial) -> Option<f64>) -> Option<Spread> {
+        Spread::of(self.trusted().into_iter().filter_map(value).collect())
+    }
+}
+
+impl Spread {
+    /// Over `values`; `None` if there are none.
+    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let n = values.len();
+        let (lo, hi) = (*values.first()?, *values.last()?);
+        let median = f64::midpoint(values[(n - 1) / 2], values[n / 2]);
+        Some(Self { median, lo, hi, n })
+    }
+}
+
+/// Whether a trial's numbers may be used.
+pub(super) fn trusted(trial: &Trial) -> bool {
+    trial.manifest.validity.valid && !trial.manifest.validity.interrupted
+}
+
+/// Why a trial may not be believed, in capitals first.
+pub(super) fn doubt(trial: &Trial) -> String {
+    trial.manifest.validity.doubt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::Reason;
+
+    #[test]
+    fn a_spread_keeps_its_ends_and_its_number() {
+        let spread = Spread::of(vec![4.0, 1.0, 2.0, 3.0]);
+        assert_eq!(spread, Some(Spread { median: 2.5, lo: 1.0, hi: 4.0, n: 4 }));
+        assert_eq!(Spread::of(Vec::new()), None);
+    }
+
+    #[test]
+    fn an_invalid_trial_enters_no_median() {
+        let mut good = Trial::default();
+        good.manifest.validity.valid = true;
+        let bad = Trial::default();
+        let one = Contestant { name: "m", order: 0, trials: vec![&good, &bad] };
+        assert_eq!(one.spread(|_| Some(1.0)).map(|spread| spread.n), Some(1));
+        assert_eq!(one.mark(), None);
+        assert_eq!(one.sample(), "n = 1 of 2; trial 0 INVALID");
+    }
+
+    #[test]
+    fn a_system_with_no_trial_to_believe_is_marked() {
+        let mut stopped = Trial::default();
+        stopped.manifest.validity.interrupted = true;
+        stopped.manifest.validity.reasons = vec![Reason::parse("stopped at 20 s")];
+        let one = Contestant { name: "m", order: 0, trials: vec![&stopped] };
+        assert_eq!(one.mark().as_deref(), Some("INTERRUPTED: stopped at 20 s"));
+        assert_eq!(one.shown().len(), 1);
+        assert_eq!(one.spread(|_| Some(1.0)), None);
+    }
+}

@@ -1,0 +1,307 @@
+//! The rows of the page's tables, as text.
+
+use serde::Serialize;
+
+use crate::audit_page;
+use crate::compare::{Comparison, Contestant, Scenario, trusted};
+use crate::figures::{Figures, attempts_each};
+use crate::findings::{share, shown, time_of};
+use crate::summary::verdict_word;
+use crate::words;
+use record::FaultRow;
+use record::read::{Run, Trial};
+
+/// One system in one phase.
+#[derive(Serialize)]
+pub(super) struct PhaseRow {
+    phase: String,
+    seconds: String,
+    system: String,
+    is_doubtful: bool,
+    offered: String,
+    attempts: String,
+    ok: String,
+    not_ok: String,
+    accepted: [String; 3],
+    felt_p99: String,
+    felt_max: String,
+    completed: [String; 3],
+    goodput: String,
+}
+
+/// One fault in one trial.
+#[derive(Serialize)]
+pub(crate) struct FaultLine {
+    place: String,
+    what: String,
+    commanded: String,
+    effective: String,
+    heal_commanded: String,
+    healed: String,
+    in_work: String,
+    idle: bool,
+}
+
+/// One trial's audit.
+#[derive(Serialize)]
+pub(super) struct AuditRow {
+    place: String,
+    /// Where its page is; empty if it has none.
+    page: String,
+    verdict: String,
+    counts: String,
+    found: Vec<String>,
+    oddities: Vec<String>,
+}
+
+/// One trial's generator.
+#[derive(Serialize)]
+pub(super) struct GeneratorRow {
+    place: String,
+    is_doubtful: bool,
+    lag: [String; 3],
+    cpu: String,
+    run_queue: String,
+    steal: String,
+    hiccup: [String; 2],
+    fsync_before: String,
+    fsync_after: String,
+}
+
+/// What one trial spent.
+#[derive(Serialize)]
+pub(super) struct CostRow {
+    place: String,
+    is_doubtful: bool,
+    per_order: String,
+    orders: String,
+    system_cpu: String,
+    by_process: String,
+    memory: String,
+}
+
+/// Settings by system.
+#[derive(Serialize)]
+pub(super) struct Parity {
+    systems: Vec<String>,
+    rows: Vec<ParityRow>,
+}
+
+#[derive(Serialize)]
+struct ParityRow {
+    setting: String,
+    values: Vec<String>,
+    differs: bool,
+}
+
+/// Phase by phase, then system by system.
+pub(super) fn phases(scenario: &Scenario<'_>) -> Vec<PhaseRow> {
+    let pairs = scenario
+        .phases()
+        .iter()
+        .flat_map(|phase| scenario.contestants.iter().map(move |one| (phase, one)));
+    pairs
+        .map(|(phase, one)| PhaseRow {
+            phase: phase.name.clone(),
+            seconds: format!("{} to {} s", phase.from_s, phase.to_s),
+            ..phase_row(&phase.name, one)
+        })
+        .collect()
+}
+
+fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
+    let offered = one.spread(|trial| {
+        let figures = Figures::named(trial, phase)?;
+        Some(figures.counts.scheduled as f64 / figures.seconds())
+    });
+    let goodput = one.spread(|trial| {
+        let has_orders = trial.main_operation() == "place";
+        Figures::named(trial, phase).filter(|_| has_orders).map(|figures| figures.goodput_per_s())
+    });
+    let attempts = one.spread(|trial| {
+        let phase = trial.manifest.phases.iter().find(|known| known.name == phase)?;
+        attempts_each(trial, phase, trial.main_operation())
+    });
+    let accepted = |q: f64| time_of(one, phase, |figures| figures.accepted.quantile(q));
+    let completed = |q: f64| time_of(one, phase, |figures| figures.completed.quantile(q));
+    PhaseRow {
+        phase: String::new(),
+        seconds: String::new(),
+        system: one.name.to_owned(),
+        is_doubtful: one.mark().is_some(),
+        offered: shown(offered, one.trusted().len(), words::digits),
+        attempts: shown(attempts, one.trusted().len(), words::digits),
+        ok: share(one, phase, Figures::ok_share),
+        not_ok: share(one, phase, Figures::failed_share),
+        accepted: [0.5, 0.9, 0.99].map(accepted),
+        felt_p99: time_of(one, phase, |figures| figures.felt.quantile(0.99)),
+        felt_max: time_of(one, phase, |figures| figures.felt.max()),
+        completed: [
+            completed(0.5),
+            completed(0.99),
+            time_of(one, phase, |figures| figures.completed.max()),
+        ],
+        goodput: shown(goodput, one.trusted().len(), words::digits),
+    }
+}
+
+/// Every fault of every trial.
+pub(super) fn faults(scenario: &Scenario<'_>) -> Vec<FaultLine> {
+    trials(scenario)
+        .flat_map(|trial| trial.faults.iter().map(move |fault| fault_line(trial, fault)))
+        .collect()
+}
+
+/// One fault.
+pub(crate) fn fault_line(trial: &Trial, fault: &FaultRow) -> FaultLine {
+    let at = |at_s: Option<f64>| {
+        at_s.map_or_else(|| "not seen".to_owned(), |at_s| format!("{at_s:.2} s"))
+    };
+    let seen = |at_s: Option<f64>, proof: &str| match at_s {
+        Some(_) if !proof.is_empty() => format!("{} ({proof})", at(at_s)),
+        _ => at(at_s),
+    };
+    FaultLine {
+        place: place(trial),
+        what: format!("{}; {} of {}", words::harm(fault), fault.kind, fault.processes),
+        commanded: at(Some(fault.commanded_s)),
+        effective: seen(fault.effective_s, &fault.effect_proof),
+        heal_commanded: at(fault.heal_commanded_s),
+        healed: seen(fault.healed_s, &fault.heal_proof),
+        in_work: words::count(fault.in_work_at_onset.unwrap_or(fault.in_flight_at_onset)),
+        idle: fault.met_nothing(),
+    }
+}
+
+/// Every trial's audit, also a missing one.
+pub(super) fn audits(scenario: &Scenario<'_>) -> Vec<AuditRow> {
+    trials(scenario).map(audit_row).collect()
+}
+
+fn audit_row(trial: &Trial) -> AuditRow {
+    let mut row = AuditRow {
+        place: place(trial),
+        page: page(trial),
+        verdict: verdict_word(trial).to_owned(),
+        counts: counts(trial),
+        found: Vec::new(),
+        oddities: Vec::new(),
+    };
+    let Some(audit) = &trial.audit else { return row };
+    row.found = audit.reasons.clone();
+    let line = |finding: &record::Finding| {
+        format!("{} {}: {}", words::count(finding.count), finding.class, finding.meaning)
+    };
+    row.found.extend(audit.violations.iter().filter(|finding| finding.count > 0).map(line));
+    row.oddities = audit.oddities.iter().filter(|finding| finding.count > 0).map(line).collect();
+    row
+}
+
+fn page(trial: &Trial) -> String {
+    let file = trial.folder.join(audit_page::FILE);
+    if audit_page::has_page(trial) { file.display().to_string() } else { String::new() }
+}
+
+/// The sums behind the verdict; empty without one.
+pub(crate) fn counts(trial: &Trial) -> String {
+    let Some(counts) = trial.audit.as_ref().map(|audit| &audit.counts) else {
+        return String::new();
+    };
+    format!(
+        "asked {}, acknowledged {}, failed {}, unknown {}; orders {}: paid {}, declined {}, \
+         pending {}; captures {}",
+        counts.asked,
+        counts.acknowledged,
+        counts.failed,
+        counts.unknown,
+        counts.orders,
+        counts.paid,
+        counts.declined,
+        counts.pending,
+        counts.captures
+    )
+}
+
+/// How the generator fared, trial by trial.
+pub(super) fn generator(run: &Run) -> Vec<GeneratorRow> {
+    run.trials.iter().map(generator_row).collect()
+}
+
+fn generator_row(trial: &Trial) -> GeneratorRow {
+    let (generator, fsync) = (&trial.manifest.generator, &trial.manifest.fsync);
+    let micros = |us: u64| words::millis(us as f64 / 1e3);
+    let disk = |p50: u64, p99: u64| match (p50, p99) {
+        (0, 0) => "–".to_owned(),
+        _ => format!("{} / {}", micros(p50), micros(p99)),
+    };
+    GeneratorRow {
+        place: format!("{}/{}", trial.manifest.scenario, place(trial)),
+        is_doubtful: !trusted(trial),
+        lag: [generator.lag_p50_us, generator.lag_p99_us, generator.lag_max_us].map(micros),
+        cpu: words::percent(generator.cpu_share),
+        run_queue: words::percent(generator.run_queue_share),
+        steal: words::percent(generator.steal_share),
+        hiccup: [generator.hiccup_p99_us, generator.hiccup_max_us].map(micros),
+        fsync_before: disk(fsync.before_p50_us, fsync.before_p99_us),
+        fsync_after: disk(fsync.after_p50_us, fsync.after_p99_us),
+    }
+}
+
+/// What each trial spent; none if nobody watched.
+pub(super) fn costs(run: &Run) -> Vec<CostRow> {
+    let watched = run.trials.iter().filter(|trial| !trial.manifest.cost.cpu_s.is_empty());
+    watched.map(cost_row).collect()
+}
+
+fn cost_row(trial: &Trial) -> CostRow {
+    let cost = &trial.manifest.cost;
+    let seconds = |s: f64| format!("{} s", words::digits(s));
+    let process = |(name, cpu_s): (&String, &f64)| format!("{name} {}", seconds(*cpu_s));
+    let mebibytes = cost.rss_peak_bytes as f64 / f64::from(1 << 20);
+    CostRow {
+        place: format!("{}/{}", trial.manifest.scenario, place(trial)),
+        is_doubtful: !trusted(trial),
+        per_order: cost.cpu_ms_per_completed_order.map_or_else(|| "–".to_owned(), words::millis),
+        orders: words::count(cost.completed_orders),
+        system_cpu: seconds(cost.system_cpu_s),
+        by_process: cost.cpu_s.iter().map(process).collect::<Vec<_>>().join(", "),
+        memory: format!("{} MiB", words::digits(mebibytes)),
+    }
+}
+
+/// All settings that any system states, and whether they are equal.
+pub(super) fn parity(comparison: &Comparison<'_>) -> Parity {
+    let systems = comparison.systems();
+    let all = || comparison.scenarios.iter().flat_map(|scenario| &scenario.contestants);
+    let mut settings: Vec<_> = all()
+        .flat_map(|one| one.trials.iter().flat_map(|trial| trial.manifest.parity.keys()))
+        .collect();
+    settings.sort();
+    settings.dedup();
+    let value = |system: &str, setting: &String| {
+        let of_system = all().filter(|one| one.name == system).flat_map(|one| &one.trials);
+        let mut values: Vec<_> =
+            of_system.filter_map(|trial| trial.manifest.parity.get(setting).cloned()).collect();
+        values.sort();
+        values.dedup();
+        if values.is_empty() { "–".to_owned() } else { values.join(" / ") }
+    };
+    let row = |setting: &String| {
+        let values: Vec<_> = systems.iter().map(|(_, system)| value(system, setting)).collect();
+        let differs = values.iter().any(|value| *value != values[0]);
+        ParityRow { setting: setting.clone(), values, differs }
+    };
+    Parity {
+        rows: settings.into_iter().map(row).collect(),
+        systems: systems.iter().map(|(_, system)| (*system).to_owned()).collect(),
+    }
+}
+
+fn trials<'s>(scenario: &'s Scenario<'_>) -> impl Iterator<Item = &'s Trial> {
+    scenario.contestants.iter().flat_map(|one| one.trials.iter().copied())
+}
+
+/// Where a trial's row belongs, within its scenario.
+pub(super) fn place(trial: &Trial) -> String {
+    format!("{}/{}", trial.manifest.system, trial.manifest.trial)
+}

@@ -1,0 +1,367 @@
+//! A running system: its processes, started and stopped by handle. Each has a keeper, below which all that
+//! it starts stays.
+//!
+//! All processes stay in the session of the harness: the kernel's autogroup scheduler gives a share
+//! to each session, and five services must not get five shares where a monolith gets one. Each is a
+//! process group of its own, so that a Ctrl-C in the terminal reaches the harness alone.
+
+mod ending;
+mod fill;
+mod kept;
+mod ports;
+mod program;
+pub mod secrets;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::cores::Cores;
+use crate::disk::Disk;
+use crate::http::address;
+use crate::undo::{Entry, MARK, UndoLog};
+use crate::watch::Watched;
+use fill::{Filled, fill};
+use kept::Kept;
+use link_proxy::Links;
+use ports::Reserved;
+use program::{find_program, own_program};
+use scenario::DiskSpec;
+use scenario::system::{LINKS, ProcessSpec, SystemSpec};
+
+pub use ending::aborted;
+pub use program::check_programs;
+pub use secrets::Secrets;
+
+/// Where a system keeps what it must not lose, in the trial's folder.
+pub const DATA: &str = "data";
+/// Where the outside world keeps its own, in the trial's folder: no harm to the disk reaches it.
+pub const OUTSIDE: &str = "outside";
+/// Where the processes write their logs, in the trial's folder.
+pub const LOGS: &str = "logs";
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_POLL: Duration = Duration::from_millis(10);
+/// A listener that does not accept leaves a connection unanswered.
+const FREE_WITHIN: Duration = Duration::from_secs(1);
+const STOP_WITHIN: Duration = Duration::from_secs(12);
+/// A log's end, shown when a process ends by itself.
+const LOG_LINES: usize = 3;
+const LOG_BYTES: u64 = 4_096;
+
+/// The processes in force, for whoever samples them.
+pub type InForce = Arc<Mutex<BTreeMap<String, Watched>>>;
+
+/// A system's processes.
+pub struct Running {
+    /// The system file with all `{…}` filled in.
+    pub spec: SystemSpec,
+    /// The processes in force.
+    pub watched: InForce,
+    /// How to take back what is done.
+    pub undo: UndoLog,
+    /// The disk that the data lies on, if it is one of its own.
+    pub disk: Option<Disk>,
+    children: Vec<Option<Started>>,
+    /// Who ended by itself, and was started again or is forgotten.
+    lost: Vec<String>,
+    versions: Vec<u32>,
+    /// The fault proxy, where links go through it.
+    pub links: Option<Links>,
+    /// Nobody else's while this lives, whoever of the processes is dead.
+    _ports: Reserved,
+    secrets: Secrets,
+    cores: Cores,
+    logs: PathBuf,
+    http: reqwest::Client,
+}
+
+/// A process that was started and of which somebody may be left.
+struct Started {
+    kept: Kept,
+    /// In the undo journal.
+    entry: Entry,
+    /// A fault is in it of which it may end.
+    may_end: bool,
+}
+
+/// Stopped while the system was being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the system was ready")]
+pub struct Interrupted;
+
+/// Adds to an error what only the final sweep took back, or could not.
+///
+/// # Errors
+/// The same one.
+pub fn with_leftovers<T>(result: anyhow::Result<T>, left: &[String]) -> anyhow::Result<T> {
+    let told = |error: anyhow::Error| match left {
+        [] => error,
+        left => error.context(format!("the trial failed, and at its end: {}", left.join("; "))),
+    };
+    result.map_err(told)
+}
+
+impl Running {
+    /// Starts all processes in order, each when the one before is ready. With a seed for its draws
+    /// all links go through the fault proxy.
+    ///
+    /// # Errors
+    /// If a program is missing, ends by itself, or is not ready in time, and [`Interrupted`] when
+    /// `interrupt` becomes true; what was started is stopped.
+    pub async fn start(
+        spec: &SystemSpec,
+        folder: &Path,
+        secrets: &Secrets,
+        cores: &Cores,
+        links: Option<u64>,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        Self::start_on(None, spec, folder, secrets, cores, links, interrupt).await
+    }
+
+    /// As [`Self::start`], with the data on a disk of its own, if one is given.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and if the disk cannot be had; then nothing is left mounted.
+    pub async fn start_on(
+        disk: Option<DiskSpec>,
+        spec: &SystemSpec,
+        folder: &Path,
+        secrets: &Secrets,
+        cores: &Cores,
+        links: Option<u64>,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let logs = folder.join(LOGS);
+        for path in [&folder.join(DATA), &folder.join(OUTSIDE), &logs] {
+            std::fs::create_dir_all(path)
+                .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        }
+        let Filled { spec, links, ports } =
+            fill(spec, folder, links.map(|seed| (seed, cores, &*logs))).await?;
+        let children = spec.processes.iter().map(|_| None).collect();
+        let versions = vec![1; spec.processes.len()];
+        let undo = UndoLog::begin(folder)
+            .with_context(|| format!("cannot write the undo journal in {}", folder.display()))?;
+        let http = crate::http::client(Duration::from_secs(2))?;
+        let mut running = Self {
+            spec,
+            watched: InForce::default(),
+            undo,
+            links,
+            _ports: ports,
+            disk: None,
+            children,
+            lost: Vec::new(),
+            versions,
+            secrets: secrets.clone(),
+            cores: cores.clone(),
+            logs,
+            http,
+        };
+        if let Some(pid) = running.links.as_ref().and_then(Links::pid) {
+            lock(&running.watched).insert(LINKS.to_owned(), Watched::Alone(pid));
+        }
+        if let Err(error) = running.begin(disk, folder, interrupt).await {
+            let left = running.stop().await;
+            return with_leftovers(Err(error), &left);
+        }
+        Ok(running)
+    }
+
+    async fn begin(
+        &mut self,
+        disk: Option<DiskSpec>,
+        folder: &Path,
+        mut interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        if let Some(spec) = disk {
+            self.disk = Some(Disk::make(folder, &folder.join(DATA), spec, &self.undo).await?);
+        }
+        for index in 0..self.children.len() {
+            tokio::select! {
+                launched = self.launch(index) => launched?,
+                Ok(_) = interrupt.wait_for(|stop| *stop) => return Err(Interrupted.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts one process and waits until it is ready. That the one before it ended by itself stays
+    /// known.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and if it keeps data and the disk is away.
+    pub async fn launch(&mut self, index: usize) -> anyhow::Result<()> {
+        if self.is_up(index) {
+            bail!("the process {} runs already", self.spec.processes[index].name);
+        }
+        self.clear(index).await?;
+        let spec = &self.spec.processes[index];
+        // A stranger's answers would be taken for the system's.
+        let address = address(&spec.ready)?;
+        if !is_free(&address).await {
+            bail!("the process {} cannot have {address}: the port is in use by another", spec.name);
+        }
+        // It would begin anew in the bare mount point, and what it keeps there be hidden later.
+        if spec.keeps_data && self.disk.as_ref().is_some_and(|disk| !disk.is_mounted()) {
+            bail!("the process {} cannot be started: its disk is not mounted", spec.name);
+        }
+        self.begin_one(index).await?;
+        self.await_ready(index).await
+    }
+
+    /// Starts a process without waiting until it is ready.
+    async fn begin_one(&mut self, index: usize) -> anyhow::Result<()> {
+        let kept = self.spawn(index)?;
+        let name = self.spec.processes[index].name.clone();
+        // Until this is written the process is known by its mark; with an error it is killed.
+        let entry =
+            self.undo.process(kept.top(), &name).context("cannot write the undo journal")?;
+        lock(&self.watched).insert(name, Watched::Below(kept.top()));
+        let started = self.children[index].insert(Started { kept, entry, may_end: false });
+        let command = &self.spec.processes[index].command[0];
+        let begun = started.kept.begun().await;
+        begun.map(drop).with_context(|| format!("cannot start {command}"))
+    }
+
+    /// The process is a newer version from its next start on; returns which.
+    pub fn next_version(&mut self, index: usize) -> u32 {
+        self.versions[index] += 1;
+        self.versions[index]
+    }
+
+    fn spawn(&self, index: usize) -> anyhow::Result<Kept> {
+        let spec: &ProcessSpec = &self.spec.processes[index];
+        let program = find_program(&spec.command[0])
+            .with_context(|| format!("system {}, process {}", self.spec.name, spec.name))?;
+        let path = self.logs.join(format!("{}.log", spec.name));
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write the log {}", path.display()))?;
+        let mut command = Command::new(own_program()?);
+        command
+            .arg0("loadgen")
+            .args(["keep", "--"])
+            .arg(&program)
+            .args(&spec.command[1..])
+            .envs(crate::http::direct())
+            .envs(spec.env.iter().map(|(name, value)| (name, self.secrets.fill(value))))
+            .env("TRIPTYCH_VERSION", self.versions[index].to_string())
+            .env(MARK, self.undo.mark())
+            .stdin(Stdio::null())
+            .stderr(log)
+            .process_group(0);
+        let kept = Kept::spawn(&mut command, |command| self.spawn_beside(command));
+        kept.with_context(|| format!("cannot start the keeper of {}", program.display()))
+    }
+
+    async fn await_ready(&mut self, index: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        let spec = self.spec.processes[index].clone();
+        loop {
+            if self.is_ready(index).await {
+                return Ok(());
+            }
+            if let Some(status) = self.ended(index) {
+                bail!(
+                    "the process {} ended by itself ({status}): {}",
+                    spec.name,
+                    self.last_words(index)
+                );
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "the process {} was not ready within {} s: {} does not answer 200; its log: {}",
+                    spec.name,
+                    READY_WITHIN.as_secs(),
+                    spec.ready,
+                    self.last_words(index)
+                );
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    /// Whether a process answers 200 at its ready URL.
+    pub async fn is_ready(&self, index: usize) -> bool {
+        let answer = self.http.get(&self.spec.processes[index].ready).send().await;
+        answer.is_ok_and(|a| a.status().as_u16() == 200)
+    }
+
+    /// Stops everything: SIGTERM in reverse order, SIGKILL to what does not end; then takes back
+    /// what else is open in the undo journal, and says what that was.
+    pub async fn stop(mut self) -> Vec<String> {
+        for index in (0..self.children.len()).rev() {
+            self.finish(index).await;
+        }
+        // After the processes, which finish their work through it.
+        if let Some(links) = self.links.take() {
+            links.stop().await;
+        }
+        if let Some(disk) = &mut self.disk {
+            // Whatever stays mounted, the sweep finds it.
+            let _ = disk.unmount(&self.undo).await;
+        }
+        self.undo.sweep()
+    }
+
+    /// Where the processes write their logs.
+    #[must_use]
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// Starts a helper on the cores of the system, where its work belongs.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn spawn_beside(&self, command: &mut Command) -> std::io::Result<Child> {
+        // A child inherits the cores of the thread that starts it.
+        Cores::pin(&self.cores.systems)?;
+        let child = command.spawn();
+        Cores::pin(&self.cores.generator)?;
+        child
+    }
+
+    /// Whatever bytes they are.
+    fn last_words(&self, index: usize) -> String {
+        let path = self.logs.join(format!("{}.log", self.spec.processes[index].name));
+        let text = end_of(&path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        let from = lines.len().saturating_sub(LOG_LINES);
+        if lines.is_empty() { "(its log is empty)".to_owned() } else { lines[from..].join(" | ") }
+    }
+}
+
+/// The last bytes of a file that may have grown without a bound.
+fn end_of(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What a mutex guards, also if somebody panicked with it: the data are whole after each statement.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether nobody listens there.
+async fn is_free(address: &str) -> bool {
+    matches!(timeout(FREE_WITHIN, TcpStream::connect(address)).await, Ok(Err(_)))
+}

@@ -1,0 +1,14 @@
+//! Processes of a trial, and whatever they need of the machine: started, watched, asked, and ended with all
+//! that descends from them. What was changed on the machine is written down first, and taken back.
+
+pub mod asking;
+pub mod cgroup;
+pub mod cores;
+pub mod disk;
+pub mod http;
+pub mod keeper;
+pub mod launch;
+pub mod tree;
+pub mod undo;
+pub mod watch;
+pub mod witness;
