@@ -44,6 +44,8 @@ pub struct Row {
     pub last: f64,
     /// So much more or less is none, in its unit.
     slack: f64,
+    /// Whether it is held from moment to moment, as memory is: then less of it is no drift.
+    is_held: bool,
     /// Whether it speaks of the system, and not of the card network or the generator.
     pub is_system: bool,
 }
@@ -81,6 +83,14 @@ impl Row {
         let change = self.last - self.first;
         if change.abs() <= self.slack { 0.0 } else { share(change, self.first) }
     }
+
+    /// The change as far as it is drift. Connections that stay idle are as many as the last stall needed: fewer
+    /// of them say nothing of the system.
+    #[must_use]
+    pub fn drift(&self) -> f64 {
+        let change = self.change();
+        if self.is_held { change.max(0.0) } else { change.abs() }
+    }
 }
 
 impl Growing {
@@ -98,12 +108,12 @@ impl Growing {
 }
 
 impl Drift {
-    /// The largest change of what belongs to the system, either way.
+    /// The largest drift of what belongs to the system.
     #[must_use]
     pub fn worst(&self) -> Option<f64> {
-        let rows = self.rows.iter().filter(|row| row.is_system).map(Row::change);
-        let files = self.growing.iter().map(Growing::change);
-        rows.chain(files).map(f64::abs).max_by(f64::total_cmp)
+        let rows = self.rows.iter().filter(|row| row.is_system).map(Row::drift);
+        let files = self.growing.iter().map(|file| file.change().abs());
+        rows.chain(files).max_by(f64::total_cmp)
     }
 
     /// Of a trial; nothing if it has no such thirds, or nobody was watched.
@@ -144,7 +154,8 @@ impl Drift {
                 DESCRIPTORS_SLACK,
                 usual(|row| f64::from(row.fds)),
             );
-            rows.extend(memory.into_iter().chain(descriptors).map(|row| Row { is_system, ..row }));
+            let held = memory.into_iter().chain(descriptors);
+            rows.extend(held.map(|row| Row { is_system, is_held: true, ..row }));
         }
         let mut growing = Vec::new();
         for file in files(trial) {
@@ -166,7 +177,7 @@ fn share(part: f64, whole: f64) -> f64 {
 
 fn row(what: &str, unit: Unit, slack: f64, [first, last]: [Option<f64>; 2]) -> Option<Row> {
     let (first, last) = (first?, last?);
-    Some(Row { what: what.to_owned(), unit, first, last, slack, is_system: true })
+    Some(Row { what: what.to_owned(), unit, first, last, slack, is_held: false, is_system: true })
 }
 
 /// The processes that were watched, the generator last.

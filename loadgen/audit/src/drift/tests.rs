@@ -111,6 +111,22 @@ fn a_stall_is_no_growth_and_a_leak_is() {
     near(leak.worst().unwrap(), 20.0 / 56.0);
 }
 
+/// The idle connections of an early stall are gone in the end; memory that is given back is no drift either.
+#[test]
+fn who_holds_less_has_not_drifted() {
+    let less = of(
+        |t_s, row| {
+            if t_s <= 10 {
+                (row.fds, row.rss_bytes) = (200, 200 << 20);
+            }
+        },
+        |_| 0,
+    );
+    near(less.worst().unwrap(), 0.0);
+    let shown = less.rows.iter().filter(|row| row.is_system && row.change() < -0.4);
+    assert_eq!(shown.count(), 2, "it is shown: {:?}", less.rows);
+}
+
 /// The card network remembers every charge, and the generator is no contestant.
 #[test]
 fn what_is_outside_is_shown_and_not_judged() {

@@ -60,7 +60,7 @@ fn stays(row: &Row) -> Line {
         first: value(row.first),
         last: value(row.last),
         change: signed(row.change()),
-        is_beyond: row.is_system && row.change().abs() > TOLERANCE,
+        is_beyond: row.is_system && row.drift() > TOLERANCE,
         is_outside: !row.is_system,
     }
 }
