@@ -78,10 +78,10 @@ pub fn write(folder: &Path) -> anyhow::Result<()> {
     write_some(folder, |_, _| true)
 }
 
-/// As [`write`], but only the scenarios and systems that are wanted.
+/// As [`write()`], but only the scenarios and systems that are wanted.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_some(folder: &Path, wanted: impl Fn(&str, &str) -> bool) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let environment = BTreeMap::from([
