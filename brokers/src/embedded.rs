@@ -7,6 +7,7 @@
 
 mod alarm;
 mod batch;
+mod calls;
 mod claiming;
 mod client;
 mod connection;

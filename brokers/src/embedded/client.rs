@@ -8,15 +8,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 
+use super::calls::Calls;
 use super::consumer::Consumer;
-use super::exchange::{Command, Exchange};
 use super::link;
 use super::wire::{Answer, Call};
 use crate::port::MESSAGE_MAX;
@@ -24,8 +23,6 @@ use crate::{Broker, DeadLetter, Depth, Error, Message, Result, SubscribeOptions,
 
 /// Calls that wait for the link; then their callers wait.
 const WAITING_MAX: usize = 1_024;
-/// After this an answer is not expected any more.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Bytes of keys that are asked for at once, and what each costs besides: it must fit a frame.
 const KEYS_BYTES_MAX: usize = MESSAGE_MAX;
 const KEY_OVERHEAD: usize = 8;
@@ -37,22 +34,14 @@ pub struct Client {
     calls: Arc<Calls>,
 }
 
-/// What publishers and consumers of one client share.
-pub(super) struct Calls {
-    commands: mpsc::Sender<Command>,
-    pub(super) exchange: Arc<Exchange>,
-    subscriptions: AtomicU64,
-}
-
 impl Client {
     /// A client of the broker at `HOST:PORT`, which need not be there yet.
     #[must_use]
     pub fn new(address: &str) -> Self {
         let (commands, waiting) = mpsc::channel(WAITING_MAX);
-        let exchange = Arc::new(Exchange::new(commands.downgrade()));
-        tokio::spawn(link::run(address.to_owned(), Arc::clone(&exchange), waiting));
-        let calls = Calls { commands, exchange, subscriptions: AtomicU64::new(0) };
-        Self { calls: Arc::new(calls) }
+        let calls = Arc::new(Calls::new(commands));
+        tokio::spawn(link::run(address.to_owned(), Arc::clone(&calls.exchange), waiting));
+        Self { calls }
     }
 
     /// As `new`, but returns when the broker is there.
@@ -71,26 +60,6 @@ impl Client {
     }
 }
 
-impl Calls {
-    /// Asks, and waits for the answer.
-    pub(super) async fn ask(&self, call: Call) -> Result<Answer> {
-        let (reply, answer) = oneshot::channel();
-        let asked = async {
-            let command = Command { call, reply: Some(reply) };
-            self.commands.send(command).await.map_err(|_| closed())?;
-            answer.await.map_err(|_| closed())?
-        };
-        timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| {
-            Err(Error::Unavailable(format!("no answer within {} s", ANSWER_MAX.as_secs())))
-        })
-    }
-
-    /// Says something that needs no answer; lost if the link has no room.
-    pub(super) fn tell(&self, call: Call) {
-        let _ = self.commands.try_send(Command { call, reply: None });
-    }
-}
-
 #[async_trait]
 impl Broker for Client {
     async fn publish(&self, topic: &str, message: Message) -> Result<()> {
@@ -106,7 +75,7 @@ impl Broker for Client {
     ) -> Result<Box<dyn Subscription>> {
         options.check()?;
         let (prefetch, topic) = (options.prefetch, topic.to_owned());
-        let subscription = self.calls.subscriptions.fetch_add(1, Ordering::Relaxed);
+        let subscription = self.calls.next_subscription();
         // Twice the window: what came before a break may still wait here.
         let (deliveries, arriving) = mpsc::channel(prefetch as usize * 2);
         let call = Call::Subscribe { subscription, topic, prefetch, retries: options.retries() };
@@ -173,10 +142,6 @@ fn frames(keys: &[String]) -> impl Iterator<Item = &[String]> {
         rest = behind;
         Some(part)
     })
-}
-
-fn closed() -> Error {
-    Error::Unavailable("the client is closed".to_owned())
 }
 
 fn unexpected(answer: &Answer) -> Error {

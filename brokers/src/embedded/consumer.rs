@@ -6,19 +6,11 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout_at};
 
-use super::client::Calls;
+use super::calls::Calls;
+use super::exchange::Arrived;
 use super::wire::Call;
 use crate::port::error_text;
 use crate::{Delivery, Error, Receipt, Result, Settle, Subscription};
-
-/// A delivery as it came from the socket.
-pub(super) struct Arrived {
-    /// The connection it came over.
-    pub(super) session: u64,
-    /// When its lease is over, by this process's clock; none if it has none.
-    pub(super) until: Option<Instant>,
-    pub(super) delivery: Delivery,
-}
 
 struct Arrivals {
     arriving: mpsc::Receiver<Arrived>,

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::consumer::Arrived;
 use super::wire::{Answer, Call, Event, Request};
 use crate::{Delivery, Error, Result};
 
@@ -22,6 +21,15 @@ pub(super) type Reply = oneshot::Sender<Result<Answer>>;
 pub(super) struct Command {
     pub(super) call: Call,
     pub(super) reply: Option<Reply>,
+}
+
+/// A delivery as it came from the socket.
+pub(super) struct Arrived {
+    /// The connection it came over.
+    pub(super) session: u64,
+    /// When its lease is over, by this process's clock; none if it has none.
+    pub(super) until: Option<Instant>,
+    pub(super) delivery: Delivery,
 }
 
 /// What the link and its users see of each other.
