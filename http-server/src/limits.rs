@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+/// From the end of a request's head to its answer, at every server.
+pub const REQUEST: Duration = Duration::from_secs(3);
 const CONNECTIONS_MAX: usize = 4_096;
 /// Descriptors of a process for all else: databases, logs, its listener, refusals.
 const OTHERS: u64 = 128;
@@ -38,7 +40,7 @@ impl Default for Limits {
         Self {
             body_bytes_max: 16 * 1024,
             header_read: Duration::from_secs(5),
-            request: Duration::from_secs(3),
+            request: REQUEST,
             write: Duration::from_secs(10),
             unread_bytes_max: 64 * 1024 * 1024,
             connections_max: CONNECTIONS_MAX,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use brokers::{Broker, Received, SubscribeOptions, Topic, Trouble};
+use service::bounds;
 use shop::{Charge, Charged, Error, Orders, Payments, Settlement};
 use tokio_util::sync::CancellationToken;
-use web::bounds;
 
 use crate::careless::{self, Manners};
 

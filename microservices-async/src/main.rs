@@ -1,7 +1,6 @@
 //! Wiring: auth, orders and payments, each a process of its own; orders and payments meet only
 //! through a broker.
 
-mod auth;
 mod careless;
 mod consume;
 mod courier;
@@ -13,8 +12,8 @@ mod relay;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
-use http_server::Listen;
+use clap::Parser;
+use service::{ServiceArgs, auth};
 
 /// One service of the shop.
 ///
@@ -25,21 +24,11 @@ use http_server::Listen;
 #[command(version)]
 enum Service {
     /// Knows customers
-    Auth(auth::Arguments),
+    Auth(ServiceArgs),
     /// Knows orders; tells payments by message
     Orders(orders::Arguments),
     /// Takes money for the charges that come by message
     Payments(payments::Arguments),
-}
-
-/// What every service is told.
-#[derive(Args)]
-struct Place {
-    #[command(flatten)]
-    listen: Listen,
-    /// Where this service remembers: sqlite:PATH or memory:
-    #[arg(long, value_name = "URL")]
-    store: String,
 }
 
 #[tokio::main]
@@ -49,11 +38,5 @@ async fn main() -> ExitCode {
         Service::Orders(arguments) => ("orders", orders::run(arguments).await),
         Service::Payments(arguments) => ("payments", payments::run(arguments).await),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            process_log::say(format_args!("{name}: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    service::exit_code(name, result)
 }

@@ -6,22 +6,23 @@ use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
 use http_server::Metrics;
+use service::{ServiceArgs, environment, timing};
 use shop::OrderService;
 use shop::auth::Tokens;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use web::{Ready, Routes, environment, service, timing};
+use web::{Ready, Routes};
 
 use crate::careless::Trust;
 use crate::courier::Messages;
 use crate::gauges::Gauges;
 use crate::queued::Queued;
-use crate::{Place, consume, relay};
+use crate::{consume, relay};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: ServiceArgs,
     /// The broker
     #[arg(long, value_name = "URL")]
     broker: String,
@@ -46,14 +47,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let wake = Arc::new(Notify::new());
     let payments = Arc::new(Queued::new(Arc::clone(&wake), outbox_max));
     let operator = environment::operator_token();
-    let placing = service::tasks();
-    let orders = OrderService::new(
-        customers,
-        Arc::clone(&stores.orders),
-        payments,
-        operator,
-        Arc::clone(&placing),
-    );
+    let (placing, kept) = (service::tasks(), Arc::clone(&stores.orders));
+    let orders = OrderService::new(customers, kept, payments, operator, Arc::clone(&placing));
     let orders = Arc::new(orders);
 
     let stop = CancellationToken::new();

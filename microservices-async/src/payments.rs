@@ -5,18 +5,19 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
+use service::{ServiceArgs, environment, poison, timing};
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Http, Probe, RemoteProvider};
-use web::{Ready, Routes, environment, poison, service, timing};
+use web::{Ready, Routes};
 
 use crate::careless::Mistakes;
-use crate::{Place, consume};
+use crate::consume;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: ServiceArgs,
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,

@@ -1,13 +1,12 @@
 //! Wiring: auth, orders and payments, each a process of its own; they call each other over HTTP.
 
-mod auth;
 mod orders;
 mod payments;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
-use http_server::Listen;
+use clap::Parser;
+use service::{ServiceArgs, auth};
 
 /// One service of the shop.
 ///
@@ -18,21 +17,11 @@ use http_server::Listen;
 #[command(version)]
 enum Service {
     /// Knows customers
-    Auth(auth::Arguments),
+    Auth(ServiceArgs),
     /// Knows orders; asks payments
     Orders(orders::Arguments),
     /// Takes money; asks the card network
     Payments(payments::Arguments),
-}
-
-/// What every service is told.
-#[derive(Args)]
-struct Place {
-    #[command(flatten)]
-    listen: Listen,
-    /// Where this service remembers: sqlite:PATH or memory:
-    #[arg(long, value_name = "URL")]
-    store: String,
 }
 
 #[tokio::main]
@@ -42,11 +31,5 @@ async fn main() -> ExitCode {
         Service::Orders(arguments) => ("orders", orders::run(arguments).await),
         Service::Payments(arguments) => ("payments", payments::run(arguments).await),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            process_log::say(format_args!("{name}: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    service::exit_code(name, result)
 }

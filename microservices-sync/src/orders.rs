@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use service::{ServiceArgs, bounds, environment, timing};
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
-use web::{Ready, Routes, bounds, environment, service, timing};
+use web::{Ready, Routes};
 
-use crate::Place;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: ServiceArgs,
     /// The auth service, asked whose each token is; without it the tokens' signatures are checked here
     #[arg(long, value_name = "http://HOST:PORT")]
     auth: Option<Base>,

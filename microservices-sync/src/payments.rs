@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use service::{ServiceArgs, environment, poison, timing};
 use shop::PaymentService;
 use web::client::{Base, Http, Probe, RemoteProvider};
-use web::{Ready, Routes, environment, poison, service, timing};
+use web::{Ready, Routes};
 
-use crate::Place;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: ServiceArgs,
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use http_server::Listen;
+use service::{ServiceArgs, bounds, environment, poison, timing};
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Http, Probe, RemoteProvider};
-use web::{Ready, Routes, bounds, environment, poison, service, timing};
+use web::{Ready, Routes};
 
 /// The shop in one process.
 ///
@@ -19,10 +19,7 @@ use web::{Ready, Routes, bounds, environment, poison, service, timing};
 #[command(version)]
 struct Arguments {
     #[command(flatten)]
-    listen: Listen,
-    /// Where everything is remembered: sqlite:PATH or memory:
-    #[arg(long, value_name = "URL")]
-    store: String,
+    place: ServiceArgs,
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
@@ -30,19 +27,13 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            process_log::say(format_args!("monolith: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    service::exit_code("monolith", run(Arguments::parse()).await)
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let stores = stores::open(&arguments.store).context("--store")?;
+async fn run(Arguments { place, provider }: Arguments) -> anyhow::Result<()> {
+    let stores = stores::open(&place.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
-    let network = Probe::ready(&http, &arguments.provider);
+    let network = Probe::ready(&http, &provider);
     let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
         "the card network",
         timing::LOOK,
@@ -52,8 +43,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
     let merchant = environment::merchant_credential()?;
-    let provider = RemoteProvider::new(http, &arguments.provider, merchant);
-    let network = poison::network(Arc::new(provider));
+    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider, merchant)));
     let (placing, charging) = (service::tasks(), service::tasks());
     let payments = Arc::new(PaymentService::new(stores.payments, network, Arc::clone(&charging)));
     let operator = environment::operator_token();
@@ -66,7 +56,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     let routes = Routes::new().accounts(auth).orders(orders);
     tokio::spawn(recovery);
-    let served = service::run("monolith", arguments.listen, routes, Arc::new(ready)).await;
+    let served = service::run("monolith", place.listen, routes, Arc::new(ready)).await;
     service::finish([&placing, &charging]).await;
     Ok(served?)
 }

@@ -6,6 +6,7 @@ mod http_client;
 mod payments;
 mod probe;
 mod provider;
+mod timeouts;
 mod verify;
 
 pub use base::{Base, BaseError};
@@ -14,4 +15,5 @@ pub use http_client::Http;
 pub use payments::RemotePayments;
 pub use probe::Probe;
 pub use provider::RemoteProvider;
+pub use timeouts::{CONNECT, PROVIDER_CALL, SERVICE_CALL};
 pub use verify::RemoteVerify;

@@ -4,18 +4,13 @@
 //! server's. Which routes a process plays is said by its wiring.
 
 mod accounts;
-pub mod bounds;
 mod charges;
 pub mod client;
-pub mod environment;
 mod orders;
-pub mod poison;
 pub mod problem;
 mod ready;
 mod request;
 mod routes;
-pub mod service;
-pub mod timing;
 
 pub use ready::Ready;
 pub use routes::Routes;

@@ -17,7 +17,7 @@ use shop::{Error, Result};
 use tokio::time::timeout;
 
 use crate::problem;
-use crate::timing::CONNECT;
+use super::timeouts::CONNECT;
 
 /// Shorter than the 75 s after which our servers close: a pooled connection is rarely stale.
 const IDLE: Duration = Duration::from_secs(60);

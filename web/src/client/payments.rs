@@ -5,8 +5,8 @@ use http::{Method, StatusCode, Uri};
 use shop::{Charge, Charged, Payments, Result};
 
 use super::http_client::Call;
+use super::timeouts::SERVICE_CALL;
 use super::{Base, Credential, Http};
-use crate::timing::SERVICE_CALL;
 
 /// Asks a payments service.
 pub struct RemotePayments {

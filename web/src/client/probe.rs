@@ -5,8 +5,8 @@ use http::{Method, StatusCode, Uri};
 use shop::{Error, Result};
 
 use super::http_client::Call;
+use super::timeouts::SERVICE_CALL;
 use super::{Base, Http};
-use crate::timing::SERVICE_CALL;
 
 /// Asks one service whether it lives, or whether it can work.
 #[derive(Clone)]

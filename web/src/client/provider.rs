@@ -6,8 +6,8 @@ use serde::Deserialize;
 use shop::{CardNetwork, Charge, Error, Result, Verdict};
 
 use super::http_client::Call;
+use super::timeouts::PROVIDER_CALL;
 use super::{Base, Credential, Http};
-use crate::timing::PROVIDER_CALL;
 
 /// Asks the card network.
 pub struct RemoteProvider {

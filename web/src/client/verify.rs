@@ -5,9 +5,9 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use shop::{Error, Result, UserId, Verify};
 
 use super::http_client::Call;
+use super::timeouts::SERVICE_CALL;
 use super::{Base, Http};
 use crate::accounts::Who;
-use crate::timing::SERVICE_CALL;
 
 /// Asks an auth service.
 pub struct RemoteVerify {

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use shop::{CardNetwork, Charge, Error, Result, Verdict};
 use tokio::time::sleep;
-
-use crate::timing::PROVIDER_CALL;
+use web::client::PROVIDER_CALL;
 
 const ARMED: &str = "TRIPTYCH_POISON";
 

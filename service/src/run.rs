@@ -1,13 +1,15 @@
 //! A process of the shop: routes behind a socket, until a signal.
 
 use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use http_server::{Listen, ListenError, Metrics, Observed, ReadyCheck, serve, shutdown_signal};
+use http_server::{Limits, Listen, ListenError, Metrics, Observed, ReadyCheck, serve, shutdown_signal};
 use shop::{Error, Tasks};
 use tokio::time::timeout;
+use web::Routes;
 
-use crate::{Routes, bounds, timing};
+use crate::{bounds, timing};
 
 /// Why a process does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +50,20 @@ pub async fn measured(
     let listener = listen.bind()?;
     process_log::say(format_args!("{name}: listening on {}", listener.local_addr()?));
     let observed = Observed::new(Arc::new(routes), ready, Arc::new(metrics));
-    serve(listener, observed, timing::limits(), shutdown).await?;
+    serve(listener, observed, Limits::default().within_descriptors(), shutdown).await?;
     Ok(())
+}
+
+/// What a process ends with; why it did not serve is said.
+#[must_use]
+pub fn exit_code(name: &str, result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            process_log::say(format_args!("{name}: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Where a service does what must be finished once it has begun; traces go along.

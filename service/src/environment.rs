@@ -3,8 +3,7 @@
 use std::thread::available_parallelism;
 
 use http_server::{Guard, NoSecret, secret};
-
-use crate::client::Credential;
+use web::client::Credential;
 
 /// Signs tokens; text, used as it stands.
 const TOKEN_SECRET: &str = "TRIPTYCH_TOKEN_SECRET";

@@ -1,0 +1,25 @@
+//! The auth service as a process of its own: the same wherever orders and payments are.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use shop::AuthService;
+use shop::auth::{Passwords, Tokens};
+use web::{Ready, Routes};
+
+use crate::{ServiceArgs, environment, timing};
+
+/// Serves accounts and tells whose a token is, until a signal.
+///
+/// # Errors
+/// If its store, its secret or its address is not to be had.
+pub async fn run(arguments: ServiceArgs) -> anyhow::Result<()> {
+    let stores = stores::open(&arguments.store).context("--store")?;
+    let kept = stores.clone();
+    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check());
+    let passwords = Passwords::new(environment::parallel_hashes())?;
+    let tokens = Tokens::new(&environment::token_secret()?)?;
+    let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
+    let routes = Routes::new().accounts(Arc::clone(&auth) as _).verify(auth);
+    Ok(crate::run("auth", arguments.listen, routes, Arc::new(ready)).await?)
+}

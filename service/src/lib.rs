@@ -1,0 +1,13 @@
+//! A process of the shop, whichever wiring it belongs to: what it is told by flags and environment, how
+//! long it waits, how much it takes at once, how it serves and stops. It does not know who calls whom.
+
+mod arguments;
+pub mod auth;
+pub mod bounds;
+pub mod environment;
+pub mod poison;
+mod run;
+pub mod timing;
+
+pub use arguments::ServiceArgs;
+pub use run::{ServeError, exit_code, finish, measured, not_recovered, run, tasks};
