@@ -395,7 +395,7 @@ async fn the_side_door_tells_and_replays() {
     }
     assert!(http(&process, "GET /dead/topic?limit=x").await.starts_with("HTTP/1.1 400"));
     assert!(http(&process, "GET /nowhere").await.starts_with("HTTP/1.1 404"));
-    for path in ["/healthz", "/readyz", "/metrics", "/dead/topic"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/settings", "/dead/topic"] {
         let refused = http(&process, &format!("TRACE {path}")).await;
         assert!(refused.starts_with("HTTP/1.1 405"), "{refused}");
         assert!(refused.contains("\nallow: GET\r"), "{refused}");

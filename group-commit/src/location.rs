@@ -1,5 +1,6 @@
 //! Where a database is and how it treats the disk: what stands after `sqlite:` in a store's URL.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// SQLite's `synchronous`. Only [`Self::Full`] keeps a power cut from undoing what was answered.
@@ -22,6 +23,16 @@ impl Synchronous {
             Self::Normal => "1",
             Self::Full => "2",
         }
+    }
+}
+
+impl fmt::Display for Synchronous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "WAL, synchronous=OFF (no fsync)",
+            Self::Normal => "WAL, synchronous=NORMAL (fsync at checkpoints alone)",
+            Self::Full => "WAL, synchronous=FULL (answered after the fsync)",
+        })
     }
 }
 

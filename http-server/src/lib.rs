@@ -14,6 +14,7 @@ mod observed;
 mod pace;
 mod secret;
 mod serve;
+mod settings;
 mod signal;
 
 use async_trait::async_trait;
@@ -30,6 +31,7 @@ pub use observed::{Always, Observed, ReadyCheck};
 pub use prometheus_client;
 pub use secret::{NoSecret, secret};
 pub use serve::serve;
+pub use settings::Settings;
 pub use signal::shutdown_signal;
 
 /// The header that tells, with the value `none`, that a refused request had no effect.

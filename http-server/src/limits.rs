@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::Settings;
+
 /// From the end of a request's head to its answer, at every server.
 pub const REQUEST: Duration = Duration::from_secs(3);
 const CONNECTIONS_MAX: usize = 4_096;
@@ -51,6 +53,17 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What a server says of them.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings::default()
+            .with("connections at once", self.connections_max)
+            .with("body, at most", format!("{} KiB", self.body_bytes_max / 1_024))
+            .time("request time-out", self.request)
+            .time("idle connection is closed after", self.idle)
+            .time("drain at the end, at most", self.drain)
+    }
+
     /// Raises the process's soft limit on descriptors to the hard one, and takes no more connections
     /// than that allows for: each may need another to a service that is called on its behalf.
     #[must_use]

@@ -1,4 +1,4 @@
-//! A handler that also tells whether it lives, is ready, and what it did.
+//! A handler that also tells whether it lives, is ready, what it did, and its settings.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use crate::answer::answer;
-use crate::{Handler, Metrics, json, not_allowed, problem};
+use crate::{Handler, Metrics, Settings, json, not_allowed, problem};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The paths that are answered here.
-const OWN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+const OWN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/settings"];
 
 /// Says whether a process can do its work.
 #[async_trait]
@@ -33,11 +33,12 @@ impl ReadyCheck for Always {
     }
 }
 
-/// Answers `/healthz`, `/readyz` and `/metrics`, and measures what the inner handler answers.
+/// Answers `/healthz`, `/readyz`, `/metrics` and `/settings`, and measures what the inner handler answers.
 pub struct Observed {
     inner: Arc<dyn Handler>,
     ready: Arc<dyn ReadyCheck>,
     metrics: Arc<Metrics>,
+    settings: Settings,
 }
 
 impl Observed {
@@ -48,7 +49,18 @@ impl Observed {
         ready: Arc<dyn ReadyCheck>,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        Arc::new(Self { inner, ready, metrics })
+        Self::telling(inner, ready, metrics, Settings::default())
+    }
+
+    /// Wraps a handler, with settings to tell.
+    #[must_use]
+    pub fn telling(
+        inner: Arc<dyn Handler>,
+        ready: Arc<dyn ReadyCheck>,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+    ) -> Arc<Self> {
+        Arc::new(Self { inner, ready, metrics, settings })
     }
 
     async fn readiness(&self) -> Response<Bytes> {
@@ -78,6 +90,7 @@ impl Handler for Observed {
             "/healthz" => json(StatusCode::OK, &json!({"status": "alive"})),
             "/readyz" => self.readiness().await,
             "/metrics" => answer(StatusCode::OK, OPEN_METRICS, self.metrics.text().into_bytes()),
+            "/settings" => self.settings.answer(),
             _ => self.measured(request).await,
         }
     }

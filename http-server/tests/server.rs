@@ -328,6 +328,23 @@ impl ReadyCheck for Missing {
 }
 
 #[tokio::test]
+async fn a_process_tells_its_settings() {
+    let limits = short();
+    let told = limits.settings().with("store", "memory").time("wait", Duration::from_millis(1_500));
+    let echo: Arc<dyn Handler> = Arc::new(Echo::default());
+    let observed = Observed::telling(echo, Arc::new(Always), Arc::default(), told);
+    let server = start(observed, limits).await;
+    let answer = server.ask(&get("/settings")).await;
+    let kept = [
+        "application/json",
+        r#""store":"memory""#,
+        r#""wait":"1.5 s""#,
+        r#""connections at once":""#,
+    ];
+    check(&answer, "200", &kept);
+}
+
+#[tokio::test]
 async fn health_readiness_and_metrics() {
     let echo: Arc<dyn Handler> = Arc::new(Echo::default());
     let observed = Observed::new(Arc::clone(&echo), Arc::new(Always), Arc::default());
@@ -344,7 +361,7 @@ async fn health_readiness_and_metrics() {
     assert!(text.contains(r#"route="/slow",status="cut"} 1"#), "a time-out counts: {text}");
     assert!(text.contains("http_connections 1"), "{text}");
 
-    for path in ["/healthz", "/readyz", "/metrics"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/settings"] {
         let trace = format!("TRACE {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
         check(&server.ask(&trace).await, "405", &["allow: GET", "problem:method-not-allowed"]);
     }

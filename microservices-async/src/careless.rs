@@ -7,7 +7,8 @@ mod forgetful;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use service::timing;
+use http_server::Settings;
+use service::{settings, timing};
 use shop::{Courier, OrderStore, PaymentStore, keep_reconciling};
 
 pub(crate) use consume::consume;
@@ -36,6 +37,14 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
+    /// What orders says of it.
+    pub(crate) fn settings(&self) -> Settings {
+        match self.reconcile {
+            Switch::On => settings::recovery(),
+            Switch::Off => Settings::default().with("pending orders", "the queue is trusted"),
+        }
+    }
+
     /// Hands over again what is pending and was lost on its way, unless the queue is trusted.
     pub(crate) fn reconcile(&self, orders: Arc<dyn OrderStore>, courier: Arc<dyn Courier>) {
         if let Switch::On = self.reconcile {
@@ -74,6 +83,17 @@ pub(crate) enum Manners {
 }
 
 impl Mistakes {
+    /// What payments says of them: nothing if it makes none.
+    pub(crate) fn settings(&self) -> Settings {
+        let all = [
+            (matches!(self.ack, Ack::Early), "acked before the work"),
+            (matches!(self.fence, Switch::Off), "leases are not heeded"),
+            (matches!(self.idempotency, Switch::Off), "what was charged is charged again"),
+        ];
+        let made = all.iter().filter(|(is_made, _)| *is_made);
+        made.fold(Settings::default(), |settings, (_, what)| settings.with("mistake", what))
+    }
+
     pub(crate) fn manners(&self) -> Manners {
         match (self.ack, self.fence) {
             (Ack::Early, _) => Manners::AckEarly,

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
 use http_server::Metrics;
-use service::{ServiceArgs, environment, timing};
+use service::{ServiceArgs, environment, settings, timing};
 use shop::OrderService;
 use shop::auth::Tokens;
 use tokio::sync::Notify;
@@ -43,6 +43,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || consume::reach(Arc::clone(&queue)),
     );
+    let told = settings::kept(&stores).and(settings::own_tokens()).and(trust.settings());
+    let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
     let payments = Arc::new(Queued::new(Arc::clone(&wake), outbox_max));
@@ -65,7 +67,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
     let (routes, ready) = (Routes::new().orders(orders), Arc::new(ready));
     tokio::select! {
-        served = service::measured("orders", place.listen, routes, ready, metrics) => served?,
+        served = service::measured("orders", place.listen, routes, ready, told, metrics) => served?,
         ended = &mut settle => {
             ended?.context("consuming settlements")?;
             bail!("consuming settlements ended by itself");

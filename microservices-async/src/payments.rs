@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use service::{ServiceArgs, environment, poison, timing};
+use service::{ServiceArgs, environment, poison, settings, timing};
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Http, Probe, RemoteProvider};
@@ -34,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let broker = brokers::connect(&broker).context("--broker")?;
     let (http, kept, queue) = (Http::default(), stores.clone(), Arc::clone(&broker));
     let network = Probe::ready(&http, &provider);
+    let settings = settings::kept(&stores).and(settings::charging()).and(mistakes.settings());
     let ready = Ready::new()
         .needs("the store", timing::LOOK, move || kept.clone().check())
         .needs("the card network", timing::LOOK, move || network.clone().check())
@@ -47,11 +48,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
     let settlements = Topic::new(broker, consume::SETTLEMENTS);
-    let manners = mistakes.manners();
+    let (manners, ready) = (mistakes.manners(), Arc::new(ready));
     let work = consume::charges(payments, charges, settlements, manners, stop.clone());
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::run("payments", place.listen, Routes::new(), Arc::new(ready)) => served?,
+        served = service::run("payments", place.listen, Routes::new(), ready, settings) => served?,
         // A service that answers /readyz and consumes nothing would look well for ever.
         ended = &mut work => {
             ended?.context("consuming charges")?;

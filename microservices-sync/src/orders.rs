@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, bounds, environment, timing};
+use service::{ServiceArgs, bounds, environment, settings, timing};
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
 use web::{Ready, Routes};
-
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -31,13 +30,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut ready = Ready::new()
         .needs("the store", timing::LOOK, move || kept.clone().check())
         .needs("payments", timing::LOOK_FURTHER, move || charges.clone().check());
-    let customers: Arc<dyn Verify> = match auth {
+    let settings = settings::kept(&stores).and(settings::asking()).and(settings::recovery());
+    let (customers, tokens): (Arc<dyn Verify>, _) = match auth {
         Some(auth) => {
             let alive = Probe::alive(&http, &auth);
             ready = ready.needs("auth", timing::LOOK, move || alive.clone().check());
-            Arc::new(RemoteVerify::new(http.clone(), &auth))
+            (Arc::new(RemoteVerify::new(http.clone(), &auth)), settings::asked_tokens())
         }
-        None => Arc::new(Tokens::new(&environment::token_secret()?)?),
+        None => (Arc::new(Tokens::new(&environment::token_secret()?)?), settings::own_tokens()),
     };
     let credential = environment::payments_credential()?;
     let payments = Arc::new(RemotePayments::new(http, &payments, credential));
@@ -50,8 +50,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders_left = Arc::clone(&orders);
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     tokio::spawn(recovery);
-    let served =
-        service::run("orders", place.listen, Routes::new().orders(orders), Arc::new(ready)).await;
+    let (routes, settings) = (Routes::new().orders(orders), settings.and(tokens));
+    let served = service::run("orders", place.listen, routes, Arc::new(ready), settings).await;
     service::finish([&placing]).await;
     Ok(served?)
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, environment, poison, timing};
+use service::{ServiceArgs, environment, poison, settings, timing};
 use shop::PaymentService;
 use web::client::{Base, Http, Probe, RemoteProvider};
 use web::{Ready, Routes};
-
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -29,12 +28,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || network.clone().check(),
     );
+    let settings = settings::kept(&stores).and(settings::charging());
     let merchant = environment::merchant_credential()?;
     let network = poison::network(Arc::new(RemoteProvider::new(http, &provider, merchant)));
     let charging = service::tasks();
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
-    let served = service::run("payments", place.listen, routes, Arc::new(ready)).await;
+    let served = service::run("payments", place.listen, routes, Arc::new(ready), settings).await;
     service::finish([&charging]).await;
     Ok(served?)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use service::{ServiceArgs, bounds, environment, poison, timing};
+use service::{ServiceArgs, bounds, environment, poison, settings, timing};
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Http, Probe, RemoteProvider};
@@ -39,6 +39,8 @@ async fn run(Arguments { place, provider }: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || network.clone().check(),
     );
+    let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
+    let settings = settings.and(settings::charging()).and(settings::recovery());
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
@@ -56,7 +58,7 @@ async fn run(Arguments { place, provider }: Arguments) -> anyhow::Result<()> {
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     let routes = Routes::new().accounts(auth).orders(orders);
     tokio::spawn(recovery);
-    let served = service::run("monolith", place.listen, routes, Arc::new(ready)).await;
+    let served = service::run("monolith", place.listen, routes, Arc::new(ready), settings).await;
     service::finish([&placing, &charging]).await;
     Ok(served?)
 }

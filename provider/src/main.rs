@@ -93,10 +93,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let draws = Draws::new(own, arguments.seed);
     let desk = Desk::new(journal, history, settings, draws, &mut metrics);
     let api = Arc::new(Api::new(Arc::clone(&desk), merchants, Guard::from_environment()));
-    let observed = Observed::new(api, desk, Arc::new(metrics));
     let listener = arguments.listen.bind()?;
     process_log::say(format_args!("provider: listening on {}", listener.local_addr()?));
     let limits = Limits { request: REQUEST, ..Limits::default() }.within_descriptors();
+    let told = limits.settings().with("version", env!("CARGO_PKG_VERSION"));
+    let observed = Observed::telling(api, desk, Arc::new(metrics), told);
     serve(listener, observed, limits, shutdown).await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use shop::AuthService;
 use shop::auth::{Passwords, Tokens};
 use web::{Ready, Routes};
 
-use crate::{ServiceArgs, environment, timing};
+use crate::{ServiceArgs, environment, settings, timing};
 
 /// Serves accounts and tells whose a token is, until a signal.
 ///
@@ -15,11 +15,11 @@ use crate::{ServiceArgs, environment, timing};
 /// If its store, its secret or its address is not to be had.
 pub async fn run(arguments: ServiceArgs) -> anyhow::Result<()> {
     let stores = stores::open(&arguments.store).context("--store")?;
-    let kept = stores.clone();
+    let (kept, settings) = (stores.clone(), settings::kept(&stores).and(settings::hashing()));
     let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check());
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
     let routes = Routes::new().accounts(Arc::clone(&auth) as _).verify(auth);
-    Ok(crate::run("auth", arguments.listen, routes, Arc::new(ready)).await?)
+    Ok(crate::run("auth", arguments.listen, routes, Arc::new(ready), settings).await?)
 }

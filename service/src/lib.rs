@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod environment;
 pub mod poison;
 mod run;
+pub mod settings;
 pub mod timing;
 
 pub use arguments::ServiceArgs;

@@ -4,7 +4,9 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use http_server::{Limits, Listen, ListenError, Metrics, Observed, ReadyCheck, serve, shutdown_signal};
+use http_server::{
+    Limits, Listen, ListenError, Metrics, Observed, ReadyCheck, Settings, serve, shutdown_signal,
+};
 use shop::{Error, Tasks};
 use tokio::time::timeout;
 use web::Routes;
@@ -22,7 +24,8 @@ pub enum ServeError {
     System(#[from] io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT; then finishes what is in flight.
+/// Serves until SIGTERM or SIGINT; then finishes what is in flight. The settings are told at `/settings`,
+/// with those of the server.
 ///
 /// # Errors
 /// If the address is not to be had.
@@ -31,8 +34,9 @@ pub async fn run(
     listen: Listen,
     routes: Routes,
     ready: Arc<dyn ReadyCheck>,
+    settings: Settings,
 ) -> Result<(), ServeError> {
-    measured(name, listen, routes, ready, Metrics::default()).await
+    measured(name, listen, routes, ready, settings, Metrics::default()).await
 }
 
 /// As `run`, with metrics of the process's own beside those of the server.
@@ -44,13 +48,16 @@ pub async fn measured(
     listen: Listen,
     routes: Routes,
     ready: Arc<dyn ReadyCheck>,
+    settings: Settings,
     metrics: Metrics,
 ) -> Result<(), ServeError> {
     let shutdown = shutdown_signal()?;
     let listener = listen.bind()?;
     process_log::say(format_args!("{name}: listening on {}", listener.local_addr()?));
-    let observed = Observed::new(Arc::new(routes), ready, Arc::new(metrics));
-    serve(listener, observed, Limits::default().within_descriptors(), shutdown).await?;
+    let limits = Limits::default().within_descriptors();
+    let settings = settings.and(limits.settings()).with("version", env!("CARGO_PKG_VERSION"));
+    let observed = Observed::telling(Arc::new(routes), ready, Arc::new(metrics), settings);
+    serve(listener, observed, limits, shutdown).await?;
     Ok(())
 }
 

@@ -34,6 +34,15 @@ impl Stores {
         }
     }
 
+    /// How it keeps what it is given, for people.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match &self.sqlite {
+            Some(sqlite) => sqlite.told(),
+            None => "memory: nothing is durable".to_owned(),
+        }
+    }
+
     /// Commits and transactions since the start; `None` if the adapter has no group commit.
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {

@@ -6,7 +6,7 @@ mod outbox;
 mod payments;
 mod users;
 
-use group_commit::{Database, Location, Options, Schema, Stats};
+use group_commit::{Database, Location, Options, Schema, Stats, Synchronous};
 use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 use shop::Error;
@@ -22,6 +22,7 @@ const READERS: usize = 2;
 pub(crate) struct Sqlite {
     db: Database,
     outbox_rows: outbox::Rows,
+    synchronous: Synchronous,
 }
 
 impl Sqlite {
@@ -29,7 +30,11 @@ impl Sqlite {
         let Location { path, synchronous } = location;
         let options = Options { readers: READERS, synchronous: *synchronous, ..Options::default() };
         let (db, outbox_rows) = Database::open_with(path, SCHEMA, options, outbox::Rows::counted)?;
-        Ok(Self { db, outbox_rows })
+        Ok(Self { db, outbox_rows, synchronous: *synchronous })
+    }
+
+    pub(crate) fn told(&self) -> String {
+        format!("SQLite, {}, {READERS} readers, one fsync for all that wait", self.synchronous)
     }
 
     pub(crate) async fn check(&self) -> Result<(), Error> {

@@ -11,7 +11,7 @@ mod verify;
 
 pub use base::{Base, BaseError};
 pub use credential::Credential;
-pub use http_client::Http;
+pub use http_client::{Http, IDLE_MAX};
 pub use payments::RemotePayments;
 pub use probe::Probe;
 pub use provider::RemoteProvider;

@@ -80,7 +80,7 @@ async fn run(flags: Flags) -> Result<()> {
         stopping.cancel();
     });
     announce(&listener, http.as_ref())?;
-    let side_door = side_door(http, Arc::clone(&queue), &stop);
+    let side_door = side_door(http, Arc::clone(&queue), settings(&flags), &stop);
     let (served, ()) = tokio::join!(side_door, serve(listener, queue, stop.cancelled()));
     served
 }
@@ -88,11 +88,13 @@ async fn run(flags: Flags) -> Result<()> {
 async fn side_door(
     http: Option<TcpListener>,
     queue: Arc<Queue>,
+    settings: http_server::Settings,
     stop: &CancellationToken,
 ) -> Result<()> {
     let Some(listener) = http else { return Ok(()) };
-    let control = Arc::new(Control::new(queue, Guard::from_environment()));
     let limits = Limits::default().within_descriptors();
+    let settings = settings.and(limits.settings());
+    let control = Arc::new(Control::new(queue, Guard::from_environment(), settings));
     http_server::serve(listener, control, limits, stop.cancelled()).await?;
     Ok(())
 }
@@ -131,6 +133,22 @@ fn options(flags: &Flags) -> Options {
         Sharing::Each => Commit::Each,
     };
     Options { settings, commit, synchronous: flags.store.synchronous }
+}
+
+/// What the broker says of itself.
+fn settings(flags: &Flags) -> http_server::Settings {
+    let sharing = match flags.commit {
+        Sharing::Group => "one fsync for all that wait",
+        Sharing::Each => "one fsync for each",
+    };
+    http_server::Settings::default()
+        .with("store", format!("SQLite, {}, {sharing}", flags.store.synchronous))
+        .with("messages of a topic, at most", flags.depth_max)
+        .with("failures of a message, at most", flags.attempts)
+        .time("lease of a message", flags.lease)
+        .time("wait after a failure", flags.backoff)
+        .time("wait after a failure, at most", flags.backoff_max)
+        .with("version", env!("CARGO_PKG_VERSION"))
 }
 
 fn sqlite(url: &str) -> Result<Location, String> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_server::{Guard, Handler, json, not_allowed, problem};
+use http_server::{Guard, Handler, Settings, json, not_allowed, problem};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -22,20 +22,21 @@ const LETTERS_MAX: u32 = 1_000;
 const READY_MAX: Duration = Duration::from_secs(1);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `GET /healthz`, `/readyz`, `/metrics`, `/dead/{topic}` and `POST /dead/{topic}/replay`;
+/// Serves `GET /healthz`, `/readyz`, `/metrics`, `/settings`, `/dead/{topic}` and `POST /dead/{topic}/replay`;
 /// the last two take `?limit=`, 1,000 by default and at most; the list takes `?after=`, too: letters
 /// with numbers above it. Dead letters are not for pages in a browser; only who shows the control
 /// token sees their payloads and may replay them.
 pub struct Control {
     queue: Arc<Queue>,
     guard: Guard,
+    settings: Settings,
 }
 
 impl Control {
-    /// The side door of this queue, and who watches it.
+    /// The side door of this queue, who watches it, and what it says of itself.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, guard: Guard) -> Self {
-        Self { queue, guard }
+    pub fn new(queue: Arc<Queue>, guard: Guard, settings: Settings) -> Self {
+        Self { queue, guard, settings }
     }
 
     async fn ready(&self) -> Response<Bytes> {
@@ -91,11 +92,14 @@ impl Handler for Control {
             (&Method::GET, ["healthz"]) => json(StatusCode::OK, &json!({"status": "alive"})),
             (&Method::GET, ["readyz"]) => self.ready().await,
             (&Method::GET, ["metrics"]) => self.metrics().await,
+            (&Method::GET, ["settings"]) => self.settings.answer(),
             (&Method::GET, ["dead", topic]) => {
                 self.dead(topic, page, self.guard.knows(&request)).await
             }
             (&Method::POST, ["dead", topic, "replay"]) => self.replay(topic, page.limit).await,
-            (_, ["healthz" | "readyz" | "metrics"] | ["dead", _]) => not_allowed("GET"),
+            (_, ["healthz" | "readyz" | "metrics" | "settings"] | ["dead", _]) => {
+                not_allowed("GET")
+            }
             (_, ["dead", _, "replay"]) => not_allowed("POST"),
             _ => problem(StatusCode::NOT_FOUND, "not-found", "see GET /dead/{topic}, /metrics"),
         }

@@ -25,6 +25,12 @@ pub struct Passwords {
 }
 
 impl Passwords {
+    /// What a hash costs, for people.
+    #[must_use]
+    pub fn cost() -> String {
+        format!("argon2id m={} MiB t={PASSES} p={LANES}", MEMORY_KIB / 1_024)
+    }
+
     /// A pool that computes at most `parallel` hashes at once, and keeps the memory of as many.
     ///
     /// # Errors

@@ -16,13 +16,13 @@ use serde::de::DeserializeOwned;
 use shop::{Error, Result};
 use tokio::time::timeout;
 
-use crate::problem;
 use super::timeouts::CONNECT;
+use crate::problem;
 
 /// Shorter than the 75 s after which our servers close: a pooled connection is rarely stale.
 const IDLE: Duration = Duration::from_secs(60);
 /// Connections kept for later, for each service.
-const IDLE_MAX: usize = 256;
+pub const IDLE_MAX: usize = 256;
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// A pool of connections. Cheap to clone; clones share the pool.
