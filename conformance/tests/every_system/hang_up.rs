@@ -52,7 +52,8 @@ pub(crate) async fn leave(system: &str) -> anyhow::Result<()> {
 
 /// Asks for orders and leaves while their cards are being charged.
 async fn hang_up(stand: &Stand, token: &str, orders: Range<usize>) -> anyhow::Result<()> {
-    let address = stand.running.spec.entry.orders.strip_prefix("http://").context("not http")?;
+    let address =
+        stand.running.spec.entry.orders.first().strip_prefix("http://").context("not http")?;
     let (charged, mut waiting) = (stand.journal()?.len(), Vec::new());
     for n in orders.clone() {
         let mut stream = TcpStream::connect(address).await?;

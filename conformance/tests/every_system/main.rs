@@ -12,6 +12,7 @@ mod readiness;
 mod schema;
 mod script;
 mod security;
+mod settings;
 mod shop;
 mod signed_in;
 mod stand;
@@ -47,6 +48,10 @@ mod a_network_that_refuses_or_goes_silent_costs_no_order {
 
 mod readiness_is_what_a_request_would_meet {
     each_system!(crate::readiness::tell);
+}
+
+mod processes_say_what_settings_they_run_with {
+    each_system!(crate::settings::tell);
 }
 
 mod troubles_are_written_down_without_secrets {

@@ -35,7 +35,11 @@ pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
 impl Shop {
     pub(crate) fn new(entry: &Entry) -> anyhow::Result<Self> {
         let http = client()?;
-        Ok(Self { http, auth: entry.auth.clone(), orders: entry.orders.clone() })
+        Ok(Self {
+            http,
+            auth: entry.auth.first().to_owned(),
+            orders: entry.orders.first().to_owned(),
+        })
     }
 
     /// A request to where orders are answered.

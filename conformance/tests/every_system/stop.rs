@@ -18,7 +18,7 @@ pub(crate) async fn finish(system: &str) -> anyhow::Result<()> {
     let mut stand = Stand::start(system).await?;
     stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;
     let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
-    let base = stand.running.spec.entry.orders.clone();
+    let base = stand.running.spec.entry.orders.first().to_owned();
     let address = base.strip_prefix("http://").context("not http")?;
     let mut begun = Begun::order(address, &token).await?;
     let orders = stand.running.spec.players("orders");

@@ -10,7 +10,7 @@ use load::engine::{Customer, ShopTraffic, Target, order_body};
 use load::workload::Workload;
 use record::{Known, Operation, prepared_keys};
 use scenario::Scenario;
-use scenario::system::Entry;
+use scenario::system::{Entry, Urls};
 use supervise::asking;
 use supervise::http::address;
 
@@ -50,14 +50,15 @@ pub async fn prepare(
         let email = format!("customer-{n}@example.com");
         let password = format!("password of customer {n}");
         let account = json!({"email": email, "password": password});
-        post(&http, &format!("{}/signup", entry.auth), None, &account.to_string()).await?;
+        post(&http, &format!("{}/signup", entry.auth.first()), None, &account.to_string()).await?;
         let session =
-            post(&http, &format!("{}/login", entry.auth), None, &account.to_string()).await?;
+            post(&http, &format!("{}/login", entry.auth.first()), None, &account.to_string())
+                .await?;
         let token = text(&session, "token")?;
         let until_us = session.get("expires_at").and_then(Value::as_i64);
         tokens_until_us = tokens_until_us.zip(until_us).map(|(all, one)| all.min(one));
         let body = order_body(&jobs.job(Operation::Place, n));
-        let url = format!("{}/orders", entry.orders);
+        let url = format!("{}/orders", entry.orders.first());
         let order = post(&http, &url, Some((&token, &key)), &body).await?;
         let id = text(&order, "id")?;
         let orders = [(id.into(), Known::Prepared)].into();
@@ -67,10 +68,15 @@ pub async fn prepare(
         bail!("orders placed before the load are still pending after {} s", PATIENCE.as_secs());
     }
     let tokens = customers.iter().map(|customer| customer.token.clone()).collect();
-    let hosts = [address(&entry.auth)?, address(&entry.orders)?];
-    let targets = hosts.iter().map(|h| Target::resolve(h)).collect::<anyhow::Result<_>>()?;
+    let hosts = [addresses(&entry.auth)?, addresses(&entry.orders)?];
+    let targets =
+        hosts.iter().flatten().map(|h| Target::resolve(h)).collect::<anyhow::Result<_>>()?;
     let traffic = ShopTraffic::new(customers, hosts, prefix.to_owned());
     Ok(Prepared { traffic, targets, tokens, tokens_until_us })
+}
+
+fn addresses(urls: &Urls) -> anyhow::Result<Vec<String>> {
+    urls.all().iter().map(|url| address(url)).collect()
 }
 
 async fn post(

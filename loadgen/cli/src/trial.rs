@@ -39,7 +39,7 @@ use scenario::Scenario;
 use scenario::system::SystemSpec;
 use supervise::cores::Cores;
 use supervise::disk::IMAGE;
-use supervise::launch::{self, DATA, OUTSIDE, Running, Secrets, lock};
+use supervise::launch::{self, DATA, OUTSIDE, Running, Secrets, Settings, lock};
 use supervise::watch::{Hiccups, Watch, Watching};
 use supervise::witness::Seals;
 
@@ -99,6 +99,7 @@ pub struct NothingMeasured;
 
 /// The measured part, before it is digested.
 struct Measured {
+    settings: Settings,
     loaded: Loaded,
     faults: Vec<FaultRow>,
     watching: Watching,
@@ -132,6 +133,7 @@ impl Trial<'_> {
         let links = self.scenario.proxies_links().then(|| self.seed());
         let mut running =
             Running::start_on(disk, &system, folder, &secrets, cores, links, stop).await?;
+        let settings = running.settings().await;
         let measured = self.measure(&mut running, &secrets, interrupt, progress).await;
         let journal = PathBuf::from(&running.spec.audit.journal);
         let left = running.stop().await;
@@ -144,6 +146,7 @@ impl Trial<'_> {
         let warnings = self.remove_data();
         let mut measured = launch::with_leftovers(measured, &left)?;
         measured.left = left;
+        measured.settings = settings;
         match charges {
             Ok(doubts) => measured.told.doubts.extend(doubts),
             Err(error) => measured.told.fail(&error),
@@ -257,8 +260,9 @@ impl Trial<'_> {
         generator.clock_drift_us = started.drift_us();
         truth.read(&mut told).await;
         let ended = running.all_ended();
-        let left = Vec::new();
+        let (left, settings) = (Vec::new(), Settings::new());
         Ok(Measured {
+            settings,
             loaded,
             faults,
             watching,

@@ -126,7 +126,7 @@ impl Truth {
         // want to wait.
         let good = self.tokens.until_us.is_none_or(|until_us| wall_us() < until_us);
         if good && !told.pending && !*self.interrupt.borrow() {
-            let base = &self.entry.orders;
+            let base = self.entry.orders.first();
             let patience = self.reading();
             let read = reads::read_back(&self.folder, base, &self.tokens.tokens, &patience).await;
             told.doubt("customers cannot read their orders after the drain", read);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::plan::Planned;
 use scenario::Target;
-use scenario::config::ConfigError;
+use scenario::config::{ConfigError, near};
 use scenario::system::SystemSpec;
 
 /// What one of these faults harms and this system does not have: then it has no part in them.
@@ -67,10 +67,9 @@ fn check_one(system: &SystemSpec, planned: &Planned) -> Result<(), String> {
             let players = system.harmed(role);
             if players.is_empty() {
                 return Err(format!(
-                    "{}, but no process of the system {} plays it; it has {}",
-                    harms(),
+                    "fault {kind} harms a role that no process of the system {} plays: {}",
                     system.name,
-                    system.played().join(", ")
+                    near(&planned.harm.to_string(), &system.played())
                 ));
             }
             let mut processes = players.iter().map(|index| &system.processes[*index]);

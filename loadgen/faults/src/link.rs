@@ -180,7 +180,9 @@ fn upstream_of(running: &mut Running, upstream: &str) -> (Ask, Option<&'static s
         (true, true) => Some("is stopped"),
         (true, false) => None,
     };
-    (Ask::Get { host: upstream.to_owned() }, absent)
+    let is_http = running.spec.processes[index].ready.starts_with("http://");
+    let ask = if is_http { Ask::Get { host: upstream.to_owned() } } else { Ask::HangUp };
+    (ask, absent)
 }
 
 pub(super) fn counted(what: &str, now: u64, onset: u64) -> Option<String> {

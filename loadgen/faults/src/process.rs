@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -50,17 +49,18 @@ impl<'a> Processes<'a> {
         Ok(proofs.join("; "))
     }
 
-    /// SIGTERM to all, then their ends. Proof: exit status 0, which only a graceful end has, and nobody
-    /// is left.
+    /// The signal of a stop to all, then their ends. Proof: an exit status that only a graceful end has,
+    /// and nobody is left.
     pub(super) async fn terminate(self) -> anyhow::Result<String> {
         for index in &self.players {
-            self.running.signal(*index, Signal::TERM)?;
+            self.running.tell_to_end(*index)?;
         }
         let mut proofs = Vec::new();
         for index in self.players {
             let status = self.running.await_end(index).await?;
-            let name = &self.running.spec.processes[index].name;
-            ensure!(status.success(), "{name} was told to end, and ended with {status}");
+            let spec = &self.running.spec.processes[index];
+            let name = &spec.name;
+            ensure!(spec.stop.is_good(status), "{name} was told to end, and ended with {status}");
             proofs.push(format!("{name}: {status}"));
         }
         Ok(proofs.join("; "))

@@ -82,6 +82,16 @@ pub struct Manifest {
     /// What each process of the system plays; not in older records.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<String, Vec<String>>,
+    /// How long a message is its taker's without a sign of life, s; `None` if the system has no lease, and
+    /// in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_s: Option<f64>,
+    /// The system that it extends, if it does; not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<String>,
+    /// What each process said of its settings, by name; nobody's in older records.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, BTreeMap<String, String>>,
     /// Settings that must be equal for a fair comparison, and the ones that differ by design.
     pub parity: BTreeMap<String, String>,
     /// What the audit must know beside the tables.

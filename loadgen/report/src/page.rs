@@ -2,6 +2,7 @@
 
 mod answers;
 mod drifts;
+mod parity;
 mod promises;
 pub(super) mod tables;
 
@@ -42,7 +43,7 @@ pub(super) struct Page {
     costs: Vec<tables::CostRow>,
     generator: Vec<tables::GeneratorRow>,
     systems: Vec<(String, String)>,
-    parity: tables::Parity,
+    parity: parity::Parity,
     files: Vec<(String, String)>,
 }
 
@@ -100,7 +101,7 @@ impl Page {
             costs: tables::costs(run),
             generator: tables::generator(run),
             systems: systems(run),
-            parity: tables::parity(comparison),
+            parity: parity::parity(comparison),
             files: contents(charts),
         })
     }

@@ -35,8 +35,7 @@ impl ConfigError {
 
     /// An error at a place of the file's text, which holds `file`.
     pub fn at(path: &Path, file: &str, place: Option<usize>, text: impl Into<String>) -> Self {
-        let before = place.and_then(|place| file.get(..place));
-        let line = before.map(|before| 1 + before.matches('\n').count());
+        let line = place.map(|place| line(file, place));
         Self { path: path.to_owned(), line, text: text.into() }
     }
 }
@@ -58,14 +57,18 @@ pub fn load(path: &Path) -> Result<String, ConfigError> {
         .map_err(|e| ConfigError::new(path, format!("cannot be read: {e}")))
 }
 
+/// The line, from 1, of a text's byte.
+pub(crate) fn line(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
 /// As [`read`], from text that came from `path`.
 ///
 /// # Errors
 /// If the text does not fit `T`.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
-        let line =
-            error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        let line = error.span().map(|span| line(text, span.start));
         ConfigError { path: path.to_owned(), line, text: explain(error.message()) }
     })
 }
@@ -95,6 +98,13 @@ pub fn nearest<'a>(wrong: &str, valid: &[&'a str]) -> Option<&'a str> {
     let distances = valid.iter().map(|name| (strsim::damerau_levenshtein(wrong, name), *name));
     let (distance, name) = distances.min()?;
     (distance <= name.len().max(wrong.len()) / 2).then_some(name)
+}
+
+/// A wrong name, what may have been meant, and what there is.
+#[must_use]
+pub fn near(wrong: &str, valid: &[&str]) -> String {
+    let hint = nearest(wrong, valid).map(|name| format!("did you mean {name:?}? "));
+    format!("{wrong:?}; {}there are {}", hint.unwrap_or_default(), valid.join(", "))
 }
 
 /// A duration written as `250ms`, `15s`, `2m` or `1h`.

@@ -1,33 +1,40 @@
 //! A system: which processes to start, which roles they play, where requests go. Data, not code.
 
+mod chain;
+mod change;
 mod link;
 mod process;
+mod replicas;
 pub mod secret;
+mod variant;
+
+#[cfg(test)]
+mod family_tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, ConfigError};
-use crate::{Target, locate, stem};
+use crate::config::{ConfigError, Span};
+use crate::{Target, locate, names};
 use record::ExpectedViolation;
 
 pub use link::LINKS;
 pub use link::LinkSpec;
-pub use process::ProcessSpec;
+pub use process::{Init, ProcessSpec, Stop, StopSignal};
 
-/// The roles that a process may play.
-pub const ROLES: [&str; 7] =
-    ["auth", "orders", "payments", "broker", "balancer", "provider", "database"];
-
-/// The systems that are compared unless others are named.
-pub const DEFAULT: [&str; 3] = ["monolith", "microservices-sync", "microservices-async"];
+/// Where systems have names.
+pub const FOLDER: &str = "systems";
+/// Where a text names the lease.
+pub const LEASE: &str = "{lease}";
+/// The role of the card network, which is no part of what is compared.
+const NETWORK_ROLE: &str = "provider";
 
 /// A system file. Texts may hold `{data}` (the trial's folder for what the system must not lose),
 /// `{outside}` (its folder for the outside world's journal, which no harm to the disk reaches),
 /// `{port:NAME}` (a free port, the same wherever the name is used) and `{link:NAME}` (host:port
-/// where a link begins). Environments may hold `{secret:NAME}`: a random word of the run, which only
+/// where a link begins) and `{lease}`. Environments may hold `{secret:NAME}`: a random word of the run, which only
 /// processes that name it are given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,12 +45,25 @@ pub struct SystemSpec {
     /// The file.
     #[serde(skip)]
     pub path: PathBuf,
+    /// The files that it extends, the root first, without links.
+    #[serde(skip)]
+    pub family: Vec<PathBuf>,
+    /// What differs from the last of them, without a full stop.
+    #[serde(skip)]
+    pub differs: String,
     /// One sentence: what it is.
     pub about: String,
     /// Makes it a control: the class of violation that the audit must find in every trial, or
     /// `none` if it must find nothing. A control that disappoints makes the run exit with 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_violation: Option<ExpectedViolation>,
+    /// Its place, from 1, among the systems that are compared when none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<u32>,
+    /// How long a message is its taker's without a sign of life: who sleeps longer has lost it. Texts
+    /// name it as `{lease}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
     /// Settings that a reader compares: durability, time-outs, pools.
     #[serde(default)]
     pub parity: BTreeMap<String, String>,
@@ -63,10 +83,10 @@ pub struct SystemSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// For /signup and /login.
-    pub auth: String,
-    /// For /orders.
-    pub orders: String,
+    /// For /signup and /login; of several, the n-th request goes to the n-th of them, and around.
+    pub auth: Urls,
+    /// For /orders; as `auth`.
+    pub orders: Urls,
     /// For the provider's /control.
     pub provider: String,
 }
@@ -83,6 +103,30 @@ pub struct AuditSource {
     /// URLs that list dead letters: GET ?after=…&limit=… answers {"dead": [{"id", "key", …}]}.
     #[serde(default)]
     pub dead_letters: Vec<String>,
+}
+
+/// What breaks a rule of system files, and which part of the file says it.
+#[derive(Debug)]
+struct Wrong {
+    at: At,
+    text: String,
+}
+
+/// A part of a system file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum At {
+    /// None in particular.
+    File,
+    /// The process of this name.
+    Process(String),
+    /// The link of this name.
+    Link(String),
+}
+
+impl From<String> for Wrong {
+    fn from(text: String) -> Self {
+        Self { at: At::File, text }
+    }
 }
 
 /// One URL or several.
@@ -123,24 +167,55 @@ impl SystemSpec {
     /// Reads and checks a system: a name in `./systems`, or a path.
     ///
     /// # Errors
-    /// If the file is missing, does not parse, or breaks a rule.
+    /// If a file is missing, does not parse, or breaks a rule; with the file of the chain and the line.
     pub fn read(name: &str) -> Result<Self, ConfigError> {
-        let path = locate("systems", name)?;
-        let mut system: Self = config::read(&path)?;
-        system.name = stem(&path);
+        let path = locate(FOLDER, name)?;
+        let (mut system, mut places) = chain::read(&path)?;
+        let made = replicas::expand(&mut system).map_err(|wrong| places.error(&path, wrong))?;
+        made.into_iter().for_each(|(replica, of)| places.also(&replica, &of));
         for process in &mut system.processes {
-            let mut texts = process.command.iter().chain(process.env.values());
-            process.keeps_data = texts.any(|text| text.contains("{data}"));
+            let keeps_data = process.texts().any(|text| text.contains("{data}"));
+            process.keeps_data = keeps_data;
         }
-        system.path.clone_from(&path);
-        system.check().map_err(|text| ConfigError::new(&path, text))?;
+        system.check().map_err(|wrong| places.error(&path, wrong))?;
         Ok(system)
+    }
+
+    /// Reads the systems of these names; of none, those that have a place among the default ones.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and if none is named and no file in `./systems` has a place.
+    pub fn read_all(given: &[String]) -> Result<Vec<Self>, ConfigError> {
+        if !given.is_empty() {
+            return given.iter().map(|name| Self::read(name)).collect();
+        }
+        let all =
+            names(FOLDER).iter().map(|name| Self::read(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut chosen: Vec<Self> = all.into_iter().filter(|s| s.default.is_some()).collect();
+        chosen.sort_by_key(|system| system.default);
+        if chosen.is_empty() {
+            let text = "no system is named, and no file here says default = 1; name a system, or run from the project's folder";
+            return Err(ConfigError::new(Path::new(FOLDER), text));
+        }
+        Ok(chosen)
     }
 
     /// The processes that play a role.
     #[must_use]
     pub fn players(&self, role: &str) -> Vec<usize> {
         self.those(|process| process.plays.iter().any(|own| own == role))
+    }
+
+    /// Whether the other is its base.
+    #[must_use]
+    pub fn extends(&self, other: &Self) -> bool {
+        self.family.last().is_some_and(|base| *base == chain::whole(&other.path))
+    }
+
+    /// The processes that are compared: all but the card network.
+    #[must_use]
+    pub fn own_processes(&self) -> Vec<&ProcessSpec> {
+        self.processes.iter().filter(|process| !process.is_network()).collect()
     }
 
     /// The processes that a fault harms: that play the role, or keep something on the disk. A link's
@@ -173,8 +248,7 @@ impl SystemSpec {
     /// # Errors
     /// If it would, or would not.
     pub fn check_outside(&self) -> Result<(), String> {
-        let alone = |p: &&ProcessSpec| p.plays.iter().all(|role| role == "provider");
-        let inside = self.processes.iter().filter(alone).find(|p| p.keeps_data);
+        let inside = self.processes.iter().find(|p| p.is_network() && p.keeps_data);
         if let Some(process) = inside {
             return Err(format!(
                 "a fault harms the disk, but of the system {} the process {:?}, the outside world, keeps its journal in {{data}}; place it in {{outside}}",
@@ -196,46 +270,54 @@ impl SystemSpec {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), String> {
-        if self.processes.is_empty() {
-            return Err("there is no [[process]]".to_owned());
+    fn check_lease(&self, process: &ProcessSpec) -> Result<(), String> {
+        let mut texts = process.texts();
+        if self.lease.is_some() || !texts.any(|text| text.contains(LEASE)) {
+            return Ok(());
         }
-        if self.audit.orders.all().is_empty() {
-            return Err("audit.orders is an empty list; expected one URL at least".to_owned());
+        Err(format!(
+            "process {:?} names {LEASE}, but the file has no lease = \"10s\"",
+            process.name
+        ))
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        if self.processes.is_empty() {
+            return Err("there is no [[process]]".to_owned().into());
+        }
+        let lists = [
+            ("audit.orders", &self.audit.orders),
+            ("entry.auth", &self.entry.auth),
+            ("entry.orders", &self.entry.orders),
+        ];
+        if let Some((key, _)) = lists.iter().find(|(_, urls)| urls.all().is_empty()) {
+            return Err(format!("{key} is an empty list; expected one URL at least").into());
         }
         for (i, process) in self.processes.iter().enumerate() {
-            if process.command.is_empty() {
-                return Err(format!("process {:?}: the command is empty", process.name));
-            }
+            let named = || At::Process(process.name.clone());
             if self.processes[..i].iter().any(|p| p.name == process.name) {
-                return Err(format!("two processes are called {:?}", process.name));
+                return Err(Wrong {
+                    at: named(),
+                    text: format!("two processes are called {:?}", process.name),
+                });
             }
-            process.check_data()?;
-            for role in &process.plays {
-                if !ROLES.contains(&role.as_str()) {
-                    return Err(format!(
-                        "process {:?} plays {role:?}; expected one of {}",
-                        process.name,
-                        ROLES.join(", ")
-                    ));
-                }
-            }
+            let checked = process.check().and_then(|()| self.check_lease(process));
+            checked.map_err(|text| Wrong { at: named(), text })?;
         }
-        for role in ["auth", "orders", "payments", "provider"] {
-            if self.players(role).is_empty() {
-                return Err(format!("no process plays {role:?}"));
-            }
+        if self.players(NETWORK_ROLE).is_empty() {
+            let text = format!(
+                "no process plays {NETWORK_ROLE:?}, the card network whose journal the audit reads"
+            );
+            return Err(text.into());
         }
-        self.processes.iter().try_for_each(ProcessSpec::check_secrets)?;
         self.check_links()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::config;
 
     /// A system file that keeps this.
     fn keeping(data: &str) -> Result<SystemSpec, String> {
@@ -268,7 +350,7 @@ mod tests {
         assert_ne!(given, text);
         let checked = |text: &str| {
             let system: SystemSpec = config::parse(Path::new("s.toml"), text).unwrap();
-            system.check()
+            system.check().map_err(|wrong| wrong.text)
         };
         assert_eq!(checked(&text), Ok(()));
         let told = checked(&given).unwrap_err();

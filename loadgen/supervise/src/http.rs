@@ -28,6 +28,6 @@ pub fn direct() -> [(&'static str, String); 2] {
 pub fn address(url: &str) -> anyhow::Result<String> {
     let url = reqwest::Url::parse(url).with_context(|| format!("{url:?} is not a URL"))?;
     let host = url.host_str().context("a URL without a host")?;
-    let port = url.port_or_known_default().context("a URL without a port")?;
+    let port = url.port_or_known_default().with_context(|| format!("{url} names no port"))?;
     Ok(format!("{host}:{port}"))
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 
 use anyhow::Context;
 use rustix::io::Errno;
@@ -22,13 +23,32 @@ pub const ENDED: &str = "ended";
 /// `over STATUS`: nobody is left; who was the last, and how he ended.
 pub const OVER: &str = "over";
 
+/// Whom the program runs as, with no further groups; the keeper stays who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl FromStr for User {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text
+            .split_once(':')
+            .and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+        let (uid, gid) = numbers.ok_or_else(|| format!("{text:?}; expected UID:GID"))?;
+        Ok(Self { uid, gid })
+    }
+}
+
 /// Starts the program with its outputs in our standard error, and waits until nobody of it is left.
 ///
 /// # Errors
 /// If this process cannot become a subreaper, or the program cannot be started.
-pub fn keep(words: &[OsString]) -> anyhow::Result<()> {
+pub fn keep(words: &[OsString], user: Option<User>) -> anyhow::Result<()> {
     set_child_subreaper(Some(getpid())).context("PR_SET_CHILD_SUBREAPER")?;
-    let program = match start(words) {
+    let program = match start(words, user) {
         Ok(pid) => pid,
         Err(error) => {
             say(FAILED, &error);
@@ -53,13 +73,16 @@ pub fn keep(words: &[OsString]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(words: &[OsString]) -> io::Result<i32> {
+fn start(words: &[OsString], user: Option<User>) -> io::Result<i32> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| io::Error::other("no program is named"))?;
     let log = io::stderr().as_fd().try_clone_to_owned()?;
     let mut command = Command::new(program);
     // A group of its own: a stopped one whose parent's group is gone would get SIGHUP and SIGCONT.
     command.args(arguments).stdin(Stdio::null()).stdout(log).process_group(0);
+    if let Some(User { uid, gid }) = user {
+        command.uid(uid).gid(gid);
+    }
     // Waited for by `wait`, with all the others.
     command.spawn().map(|child| child.id().cast_signed())
 }

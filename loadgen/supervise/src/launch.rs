@@ -10,7 +10,10 @@ mod fill;
 mod kept;
 mod ports;
 mod program;
+mod ready;
 pub mod secrets;
+mod settings;
+mod user;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -38,10 +41,12 @@ use ports::Reserved;
 use program::{find_program, own_program};
 use scenario::DiskSpec;
 use scenario::system::{LINKS, ProcessSpec, SystemSpec};
+use user::Account;
 
 pub use ending::aborted;
 pub use program::check_programs;
 pub use secrets::Secrets;
+pub use settings::{Settings, by_name};
 
 /// Where a system keeps what it must not lose, in the trial's folder.
 pub const DATA: &str = "data";
@@ -75,6 +80,8 @@ pub struct Running {
     /// Who ended by itself, and was started again or is forgotten.
     lost: Vec<String>,
     versions: Vec<u32>,
+    /// Which of them were started before, with what they keep.
+    begun: Vec<bool>,
     /// The fault proxy, where links go through it.
     pub links: Option<Links>,
     /// Nobody else's while this lives, whoever of the processes is dead.
@@ -151,6 +158,7 @@ impl Running {
             fill(spec, folder, links.map(|seed| (seed, cores, &*logs))).await?;
         let children = spec.processes.iter().map(|_| None).collect();
         let versions = vec![1; spec.processes.len()];
+        let begun = vec![false; spec.processes.len()];
         let undo = UndoLog::begin(folder)
             .with_context(|| format!("cannot write the undo journal in {}", folder.display()))?;
         let http = crate::http::client(Duration::from_secs(2))?;
@@ -164,6 +172,7 @@ impl Running {
             children,
             lost: Vec::new(),
             versions,
+            begun,
             secrets: secrets.clone(),
             cores: cores.clone(),
             logs,
@@ -217,6 +226,7 @@ impl Running {
         if spec.keeps_data && self.disk.as_ref().is_some_and(|disk| !disk.is_mounted()) {
             bail!("the process {} cannot be started: its disk is not mounted", spec.name);
         }
+        self.make_ready(index).await?;
         self.begin_one(index).await?;
         self.await_ready(index).await
     }
@@ -243,29 +253,33 @@ impl Running {
 
     fn spawn(&self, index: usize) -> anyhow::Result<Kept> {
         let spec: &ProcessSpec = &self.spec.processes[index];
-        let program = find_program(&spec.command[0])
-            .with_context(|| format!("system {}, process {}", self.spec.name, spec.name))?;
-        let path = self.logs.join(format!("{}.log", spec.name));
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("cannot write the log {}", path.display()))?;
-        let mut command = Command::new(own_program()?);
+        let mut command = self.kept(spec, &spec.command)?;
         command
-            .arg0("loadgen")
-            .args(["keep", "--"])
+            .env("TRIPTYCH_VERSION", self.versions[index].to_string())
+            .stderr(log(&self.logs.join(format!("{}.log", spec.name)))?);
+        let kept = Kept::spawn(&mut command, |command| self.spawn_beside(command));
+        kept.with_context(|| format!("cannot start the keeper of {}", spec.command[0]))
+    }
+
+    /// A command that belongs to a process, with its environment and its user, below a keeper.
+    fn kept(&self, spec: &ProcessSpec, words: &[String]) -> anyhow::Result<Command> {
+        let program = find_program(&words[0])
+            .with_context(|| format!("system {}, process {}", self.spec.name, spec.name))?;
+        let mut command = Command::new(own_program()?);
+        command.arg0("loadgen").arg("keep");
+        if let Some(Account { uid, gid }) = ready::account(spec)? {
+            command.arg(format!("--as={uid}:{gid}"));
+        }
+        command
+            .arg("--")
             .arg(&program)
-            .args(&spec.command[1..])
+            .args(&words[1..])
             .envs(crate::http::direct())
             .envs(spec.env.iter().map(|(name, value)| (name, self.secrets.fill(value))))
-            .env("TRIPTYCH_VERSION", self.versions[index].to_string())
             .env(MARK, self.undo.mark())
             .stdin(Stdio::null())
-            .stderr(log)
             .process_group(0);
-        let kept = Kept::spawn(&mut command, |command| self.spawn_beside(command));
-        kept.with_context(|| format!("cannot start the keeper of {}", program.display()))
+        Ok(command)
     }
 
     async fn await_ready(&mut self, index: usize) -> anyhow::Result<()> {
@@ -284,21 +298,15 @@ impl Running {
             }
             if Instant::now() > deadline {
                 bail!(
-                    "the process {} was not ready within {} s: {} does not answer 200; its log: {}",
+                    "the process {} was not ready within {} s: {}; its log: {}",
                     spec.name,
                     READY_WITHIN.as_secs(),
-                    spec.ready,
+                    unready(&spec),
                     self.last_words(index)
                 );
             }
             sleep(READY_POLL).await;
         }
-    }
-
-    /// Whether a process answers 200 at its ready URL.
-    pub async fn is_ready(&self, index: usize) -> bool {
-        let answer = self.http.get(&self.spec.processes[index].ready).send().await;
-        answer.is_ok_and(|a| a.status().as_u16() == 200)
     }
 
     /// Stops everything: SIGTERM in reverse order, SIGKILL to what does not end; then takes back
@@ -339,11 +347,29 @@ impl Running {
     /// Whatever bytes they are.
     fn last_words(&self, index: usize) -> String {
         let path = self.logs.join(format!("{}.log", self.spec.processes[index].name));
-        let text = end_of(&path).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-        let from = lines.len().saturating_sub(LOG_LINES);
-        if lines.is_empty() { "(its log is empty)".to_owned() } else { lines[from..].join(" | ") }
+        last_lines(&end_of(&path).unwrap_or_default())
     }
+}
+
+/// A log, to be written on at its end.
+fn log(path: &Path) -> anyhow::Result<File> {
+    let file = File::options().create(true).append(true).open(path);
+    file.with_context(|| format!("cannot write the log {}", path.display()))
+}
+
+/// What a process does not do that is not ready.
+fn unready(spec: &ProcessSpec) -> String {
+    match (spec.ready_command.first(), spec.ready.starts_with("tcp://")) {
+        (Some(program), _) => format!("its ready_command ({program}) does not end with 0"),
+        (None, true) => format!("{} takes no connection", spec.ready),
+        (None, false) => format!("{} does not answer 200", spec.ready),
+    }
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let from = lines.len().saturating_sub(LOG_LINES);
+    if lines.is_empty() { "(its log is empty)".to_owned() } else { lines[from..].join(" | ") }
 }
 
 /// The last bytes of a file that may have grown without a bound.

@@ -35,7 +35,7 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
     for (base, word) in &services {
         between_services(&stand, &format!("{base}/charges"), word).await?;
     }
-    let everybodys = format!("{}/orders", stand.running.spec.entry.orders);
+    let everybodys = format!("{}/orders", stand.running.spec.entry.orders.first());
     for token in ["", "wrong", stand.control_token()] {
         answer(client()?.get(&everybodys).bearer_auth(token)).await?.refused(401)?;
     }

@@ -7,8 +7,6 @@ use serde::Serialize;
 use super::{Quantiles, Spell, Trial, quantiles};
 use record::{Answer, Class, ExpectedViolation, FaultRow, Finding, Kind, Manifest, Reason};
 
-/// The lease of the queue in systems/microservices-async.toml, s: what sleeps longer has lost it.
-const LEASE_S: f64 = 10.0;
 /// The audit calls goodput back when it has stayed for three whole intervals; they may begin up to one
 /// after the healing.
 const CONFIRMED_AFTER: f64 = 4.0;
@@ -123,8 +121,9 @@ pub struct FaultSum {
     pub proved: u64,
     /// Of the commanded ones, the healing was seen.
     pub healed: u64,
-    /// Of the proved ones, those that lasted for more than the lease of the queue (10 s).
-    pub beyond_lease: u64,
+    /// Of the proved ones, those that lasted for more than the lease of the system's queue; `None` if it
+    /// has none or the records do not say.
+    pub beyond_lease: Option<u64>,
     /// Time from the healing until goodput was back.
     pub recovery: Quantiles,
 }
@@ -297,7 +296,10 @@ fn faults(trials: &[&Trial]) -> Vec<FaultSum> {
             sum.proved += u64::from(fault.effective_s.is_some());
             sum.healed += u64::from(fault.healed_s.is_some());
             let lasted = fault.heal_commanded_s.zip(fault.effective_s).map(|(to, from)| to - from);
-            sum.beyond_lease += u64::from(lasted.is_some_and(|s| s > LEASE_S));
+            if let Some(lease_s) = trial.manifest.lease_s {
+                *sum.beyond_lease.get_or_insert(0) +=
+                    u64::from(lasted.is_some_and(|s| s > lease_s));
+            }
         }
         for fault in trial.audit.recovery.iter().flat_map(|r| &r.faults) {
             let watched_s = watched_s(trial, fault.healed_s);

@@ -173,6 +173,7 @@ fn faults_are_counted_by_what_was_seen_of_them() {
         healed_s: None,
         ..fault("kill", 99.0, 0.0)
     };
+    one.manifest.lease_s = Some(10.0);
     one.faults = vec![fault("kill", 10.0, 1.0), unseen, unhealed, never];
     one.faults.extend([fault("pause", 50.0, 10.5), fault("pause", 70.0, 9.0)]);
     let back = |healed_s, recovered_after_s| FaultRecovery {
@@ -184,14 +185,21 @@ fn faults_are_counted_by_what_was_seen_of_them() {
     // The second was healed 2 s before the next: nothing could have been seen.
     let faults = vec![back(11.0, Some(3.0)), back(38.0, None)];
     one.audit.recovery = Some(Recovery { faults, ..Recovery::default() });
-    let found = tally(&[one], Vec::new());
+    let found = tally(&[one.clone()], Vec::new());
     let [kill, pause] = &found.systems[0].faults[..] else { panic!("{found:?}") };
-    assert_eq!((kill.commanded, kill.proved, kill.healed, kill.beyond_lease), (3, 2, 2, 0));
+    assert_eq!((kill.commanded, kill.proved, kill.healed, kill.beyond_lease), (3, 2, 2, Some(0)));
     assert_eq!((kill.recovery.seen, kill.recovery.watched), (1, 1));
-    assert_eq!((pause.commanded, pause.beyond_lease, pause.recovery.seen), (2, 1, 0));
+    assert_eq!((pause.commanded, pause.beyond_lease, pause.recovery.seen), (2, Some(1), 0));
     let gaps: Vec<&str> = found.unproved.iter().map(|gap| gap.found.as_str()).collect();
     assert_eq!(gaps, ["no effect", "not healed"]);
     assert!(found.text().contains("kill on orders at 30.0 s: no effect"), "{}", found.text());
+    one.manifest.lease_s = Some(4.0);
+    let short = tally(&[one.clone()], Vec::new());
+    assert_eq!(short.systems[0].faults[1].beyond_lease, Some(2), "the lease is the system's");
+    one.manifest.lease_s = None;
+    let none = tally(&[one], Vec::new());
+    assert_eq!(none.systems[0].faults[1].beyond_lease, None, "who has no lease loses none");
+    assert!(!none.csv().unwrap().contains("beyond lease"));
 }
 
 #[test]

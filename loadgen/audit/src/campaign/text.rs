@@ -134,7 +134,7 @@ impl Campaign {
             "commanded",
             "proved",
             "healed",
-            "beyond 10 s",
+            "beyond lease",
             "back: seen of watched",
             "p50 s",
             "p95 s",
@@ -143,9 +143,8 @@ impl Campaign {
         let rows = self.systems.iter().flat_map(|s| {
             s.faults.iter().map(|f| {
                 let mut row = vec![s.system.clone(), f.kind.clone()];
-                row.extend(
-                    [f.commanded, f.proved, f.healed, f.beyond_lease].map(|n| n.to_string()),
-                );
+                row.extend([f.commanded, f.proved, f.healed].map(|n| n.to_string()));
+                row.push(f.beyond_lease.map_or_else(|| "—".to_owned(), |n| n.to_string()));
                 row.extend(recovery_cells(&f.recovery));
                 row
             })
@@ -216,13 +215,9 @@ impl Campaign {
                 row("fault commanded", &fault.kind, fault.commanded, None, None)?;
                 row("fault proved", &fault.kind, fault.proved, Some(fault.commanded), None)?;
                 row("fault healed", &fault.kind, fault.healed, Some(fault.commanded), None)?;
-                row(
-                    "fault beyond lease",
-                    &fault.kind,
-                    fault.beyond_lease,
-                    Some(fault.proved),
-                    None,
-                )?;
+                if let Some(count) = fault.beyond_lease {
+                    row("fault beyond lease", &fault.kind, count, Some(fault.proved), None)?;
+                }
             }
         }
         Ok(String::from_utf8(rows.into_inner()?)?)

@@ -8,7 +8,7 @@ use faults::Experiment;
 use loadgen::capacity_search::{Capacity, KEEPS};
 use loadgen::terminal::{Terminal, show};
 use scenario::config::Span;
-use scenario::system::{self, SystemSpec};
+use scenario::system::SystemSpec;
 
 use super::ending::{command_line, conclude, exit_code, interruption};
 
@@ -20,8 +20,7 @@ use super::ending::{command_line, conclude, exit_code, interruption};
 pub(crate) struct Args {
     /// A name in ./scenarios, or the path of a scenario file
     scenario: String,
-    /// Names in ./systems, or paths of system files
-    #[arg(default_values = system::DEFAULT)]
+    /// Names in ./systems, or paths of system files; without any, those whose files say default
     systems: Vec<String>,
     /// The first rate, arrivals per second; doubled until it breaks
     #[arg(long, default_value_t = 50)]
@@ -66,8 +65,7 @@ fn percent(text: &str) -> Result<f64, String> {
 pub(crate) async fn search(args: Args) -> anyhow::Result<ExitCode> {
     let Experiment { mut scenario, .. } = Experiment::read(&args.scenario)?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
-    let systems =
-        args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
+    let systems = SystemSpec::read_all(&args.systems)?;
     let terminal = Terminal::open(args.json)?;
     let capacity = Capacity {
         scenario,

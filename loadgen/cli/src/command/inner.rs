@@ -17,6 +17,9 @@ pub(crate) struct LinksArgs {
 /// Starts a program of a system and stays above all that descends from it; `run` starts it
 #[derive(clap::Args)]
 pub(crate) struct KeepArgs {
+    /// The user and group that the program runs as, UID:GID
+    #[arg(long = "as")]
+    user: Option<keeper::User>,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
@@ -28,6 +31,6 @@ pub(crate) async fn links(LinksArgs { of: _ }: &LinksArgs) -> anyhow::Result<Exi
 }
 
 pub(crate) fn keep(args: &KeepArgs) -> anyhow::Result<ExitCode> {
-    keeper::keep(&args.command)?;
+    keeper::keep(&args.command, args.user)?;
     Ok(ExitCode::SUCCESS)
 }

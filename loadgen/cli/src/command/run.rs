@@ -7,7 +7,7 @@ use faults::Experiment;
 use loadgen::run::Run;
 use loadgen::terminal::Terminal;
 use report::export::Format;
-use scenario::system::{self, SystemSpec};
+use scenario::system::SystemSpec;
 
 use super::ending::{command_line, conclude, exit_code, interruption};
 use super::{export, heal};
@@ -21,8 +21,9 @@ pub(crate) struct Args {
     /// Names in ./scenarios, or paths of scenario files
     #[arg(required = true)]
     scenarios: Vec<String>,
-    /// A name in ./systems, or the path of a system file; repeat for more
-    #[arg(long = "system", short, default_values = system::DEFAULT)]
+    /// A name in ./systems, or the path of a system file; repeat for more. Without any, those whose files
+    /// say default
+    #[arg(long = "system", short)]
     systems: Vec<String>,
     /// Repetitions of each pair; each has the next seed
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -49,8 +50,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(experiment)
     };
     let experiments = args.scenarios.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-    let systems =
-        args.systems.iter().map(|name| SystemSpec::read(name)).collect::<Result<Vec<_>, _>>()?;
+    let systems = SystemSpec::read_all(&args.systems)?;
     let terminal = Terminal::open(args.json)?;
     let run = Run {
         experiments,

@@ -126,4 +126,10 @@ fn systems() {
             SystemSpec::read(path.to_str().unwrap()).map(drop)
         });
     }
+    let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let (base, variant) = (text("microservices-async.toml"), text("control-fenced.toml"));
+    let files = [("microservices-async.toml", &*base), ("control-fenced.toml", &*variant)];
+    check("control-fenced.toml", &files, "control-fenced.toml", |path| {
+        SystemSpec::read(path.to_str().unwrap()).map(drop)
+    });
 }

@@ -8,7 +8,10 @@ use load::profile::Profile;
 use load::{Loaded, Plan};
 use record::redact;
 use record::{FORMAT, Fsync, Generator, GeneratorLimits, Manifest, RequestCounts, TruthReading};
-use scenario::Loop;
+use scenario::config::Span;
+use scenario::system::ProcessSpec;
+use scenario::{Loop, stem};
+use supervise::launch::{self, Settings};
 
 impl Trial<'_> {
     /// How the reading of the truth went.
@@ -36,6 +39,8 @@ impl Trial<'_> {
             generator: generator(measured, self.scenario.duration_s()),
             fsync,
             evidence: Self::evidence(measured),
+            parity: self.parity(&measured.settings),
+            settings: measured.settings.clone(),
             ..self.planned()
         }
     }
@@ -76,7 +81,9 @@ impl Trial<'_> {
                 .iter()
                 .map(|p| (p.name.clone(), p.plays.clone()))
                 .collect(),
-            parity: self.parity(),
+            lease_s: self.system.lease.map(Span::as_s),
+            parity: self.parity(&Settings::new()),
+            extends: self.system.family.last().map(|base| stem(base)),
             ..Manifest::default()
         }
     }
@@ -100,9 +107,12 @@ impl Trial<'_> {
         requests
     }
 
-    fn parity(&self) -> BTreeMap<String, String> {
+    /// What the file says, what its processes say in its place, and what the harness knows.
+    fn parity(&self, settings: &Settings) -> BTreeMap<String, String> {
         let scenario = self.scenario;
         let mut parity = self.system.parity.clone();
+        let own = self.system.own_processes();
+        parity.extend(launch::by_name(own.iter().filter_map(|p| settings.get_key_value(&p.name))));
         let mut put = |key: &str, value: String| {
             parity.insert(key.to_owned(), value);
         };
@@ -114,6 +124,11 @@ impl Trial<'_> {
         let retries = scenario.retries.as_ref().map(ToString::to_string);
         put("retries of customers", retries.unwrap_or_else(|| "none".to_owned()));
         put("links", self.links());
+        put("processes", counted(own.iter().copied()));
+        put("processes that keep data", counted(own.into_iter().filter(|p| p.keeps_data)));
+        if let Some(lease) = self.system.lease {
+            put("lease", lease.to_string());
+        }
         let provider = serde_json::to_string(&scenario.provider).unwrap_or_default();
         put("provider", provider);
         if let Some(disk) = scenario.data_disk() {
@@ -132,6 +147,12 @@ impl Trial<'_> {
             (false, true) => format!("through the fault proxy: {}", names.join(", ")),
         }
     }
+}
+
+/// How many they are, and their names.
+fn counted<'s>(processes: impl Iterator<Item = &'s ProcessSpec>) -> String {
+    let names: Vec<&str> = processes.map(|process| process.name.as_str()).collect();
+    if names.is_empty() { "0".to_owned() } else { format!("{}: {}", names.len(), names.join(", ")) }
 }
 
 fn generator(measured: &Measured, duration_s: f64) -> Generator {

@@ -1,7 +1,6 @@
 //! Who is told to have ended by itself: nobody's end is taken for the harness's doing, and a process is the
 //! program that was started and all that descends from it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use supervise::tree::Member;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-const SYSTEM: &str = r#"
+pub(crate) const SYSTEM: &str = r#"
 about = "x"
 process = []
 [entry]
@@ -27,12 +26,12 @@ provider = "x"
 orders = "x"
 journal = "x"
 "#;
-const READY: &str = "http://127.0.0.1:{port:shop}/";
+pub(crate) const READY: &str = "http://127.0.0.1:{port:shop}/";
 const SERVE: &str = "null-server --listen 127.0.0.1:{port:shop}";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A shell command in which `SERVE` is a server that is ready at once.
-fn shell(script: &str) -> Vec<String> {
+pub(crate) fn shell(script: &str) -> Vec<String> {
     let serve = format!("{} {SERVE}", env!("CARGO_BIN_EXE_loadgen"));
     ["sh", "-c", &script.replace("SERVE", &serve)].map(str::to_owned).to_vec()
 }
@@ -45,10 +44,8 @@ async fn system(folder: &Path, script: &str, disk: Option<DiskSpec>) -> Running 
         plays: Vec::new(),
         command: shell(script),
         ready: READY.to_owned(),
-        crash_points: Vec::new(),
-        data: Vec::new(),
-        env: BTreeMap::new(),
         keeps_data: true,
+        ..ProcessSpec::default()
     });
     let (secrets, cores) = (Secrets::new(), Cores::divide().unwrap());
     let (_open, interrupt) = watch::channel(false);

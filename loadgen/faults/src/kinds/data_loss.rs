@@ -54,7 +54,7 @@ impl Kind for DataLoss {
 }
 
 /// Removes what these processes, which have ended, had kept. Proof: what was there and is not any more.
-fn lose(running: &Running, players: &[usize]) -> anyhow::Result<String> {
+fn lose(running: &mut Running, players: &[usize]) -> anyhow::Result<String> {
     let trial = running.logs().parent().context("logs without a folder")?;
     let data = std::path::absolute(trial.join(DATA))?;
     let mut proofs = Vec::new();
@@ -65,6 +65,7 @@ fn lose(running: &Running, players: &[usize]) -> anyhow::Result<String> {
             lost.with_context(|| format!("the data of {}", process.name))?;
         ensure!(bytes > 0, "{} had kept nothing in {}", process.name, process.data.join(", "));
         proofs.push(format!("{}: {files} files with {bytes} bytes are gone", process.name));
+        running.begins_anew(*index);
     }
     Ok(proofs.join("; "))
 }

@@ -85,8 +85,11 @@ async fn run(top: u32) {
     }
 }
 
-/// Whoever answers is none of those who stand.
+/// Whoever answers is none of those who stand. What speaks no HTTP is not asked.
 async fn is_silent(ready: &str) -> anyhow::Result<()> {
+    if !ready.starts_with("http://") {
+        return Ok(());
+    }
     let host = address(ready)?;
     let Ok(probe) = Probe::connect(&host).await else { return Ok(()) };
     let path = reqwest::Url::parse(ready)?.path().to_owned();

@@ -105,7 +105,7 @@ impl Kind for Poison {
         last_look(scene.stage).await;
         let poisoner = scene.stage.poisoner.clone();
         let mut processes = Processes::of(scene);
-        let url = format!("{}/orders", processes.running.spec.entry.orders);
+        let url = format!("{}/orders", processes.running.spec.entry.orders.first());
         let mut attempts = Vec::new();
         for n in 0..self.count {
             attempts.push(poisoner.place(&url, n, self.effect).await?);

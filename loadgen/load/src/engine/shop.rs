@@ -17,10 +17,6 @@ use record::{Known, Operation, Outcome};
 
 pub use place::order_body;
 
-/// Who answers, as an index of the targets.
-const AUTH: usize = 0;
-const ORDERS: usize = 1;
-
 /// Somebody who has signed up and in.
 #[derive(Clone, Debug, Default)]
 pub struct Customer {
@@ -38,16 +34,28 @@ pub struct Customer {
 #[derive(Debug)]
 pub struct ShopTraffic {
     customers: Vec<Customer>,
-    /// Hosts of auth and orders, as in the Host header.
-    hosts: [String; 2],
+    /// Hosts of auth and orders, as in the Host header; one or several of each.
+    hosts: [Vec<String>; 2],
     key_prefix: String,
 }
 
 impl ShopTraffic {
-    /// Traffic of these customers to auth (target 0) and orders (target 1).
+    /// Traffic of these customers to auth (the first targets) and orders (those behind them).
     #[must_use]
-    pub fn new(customers: Vec<Customer>, hosts: [String; 2], key_prefix: String) -> Self {
+    pub fn new(customers: Vec<Customer>, hosts: [Vec<String>; 2], key_prefix: String) -> Self {
         Self { customers, hosts, key_prefix }
+    }
+
+    /// Where a job goes: around those that serve it, by its place in the plan. An attempt that is made again
+    /// goes to the same.
+    fn target(&self, job: &Job) -> (usize, &str) {
+        let [auth, orders] = &self.hosts;
+        let (before, hosts) = match job.operation {
+            Operation::Place | Operation::Get => (auth.len(), orders),
+            Operation::Login | Operation::Signup | Operation::Request => (0, auth),
+        };
+        let turn = usize::try_from(job.seq).unwrap_or_default() % hosts.len();
+        (before + turn, &hosts[turn])
     }
 
     fn customer(&self, job: &Job) -> &Customer {
@@ -57,11 +65,7 @@ impl ShopTraffic {
 
 impl Traffic for ShopTraffic {
     fn render(&mut self, job: &Job, out: &mut Vec<u8>) -> usize {
-        let target = match job.operation {
-            Operation::Place | Operation::Get => ORDERS,
-            Operation::Login | Operation::Signup | Operation::Request => AUTH,
-        };
-        let host = &self.hosts[target];
+        let (target, host) = self.target(job);
         match job.operation {
             Operation::Place => place::render(self, job, host, out),
             Operation::Get => get::render(self, job, host, out),

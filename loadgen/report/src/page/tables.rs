@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::audit_page;
-use crate::compare::{Comparison, Contestant, Scenario, trusted};
+use crate::compare::{Contestant, Scenario, trusted};
 use crate::figures::{Figures, attempts_each};
 use crate::findings::{share, shown, time_of};
 use crate::summary::verdict_word;
@@ -78,20 +78,6 @@ pub(super) struct CostRow {
     system_cpu: String,
     by_process: String,
     memory: String,
-}
-
-/// Settings by system.
-#[derive(Serialize)]
-pub(super) struct Parity {
-    systems: Vec<String>,
-    rows: Vec<ParityRow>,
-}
-
-#[derive(Serialize)]
-struct ParityRow {
-    setting: String,
-    values: Vec<String>,
-    differs: bool,
 }
 
 /// Phase by phase, then system by system.
@@ -266,34 +252,6 @@ fn cost_row(trial: &Trial) -> CostRow {
         system_cpu: seconds(cost.system_cpu_s),
         by_process: cost.cpu_s.iter().map(process).collect::<Vec<_>>().join(", "),
         memory: format!("{} MiB", words::digits(mebibytes)),
-    }
-}
-
-/// All settings that any system states, and whether they are equal.
-pub(super) fn parity(comparison: &Comparison<'_>) -> Parity {
-    let systems = comparison.systems();
-    let all = || comparison.scenarios.iter().flat_map(|scenario| &scenario.contestants);
-    let mut settings: Vec<_> = all()
-        .flat_map(|one| one.trials.iter().flat_map(|trial| trial.manifest.parity.keys()))
-        .collect();
-    settings.sort();
-    settings.dedup();
-    let value = |system: &str, setting: &String| {
-        let of_system = all().filter(|one| one.name == system).flat_map(|one| &one.trials);
-        let mut values: Vec<_> =
-            of_system.filter_map(|trial| trial.manifest.parity.get(setting).cloned()).collect();
-        values.sort();
-        values.dedup();
-        if values.is_empty() { "–".to_owned() } else { values.join(" / ") }
-    };
-    let row = |setting: &String| {
-        let values: Vec<_> = systems.iter().map(|(_, system)| value(system, setting)).collect();
-        let differs = values.iter().any(|value| *value != values[0]);
-        ParityRow { setting: setting.clone(), values, differs }
-    };
-    Parity {
-        rows: settings.into_iter().map(row).collect(),
-        systems: systems.iter().map(|(_, system)| (*system).to_owned()).collect(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ProcessSpec, SystemSpec};
-use crate::config::nearest;
+use super::{At, SystemSpec, Wrong};
+use crate::config::near;
 
 /// What uses a link that the generator goes through.
 const ENTRY: &str = "entry";
@@ -25,6 +25,28 @@ pub struct LinkSpec {
     pub upstream: String,
 }
 
+impl LinkSpec {
+    /// The rules that need no other link.
+    fn check(&self, users: &[&str]) -> Result<(), String> {
+        if let Some(from) = self.from.iter().find(|from| !users.contains(&from.as_str())) {
+            let near = near(from, users);
+            return Err(format!("link {:?}: from names no process: {near}", self.name));
+        }
+        if !self.upstream.contains(':') || self.upstream.contains('/') {
+            return Err(format!(
+                "link {:?}: the upstream is {:?}; expected host:port",
+                self.name, self.upstream
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Where a user of links stands.
+fn place(user: &str) -> At {
+    if user == ENTRY { At::File } else { At::Process(user.to_owned()) }
+}
+
 impl SystemSpec {
     /// Whether it has this link.
     ///
@@ -41,30 +63,24 @@ impl SystemSpec {
         Err(format!("the system {} has no link {}", self.name, near(name, &names)))
     }
 
-    pub(super) fn check_links(&self) -> Result<(), String> {
+    pub(super) fn check_links(&self) -> Result<(), Wrong> {
         let mut users = vec![ENTRY];
         users.extend(self.processes.iter().map(|process| process.name.as_str()));
-        if users[1..].iter().any(|name| [ENTRY, LINKS].contains(name)) {
-            return Err(format!("a process is called {ENTRY:?} or {LINKS:?}; both are taken"));
+        if let Some(name) = users[1..].iter().find(|name| [ENTRY, LINKS].contains(name)) {
+            let text = format!("a process is called {ENTRY:?} or {LINKS:?}; both are taken");
+            return Err(Wrong { at: At::Process((*name).to_owned()), text });
         }
         for (i, link) in self.links.iter().enumerate() {
+            let wrong = |text| Wrong { at: At::Link(link.name.clone()), text };
             if self.links[..i].iter().any(|other| other.name == link.name) {
-                return Err(format!("two links are called {:?}", link.name));
+                return Err(wrong(format!("two links are called {:?}", link.name)));
             }
-            if let Some(from) = link.from.iter().find(|from| !users.contains(&from.as_str())) {
-                let near = near(from, &users);
-                return Err(format!("link {:?}: from names no process: {near}", link.name));
-            }
-            if !link.upstream.contains(':') || link.upstream.contains('/') {
-                return Err(format!(
-                    "link {:?}: the upstream is {:?}; expected host:port",
-                    link.name, link.upstream
-                ));
-            }
+            link.check(&users).map_err(wrong)?;
         }
         let mut used = BTreeSet::new();
         for user in users {
-            for link in self.placeholders(user)? {
+            let wrong = |text| Wrong { at: place(user), text };
+            for link in self.placeholders(user).map_err(wrong)? {
                 self.check_use(user, &link)?;
                 used.insert((user.to_owned(), link));
             }
@@ -72,25 +88,29 @@ impl SystemSpec {
         self.check_used(&used)
     }
 
-    fn check_use(&self, user: &str, name: &str) -> Result<(), String> {
-        self.check_link(name).map_err(|text| format!("{user}: {{link:{name}}}: {text}"))?;
+    fn check_use(&self, user: &str, name: &str) -> Result<(), Wrong> {
+        self.check_link(name).map_err(|text| {
+            let text = format!("{user}: {{link:{name}}}: {text}");
+            Wrong { at: place(user), text }
+        })?;
         let link = self.links.iter().find(|link| link.name == name);
         if link.is_some_and(|link| link.from.iter().any(|from| from == user)) {
             return Ok(());
         }
-        Err(format!("{user} uses {{link:{name}}}, but is not in that link's from"))
+        let text = format!("{user} uses {{link:{name}}}, but is not in that link's from");
+        Err(Wrong { at: At::Link(name.to_owned()), text })
     }
 
     /// A link that is not used would be harmed without effect.
-    fn check_used(&self, used: &BTreeSet<(String, String)>) -> Result<(), String> {
+    fn check_used(&self, used: &BTreeSet<(String, String)>) -> Result<(), Wrong> {
         for link in &self.links {
-            for from in &link.from {
-                if !used.contains(&(from.clone(), link.name.clone())) {
-                    return Err(format!(
-                        "link {:?} comes from {from:?}, which does not use {{link:{0}}}",
-                        link.name
-                    ));
-                }
+            let is_unused = |from: &&String| !used.contains(&((*from).clone(), link.name.clone()));
+            if let Some(from) = link.from.iter().find(is_unused) {
+                let text = format!(
+                    "link {:?} comes from {from:?}, which does not use {{link:{0}}}",
+                    link.name
+                );
+                return Err(Wrong { at: At::Link(link.name.clone()), text });
             }
         }
         Ok(())
@@ -99,11 +119,9 @@ impl SystemSpec {
     /// The links that a user's texts name.
     fn placeholders(&self, user: &str) -> Result<BTreeSet<String>, String> {
         let process = self.processes.iter().find(|process| process.name == user);
-        let texts: Vec<&str> = match process {
-            Some(ProcessSpec { command, env, .. }) => {
-                command.iter().chain(env.values()).map(String::as_str).collect()
-            }
-            None => vec![&self.entry.auth, &self.entry.orders],
+        let texts: Vec<&String> = match process {
+            Some(process) => process.texts().collect(),
+            None => self.entry.auth.all().iter().chain(self.entry.orders.all()).collect(),
         };
         let mut names = BTreeSet::new();
         for text in texts {
@@ -115,11 +133,6 @@ impl SystemSpec {
         }
         Ok(names)
     }
-}
-
-fn near(wrong: &str, valid: &[&str]) -> String {
-    let hint = nearest(wrong, valid).map(|name| format!("did you mean {name:?}? "));
-    format!("{wrong:?}; {}there are {}", hint.unwrap_or_default(), valid.join(", "))
 }
 
 #[cfg(test)]
@@ -154,7 +167,7 @@ journal = "x"
         assert!(SYSTEM.contains(from));
         let text = SYSTEM.replace(from, to);
         let system: SystemSpec = config::parse(Path::new("s.toml"), &text).unwrap();
-        let result = system.check();
+        let result = system.check().map_err(|wrong| wrong.text);
         match (&result, expected) {
             (Ok(()), Ok(())) => {}
             (Err(text), Err(part)) if text.contains(part) => {}

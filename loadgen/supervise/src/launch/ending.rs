@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{Running, STOP_WITHIN, lock};
 use crate::tree::{self, Member};
 use link_proxy::Links;
-use scenario::system::LINKS;
+use scenario::system::{LINKS, StopSignal};
 
 /// So many of those who are left are named.
 const NAMED: usize = 5;
@@ -19,6 +19,15 @@ const NAMED: usize = 5;
 /// Whether a program aborted itself.
 pub fn aborted(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::ABORT.as_raw())
+}
+
+/// As the kernel knows it.
+fn signal_of(stop: StopSignal) -> Signal {
+    match stop {
+        StopSignal::Term => Signal::TERM,
+        StopSignal::Int => Signal::INT,
+        StopSignal::Quit => Signal::QUIT,
+    }
 }
 
 impl Running {
@@ -176,7 +185,16 @@ impl Running {
         self.await_end(index).await.map(drop)
     }
 
-    /// Ends a process, whatever state it is in: SIGTERM to its program, then to what that has left
+    /// Tells a process to end, as its file says.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn tell_to_end(&mut self, index: usize) -> anyhow::Result<()> {
+        let stop = signal_of(self.spec.processes[index].stop.signal);
+        self.signal(index, stop)
+    }
+
+    /// Ends a process, whatever state it is in: its signal (SIGTERM) to its program, then to what that has left
     /// behind, SIGKILL to what does not end.
     pub(super) async fn finish(&mut self, index: usize) {
         let Some(started) = self.children[index].as_mut() else { return };
@@ -185,7 +203,8 @@ impl Running {
         // A stopped process would not hear SIGTERM.
         let _ = tree::resume(top);
         let heads = kept.heads();
-        heads.iter().for_each(|head| drop(head.signal(Signal::TERM)));
+        let stop = signal_of(self.spec.processes[index].stop.signal);
+        heads.iter().for_each(|head| drop(head.signal(stop)));
         let ended = async {
             kept.program_end().await;
             let left = kept.members().into_iter().filter(|member| !heads.contains(member));

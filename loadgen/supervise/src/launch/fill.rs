@@ -8,7 +8,7 @@ use super::program::own_program;
 use super::{DATA, OUTSIDE};
 use crate::cores::Cores;
 use link_proxy::Links;
-use scenario::system::SystemSpec;
+use scenario::system::{LEASE, SystemSpec};
 
 /// A system that can be started.
 pub(super) struct Filled {
@@ -45,7 +45,9 @@ pub(super) async fn fill(
         }
         None => None,
     };
+    let lease = filled.lease.map(|lease| lease.to_string()).unwrap_or_default();
     for text in texts(&mut filled) {
+        *text = text.replace(LEASE, &lease);
         *text = text.replace("{data}", &data.to_string_lossy());
         *text = text.replace("{outside}", &outside.to_string_lossy());
         for (name, end) in &ends {
@@ -58,19 +60,13 @@ pub(super) async fn fill(
 
 /// All that may hold placeholders, but for links' upstreams.
 fn texts(spec: &mut SystemSpec) -> Vec<&mut String> {
-    let mut texts = vec![
-        &mut spec.entry.auth,
-        &mut spec.entry.orders,
-        &mut spec.entry.provider,
-        &mut spec.audit.journal,
-    ];
+    let mut texts = vec![&mut spec.entry.provider, &mut spec.audit.journal];
+    texts.extend(spec.entry.auth.all_mut());
+    texts.extend(spec.entry.orders.all_mut());
     texts.extend(spec.audit.orders.all_mut());
     texts.extend(spec.audit.dead_letters.iter_mut());
     for process in &mut spec.processes {
-        texts.push(&mut process.ready);
-        texts.extend(process.command.iter_mut());
-        texts.extend(process.data.iter_mut());
-        texts.extend(process.env.values_mut());
+        texts.extend(process.texts_mut());
     }
     texts
 }

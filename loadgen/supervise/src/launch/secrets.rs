@@ -1,14 +1,22 @@
 //! Secrets of one run: random words that processes are given by their environment and that are never
 //! written down. It does not know who needs which: `env = { NAME = "{secret:token}" }` says so.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
 use sha2::{Digest, Sha256};
 
+use record::redact;
 use scenario::system::secret::{NETWORK, next};
+
+use super::lock;
 
 /// The random words of one run, by name.
 #[derive(Clone)]
 pub struct Secrets {
     root: [u8; 32],
+    /// Words that were given, so that they can be found again.
+    given: Arc<Mutex<BTreeSet<String>>>,
     /// Reads all orders.
     pub operator: String,
     /// Changes the provider.
@@ -29,7 +37,10 @@ impl Secrets {
     pub fn with_network(network: &str) -> Self {
         let root = rand::random();
         let [operator, control] = ["operator", "control"].map(|name| word(&root, name));
-        Self { root, operator, control, network: network.to_owned() }
+        let network = network.to_owned();
+        let given = [&operator, &control, &network].map(Clone::clone);
+        let given = Arc::new(Mutex::new(BTreeSet::from(given)));
+        Self { root, given, operator, control, network }
     }
 
     /// A secret for the card network.
@@ -41,7 +52,16 @@ impl Secrets {
     /// The word of this name: 64 characters, the same wherever the name is used in a run.
     #[must_use]
     pub fn word(&self, name: &str) -> String {
-        if name == NETWORK { self.network.clone() } else { word(&self.root, name) }
+        let word = if name == NETWORK { self.network.clone() } else { word(&self.root, name) };
+        lock(&self.given).insert(word.clone());
+        word
+    }
+
+    /// A text with a mark in place of words that somebody was given.
+    #[must_use]
+    pub fn without(&self, text: &str) -> String {
+        let given = lock(&self.given);
+        given.iter().fold(text.to_owned(), |text, word| text.replace(word, redact::MARK))
     }
 
     /// A text with the words in place of their names.

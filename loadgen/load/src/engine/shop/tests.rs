@@ -11,7 +11,8 @@ fn traffic() -> ShopTraffic {
         orders: [("order-0".into(), Known::Prepared)].into(),
         ..Customer::default()
     };
-    ShopTraffic::new(vec![customer], ["auth:1".to_owned(), "orders:2".to_owned()], "1".to_owned())
+    let hosts = [vec!["auth:1".to_owned()], vec!["orders:2".to_owned(), "orders:3".to_owned()]];
+    ShopTraffic::new(vec![customer], hosts, "1".to_owned())
 }
 
 fn job(operation: Operation) -> Job {
@@ -24,6 +25,22 @@ fn judged(operation: Operation, status: u16, body: &str) -> Judged {
     let mut job = job(operation);
     job.about = traffic.about(&job);
     traffic.judge(&job, &response)
+}
+
+#[test]
+fn requests_go_around_the_addresses_that_serve_them() {
+    let traffic = traffic();
+    let target = |operation, seq| {
+        let mut job = job(operation);
+        job.seq = seq;
+        let (target, host) = traffic.target(&job);
+        (target, host.to_owned())
+    };
+    assert_eq!(target(Operation::Login, 1), (0, "auth:1".to_owned()));
+    let turns: Vec<_> = (0..4).map(|seq| target(Operation::Place, seq)).collect();
+    let [two, three] = [(1, "orders:2".to_owned()), (2, "orders:3".to_owned())];
+    assert_eq!(turns, [two.clone(), three.clone(), two, three]);
+    assert_eq!(target(Operation::Get, 2).0, 1);
 }
 
 #[track_caller]

@@ -37,7 +37,7 @@ fn pacing(drain: Duration) -> Pacing {
 fn run(source: impl Source, address: SocketAddr, retries: Retries, drain: Duration) -> Vec<Sample> {
     let orders = [("o".into(), Known::Prepared)].into();
     let customer = Customer { token: "t".to_owned(), orders, ..Customer::default() };
-    let hosts = ["auth:1", "orders:1"].map(str::to_owned);
+    let hosts = ["auth:1", "orders:1"].map(|host| vec![host.to_owned()]);
     let traffic = ShopTraffic::new(vec![customer], hosts, "1".to_owned());
     let targets = vec![address.into(), address.into()];
     let (samples, recorded) = sync_channel(1_000);

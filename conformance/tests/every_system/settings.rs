@@ -1,0 +1,34 @@
+//! Every process says what settings it runs with, the ones that its flags set among them, and no secret.
+
+use anyhow::{Context, ensure};
+
+use crate::stand::Stand;
+
+/// All that any process may be given.
+const SECRETS: [&str; 6] = ["operator", "control", "network", "merchant", "token", "payments"];
+
+pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
+    let stand = Stand::start(system).await?;
+    let settings = stand.running.settings().await;
+    for process in &stand.running.spec.processes {
+        let told = settings.get(&process.name);
+        let told = told.with_context(|| format!("{} says nothing of itself", process.name))?;
+        ensure!(told.contains_key("version"), "{}: {told:?}", process.name);
+        ensure!(told.contains_key("connections at once"), "{}: {told:?}", process.name);
+        let is_kept = process.keeps_data;
+        let store = told.get("store").map(String::as_str).unwrap_or_default();
+        ensure!(!is_kept || store.contains("synchronous=FULL"), "{}: {told:?}", process.name);
+        if process.plays.iter().any(|role| role == "broker") {
+            let lease = stand.running.spec.lease.context("a broker without a lease")?;
+            let expected = format!("{} s", lease.as_s());
+            ensure!(told["lease of a message"] == expected, "{told:?}, expected {expected}");
+        }
+    }
+    let text = format!("{settings:?}");
+    for name in SECRETS {
+        ensure!(!text.contains(&stand.word(name)), "the secret {name} is told");
+    }
+    ensure!(!text.contains("[redacted]"), "somebody told a secret: {text}");
+    stand.stop().await;
+    Ok(())
+}
