@@ -99,8 +99,17 @@ async fn a_command_may_say_that_a_process_is_ready() {
 async fn a_process_is_told_to_end_by_its_own_signal_and_ends_well_with_its_own_code() {
     let folder = tempfile::tempdir().unwrap();
     let stop = Stop { signal: StopSignal::Int, exit_codes: vec![7] };
-    let script = "trap 'kill $!; exit 7' INT; trap 'kill $!; exit 1' TERM; SERVE & wait";
-    let process = ProcessSpec { stop: stop.clone(), ..process(script) };
+    // A shell's `wait` may sleep through a signal that comes just before it; sigwait loses none.
+    let process = ProcessSpec {
+        stop: stop.clone(),
+        ready: "tcp://127.0.0.1:{port:shop}".to_owned(),
+        ..process(
+            "exec python3 -c 'import os, signal, socket; both = (signal.SIGINT, signal.SIGTERM); \
+             signal.pthread_sigmask(signal.SIG_BLOCK, both); \
+             s = socket.create_server((\"127.0.0.1\", {port:shop})); \
+             os._exit(7 if signal.sigwait(both) == signal.SIGINT else 1)'",
+        )
+    };
     let mut running = start(folder.path(), process).await.unwrap();
     running.tell_to_end(0).unwrap();
     let status = running.await_end(0).await.unwrap();
