@@ -214,7 +214,7 @@ async fn a_body_beyond_16_kib_is_413() {
 
 #[tokio::test]
 async fn the_published_contract_names_every_path_and_problem() {
-    let contract = include_str!("../../docs/openapi.yaml");
+    let contract = include_str!("../../../docs/openapi.yaml");
     let routes = all(&Arc::default());
     let get = &http::Method::GET;
     for path in ["/signup", "/login", "/orders", "/orders/{id}"] {
