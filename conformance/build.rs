@@ -31,7 +31,7 @@ fn each_system(names: &[String]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "#[test] fn {function}() -> anyhow::Result<()> {{ crate::run($check({name:?})) }}"
+            "#[test] fn {function}() -> anyhow::Result<()> {{ crate::run({name:?}, $check({name:?})) }}"
         );
     }
     text.push_str("} }\n");

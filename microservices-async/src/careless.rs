@@ -3,16 +3,19 @@
 
 mod consume;
 mod forgetful;
+mod switch;
+mod trust;
 
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use http_server::Settings;
-use service::{settings, timing};
-use shop::{Courier, OrderStore, PaymentStore, keep_reconciling};
+use shop::PaymentStore;
 
-pub(crate) use consume::consume;
+pub(crate) use consume::{ConsumeMode, consume};
 use forgetful::Forgetful;
+use switch::Switch;
+pub(crate) use trust::Trust;
 
 /// Mistakes that may be asked for.
 #[derive(Args)]
@@ -28,58 +31,10 @@ pub(crate) struct Mistakes {
     idempotency: Switch,
 }
 
-/// How far orders trusts the queue.
-#[derive(Args)]
-pub(crate) struct Trust {
-    /// Negative control with `off`: what nobody carries any more stays pending
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    reconcile: Switch,
-}
-
-impl Trust {
-    /// What orders says of it.
-    pub(crate) fn settings(&self) -> Settings {
-        match self.reconcile {
-            Switch::On => settings::recovery(),
-            Switch::Off => Settings::default().with("pending orders", "the queue is trusted"),
-        }
-    }
-
-    /// Hands over again what is pending and was lost on its way, unless the queue is trusted.
-    pub(crate) fn reconcile(&self, orders: Arc<dyn OrderStore>, courier: Arc<dyn Courier>) {
-        if let Switch::On = self.reconcile {
-            let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
-            let tell = |error: &shop::Error| {
-                process_log::tell("reconciliation-failed", || {
-                    [("error", error.to_string().into())]
-                });
-            };
-            tokio::spawn(keep_reconciling(orders, courier, age, every, tell));
-        }
-    }
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum Ack {
     Early,
     Late,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
-/// How messages are consumed.
-#[derive(Clone, Copy)]
-pub(crate) enum Manners {
-    /// Acked after the work, under a lease that is kept.
-    Good,
-    /// Acked before the work.
-    AckEarly,
-    /// Acked after the work, whoever holds the lease by then.
-    NoFence,
 }
 
 impl Mistakes {
@@ -94,11 +49,12 @@ impl Mistakes {
         made.fold(Settings::default(), |settings, (_, what)| settings.with("mistake", what))
     }
 
-    pub(crate) fn manners(&self) -> Manners {
+    /// How payments consumes.
+    pub(crate) fn consume_mode(&self) -> ConsumeMode {
         match (self.ack, self.fence) {
-            (Ack::Early, _) => Manners::AckEarly,
-            (Ack::Late, Switch::Off) => Manners::NoFence,
-            (Ack::Late, Switch::On) => Manners::Good,
+            (Ack::Early, _) => ConsumeMode::AckEarly,
+            (Ack::Late, Switch::Off) => ConsumeMode::NoFence,
+            (Ack::Late, Switch::On) => ConsumeMode::AckLate,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Wiring: auth, orders and payments, each a process of its own; orders and payments meet only
 //! through a broker.
 
+mod broker;
 mod careless;
 mod consume;
 mod courier;
@@ -9,6 +10,7 @@ mod orders;
 mod payments;
 mod queued;
 mod relay;
+mod trouble;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use web::{Ready, Routes};
 
+use crate::broker::{self, BrokerArgs};
 use crate::careless::Trust;
 use crate::courier::Messages;
 use crate::gauges::Gauges;
@@ -22,10 +23,9 @@ use crate::{consume, relay};
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: ServiceArgs,
-    /// The broker
-    #[arg(long, value_name = "URL")]
-    broker: String,
+    args: ServiceArgs,
+    #[command(flatten)]
+    broker: BrokerArgs,
     /// Charges that may wait to be handed over to the broker; then orders are refused
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     outbox_max: u64,
@@ -34,16 +34,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { place, broker, outbox_max, trust } = arguments;
-    let stores = stores::open(&place.store).context("--store")?;
-    let broker = brokers::connect(&broker).context("--broker")?;
+    let Arguments { args, broker, outbox_max, trust } = arguments;
+    let stores = stores::open(&args.store).context("--store")?;
+    let (told, broker) = (broker.settings()?, broker.connect()?);
     let (kept, queue) = (stores.clone(), Arc::clone(&broker));
     let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
         "the broker",
         timing::LOOK,
-        move || consume::reach(Arc::clone(&queue)),
+        move || broker::reach(Arc::clone(&queue)),
     );
-    let told = settings::kept(&stores).and(settings::own_tokens()).and(trust.settings());
+    let told = told.and(settings::kept(&stores)).and(settings::own_tokens()).and(trust.settings());
     let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
@@ -54,8 +54,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders = Arc::new(orders);
 
     let stop = CancellationToken::new();
-    let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
-    let settlements = Topic::new(broker, consume::SETTLEMENTS);
+    let charges = Topic::new(Arc::clone(&broker), broker::CHARGES);
+    let settlements = Topic::new(broker, broker::SETTLEMENTS);
     let gauges = Gauges::default();
     let mut metrics = Metrics::default();
     gauges.register(&mut metrics);
@@ -67,7 +67,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
     let (routes, ready) = (Routes::new().orders(orders), Arc::new(ready));
     tokio::select! {
-        served = service::measured("orders", place.listen, routes, ready, told, metrics) => served?,
+        served = service::measured("orders", args.listen, routes, ready, told, metrics) => served?,
         ended = &mut settle => {
             ended?.context("consuming settlements")?;
             bail!("consuming settlements ended by itself");

@@ -11,34 +11,35 @@ use tokio_util::sync::CancellationToken;
 use web::client::{Base, Http, Probe, RemoteProvider};
 use web::{Ready, Routes};
 
+use crate::broker::{self, BrokerArgs};
 use crate::careless::Mistakes;
 use crate::consume;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: ServiceArgs,
+    args: ServiceArgs,
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
-    /// The broker
-    #[arg(long, value_name = "URL")]
-    broker: String,
+    #[command(flatten)]
+    broker: BrokerArgs,
     #[command(flatten)]
     mistakes: Mistakes,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { place, provider, broker, mistakes } = arguments;
-    let stores = stores::open(&place.store).context("--store")?;
-    let broker = brokers::connect(&broker).context("--broker")?;
+    let Arguments { args, provider, broker, mistakes } = arguments;
+    let stores = stores::open(&args.store).context("--store")?;
+    let (told, broker) = (broker.settings()?, broker.connect()?);
     let (http, kept, queue) = (Http::default(), stores.clone(), Arc::clone(&broker));
     let network = Probe::ready(&http, &provider);
-    let settings = settings::kept(&stores).and(settings::charging()).and(mistakes.settings());
+    let settings = told.and(settings::kept(&stores)).and(settings::charging());
+    let settings = settings.and(mistakes.settings());
     let ready = Ready::new()
         .needs("the store", timing::LOOK, move || kept.clone().check())
         .needs("the card network", timing::LOOK, move || network.clone().check())
-        .needs("the broker", timing::LOOK, move || consume::reach(Arc::clone(&queue)));
+        .needs("the broker", timing::LOOK, move || broker::reach(Arc::clone(&queue)));
     let merchant = environment::merchant_credential()?;
     let network = poison::network(Arc::new(RemoteProvider::new(http, &provider, merchant)));
     let charging = service::tasks();
@@ -46,13 +47,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let payments = Arc::new(PaymentService::new(memory, network, Arc::clone(&charging)));
 
     let stop = CancellationToken::new();
-    let charges = Topic::new(Arc::clone(&broker), consume::CHARGES);
-    let settlements = Topic::new(broker, consume::SETTLEMENTS);
-    let (manners, ready) = (mistakes.manners(), Arc::new(ready));
-    let work = consume::charges(payments, charges, settlements, manners, stop.clone());
+    let charges = Topic::new(Arc::clone(&broker), broker::CHARGES);
+    let settlements = Topic::new(broker, broker::SETTLEMENTS);
+    let (mode, ready) = (mistakes.consume_mode(), Arc::new(ready));
+    let work = consume::charges(payments, charges, settlements, mode, stop.clone());
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::run("payments", place.listen, Routes::new(), ready, settings) => served?,
+        served = service::run("payments", args.listen, Routes::new(), ready, settings) => served?,
         // A service that answers /readyz and consumes nothing would look well for ever.
         ended = &mut work => {
             ended?.context("consuming charges")?;

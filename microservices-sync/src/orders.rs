@@ -13,7 +13,7 @@ use web::{Ready, Routes};
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: ServiceArgs,
+    args: ServiceArgs,
     /// The auth service, asked whose each token is; without it the tokens' signatures are checked here
     #[arg(long, value_name = "http://HOST:PORT")]
     auth: Option<Base>,
@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { place, auth, payments } = arguments;
-    let stores = stores::open(&place.store).context("--store")?;
+    let Arguments { args, auth, payments } = arguments;
+    let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let charges = Probe::ready(&http, &payments);
     let mut ready = Ready::new()
@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     tokio::spawn(recovery);
     let (routes, settings) = (Routes::new().orders(orders), settings.and(tokens));
-    let served = service::run("orders", place.listen, routes, Arc::new(ready), settings).await;
+    let served = service::run("orders", args.listen, routes, Arc::new(ready), settings).await;
     service::finish([&placing]).await;
     Ok(served?)
 }

@@ -12,15 +12,15 @@ use web::{Ready, Routes};
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: ServiceArgs,
+    args: ServiceArgs,
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { place, provider } = arguments;
-    let stores = stores::open(&place.store).context("--store")?;
+    let Arguments { args, provider } = arguments;
+    let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
     let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let charging = service::tasks();
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
-    let served = service::run("payments", place.listen, routes, Arc::new(ready), settings).await;
+    let served = service::run("payments", args.listen, routes, Arc::new(ready), settings).await;
     service::finish([&charging]).await;
     Ok(served?)
 }

@@ -19,7 +19,7 @@ use web::{Ready, Routes};
 #[command(version)]
 struct Arguments {
     #[command(flatten)]
-    place: ServiceArgs,
+    args: ServiceArgs,
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
@@ -30,8 +30,8 @@ async fn main() -> ExitCode {
     service::exit_code("monolith", run(Arguments::parse()).await)
 }
 
-async fn run(Arguments { place, provider }: Arguments) -> anyhow::Result<()> {
-    let stores = stores::open(&place.store).context("--store")?;
+async fn run(Arguments { args, provider }: Arguments) -> anyhow::Result<()> {
+    let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
     let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
@@ -58,7 +58,7 @@ async fn run(Arguments { place, provider }: Arguments) -> anyhow::Result<()> {
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     let routes = Routes::new().accounts(auth).orders(orders);
     tokio::spawn(recovery);
-    let served = service::run("monolith", place.listen, routes, Arc::new(ready), settings).await;
+    let served = service::run("monolith", args.listen, routes, Arc::new(ready), settings).await;
     service::finish([&placing, &charging]).await;
     Ok(served?)
 }

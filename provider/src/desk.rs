@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::charge::{Charge, Decision};
 use crate::draw::Draws;
-use crate::journal::{Broken, Event, Journal, Line, Mark};
+use crate::journal::{Broken, Journal, Mark};
+use crate::line::{Event, Line};
 use crate::rate::Rate;
 use crate::settings::{Change, Mode, Settings};
 

@@ -6,57 +6,19 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use own_file::OwnFile;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::line::Line;
 use crate::secret::Secret;
 
 /// Lines that may wait; then the charges wait.
 const WAITING_MAX: usize = 16_384;
 /// Lines that may share one fdatasync.
 const BATCH_MAX: usize = 1_024;
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Event {
-    Captured,
-    Declined,
-    /// A repetition of a key was answered with its first result.
-    Repeated,
-    /// An attempt was answered 500; no money moved.
-    Error,
-}
-
-/// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Line {
-    /// Microseconds since the Unix epoch.
-    pub(crate) at_us: i64,
-    pub(crate) event: Event,
-    pub(crate) key: String,
-    pub(crate) amount_cents: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) charge_id: Option<String>,
-}
-
-impl Line {
-    /// A line of this moment.
-    pub(crate) fn now(
-        event: Event,
-        key: &str,
-        amount_cents: i64,
-        charge_id: Option<String>,
-    ) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let at_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-        Self { at_us, event, key: key.to_owned(), amount_cents, charge_id }
-    }
-}
 
 /// A line as it stands in the file.
 #[derive(Serialize, Deserialize)]
@@ -217,6 +179,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Event;
 
     fn secret() -> Secret {
         Secret::new("of this test")

@@ -1,4 +1,4 @@
-//! The outside world: a card network that keeps its own fsynced journal of every charge. It knows
+//! The card network: it keeps its own fsynced journal of every charge. It knows
 //! no shop, only keys, amounts and cards.
 
 mod charge;
@@ -7,6 +7,7 @@ mod draw;
 mod http_api;
 mod journal;
 mod latency;
+mod line;
 mod rate;
 mod secret;
 mod settings;
@@ -28,7 +29,7 @@ use crate::latency::Latency;
 use crate::secret::Secret;
 use crate::settings::{Mode, Settings, rate};
 
-/// The outside world answers when it likes: our own time-out is only a bound.
+/// The card network answers when it likes: our own time-out is only a bound.
 const REQUEST: Duration = Duration::from_secs(90);
 
 /// Whoever shows it may charge.

@@ -4,7 +4,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::journal::{Event, Line};
+use crate::line::Line;
 
 /// Bytes of a seal: half of the hash. To guess one takes 2¹²⁸ tries.
 const SEAL_BYTES: usize = 16;
@@ -49,21 +49,10 @@ impl Secret {
     }
 }
 
-impl Event {
-    /// Its word in the journal.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Captured => "captured",
-            Self::Declined => "declined",
-            Self::Repeated => "repeated",
-            Self::Error => "error",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Event;
 
     fn line(key: &str, charge_id: Option<&str>) -> Line {
         let charge_id = charge_id.map(ToOwned::to_owned);

@@ -86,6 +86,7 @@ fn sample(intended_ns: u64, job: &Job) -> Sample {
         intended_ns,
         sent_ns,
         done_ns: sent_ns + 300_000 + spread * spread / 14_000,
+        waited_ns: 0,
         outcome,
         status: if place { 201 } else { 200 },
         trouble: Trouble::None,
@@ -100,7 +101,7 @@ fn sample(intended_ns: u64, job: &Job) -> Sample {
 fn manifest(plan: &Plan, totals: &Totals, seconds: u32) -> Manifest {
     let (schedule_hash, operations_hash, _) = plan.hashes(None);
     let whole = |counts: &RequestCounts| RequestCounts { scheduled: counts.recorded(), ..*counts };
-    let requests = totals.counts.iter().map(|(o, c)| (o.as_str().to_owned(), whole(c)));
+    let requests = totals.counts.iter().map(|(o, c)| (*o, whole(c)));
     Manifest {
         format: record::FORMAT,
         scenario: "long".to_owned(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use record::{Answer as Verdict, Attempt};
+use record::{Answer as Verdict, Attempt, Operation, Outcome, Receipt};
 use scenario::Latency;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -107,17 +107,17 @@ async fn place(shop: &Shop, token: &str, seq: u64) -> Attempt {
     let items = json!([{"sku": "tea", "quantity": 1, "price_cents": amount_cents}]);
     let body = json!({"items": items, "card": "4242424242424242"});
     let told = answer(shop.place(token, &key, &body)).await;
-    let outcome = outcome(&told).to_owned();
+    let outcome = outcome(&told);
     let (status, order) = told.map_or((0, Value::Null), |told| (told.status, told.body));
     let text = |field: &str| order[field].as_str().unwrap_or_default().to_owned();
     Attempt {
         seq,
         key,
-        operation: "place".to_owned(),
+        operation: Operation::Place,
         amount_cents,
         outcome,
         status,
-        receipt: text("status"),
+        receipt: Receipt::parse(&text("status")).unwrap_or_default(),
         order: text("id"),
         amount: order["total_cents"].as_i64(),
         ..Attempt::default()
@@ -125,15 +125,17 @@ async fn place(shop: &Shop, token: &str, seq: u64) -> Attempt {
 }
 
 /// What a customer may conclude.
-fn outcome(told: &anyhow::Result<Answer>) -> &'static str {
+fn outcome(told: &anyhow::Result<Answer>) -> Outcome {
     match told {
-        Ok(answer) if matches!(answer.status, 201 | 202) => "ok",
-        Ok(answer) if answer.status < 500 => "failed",
-        Ok(answer) if answer.headers.get("x-effect").is_some_and(|e| e == "none") => "failed",
-        Ok(_) => "unknown",
+        Ok(answer) if matches!(answer.status, 201 | 202) => Outcome::Ok,
+        Ok(answer) if answer.status < 500 => Outcome::Failed,
+        Ok(answer) if answer.headers.get("x-effect").is_some_and(|e| e == "none") => {
+            Outcome::Failed
+        }
+        Ok(_) => Outcome::Unknown,
         Err(error) => match error.downcast_ref::<reqwest::Error>() {
-            Some(error) if error.is_connect() => "failed",
-            _ => "unknown",
+            Some(error) if error.is_connect() => Outcome::Failed,
+            _ => Outcome::Unknown,
         },
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use record::Attempt;
+use record::{Attempt, Operation, Outcome};
 use scenario::{Latency, Provider, ProviderMode};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -85,9 +85,9 @@ fn unanswered(n: usize) -> Attempt {
     Attempt {
         seq: n as u64,
         key: key(n),
-        operation: "place".to_owned(),
+        operation: Operation::Place,
         amount_cents: CENTS,
-        outcome: "unknown".to_owned(),
+        outcome: Outcome::Unknown,
         ..Attempt::default()
     }
 }

@@ -22,6 +22,24 @@ pub(crate) fn system(name: &str) -> anyhow::Result<SystemSpec> {
     Ok(spec)
 }
 
+/// A server that the system starts behind a `--`, and this machine lacks: in CI that is a failure.
+pub(crate) fn missing(name: &str) -> anyhow::Result<Option<String>> {
+    let behind = |command: &[String]| {
+        let dashes = command.iter().position(|word| word == "--")?;
+        command.get(dashes + 1).cloned()
+    };
+    let servers: Vec<_> = read(name)?.processes.iter().filter_map(|p| behind(&p.command)).collect();
+    let missing = servers.into_iter().find(|server| !is_on_path(server));
+    let is_user = std::env::var_os("CI").is_none();
+    ensure!(missing.is_none() || is_user, "CI runs scripts/install-servers first: {missing:?}");
+    Ok(missing)
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 fn read(name: &str) -> anyhow::Result<SystemSpec> {
     let path = root().join("systems").join(format!("{name}.toml"));
     Ok(SystemSpec::read(&path.to_string_lossy())?)

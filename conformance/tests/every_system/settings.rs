@@ -17,7 +17,9 @@ pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
         ensure!(told.contains_key("connections at once"), "{}: {told:?}", process.name);
         let is_kept = process.keeps_data;
         let store = told.get("store").map(String::as_str).unwrap_or_default();
-        ensure!(!is_kept || store.contains("synchronous=FULL"), "{}: {told:?}", process.name);
+        let is_durable = ["synchronous=FULL", "fsync before it answers"];
+        let is_durable = is_durable.iter().any(|how| store.contains(how));
+        ensure!(!is_kept || is_durable, "{}: {told:?}", process.name);
         if process.plays.iter().any(|role| role == "broker") {
             let lease = stand.running.spec.lease.context("a broker without a lease")?;
             let expected = format!("{} s", lease.as_s());

@@ -9,6 +9,7 @@ use faults::set_provider;
 use loadgen::truth::{OrdersReader, read_journal};
 use record::ledger::{ChargeRow, Ledger};
 use rustix::process::Signal;
+use scenario::config::Span;
 use scenario::system::SystemSpec;
 use scenario::{Latency, Provider};
 use supervise::cores::Cores;
@@ -24,6 +25,8 @@ use crate::shop::{Shop, client};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(5);
+/// Of deliveries whose consumers are to end without a word.
+const LEASE: Span = Span(Duration::from_secs(2));
 /// The names of all secrets in the system files.
 pub(crate) const SECRETS: [&str; 5] = ["token", "operator", "control", "payments", "merchant"];
 
@@ -40,9 +43,11 @@ impl Stand {
         Self::of(programs::system(name)?).await
     }
 
-    /// As `start`, with poison armed.
+    /// As `start`, with poison armed. Some brokers hear of a consumer's end when its leases end: so they are
+    /// short.
     pub(crate) async fn poisoned(name: &str) -> anyhow::Result<Self> {
         let mut spec = programs::system(name)?;
+        spec.lease = spec.lease.map(|_| LEASE);
         for process in &mut spec.processes {
             process.env.insert("TRIPTYCH_POISON".to_owned(), "1".to_owned());
         }

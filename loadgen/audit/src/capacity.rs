@@ -4,7 +4,9 @@
 //! them stands elsewhere.
 
 mod chance;
+mod findings;
 mod judge;
+mod keeps;
 mod open;
 pub mod replay;
 pub mod search;

@@ -20,7 +20,7 @@ use super::reference;
 use super::{Audit, Clock, Setting, Window};
 use record::ledger::{ChargeRow, DeadRow, FORGED, Ledger, OrderRow, UNREADABLE};
 use record::reads::{How, ReadRow};
-use record::{Answer, Attempt, FaultRow, Verdict};
+use record::{Answer, Attempt, Doubt, FaultRow, Operation, Outcome, Receipt, Trouble, Verdict};
 
 const FILES: [(&str, &str); 11] = [
     ("acknowledged", include_str!("cases/acknowledged.txt")),
@@ -68,7 +68,7 @@ impl Facts {
             tokens_until_ns: self.tokens_until_ns,
             network_lines: self.network_lines,
             waited: !self.not_waited,
-            doubts: self.doubts.clone(),
+            doubts: self.doubts.iter().cloned().map(Doubt::from).collect(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Facts {
         let mut audit = Audit::new(self.setting());
         (0..).zip(&self.prepared).for_each(|(customer, key)| audit.prepared(key, customer));
         for row in &self.attempts {
-            if row.operation == "place" && self.poisoned.contains(&row.key) {
+            if row.operation == Operation::Place && self.poisoned.contains(&row.key) {
                 audit.poisoned(row);
             } else {
                 audit.attempt(row);
@@ -135,7 +135,8 @@ fn cases(text: &str) -> Vec<Case> {
 fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
     match (word, words) {
         ("place" | "get", [key, outcome, more @ ..]) => {
-            facts.attempts.push(attempt(word, key, outcome, more));
+            let (operation, outcome) = (word.parse().unwrap(), outcome.parse().unwrap());
+            facts.attempts.push(attempt(operation, key, outcome, more));
         }
         ("poisoned", [key]) => facts.poisoned.push((*key).to_owned()),
         ("prepared", [key]) => facts.prepared.push((*key).to_owned()),
@@ -164,7 +165,7 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
         ("no-clock", []) => facts.no_clock = true,
         ("dead", [key]) => facts.dead.push(dead(key)),
         ("fine", [key]) => {
-            facts.attempts.push(attempt("place", key, "ok", &["paid"]));
+            facts.attempts.push(attempt(Operation::Place, key, Outcome::Ok, &["paid"]));
             facts.orders.push(order(key, "paid", &[]));
             facts.charges.push(charge(key, "captured", &[]));
         }
@@ -182,7 +183,7 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
 
 /// When it was first asked for, as far as is told already.
 fn asked_us(facts: &Facts, key: &str) -> Option<i64> {
-    let placed = facts.attempts.iter().filter(|a| a.operation == "place" && a.key == key);
+    let placed = facts.attempts.iter().filter(|a| a.operation == Operation::Place && a.key == key);
     placed.map(|a| (a.sent_ns / 1_000) as i64).min()
 }
 
@@ -193,16 +194,16 @@ fn settled_in_time(facts: &Facts, row: OrderRow) -> OrderRow {
     OrderRow { settled_at: at, ..row }
 }
 
-fn attempt(operation: &str, key: &str, outcome: &str, more: &[&str]) -> Attempt {
+fn attempt(operation: Operation, key: &str, outcome: Outcome, more: &[&str]) -> Attempt {
     let key = if key == "-" { "" } else { key };
-    let (placed, about) = if operation == "place" { (key, "") } else { ("", key) };
+    let (placed, about) = if operation == Operation::Place { (key, "") } else { ("", key) };
     let mut row = Attempt {
         seq: 1,
         key: placed.to_owned(),
-        operation: operation.to_owned(),
+        operation,
         amount_cents: CENTS,
         done_ns: 100_000_000,
-        outcome: outcome.to_owned(),
+        outcome,
         about: about.to_owned(),
         ..Attempt::default()
     };
@@ -219,10 +220,10 @@ fn attempt(operation: &str, key: &str, outcome: &str, more: &[&str]) -> Attempt 
 }
 
 fn plain_word(row: &mut Attempt, word: &str) {
-    if word == "other-order" {
-        row.trouble = word.to_owned();
+    if word == Trouble::OtherOrder.as_str() {
+        row.trouble = Trouble::OtherOrder;
     } else if let Ok(number) = word.parse::<u16>() {
-        if row.operation == "place" {
+        if row.operation == Operation::Place {
             row.amount_cents = i64::from(number);
         } else {
             row.status = number;
@@ -230,7 +231,7 @@ fn plain_word(row: &mut Attempt, word: &str) {
     } else if let Some((sent, done)) = word.split_once('-').filter(|_| word.len() > 1) {
         (row.sent_ns, row.done_ns) = (ns(sent), ns(done));
     } else if word != "-" {
-        row.receipt = word.to_owned();
+        row.receipt = Receipt::parse(word).unwrap();
     }
 }
 
@@ -393,7 +394,7 @@ fn the_sums_are_those_of_the_facts() {
 
 #[test]
 fn doubts_name_the_line_and_the_number() {
-    let reason = |text: &str| facts(text).judge().reasons.join("; ");
+    let reason = |text: &str| facts(text).judge().sentences().join("; ");
     let one = "case\n fine z\n unreadable\n unreadable";
     assert!(reason(one).contains("2 lines cannot be read, first line 2"), "{}", reason(one));
     let back = "case\n fine z\n charge z repeated at=9.0\n charge z repeated at=7.0";

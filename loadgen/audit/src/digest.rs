@@ -3,6 +3,9 @@
 //! Streams: attempts are grouped by the interval of their intended start, and an interval is
 //! written when no open request can belong to it any more.
 
+mod touch;
+
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -20,8 +23,9 @@ use record::files;
 use record::history;
 use record::latency::{self, Metric, Tag};
 use record::ledger::OrderRow;
-use record::requests::{Ended, Part, Requests};
-use record::{Attempt, Manifest, Outcome, TimelineRow, write_csv};
+use record::requests::{Ended, Requests};
+use record::{Attempt, Manifest, Operation, Outcome, TimelineRow, Touched, write_csv};
+use touch::{Added, Touch};
 
 const NS_PER_S: u64 = 1_000_000_000;
 /// An order that says that it became final later than this after the load did not: the time series would
@@ -35,6 +39,8 @@ pub struct Digested {
     pub completed_orders: u64,
     /// The last of them, seconds after the end of the schedule; 0 if all were before it.
     pub last_completed_us: i64,
+    /// What the measuring machine touched.
+    pub touched: Touched,
 }
 
 /// Writes `timeline.csv` and `latency.hlog` of a record.
@@ -46,19 +52,26 @@ pub fn write(
     manifest: &Manifest,
     orders: impl IntoIterator<Item = anyhow::Result<OrderRow>>,
 ) -> anyhow::Result<Digested> {
-    let settled = settled(manifest, orders)?;
+    write_all(folder, manifest, settled(manifest, orders)?)
+}
+
+fn write_all(
+    folder: &Path,
+    manifest: &Manifest,
+    settled: HashMap<Box<str>, i64>,
+) -> anyhow::Result<Digested> {
+    let touch = Touch::of(folder, manifest, &settled)?;
     let log_path = folder.join(files::LATENCIES);
     let file =
         File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
     let mut out = BufWriter::new(file);
     let mut serializer = V2DeflateSerializer::new();
     let mut log = begin_log(manifest, &mut out, &mut serializer)?;
-    let mut series = Series::new(manifest, settled);
-    let patience_s = manifest.limits.order_s.max(manifest.limits.timeout_s);
-    let horizon_s = patience_s + manifest.limits.drain_s + 1.0;
+    let mut series = Series::new(manifest, settled, touch);
+    let horizon_s = horizon_s(manifest);
     for attempt in history::read(folder)? {
         let attempt = attempt?;
-        series.add(&attempt)?;
+        series.add(&attempt);
         let over = (attempt.done_ns / NS_PER_S).saturating_sub(horizon_s.ceil() as u64);
         series.write_until(u32::try_from(over).unwrap_or(u32::MAX), &mut log)?;
     }
@@ -68,6 +81,12 @@ pub fn write(
     // Dropped instead, it would keep to itself that the disk is full.
     out.flush().with_context(|| format!("cannot write {}", log_path.display()))?;
     series.finish(folder)
+}
+
+/// How long after its intent a request may still be open, s.
+fn horizon_s(manifest: &Manifest) -> f64 {
+    let patience_s = manifest.limits.order_s.max(manifest.limits.timeout_s);
+    patience_s + manifest.limits.drain_s + 1.0
 }
 
 /// When orders became final, µs since second 0, by key.
@@ -85,6 +104,64 @@ fn settled(
         }
     }
     Ok(settled)
+}
+
+/// Leaves as touched what may have ended otherwise; how many that are.
+fn settle(rows: &mut [TimelineRow], length_s: u32) -> u64 {
+    let operations: BTreeSet<Operation> = rows.iter().map(|row| row.operation).collect();
+    for operation in operations {
+        let own = |row: &&TimelineRow| row.operation == operation;
+        let mut of_one = rows.iter().filter(own).map(|row| (row.t_s, row.clone())).collect();
+        touch::settle(&mut of_one, length_s);
+        for row in rows.iter_mut().filter(|row| row.operation == operation) {
+            row.clone_from(&of_one[&row.t_s]);
+        }
+    }
+    let left = |row: &TimelineRow| row.touched_ok.unwrap_or(0) + row.touched_failed.unwrap_or(0);
+    rows.iter().map(left).sum()
+}
+
+/// What customers of one interval felt.
+struct Felt {
+    all: Histogram<u64>,
+    touched: Histogram<u64>,
+    least: Histogram<u64>,
+}
+
+impl Felt {
+    fn new() -> anyhow::Result<Self> {
+        let [all, touched, least] =
+            [latency::histogram()?, latency::histogram()?, latency::histogram()?];
+        Ok(Self { all, touched, least })
+    }
+
+    fn counts(metric: Metric) -> bool {
+        matches!(metric, Metric::Response | Metric::ResponseTouched | Metric::ResponseLeast)
+    }
+
+    fn add(&mut self, metric: Metric, times: &Histogram<u64>) -> anyhow::Result<()> {
+        let sum = match metric {
+            Metric::ResponseTouched => &mut self.touched,
+            Metric::ResponseLeast => &mut self.least,
+            _ => &mut self.all,
+        };
+        Ok(sum.add(times)?)
+    }
+
+    fn fill(mut self, row: &mut TimelineRow) -> anyhow::Result<()> {
+        let ms = |us: u64| Some(us as f64 / 1_000.0);
+        row.p50_ms = ms(self.all.value_at_quantile(0.5));
+        row.p90_ms = ms(self.all.value_at_quantile(0.9));
+        row.p99_ms = ms(self.all.value_at_quantile(0.99));
+        row.max_ms = ms(self.all.max());
+        if !self.touched.is_empty() {
+            self.all.subtract(&self.touched)?;
+            self.all.add(&self.least)?;
+            row.p50_least_ms = ms(self.all.value_at_quantile(0.5));
+            row.p99_least_ms = ms(self.all.value_at_quantile(0.99));
+        }
+        Ok(())
+    }
 }
 
 type Log<'a> = IntervalLogWriter<'a, 'a, BufWriter<File>, V2DeflateSerializer>;
@@ -113,7 +190,7 @@ fn begin_log<'a>(
 
 /// Values of one interval by operation: few, so that to look along them costs less than to make a key for
 /// each look.
-type ByOperation<T> = Vec<(String, T)>;
+type ByOperation<T> = Vec<(Operation, T)>;
 
 /// Times of one interval, µs, by tag; few, as above.
 type Times = Vec<(Tag, Vec<u64>)>;
@@ -134,34 +211,33 @@ struct Series {
     rows: BTreeMap<u32, ByOperation<TimelineRow>>,
     flows: BTreeMap<u32, ByOperation<Flow>>,
     requests: Requests,
+    touch: Touch,
     digested: Digested,
     end_us: i64,
     objective_ns: u64,
 }
 
 /// The value of an operation, made if there is none yet.
-fn of<'v, T>(
-    values: &'v mut ByOperation<T>,
-    operation: &str,
-    make: impl FnOnce() -> T,
-) -> &'v mut T {
-    let known = values.iter().position(|(name, _)| name == operation);
+fn of<T>(values: &mut ByOperation<T>, operation: Operation, make: impl FnOnce() -> T) -> &mut T {
+    let known = values.iter().position(|(of, _)| *of == operation);
     let at = known.unwrap_or_else(|| {
-        values.push((operation.to_owned(), make()));
+        values.push((operation, make()));
         values.len() - 1
     });
     &mut values[at].1
 }
 
 impl Series {
-    fn new(manifest: &Manifest, settled: HashMap<Box<str>, i64>) -> Self {
+    fn new(manifest: &Manifest, settled: HashMap<Box<str>, i64>, touch: Touch) -> Self {
+        let touched = Touched { late: touch.late(), ..Touched::default() };
         let mut series = Self {
             length_s: manifest.interval_s.max(1),
             open: BTreeMap::new(),
             rows: BTreeMap::new(),
             flows: BTreeMap::new(),
             requests: Requests::default(),
-            digested: Digested::default(),
+            touch,
+            digested: Digested { touched, ..Digested::default() },
             end_us: i64::from(manifest.duration_s) * 1_000_000,
             objective_ns: (manifest.limits.objective_s * 1e9) as u64,
             settled: HashMap::new(),
@@ -178,16 +254,20 @@ impl Series {
         second - second % self.length_s
     }
 
-    fn row(&mut self, t_s: u32, operation: &str) -> &mut TimelineRow {
+    fn row(&mut self, t_s: u32, operation: Operation) -> &mut TimelineRow {
         of(self.rows.entry(t_s).or_default(), operation, || TimelineRow {
             t_s,
-            operation: operation.to_owned(),
-            good: (operation == "place").then_some(0),
+            operation,
+            good: (operation == Operation::Place).then_some(0),
+            touched_ok: Some(0),
+            touched_failed: Some(0),
+            touched_good: (operation == Operation::Place).then_some(0),
+            touched_missed: (operation == Operation::Place).then_some(0),
             ..TimelineRow::default()
         })
     }
 
-    fn flow(&mut self, ns: u64, operation: &str) -> &mut Flow {
+    fn flow(&mut self, ns: u64, operation: Operation) -> &mut Flow {
         let at = self.interval(ns);
         of(self.flows.entry(at).or_default(), operation, Flow::default)
     }
@@ -196,48 +276,54 @@ impl Series {
     fn complete(&mut self, at_us: i64) {
         let Ok(at) = u64::try_from(at_us) else { return };
         let t_s = self.interval(at * 1_000);
-        self.row(t_s, "place").completed += 1;
+        self.row(t_s, Operation::Place).completed += 1;
         self.digested.completed_orders += 1;
         self.digested.last_completed_us = self.digested.last_completed_us.max(at_us - self.end_us);
     }
 
     /// Takes the next attempt. Counts by outcome and response times are those of requests, from their
     /// first intent; sendings, service times and lags those of each attempt.
-    fn add(&mut self, a: &Attempt) -> anyhow::Result<()> {
-        let part = Part::of(a)
-            .with_context(|| format!("attempt {}: the outcome is {:?}", a.seq, a.outcome))?;
-        if let Some(ended) = self.requests.add(part) {
-            self.end(&a.operation, ended, self.completed_ns(a));
+    fn add(&mut self, a: &Attempt) {
+        let (operation, outcome) = (a.operation, a.outcome);
+        let added = self.touch.added(a);
+        if let Some(ended) = self.requests.add(a.into()) {
+            self.end(operation, (ended, added), self.completed_ns(a));
         }
-        if part.outcome == Outcome::Dropped {
-            return Ok(());
+        if outcome == Outcome::Dropped {
+            return;
         }
         let sent_in = self.interval(a.sent_ns);
-        self.row(sent_in, &a.operation).sent += 1;
-        self.flow(a.sent_ns, &a.operation).sent += 1;
-        if part.outcome != Outcome::Unfinished {
-            self.flow(a.done_ns, &a.operation).done += 1;
+        self.row(sent_in, operation).sent += 1;
+        self.flow(a.sent_ns, operation).sent += 1;
+        if outcome != Outcome::Unfinished {
+            self.flow(a.done_ns, operation).done += 1;
         }
-        if part.outcome == Outcome::Ok {
+        if outcome == Outcome::Ok {
             let done_in = self.interval(a.done_ns);
-            self.row(done_in, &a.operation).answered += 1;
+            self.row(done_in, operation).answered += 1;
         }
         let at = self.interval(a.intended_ns);
-        self.put(at, (&a.operation, part.outcome, Metric::Service), a.sent_ns, a.done_ns);
-        self.put(at, (&a.operation, part.outcome, Metric::Lag), a.intended_ns, a.sent_ns);
-        Ok(())
+        let tag = |metric| Tag { operation, outcome, metric };
+        self.put(at, tag(Metric::Service), a.sent_ns, a.done_ns);
+        self.put(at, tag(Metric::Lag), a.intended_ns, a.sent_ns);
     }
 
     /// Those that were to ask again, but the load was stopped before.
     fn end_requests(&mut self) {
-        for (_, ended) in std::mem::take(&mut self.requests).rest() {
+        for (seq, ended) in std::mem::take(&mut self.requests).rest() {
+            let added = self.touch.rest(seq);
             // Only orders are asked for again, and none of these was acknowledged.
-            self.end("place", ended, None);
+            self.end(Operation::Place, (ended, added), None);
         }
     }
 
     /// Counts a request that has ended; `completed_ns` is when its order became final.
-    fn end(&mut self, operation: &str, ended: Ended, completed_ns: Option<u64>) {
+    fn end(
+        &mut self,
+        operation: Operation,
+        (ended, added): (Ended, Added),
+        completed_ns: Option<u64>,
+    ) {
         let at = self.interval(ended.intended_ns);
         let row = self.row(at, operation);
         row.offered += 1;
@@ -249,11 +335,16 @@ impl Series {
             Outcome::Dropped => row.dropped += 1,
             Outcome::Unfinished => row.unfinished += 1,
         }
-        let acknowledged = operation == "place" && ended.outcome == Outcome::Ok;
-        if operation == "place" {
-            let within = |at: u64| at.saturating_sub(ended.intended_ns) <= self.objective_ns;
-            let good = acknowledged && completed_ns.is_some_and(within);
+        let acknowledged = operation == Operation::Place && ended.outcome == Outcome::Ok;
+        let objective_ns = self.objective_ns;
+        let within = |at: u64| at.saturating_sub(ended.intended_ns) <= objective_ns;
+        let good = acknowledged && completed_ns.is_some_and(within);
+        if operation == Operation::Place {
             *self.row(at, operation).good.get_or_insert(0) += u64::from(good);
+        }
+        let may_differ = ended.outcome == Outcome::Dropped || added.changes;
+        if may_differ {
+            self.touch(at, operation, ended.outcome == Outcome::Ok, good);
         }
         if ended.outcome == Outcome::Dropped {
             return;
@@ -264,38 +355,59 @@ impl Series {
                 self.flow(completed_ns.max(ended.done_ns), operation).completed_acknowledged += 1;
             }
         }
-        let felt = (operation, ended.outcome, Metric::Response);
-        self.put(at, felt, ended.intended_ns, ended.done_ns);
+        self.digested.touched.times += u64::from(added.ns > 0);
+        let tag = |metric| Tag { operation, outcome: ended.outcome, metric };
+        let felt = (ended.intended_ns, ended.done_ns);
+        self.put_with(at, tag(Metric::Response), felt, added.ns);
         if let Some(completed_ns) = completed_ns {
-            let completed = (operation, ended.outcome, Metric::Completed);
-            self.put(at, completed, ended.intended_ns, completed_ns);
+            let added_ns = self.touch.until_final(added, ended.intended_ns, completed_ns);
+            let whole = (ended.intended_ns, completed_ns);
+            self.put_with(at, tag(Metric::Completed), whole, added_ns);
+            // In time it may have been final in time.
+            let missed = acknowledged && !good && !may_differ;
+            if missed && within(completed_ns.saturating_sub(added_ns)) {
+                *self.row(at, operation).touched_missed.get_or_insert(0) += 1;
+            }
+        }
+    }
+
+    /// Counts one whose outcome may be another on a machine that is never late.
+    fn touch(&mut self, at: u32, operation: Operation, ok: bool, good: bool) {
+        let row = self.row(at, operation);
+        *row.touched_ok.get_or_insert(0) += u64::from(ok);
+        *row.touched_failed.get_or_insert(0) += u64::from(!ok);
+        if let Some(count) = &mut row.touched_good {
+            *count += u64::from(good);
+        }
+    }
+
+    /// Keeps a time, and what it may have been without what the machine added.
+    fn put_with(&mut self, at: u32, of: Tag, (from_ns, to_ns): (u64, u64), added_ns: u64) {
+        self.put(at, of, from_ns, to_ns);
+        if let Some((touched, least)) = of.metric.touched().filter(|_| added_ns > 0) {
+            self.put(at, Tag { metric: touched, ..of }, from_ns, to_ns);
+            let least_ns = to_ns.saturating_sub(added_ns).max(from_ns);
+            self.put(at, Tag { metric: least, ..of }, from_ns, least_ns);
         }
     }
 
     /// Keeps a time of an interval.
-    fn put(&mut self, at: u32, of: (&str, Outcome, Metric), from_ns: u64, to_ns: u64) {
-        let (operation, outcome, metric) = of;
+    fn put(&mut self, at: u32, of: Tag, from_ns: u64, to_ns: u64) {
         let times = self.open.entry(at).or_default();
         let us = to_ns.saturating_sub(from_ns) / 1_000;
-        let same = |tag: &Tag| {
-            tag.metric == metric && tag.outcome == outcome.as_str() && tag.operation == operation
-        };
-        match times.iter_mut().find(|(tag, _)| same(tag)) {
+        match times.iter_mut().find(|(tag, _)| *tag == of) {
             Some((_, values)) => values.push(us),
-            None => {
-                let (operation, outcome) = (operation.to_owned(), outcome.as_str().to_owned());
-                times.push((Tag { operation, outcome, metric }, vec![us]));
-            }
+            None => times.push((of, vec![us])),
         }
     }
 
     /// When the order of this attempt became final: with the answer if that said so, else when the
     /// ledger says.
     fn completed_ns(&self, a: &Attempt) -> Option<u64> {
-        if a.operation != "place" {
+        if a.operation != Operation::Place {
             return None;
         }
-        if matches!(a.receipt.as_str(), "paid" | "declined") {
+        if a.receipt.is_final() {
             return Some(a.done_ns);
         }
         let settled_us = self.settled.get(a.key.as_str())?;
@@ -306,18 +418,19 @@ impl Series {
     fn write_until(&mut self, second: u32, log: &mut Log<'_>) -> anyhow::Result<()> {
         while let Some(entry) = self.open.first_entry().filter(|e| *e.key() < second) {
             let (t_s, mut times) = entry.remove_entry();
-            times.sort_by(|a, b| a.0.cmp(&b.0));
-            let mut by_operation: BTreeMap<String, Histogram<u64>> = BTreeMap::new();
+            times.sort_by_key(|(tag, _)| *tag);
+            let mut by_operation: BTreeMap<Operation, Felt> = BTreeMap::new();
             for (tag, values) in times {
                 let mut histogram = Histogram::<u64>::new_with_bounds(1, latency::MAX_US, 3)?;
                 for value in values {
                     histogram.saturating_record(value.max(1));
                 }
-                if tag.metric == Metric::Response {
-                    by_operation
-                        .entry(tag.operation.clone())
-                        .or_insert(latency::histogram()?)
-                        .add(&histogram)?;
+                if Felt::counts(tag.metric) {
+                    let felt = match by_operation.entry(tag.operation) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(new) => new.insert(Felt::new()?),
+                    };
+                    felt.add(tag.metric, &histogram)?;
                 }
                 let text = tag.to_string();
                 let start = Duration::from_secs(u64::from(t_s));
@@ -325,13 +438,8 @@ impl Series {
                 log.write_histogram(&histogram, start, length, LogTag::new(&text))
                     .map_err(|e| anyhow::anyhow!("cannot write the histogram log: {e:?}"))?;
             }
-            for (operation, histogram) in by_operation {
-                let ms = |us: u64| Some(us as f64 / 1_000.0);
-                let row = self.row(t_s, &operation);
-                row.p50_ms = ms(histogram.value_at_quantile(0.5));
-                row.p90_ms = ms(histogram.value_at_quantile(0.9));
-                row.p99_ms = ms(histogram.value_at_quantile(0.99));
-                row.max_ms = ms(histogram.max());
+            for (operation, felt) in by_operation {
+                felt.fill(self.row(t_s, operation))?;
             }
         }
         Ok(())
@@ -340,7 +448,8 @@ impl Series {
     fn finish(mut self, folder: &Path) -> anyhow::Result<Digested> {
         self.add_levels();
         let mut rows: Vec<_> = self.rows.into_values().flatten().map(|(_, row)| row).collect();
-        rows.sort_by(|a, b| (a.t_s, &a.operation).cmp(&(b.t_s, &b.operation)));
+        rows.sort_by_key(|row| (row.t_s, row.operation));
+        self.digested.touched.outcomes = settle(&mut rows, self.length_s);
         write_csv(&folder.join(files::TIMELINE), &rows)?;
         Ok(self.digested)
     }
@@ -349,13 +458,13 @@ impl Series {
     fn add_levels(&mut self) {
         let Some(last) = self.rows.keys().next_back().copied() else { return };
         let flows = std::mem::take(&mut self.flows);
-        let operations: BTreeSet<&str> =
-            flows.values().flatten().map(|(operation, _)| operation.as_str()).collect();
+        let operations: BTreeSet<Operation> =
+            flows.values().flatten().map(|(operation, _)| *operation).collect();
         for operation in operations {
             let mut sum = Flow::default();
             for t_s in (0..=last).step_by(self.length_s as usize) {
                 let mut of_second = flows.get(&t_s).into_iter().flatten();
-                let change = of_second.find(|(name, _)| name == operation);
+                let change = of_second.find(|(of, _)| *of == operation);
                 let change = change.map(|(_, flow)| *flow).unwrap_or_default();
                 sum.sent += change.sent;
                 sum.done += change.done;
@@ -370,87 +479,4 @@ impl Series {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::sync::mpsc::sync_channel;
-
-    use super::*;
-    use load::recorder;
-    use record::read::table;
-    use record::{GeneratorLimits, Operation, Receipt, Sample, Trouble};
-
-    const MS: u64 = 1_000_000;
-
-    /// An attempt to place an order: who, which, when it should start and when it ended (ms).
-    fn sample(of: (u64, u8, bool), from_ms: u64, to_ms: u64, outcome: Outcome) -> Sample {
-        let (seq, retry, again) = of;
-        Sample {
-            seq,
-            operation: Operation::Place,
-            customer: 0,
-            amount_cents: 5,
-            intended_ns: from_ms * MS,
-            sent_ns: from_ms * MS,
-            done_ns: to_ms * MS,
-            outcome,
-            status: 0,
-            trouble: Trouble::None,
-            receipt: if outcome == Outcome::Ok { Receipt::Paid } else { Receipt::None },
-            about: None,
-            told: None,
-            retry,
-            again,
-        }
-    }
-
-    /// Records and digests; the recorder's counts, and the time series.
-    fn digested(samples: Vec<Sample>) -> (recorder::Totals, Vec<TimelineRow>) {
-        let folder = tempfile::tempdir().unwrap();
-        let (send, recorded) = sync_channel(1);
-        send.send(samples).unwrap();
-        drop(send);
-        let recording = (folder.path().to_owned(), "1".to_owned()).into();
-        let totals = recorder::write(recording, &recorded, &AtomicBool::new(false)).unwrap();
-        let limits = GeneratorLimits {
-            timeout_s: 1.0,
-            drain_s: 1.0,
-            objective_s: 2.0,
-            ..GeneratorLimits::default()
-        };
-        let manifest = Manifest { interval_s: 1, duration_s: 9, limits, ..Manifest::default() };
-        write(folder.path(), &manifest, []).unwrap();
-        let rows = table::rows(&folder.path().join("timeline.csv"), false).unwrap();
-        (totals, rows)
-    }
-
-    #[test]
-    fn an_order_is_one_request_from_its_first_intent_however_often_it_is_asked_for() {
-        use Outcome::{Failed, Ok, Unknown};
-        let (totals, rows) = digested(vec![
-            sample((1, 0, true), 500, 900, Unknown),
-            sample((2, 0, true), 1_200, 1_300, Unknown),
-            sample((1, 1, false), 2_000, 2_100, Ok),
-            sample((2, 1, false), 2_400, 2_500, Failed),
-            sample((3, 0, true), 3_100, 3_200, Failed),
-            sample((4, 0, false), 3_300, 3_400, Ok),
-        ]);
-        let counts = totals.counts[&Operation::Place];
-        assert_eq!((counts.ok, counts.failed, counts.unknown), (2, 1, 1));
-        let row = |t_s: u32| rows.iter().find(|row| row.t_s == t_s).unwrap();
-        let of = |t_s| {
-            let TimelineRow { offered, ok, failed, unknown, sent, answered, .. } = *row(t_s);
-            ([offered, ok, failed, unknown], [sent, answered])
-        };
-        assert_eq!(of(0), ([1, 1, 0, 0], [1, 0]), "answered in second 2");
-        assert_eq!(of(1), ([1, 0, 0, 1], [1, 0]), "its first attempt may have had an effect");
-        assert_eq!(of(2), ([0, 0, 0, 0], [2, 1]), "only retries were sent");
-        assert_eq!(of(3), ([2, 1, 1, 0], [2, 1]), "the one that was to ask again did not");
-        assert_eq!([0, 1, 2, 3].map(|t_s| row(t_s).attempts), [Some(2), Some(2), None, Some(2)]);
-        let felt = |t_s| (row(t_s).max_ms.unwrap() / 10.0).round() * 10.0;
-        assert_eq!([felt(0), felt(1), felt(3)], [1_600.0, 1_300.0, 100.0]);
-        assert_eq!([row(0).good, row(1).good, row(2).good], [1, 0, 0].map(Some));
-        assert!(rows.iter().all(|row| row.in_flight == 0), "{rows:?}");
-        let attempts: u64 = totals.attempts().iter().map(|kind| kind.count).sum();
-        assert_eq!((attempts, totals.attempts().len()), (6, 3));
-    }
-}
+mod tests;

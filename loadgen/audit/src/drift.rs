@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 
 use record::latency::Metric;
 use record::read::Trial;
-use record::{FileRow, GENERATOR, Phase, ResourceRow};
+use record::{FileRow, GENERATOR, Operation, Outcome, Phase, ResourceRow};
 use scenario::{FIRST_THIRD, LAST_THIRD};
 
 /// A difference up to this share is none.
 pub const TOLERANCE: f64 = 0.1;
 /// A hundred thousand percent.
 const SHARE_MAX: f64 = 1e3;
-const PLACE: &str = "place";
 const PROVIDER: &str = "provider";
 const MIB: f64 = 1_048_576.0;
 /// A page more in a small process is no trend, nor is a connection more.
@@ -132,9 +131,9 @@ impl Drift {
             [&first, &last].map(Third::cost_ms),
         ));
         for (what, operation, metric) in [
-            ("accepted p99", PLACE, Metric::Response),
-            ("completed p99", PLACE, Metric::Completed),
-            ("look-up p99", "get", Metric::Response),
+            ("accepted p99", Operation::Place, Metric::Response),
+            ("completed p99", Operation::Place, Metric::Completed),
+            ("look-up p99", Operation::Get, Metric::Response),
         ] {
             let p99 = [&first, &last].map(|third| third.p99_ms(operation, metric));
             rows.extend(row(what, Unit::Ms, 0.0, p99));
@@ -247,8 +246,8 @@ impl<'t> Third<'t> {
     /// Orders that became final in it.
     fn completed(&self) -> Option<f64> {
         let within = |t_s: u32| (self.phase.from_s..self.phase.to_s).contains(&t_s);
-        let rows =
-            self.trial.timeline.iter().filter(|row| row.operation == PLACE && within(row.t_s));
+        let places = self.trial.timeline.iter().filter(|row| row.operation == Operation::Place);
+        let rows = places.filter(|row| within(row.t_s));
         let completed: u64 = rows.map(|row| row.completed).sum();
         (completed > 0).then_some(completed as f64)
     }
@@ -260,8 +259,9 @@ impl<'t> Third<'t> {
         (cpu_s > 0.0).then_some(cpu_s * 1e3 / self.completed()?)
     }
 
-    fn p99_ms(&self, operation: &str, metric: Metric) -> Option<f64> {
-        let times = self.trial.latencies.times(self.index, operation, metric, |o| o == "ok");
+    fn p99_ms(&self, operation: Operation, metric: Metric) -> Option<f64> {
+        let ok = |outcome: Outcome| outcome == Outcome::Ok;
+        let times = self.trial.latencies.times(self.index, operation, metric, ok);
         let endless = match metric {
             Metric::Completed => self.trial.never_final(self.index, operation),
             _ => 0,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use record::ledger::{ChargeRow, FORGED, UNREADABLE};
+use record::{Doubt, JournalFlaw};
 
 /// Lines that wait for one fsync may be stamped in another order than they are written.
 const BACK_MAX_US: i64 = 1_000_000;
@@ -26,10 +27,9 @@ impl Lines {
         }
     }
 
-    fn told(&self, what: &str) -> Option<String> {
-        let Self { count, first } = self;
-        let text = format!("the provider's journal: {count} lines {what}, first line {first}");
-        (*count > 0).then_some(text)
+    fn doubt(&self, flaw: JournalFlaw) -> Option<Doubt> {
+        let Self { count: lines, first } = *self;
+        (lines > 0).then_some(Doubt::Journal { flaw, lines, first })
     }
 }
 
@@ -92,25 +92,18 @@ impl Journal {
     }
 
     /// One reason per contradiction; `unfounded` keys were repeated without a first decision.
-    pub(super) fn doubts(&self, written: Option<u64>, unfounded: u64) -> Vec<String> {
-        let journal = "the provider's journal";
-        let short = written.filter(|written| self.number < *written).map(|written| {
-            format!(
-                "{journal}: its last line is number {}, but the network wrote {written}",
-                self.number
-            )
-        });
-        let unfounded = (unfounded > 0)
-            .then(|| format!("{journal} repeats the decision of {unfounded} keys, but holds none"));
+    pub(super) fn doubts(&self, written: Option<u64>, unfounded: u64) -> Vec<Doubt> {
+        let last = self.number;
+        let short = written.filter(|written| last < *written);
         let doubts = [
-            self.unreadable.told("cannot be read"),
-            self.forged.told("do not bear the network's seal: somebody else wrote them"),
-            self.unknown.told("are of no kind that the network writes"),
-            self.displaced.told("do not follow the one before: lines are missing or were moved"),
-            short,
-            self.backwards.told("are more than 1 s older than one before them"),
-            self.twice.told("capture under a charge id that was used before"),
-            unfounded,
+            self.unreadable.doubt(JournalFlaw::Unreadable),
+            self.forged.doubt(JournalFlaw::Forged),
+            self.unknown.doubt(JournalFlaw::Unknown),
+            self.displaced.doubt(JournalFlaw::Displaced),
+            short.map(|written| Doubt::JournalShort { last, written }),
+            self.backwards.doubt(JournalFlaw::Backwards),
+            self.twice.doubt(JournalFlaw::Twice),
+            (unfounded > 0).then_some(Doubt::Unfounded { keys: unfounded }),
         ];
         doubts.into_iter().flatten().collect()
     }

@@ -6,13 +6,15 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use super::clock::Clock;
 use super::journal::Journal;
+use super::operations;
 use super::rules::Terms;
-use super::story::{Story, Told};
+use super::story::{Heard, Story, Told};
 use super::work::Work;
 use record::ledger::{ChargeRow, DeadRow, Ledger, OrderRow};
 use record::reads::{How, ReadRow};
-use record::{Answer, Attempt, AuditCounts, FaultRow, Finding, NOTHING_TO_JUDGE, Verdict};
-use record::{Class, Kind};
+use record::{
+    Answer, Attempt, AuditCounts, Class, Doubt, FaultRow, Finding, Kind, Outcome, Receipt, Verdict,
+};
 
 /// Keys shown per class.
 const EXAMPLES: usize = 48;
@@ -58,7 +60,7 @@ pub struct Setting {
     /// Whether pending orders had all the time that the scenario grants them.
     pub waited: bool,
     /// Reasons not to believe that the record is whole.
-    pub doubts: Vec<String>,
+    pub doubts: Vec<Doubt>,
 }
 
 /// An audit that is being fed. First what the preparation and the customers did, then what the
@@ -99,14 +101,22 @@ impl Audit {
 
     /// One attempt of the history.
     pub fn attempt(&mut self, attempt: &Attempt) {
-        if attempt.outcome == "dropped" {
+        if attempt.outcome == Outcome::Dropped {
             return;
         }
-        let proves = !self.setting.windows.iter().any(|window| window.holds(attempt.done_ns));
-        match attempt.operation.as_str() {
-            "place" => self.place(attempt, proves),
-            "get" if proves && !attempt.about.is_empty() => self.look(attempt),
-            _ => {}
+        let heard = self.heard(attempt);
+        if let Some((key, tell)) = operations::told(attempt, &heard) {
+            tell(self.story(key), attempt, &heard);
+        }
+    }
+
+    fn heard(&self, attempt: &Attempt) -> Heard {
+        let Setting { windows, tokens_until_ns, .. } = &self.setting;
+        let names_one = !attempt.order.is_empty();
+        Heard {
+            proves: !windows.iter().any(|window| window.holds(attempt.done_ns)),
+            id: names_one.then(|| self.hash(attempt.order.as_str())),
+            tokens_until_ns: *tokens_until_ns,
         }
     }
 
@@ -116,34 +126,9 @@ impl Audit {
         self.story(&attempt.key).poisoned = true;
     }
 
-    fn told_id(&self, attempt: &Attempt) -> Option<u64> {
-        (!attempt.order.is_empty()).then(|| self.hash(attempt.order.as_str()))
-    }
-
-    fn place(&mut self, attempt: &Attempt, proves: bool) {
-        let id = self.told_id(attempt);
-        let story = self.story(&attempt.key);
-        story.placed(attempt, proves, id);
-        story.indeterminate |= attempt.outcome == "ok" && !proves;
-        story.other_order |= proves && attempt.trouble == OTHER_ORDER;
-    }
-
-    fn look(&mut self, attempt: &Attempt) {
-        let (id, until) = (self.told_id(attempt), self.setting.tokens_until_ns);
-        let story = self.story(&attempt.about);
-        story.other_order |= attempt.trouble == OTHER_ORDER;
-        match (attempt.outcome.as_str(), attempt.status) {
-            ("ok", _) if !attempt.receipt.is_empty() => story.shown(attempt, id),
-            (_, 404 | 410) => story.absent(attempt.sent_ns),
-            (_, 403) => story.refused = true,
-            (_, 401) => story.refused |= until.is_some_and(|until| attempt.done_ns < until),
-            _ => {}
-        }
-    }
-
     /// One order of the ledger.
     pub fn order(&mut self, row: &OrderRow) {
-        if row.status == "paid" {
+        if row.state() == Receipt::Paid {
             self.paid_cents = self.paid_cents.saturating_add(row.total_cents);
         }
         let (fingerprint, id) = (self.hash(row), self.hash(row.id.as_str()));
@@ -258,26 +243,19 @@ impl Audit {
         }
     }
 
-    fn doubts(&self, counts: &AuditCounts) -> Vec<String> {
+    fn doubts(&self, counts: &AuditCounts) -> Vec<Doubt> {
         let Setting { network_lines, waited, .. } = self.setting;
         let mut doubts = self.setting.doubts.clone();
         let unfounded = self.stories.values().filter(|story| story.repeats_nothing()).count();
         doubts.extend(self.journal.doubts(network_lines, unfounded as u64));
         if counts.n() == 0 {
-            doubts.push(format!(
-                "{NOTHING_TO_JUDGE}: none of the {} orders that were asked for was acknowledged",
-                counts.asked - self.asked_before()
-            ));
+            doubts.push(Doubt::NothingToJudge { asked: counts.asked - self.asked_before() });
         }
         if !waited && counts.pending > 0 {
-            let text = "orders were still pending and were not waited for";
-            doubts.push(format!("{} {text}", counts.pending));
+            doubts.push(Doubt::NotWaitedFor { orders: counts.pending });
         }
         if self.unread > 0 {
-            doubts.push(format!(
-                "{} reads of customers after the drain were not answered",
-                self.unread
-            ));
+            doubts.push(Doubt::Unread { reads: self.unread });
         }
         doubts
     }
@@ -313,10 +291,6 @@ impl Audit {
         counts
     }
 }
-
-/// The reason why a load without an accepted order is not judged begins so.
-/// The trouble of an answer that tells of another order than was asked for.
-const OTHER_ORDER: &str = "other-order";
 
 fn add(counts: &mut AuditCounts, story: &Story) {
     match story.told {

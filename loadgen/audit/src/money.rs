@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use record::Attempt;
 use record::ledger::{ChargeRow, OrderRow};
+use record::{Attempt, Operation, Outcome};
 
 /// What says that it happened later than a month after second 0 did not: no load is as long.
 const LATEST_S: i64 = 2_678_400;
@@ -41,7 +41,7 @@ impl Flow {
 
     /// An attempt: an acknowledged order is accepted.
     pub fn attempt(&mut self, a: &Attempt) {
-        if a.operation == "place" && a.outcome == "ok" {
+        if a.operation == Operation::Place && a.outcome == Outcome::Ok {
             let at = second(a.done_ns / 1_000_000_000);
             let sum = &mut self.changes.entry(at).or_default().accepted_cents;
             *sum = sum.saturating_add(a.amount_cents);
@@ -117,15 +117,15 @@ mod tests {
     use super::*;
     use crate::cases::{charge, order};
 
-    fn attempt(operation: &str, outcome: &str, done_ms: u64) -> Attempt {
+    fn attempt(operation: Operation, outcome: Outcome, done_ms: u64) -> Attempt {
         Attempt {
             key: "k".to_owned(),
-            operation: operation.to_owned(),
+            operation,
             amount_cents: 500,
             intended_ns: 1_000_000_000,
             sent_ns: 1_000_000_000,
             done_ns: done_ms * 1_000_000,
-            outcome: outcome.to_owned(),
+            outcome,
             ..Attempt::default()
         }
     }
@@ -133,10 +133,10 @@ mod tests {
     #[test]
     fn money_adds_up_second_by_second() {
         let told = [
-            ("place", "ok", 1_100),
-            ("place", "ok", 3_000),
-            ("place", "unknown", 1_100),
-            ("get", "ok", 1_100),
+            (Operation::Place, Outcome::Ok, 1_100),
+            (Operation::Place, Outcome::Ok, 3_000),
+            (Operation::Place, Outcome::Unknown, 1_100),
+            (Operation::Get, Outcome::Ok, 1_100),
         ];
         let attempts = told.map(|(operation, outcome, done)| attempt(operation, outcome, done));
         let mut rows = ["paid", "paid", "declined", "paid"].map(|status| order("k", status, &[]));
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_point_is_where_and_how_long() {
-        let point = Point::of(&attempt("get", "failed", 1_250));
+        let point = Point::of(&attempt(Operation::Get, Outcome::Failed, 1_250));
         assert_eq!((point.at_s, point.response_ms), (1.0, 250.0));
     }
 }

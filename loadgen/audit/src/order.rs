@@ -1,8 +1,9 @@
 //! The life of one order: every attempt, look-up, row, charge and dead letter, and the faults around
 //! them, on one clock.
 
+use super::operations;
 use record::ledger::{ChargeRow, DeadRow, FORGED, OrderRow};
-use record::{Attempt, FaultRow};
+use record::{Attempt, FaultRow, Trouble};
 
 /// Faults this close to the order's life are told too.
 const AROUND_S: f64 = 5.0;
@@ -44,7 +45,7 @@ pub fn order(traces: &Traces) -> Vec<Event> {
     };
     let wall_s = |at_us: i64| at_us.saturating_sub(traces.started_at_us) as f64 / 1e6;
     for a in &traces.attempts {
-        put(a.sent_ns as f64 / 1e9, "customer", sent(a));
+        put(a.sent_ns as f64 / 1e9, "customer", operations::asks(a));
         put(a.done_ns as f64 / 1e9, "customer", answered(a));
     }
     for (who, row) in &traces.orders {
@@ -75,21 +76,12 @@ pub fn order(traces: &Traces) -> Vec<Event> {
     events
 }
 
-fn sent(a: &Attempt) -> String {
-    match a.operation.as_str() {
-        "place" if a.retry > 0 => format!("asks for it again, {} cents", a.amount_cents),
-        "place" => format!("asks for it, {} cents", a.amount_cents),
-        _ => "looks it up".to_owned(),
-    }
-}
-
 fn answered(a: &Attempt) -> String {
-    let mut what =
-        format!("{}: {}", if a.operation == "place" { "order" } else { "look-up" }, a.outcome);
+    let mut what = format!("{}: {}", operations::name(a.operation), a.outcome);
     for (shown, text) in [
         (a.status > 0, format!(", status {}", a.status)),
-        (!a.receipt.is_empty(), format!(", {}", a.receipt)),
-        (!a.trouble.is_empty(), format!(", {}", a.trouble)),
+        (a.receipt.is_told(), format!(", {}", a.receipt)),
+        (a.trouble != Trouble::None, format!(", {}", a.trouble)),
         (a.again, "; to be asked for again".to_owned()),
     ] {
         if shown {
@@ -124,6 +116,7 @@ fn around(faults: &[FaultRow], from_s: f64, to_s: f64) -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use record::{Operation, Outcome, Receipt};
 
     fn fault(commanded_s: f64, healed_s: Option<f64>) -> FaultRow {
         let (kind, harm) = ("kill".to_owned(), "orders".to_owned());
@@ -134,35 +127,35 @@ mod tests {
         let attempt = Attempt {
             seq: 1,
             key: "k".to_owned(),
-            operation: "place".to_owned(),
+            operation: Operation::Place,
             amount_cents: 500,
             intended_ns: 9_900_000_000,
             sent_ns: 10_000_000_000,
             done_ns: 11_000_000_000,
-            outcome: "unknown".to_owned(),
-            trouble: "reset".to_owned(),
+            outcome: Outcome::Unknown,
+            trouble: Trouble::Reset,
             again: true,
             ..Attempt::default()
         };
         let once_more = Attempt {
             sent_ns: 11_500_000_000,
             done_ns: 11_600_000_000,
-            outcome: "failed".to_owned(),
+            outcome: Outcome::Failed,
             status: 503,
-            trouble: String::new(),
+            trouble: Trouble::None,
             retry: 1,
             again: false,
             ..attempt.clone()
         };
         let look = Attempt {
-            operation: "get".to_owned(),
+            operation: Operation::Get,
             again: false,
             sent_ns: 14_000_000_000,
             done_ns: 15_000_000_000,
-            outcome: "ok".to_owned(),
+            outcome: Outcome::Ok,
             status: 200,
-            trouble: String::new(),
-            receipt: "paid".to_owned(),
+            trouble: Trouble::None,
+            receipt: Receipt::Paid,
             ..attempt.clone()
         };
         let row = OrderRow {

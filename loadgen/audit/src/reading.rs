@@ -10,8 +10,8 @@ use record::atomic_write::write_json;
 use record::files;
 use record::read::table;
 use record::{
-    Attempt, Attempts, FaultRow, Manifest, RequestCounts, TimelineRow, Verdict, history, ledger,
-    poisoned, prepared_keys, reads, seal,
+    Attempt, Attempts, Doubt, FaultRow, Manifest, Operation, Outcome, RequestCounts, TimelineRow,
+    Trouble, Verdict, history, ledger, poisoned, prepared_keys, reads, seal,
 };
 
 /// Judges the record in `folder`; what cannot be read, or is not what the trial wrote, makes the verdict
@@ -24,7 +24,10 @@ pub fn record(folder: &Path, manifest: &Manifest) -> Verdict {
     }
     let broken = manifest.tables.as_ref().map(|seals| seal::broken(folder, seals));
     match broken.filter(|broken| !broken.is_empty()) {
-        Some(reasons) => Verdict { reasons, ..Verdict::default() },
+        Some(broken) => {
+            let reasons = broken.into_iter().map(Doubt::from).collect();
+            Verdict { reasons, ..Verdict::default() }
+        }
         None => judge(folder, manifest)
             .unwrap_or_else(|error| Verdict::unreadable(format!("{error:#}"))),
     }
@@ -66,7 +69,7 @@ fn setting(manifest: &Manifest, faults: &[FaultRow]) -> Setting {
         network_lines: evidence.network_lines,
         // Older records do not say how the drain ended, but an interrupted one did not wait.
         waited: evidence.waited.unwrap_or(!manifest.validity.interrupted),
-        doubts: evidence.doubts.clone(),
+        doubts: evidence.doubts.iter().cloned().map(Doubt::from).collect(),
     }
 }
 
@@ -104,14 +107,16 @@ fn feed_history(audit: &mut Audit, folder: &Path, manifest: &Manifest) -> anyhow
     Ok(named)
 }
 
+/// Operation, what became of it, and the answer.
+type Kind = (Operation, Outcome, u16, Trouble);
+
 /// The history's lines by operation and what became of them, as the recorder counts them.
 #[derive(Default)]
-struct Counted(BTreeMap<(String, String, u16, String), u64>);
+struct Counted(BTreeMap<Kind, u64>);
 
 impl Counted {
     fn add(&mut self, a: &Attempt) {
-        let kind = (a.operation.clone(), a.outcome.clone(), a.status, a.trouble.clone());
-        *self.0.entry(kind).or_default() += 1;
+        *self.0.entry((a.operation, a.outcome, a.status, a.trouble)).or_default() += 1;
     }
 
     /// Holds them against the recorder's counts.
@@ -126,9 +131,7 @@ impl Counted {
         if manifest.attempts.is_empty() {
             return manifest.requests.iter().try_for_each(|(operation, requests)| {
                 outcomes(requests).into_iter().try_for_each(|(outcome, recorded)| {
-                    let of = |(o, was, ..): &(String, String, u16, String)| {
-                        o == operation && was == outcome
-                    };
+                    let of = |kind: &Kind| kind.0 == *operation && kind.1 == outcome;
                     let found = self.0.iter().filter(|(kind, _)| of(kind)).map(|(_, count)| count);
                     same(&format!("{operation} {outcome}"), found.sum(), recorded)
                 })
@@ -136,7 +139,7 @@ impl Counted {
         }
         let mut recorded = BTreeMap::new();
         for kind in &manifest.attempts {
-            let Attempts { operation, outcome, status, trouble, count } = kind.clone();
+            let Attempts { operation, outcome, status, trouble, count } = *kind;
             *recorded.entry((operation, outcome, status, trouble)).or_default() += count;
         }
         let kinds: BTreeSet<_> = recorded.keys().chain(self.0.keys()).collect();
@@ -149,15 +152,8 @@ impl Counted {
     }
 }
 
-fn outcomes(counts: &RequestCounts) -> [(&'static str, u64); 5] {
-    let RequestCounts { ok, failed, unknown, dropped, unfinished, .. } = *counts;
-    [
-        ("ok", ok),
-        ("failed", failed),
-        ("unknown", unknown),
-        ("dropped", dropped),
-        ("unfinished", unfinished),
-    ]
+fn outcomes(counts: &RequestCounts) -> [(Outcome, u64); 5] {
+    Outcome::ALL.map(|outcome| (outcome, counts.of(outcome)))
 }
 
 fn same(what: &str, found: u64, recorded: u64) -> anyhow::Result<()> {
@@ -294,18 +290,17 @@ mod tests {
     use super::*;
     use crate::cases::{charge, dead, order};
     use record::ledger::Ledger;
-    use record::write_table;
-    use record::{Answer, write_csv};
+    use record::{Answer, Receipt, write_csv, write_table};
 
     fn attempt(key: &str, about: &str, done_s: u64) -> Attempt {
         Attempt {
             key: key.to_owned(),
-            operation: if about.is_empty() { "place" } else { "get" }.to_owned(),
+            operation: if about.is_empty() { Operation::Place } else { Operation::Get },
             amount_cents: 500,
             done_ns: done_s * 1_000_000_000,
-            outcome: "ok".to_owned(),
+            outcome: Outcome::Ok,
             status: 200,
-            receipt: "paid".to_owned(),
+            receipt: Receipt::Paid,
             about: about.to_owned(),
             ..Attempt::default()
         }
@@ -329,9 +324,9 @@ mod tests {
         assert_eq!(Ledger::read(folder.path()).unwrap(), ledger);
         let mut manifest = Manifest::default();
         (manifest.key_prefix, manifest.prepared_orders) = ("1".to_owned(), 1);
-        for (operation, ok) in [("place", 2), ("get", 1)] {
+        for (operation, ok) in [(Operation::Place, 2), (Operation::Get, 1)] {
             let counts = RequestCounts { ok, scheduled: ok, ..RequestCounts::default() };
-            manifest.requests.insert(operation.to_owned(), counts);
+            manifest.requests.insert(operation, counts);
         }
         (folder, manifest)
     }
@@ -379,38 +374,38 @@ mod tests {
         let judged = |manifest: &Manifest| record(folder.path(), manifest);
         let short = |change: fn(&mut RequestCounts), expected: &str| {
             let mut manifest = manifest.clone();
-            change(manifest.requests.get_mut("place").unwrap());
+            change(manifest.requests.get_mut(&Operation::Place).unwrap());
             let verdict = judged(&manifest);
             assert_eq!((verdict.verdict, verdict.reasons.len()), (Answer::Unknown, 1));
-            assert!(verdict.reasons[0].contains(expected), "{verdict:?}");
+            assert!(verdict.reasons[0].to_string().contains(expected), "{verdict:?}");
         };
         short(|place| place.ok = 3, "2 attempts of the kind \"place ok\"; the recorder counted 3");
         short(|place| place.failed = 1, "0 attempts of the kind \"place failed\"; the recorder");
         short(|place| place.scheduled = 9, "it lacks 7 requests of the operation place");
-        let kind = |operation: &str, status, count| Attempts {
-            operation: operation.to_owned(),
-            outcome: "ok".to_owned(),
+        let kind = |operation, status, count| Attempts {
+            operation,
+            outcome: Outcome::Ok,
             status,
             count,
             ..Attempts::default()
         };
         let mut counted = manifest.clone();
-        counted.attempts = vec![kind("place", 200, 2), kind("get", 200, 1)];
+        counted.attempts = vec![kind(Operation::Place, 200, 2), kind(Operation::Get, 200, 1)];
         assert_eq!(judged(&counted).verdict, Answer::True);
         counted.attempts[1].status = 503;
         let verdict = judged(&counted);
         assert_eq!(verdict.verdict, Answer::Unknown);
         assert!(
-            verdict.reasons[0].contains("1 attempts of the kind \"get ok 200\""),
+            verdict.sentences()[0].contains("1 attempts of the kind \"get ok 200\""),
             "{verdict:?}"
         );
         manifest.evidence.doubts.push("a doubt".to_owned());
-        assert_eq!(judged(&manifest).reasons[0], "a doubt");
+        assert_eq!(judged(&manifest).sentences()[0], "a doubt");
         manifest.evidence.unreadable = "no ledger".to_owned();
         assert_eq!(judged(&manifest), Verdict::unreadable("no ledger".to_owned()));
         manifest.evidence.unreadable.clear();
         std::fs::remove_file(folder.path().join("orders.csv.zst")).unwrap();
-        assert!(judged(&manifest).reasons[0].starts_with("the ledger cannot be read"));
+        assert!(judged(&manifest).sentences()[0].starts_with("the ledger cannot be read"));
     }
 
     #[test]
@@ -428,7 +423,7 @@ mod tests {
                 let verdict = record(folder.path(), &manifest);
                 assert_eq!(verdict.verdict, Answer::Unknown, "{name}: {verdict:?}");
                 assert!(
-                    verdict.reasons.iter().any(|reason| reason.contains(name.as_str())),
+                    verdict.sentences().iter().any(|reason| reason.contains(name.as_str())),
                     "{name}"
                 );
             }
@@ -451,7 +446,7 @@ mod tests {
                 std::fs::write(&path, bytes).unwrap();
                 let verdict = record(folder.path(), &manifest);
                 assert_eq!(verdict.verdict, Answer::Unknown, "{name}: {verdict:?}");
-                assert!(verdict.reasons[0].contains(name), "{name}: {:?}", verdict.reasons);
+                assert!(verdict.sentences()[0].contains(name), "{name}: {:?}", verdict.reasons);
             }
         }
         let (folder, manifest) = written(|_| ());

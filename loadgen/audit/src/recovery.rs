@@ -5,7 +5,9 @@
 //! chance in the arrivals does not look like trouble.
 
 use super::work::Work;
-use record::{FaultRecovery, FaultRow, Manifest, Metastable, PHASE, Recovery, TimelineRow};
+use record::{
+    FaultRecovery, FaultRow, Manifest, Metastable, Operation, PHASE, Recovery, TimelineRow,
+};
 
 /// Back means: at least this part of the level before (within 10 %).
 const BACK: f64 = 0.9;
@@ -86,7 +88,8 @@ impl<'a> Series<'a> {
         work: &'a Work,
         first_s: f64,
     ) -> Self {
-        let mut rows: Vec<_> = timeline.iter().filter(|row| row.operation == "place").collect();
+        let places = timeline.iter().filter(|row| row.operation == Operation::Place);
+        let mut rows: Vec<_> = places.collect();
         rows.sort_by_key(|row| row.t_s);
         let length_s = f64::from(manifest.interval_s.max(1));
         let from_s = f64::from(manifest.warm_up_s);
@@ -241,7 +244,7 @@ mod tests {
     fn timeline(rows: &[(u64, u64, u64)]) -> Vec<TimelineRow> {
         let row = |(t_s, (good, completed, backlog)): (u32, &(u64, u64, u64))| TimelineRow {
             t_s,
-            operation: "place".to_owned(),
+            operation: Operation::Place,
             offered: RATE,
             good: Some(*good),
             completed: *completed,
@@ -496,7 +499,7 @@ mod tests {
         rows[16].offered = 0;
         let found = goodput(&manifest(19), &rows, &[fault(12.0, Some(15.0))]).unwrap();
         assert_eq!(found.faults[0].recovered_after_s, Some(0.0));
-        rows.push(TimelineRow { operation: "get".to_owned(), backlog: 99, ..rows[0].clone() });
+        rows.push(TimelineRow { operation: Operation::Get, backlog: 99, ..rows[0].clone() });
         let same = goodput(&manifest(19), &rows, &[fault(12.0, Some(15.0))]).unwrap();
         assert_eq!(same, found, "place alone counts");
     }
@@ -505,7 +508,7 @@ mod tests {
     fn intervals_may_be_longer_and_end_where_the_next_fault_begins() {
         let row = |(index, (good, completed, backlog)): (u32, (u64, u64, u64))| TimelineRow {
             t_s: 2 * index,
-            operation: "place".to_owned(),
+            operation: Operation::Place,
             offered: 2 * RATE,
             good: Some(good),
             completed,

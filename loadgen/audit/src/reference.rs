@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::cases::{Facts, Found, charge, dead, found, order};
 use record::ledger::{ChargeRow, FORGED, OrderRow};
 use record::reads::{How, ReadRow};
-use record::{Answer, Attempt, FaultRow};
+use record::{Answer, Attempt, FaultRow, Operation, Outcome, Receipt, Trouble};
 
 const LEGAL: [&str; 8] = [
     "told-error-then-charged",
@@ -92,20 +92,20 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn of(facts: &'a Facts, key: &'a str) -> Self {
-        let attempts = || facts.attempts.iter().filter(|a| a.outcome != "dropped");
+        let attempts = || facts.attempts.iter().filter(|a| a.outcome != Outcome::Dropped);
         let placed: Vec<_> =
-            attempts().filter(|a| a.operation == "place" && a.key == key).collect();
+            attempts().filter(|a| a.operation == Operation::Place && a.key == key).collect();
         let sure = |a: &&&Attempt| !in_cut(facts, a);
-        let looked = attempts().filter(|a| a.operation == "get" && a.about == key);
+        let looked = attempts().filter(|a| a.operation == Operation::Get && a.about == key);
         let looks: Vec<_> = looked.filter(|a| sure(&a)).collect();
-        let is_shown = |a: &&&Attempt| a.outcome == "ok" && !a.receipt.is_empty();
+        let is_shown = |a: &&&Attempt| a.outcome == Outcome::Ok && a.receipt != Receipt::None;
         let lines: Vec<_> = lines(facts).filter(|row| row.key == key).collect();
         Self {
             facts,
             key,
             acknowledgements: placed
                 .iter()
-                .filter(|a| a.outcome == "ok")
+                .filter(|a| a.outcome == Outcome::Ok)
                 .filter(sure)
                 .copied()
                 .collect(),
@@ -126,7 +126,7 @@ impl<'a> Known<'a> {
             "acknowledged"
         } else if self.placed.is_empty() {
             ""
-        } else if self.placed.iter().all(|a| a.outcome == "failed") {
+        } else if self.placed.iter().all(|a| a.outcome == Outcome::Failed) {
             "failed"
         } else {
             "unknown"
@@ -183,7 +183,7 @@ fn of_money(k: &Known<'_>) -> Vec<&'static str> {
     let (paid, captured) = (k.has("paid"), !k.captures.is_empty());
     let over = !k.facts.not_waited || !k.is_open() || k.dead;
     let whole = is_whole(k.facts);
-    let declined = k.has("declined") || k.observed().iter().any(|a| a.receipt == "declined");
+    let declined = k.has("declined") || k.observed().iter().any(|a| a.receipt == Receipt::Declined);
     let never = !k.lines.iter().any(|row| row.event == "declined");
     let is_capture_of = |id: &Option<String>| k.captures.iter().any(|row| row.charge_id == *id);
     let strange = |row: &&OrderRow| row.status == "paid" && !is_capture_of(&row.charge_id);
@@ -202,17 +202,20 @@ fn of_money(k: &Known<'_>) -> Vec<&'static str> {
 }
 
 fn of_answers(k: &Known<'_>) -> Vec<&'static str> {
-    let contradicts =
-        |a: &&Attempt| is_final(&a.receipt) && k.orders.iter().any(|row| row.status != a.receipt);
+    let contradicts = |a: &&Attempt| {
+        let told = a.receipt.as_str();
+        is_final(told) && k.orders.iter().any(|row| row.status != told)
+    };
     let observed = k.observed();
     let named: BTreeSet<&str> =
         observed.iter().map(|a| a.order.as_str()).filter(|id| !id.is_empty()).collect();
     let strange = |id: &&str| !k.orders.is_empty() && k.orders.iter().all(|row| row.id != *id);
-    let other = |a: &&Attempt| a.trouble == "other-order" && !in_cut(k.facts, a);
+    let other = |a: &&Attempt| a.trouble == Trouble::OtherOrder && !in_cut(k.facts, a);
     let other = k.placed.iter().any(other) || k.looks.iter().any(other);
     let good = |a: &Attempt| k.facts.tokens_until_ns.is_some_and(|until| a.done_ns < until);
-    let barred =
-        |a: &&Attempt| a.outcome != "ok" && (a.status == 403 || (a.status == 401 && good(a)));
+    let barred = |a: &&Attempt| {
+        a.outcome != Outcome::Ok && (a.status == 403 || (a.status == 401 && good(a)))
+    };
     held(&[
         (k.acknowledgements.iter().any(contradicts), "receipt-mismatch"),
         (k.shown.iter().any(contradicts) || goes_back(&observed), "illegal-transition"),
@@ -229,7 +232,7 @@ fn of_instants(k: &Known<'_>) -> Vec<&'static str> {
     let before = |one: i64, other: i64| one + WITHIN_US < other;
     let early = |state: &str, event: &str| {
         let decided = k.lines.iter().filter(|row| row.event == event).map(|row| row.at_us).min();
-        let told = k.observed().into_iter().filter(|a| a.receipt == state);
+        let told = k.observed().into_iter().filter(|a| a.receipt.as_str() == state);
         let settled = k.orders.iter().filter(|row| row.status == state);
         let mut at =
             told.filter_map(|a| wall(a.done_ns)).chain(settled.filter_map(|row| row.settled_at));
@@ -249,12 +252,13 @@ fn of_instants(k: &Known<'_>) -> Vec<&'static str> {
 }
 
 fn of_ends(k: &Known<'_>) -> Vec<&'static str> {
-    let placed_so = k.facts.attempts.iter().any(|a| a.operation == "place" && a.key == k.key);
+    let placed_so =
+        k.facts.attempts.iter().any(|a| a.operation == Operation::Place && a.key == k.key);
     let poisoned = k.facts.poisoned.iter().any(|p| p == k.key);
     let excused = placed_so && poisoned && k.captures.is_empty();
     let stuck = k.is_open() && !k.facts.not_waited && !k.dead;
     let given_up = k.dead && (k.is_open() || k.orders.is_empty());
-    let in_time = |a: &&Attempt| a.outcome == "ok" && in_cut(k.facts, a);
+    let in_time = |a: &&Attempt| a.outcome == Outcome::Ok && in_cut(k.facts, a);
     held(&[
         (stuck && !excused, "stuck"),
         (given_up && !excused, "dead-lettered"),
@@ -269,7 +273,7 @@ fn of_silence(k: &Known<'_>) -> Vec<&'static str> {
     if k.told() != "unknown" {
         return Vec::new();
     }
-    let error = k.placed.iter().any(|a| a.outcome == "unknown" && a.status >= 400);
+    let error = k.placed.iter().any(|a| a.outcome == Outcome::Unknown && a.status >= 400);
     let charged = !k.captures.is_empty();
     let ended = k.has("paid") || k.has("declined");
     held(&[
@@ -287,7 +291,7 @@ fn has_wrong_amount(k: &Known<'_>) -> bool {
     let told = k.observed();
     let met: Vec<i64> =
         orders.chain(captures).chain(told.iter().filter_map(|a| a.amount)).collect();
-    let maybe = |a: &&&Attempt| a.outcome != "failed";
+    let maybe = |a: &&&Attempt| a.outcome != Outcome::Failed;
     let possible: Vec<&Attempt> = k.placed.iter().filter(maybe).copied().collect();
     let asked = match (k.acknowledgements.is_empty(), possible.is_empty()) {
         (false, _) => &k.acknowledgements,
@@ -314,7 +318,7 @@ fn goes_back(observed: &[&Attempt]) -> bool {
 }
 
 fn disappears(k: &Known<'_>) -> bool {
-    let missing = |a: &&&Attempt| a.outcome != "ok" && [404, 410].contains(&a.status);
+    let missing = |a: &&&Attempt| a.outcome != Outcome::Ok && [404, 410].contains(&a.status);
     k.looks.iter().filter(missing).any(|absent| {
         let prepared = k.is_prepared && absent.sent_ns > 0;
         prepared || k.observed().iter().any(|seen| absent.sent_ns > seen.done_ns)
@@ -426,28 +430,31 @@ fn word(words: &[&'static str]) -> impl Strategy<Value = &'static str> + use<> {
 }
 
 fn attempts() -> impl Strategy<Value = Attempt> {
-    let outcome = word(&["ok", "ok", "ok", "failed", "unknown", "unfinished", "dropped"]);
-    let receipt = word(&["paid", "paid", "pending", "declined"]);
+    use Outcome::{Dropped, Failed, Ok, Unfinished, Unknown};
+    use Receipt::{Declined, Paid, Pending};
+    let outcome = prop::sample::select(vec![Ok, Ok, Ok, Failed, Unknown, Unfinished, Dropped]);
+    let receipt = prop::sample::select(vec![Paid, Paid, Pending, Declined]);
     let status = prop::sample::select(vec![404_u16, 404, 410, 401, 403, 503, 0]);
     let times = (0_u64..8, 0_u64..3);
     let sums = (word(&["500", "500", "500", "7"]), word(&["", "500", "500", "7"]));
-    let names = (word(&["", "o", "o", "x"]), word(&["", "", "", "other-order"]), 0_u32..2);
+    let trouble = [Trouble::None, Trouble::None, Trouble::None, Trouble::OtherOrder];
+    let names = (word(&["", "o", "o", "x"]), prop::sample::select(trouble.to_vec()), 0_u32..2);
     (key(), any::<bool>(), outcome, receipt, status, times, sums, names).prop_map(
         |(key, placed, outcome, receipt, status, (sent, lasts), (asked, told), names)| Attempt {
             seq: 1,
             key: if placed { key.clone() } else { String::new() },
-            operation: if placed { "place" } else { "get" }.to_owned(),
+            operation: if placed { Operation::Place } else { Operation::Get },
             customer: names.2,
             amount_cents: asked.parse().unwrap(),
             sent_ns: sent * 1_000_000_000,
             done_ns: (sent + lasts) * 1_000_000_000,
-            outcome: outcome.to_owned(),
-            status: if outcome == "ok" { 200 } else { status },
-            trouble: if outcome == "unknown" { names.1 } else { "" }.to_owned(),
-            receipt: if outcome == "ok" { receipt } else { "" }.to_owned(),
+            outcome,
+            status: if outcome == Ok { 200 } else { status },
+            trouble: if outcome == Unknown { names.1 } else { Trouble::None },
+            receipt: if outcome == Ok { receipt } else { Receipt::None },
             about: if placed { String::new() } else { key },
-            order: if outcome == "ok" { names.0 } else { "" }.to_owned(),
-            amount: told.parse().ok().filter(|_| outcome == "ok"),
+            order: if outcome == Ok { names.0 } else { "" }.to_owned(),
+            amount: told.parse().ok().filter(|_| outcome == Ok),
             ..Attempt::default()
         },
     )

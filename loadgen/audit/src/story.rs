@@ -5,8 +5,8 @@
 
 use super::clock::NEVER;
 use super::few::Few;
-use record::Attempt;
 use record::ledger::{ChargeRow, OrderRow};
+use record::{Attempt, Outcome, Receipt};
 
 /// What the customer was told of one key; of several attempts the strongest counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,17 @@ pub(super) enum Told {
     Acknowledged,
 }
 
+/// How an answer was heard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// Whether it holds: the power was not being cut.
+    pub(super) proves: bool,
+    /// Stands for the id of the order that it told of, if it told of one.
+    pub(super) id: Option<u64>,
+    /// Until when the customer's token was good, ns; `None`: not known.
+    pub(super) tokens_until_ns: Option<u64>,
+}
+
 /// How often each state was met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct States {
@@ -32,11 +43,11 @@ pub(super) struct States {
 }
 
 impl States {
-    pub(super) fn add(&mut self, status: &str) {
-        match status {
-            "paid" => self.paid += 1,
-            "declined" => self.declined += 1,
-            _ => self.open += 1,
+    pub(super) fn add(&mut self, state: Receipt) {
+        match state {
+            Receipt::Paid => self.paid += 1,
+            Receipt::Declined => self.declined += 1,
+            Receipt::Pending | Receipt::None => self.open += 1,
         }
     }
 
@@ -72,11 +83,11 @@ pub(super) struct Finals<T> {
 }
 
 impl<T: Ord + Copy> Finals<T> {
-    fn add(&mut self, status: &str, at: T) {
-        match status {
-            "paid" => self.paid = self.paid.min(at),
-            "declined" => self.declined = self.declined.min(at),
-            _ => {}
+    fn add(&mut self, state: Receipt, at: T) {
+        match state {
+            Receipt::Paid => self.paid = self.paid.min(at),
+            Receipt::Declined => self.declined = self.declined.min(at),
+            Receipt::Pending | Receipt::None => {}
         }
     }
 
@@ -197,23 +208,21 @@ impl Default for Story {
     }
 }
 
-pub(super) fn is_final(status: &str) -> bool {
-    matches!(status, "paid" | "declined")
-}
-
 impl Story {
-    /// An attempt to place it, whatever came of it. `proves`: its acknowledgement is one.
-    pub(super) fn placed(&mut self, a: &Attempt, proves: bool, id: Option<u64>) {
-        let told = match a.outcome.as_str() {
-            "failed" => Told::Failed,
-            "ok" if proves => Told::Acknowledged,
-            _ => Told::Unknown,
+    /// An attempt to place it, whatever came of it.
+    pub(super) fn placed(&mut self, a: &Attempt, heard: &Heard) {
+        let told = match a.outcome {
+            Outcome::Failed => Told::Failed,
+            Outcome::Ok if heard.proves => Told::Acknowledged,
+            Outcome::Ok | Outcome::Unknown | Outcome::Unfinished => Told::Unknown,
+            // What was never sent is no attempt of the order's.
+            Outcome::Dropped => return,
         };
         self.told = self.told.max(told);
         self.customer = Some(a.customer);
         self.asked_ns = self.asked_ns.min(a.sent_ns);
         self.answered_ns = self.answered_ns.max(a.done_ns);
-        self.told_error |= a.outcome == "unknown" && a.status >= 400;
+        self.told_error |= a.outcome == Outcome::Unknown && a.status >= 400;
         if self.asked_by < told {
             (self.asked_by, self.asked) = (told, Sums::default());
         }
@@ -221,8 +230,8 @@ impl Story {
             self.asked.add(a.amount_cents);
         }
         if told == Told::Acknowledged {
-            self.receipts.add(&a.receipt);
-            self.observed(a, id);
+            self.receipts.add(a.receipt);
+            self.observed(a, heard);
         }
     }
 
@@ -231,14 +240,14 @@ impl Story {
         (self.told, self.prepared, self.customer) = (Told::Acknowledged, true, Some(customer));
         // Its sum is in no history; that of a weaker answer is not it.
         self.asked_by = Told::Acknowledged;
-        self.receipts.add("pending");
+        self.receipts.add(Receipt::Pending);
         self.known_ns = 0;
     }
 
     /// The customer looked, and it was there.
-    pub(super) fn shown(&mut self, a: &Attempt, id: Option<u64>) {
-        self.seen.add(&a.receipt);
-        self.observed(a, id);
+    pub(super) fn shown(&mut self, a: &Attempt, heard: &Heard) {
+        self.seen.add(a.receipt);
+        self.observed(a, heard);
     }
 
     /// The customer looked, and it was not there.
@@ -246,33 +255,34 @@ impl Story {
         self.absent_ns = self.absent_ns.max(sent_ns);
     }
 
-    fn observed(&mut self, a: &Attempt, id: Option<u64>) {
+    fn observed(&mut self, a: &Attempt, heard: &Heard) {
         self.known_ns = self.known_ns.min(a.done_ns);
-        self.final_ns.add(&a.receipt, a.done_ns);
-        if !is_final(&a.receipt) {
+        self.final_ns.add(a.receipt, a.done_ns);
+        if !a.receipt.is_final() {
             self.pending_ns = self.pending_ns.max(a.sent_ns);
         }
         a.amount.into_iter().for_each(|cents| self.met.add(cents));
-        id.into_iter().for_each(|id| self.told_ids.insert(id));
+        heard.id.into_iter().for_each(|id| self.told_ids.insert(id));
     }
 
     /// A row of the ledger; `id` and `reference` stand for its id and its charge id.
     pub(super) fn order(&mut self, row: &OrderRow, fingerprint: u64, id: u64, reference: u64) {
-        self.orders.add(&row.status);
+        let state = row.state();
+        self.orders.add(state);
         self.met.add(row.total_cents);
         self.listing = self.listing.wrapping_add(fingerprint);
         self.ids.insert(id);
         self.created_us = self.created_us.max(row.created_at);
-        self.untimed |= is_final(&row.status) != row.settled_at.is_some();
+        self.untimed |= state.is_final() != row.settled_at.is_some();
         self.over_us = self.over_us.zip(row.settled_at).map(|(over, at)| over.max(at));
-        row.settled_at.into_iter().for_each(|at| self.settled_us.add(&row.status, at));
-        if row.status == "paid" {
+        row.settled_at.into_iter().for_each(|at| self.settled_us.add(state, at));
+        if state == Receipt::Paid {
             self.references.insert(reference);
         }
     }
 
     pub(super) fn replica(&mut self, row: &OrderRow, fingerprint: u64) {
-        self.replica_open |= !is_final(&row.status);
+        self.replica_open |= !row.is_final();
         self.replica = self.replica.wrapping_add(fingerprint);
     }
 
@@ -288,12 +298,12 @@ impl Story {
         match row.event.as_str() {
             "captured" => {
                 self.charged_after_decline |= self.decided_us.declined != i64::MAX;
-                self.decided_us.add("paid", row.at_us);
+                self.decided_us.add(Receipt::Paid, row.at_us);
                 self.captures += 1;
                 self.met.add(row.amount_cents);
                 self.charge_ids.insert(reference);
             }
-            "declined" => self.decided_us.add("declined", row.at_us),
+            "declined" => self.decided_us.add(Receipt::Declined, row.at_us),
             "repeated" => self.repeated = true,
             _ => {}
         }

@@ -138,7 +138,7 @@ mod tests {
         let audit = Verdict {
             verdict: Answer::False,
             counts: AuditCounts { acknowledged_of_load: Some(9), ..AuditCounts::default() },
-            reasons: vec!["why".to_owned()],
+            reasons: vec!["why".to_owned().into()],
             unchecked: vec!["this".to_owned(), "that".to_owned()],
             violations: vec![finding("lost", 6), finding("stuck", 0)],
             oddities: vec![finding("vanished", 1)],

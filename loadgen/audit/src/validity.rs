@@ -1,23 +1,27 @@
-//! Whether a trial's numbers may be believed, and if not, why: one reason per doubt.
+//! Whether a trial's numbers may be believed, and if not, why: one reason per doubt. What only blurs them is
+//! told apart: `doubt.rs` gives each figure its two ends.
 
 use record::{
-    Aborted, Answer, Attempts, Class, FaultRow, Generator, Manifest, Operation, Reason, Validity,
-    Verdict, nothing_to_judge,
+    Aborted, Answer, Attempts, Class, Doubt, FaultRow, Manifest, Operation, Reason, Validity,
+    Verdict,
 };
 
 /// Above this the sending thread may have delayed answers by its own work.
 const CPU_SHARE_MAX: f64 = 0.8;
+/// The kernel stops a real-time thread that runs for more than 95 % of a second (sched_rt_runtime_us).
+const BUSY_SHARE_MAX: f64 = 0.9;
 /// Little's law holds exactly over a whole run, up to what the recorder lost or doubled.
 const LITTLE_MAX: f64 = 0.1;
 const STEAL_SHARE_MAX: f64 = 0.05;
+/// A machine that stands still for more of the time is another machine than the one to be measured.
+const STOOD_STILL_MAX: f64 = 0.05;
 /// Above this share of waiting for its core, something else is running on it: what comes at a random
 /// instant meets a waiting sender with this probability (PASTA, Wolff 1982), an arrival (as the send
-/// lag shows), but also a new connection, or an answer without the kernel's stamp, which it does not.
+/// lag shows), but also a new connection: then a wait for one may be the generator's (`digest.rs`).
 /// Idle: 0.05 to 0.25 % at 100 to 600 requests/s.
 pub const RUN_QUEUE_SHARE_MAX: f64 = 0.05;
 /// The least delay that people notice (Miller 1968, Nielsen 1993). If the measuring core itself once
-/// stood still so long, the largest times are not the system's, and too few requests may have met it
-/// to show in the send lag's p99. Idle: up to 5 ms.
+/// stood still so long, the largest times are not the system's. Idle: up to 5 ms.
 const HICCUP_MAX_US: u64 = 100_000;
 /// Completion times come from another process's wall clock.
 const CLOCK_DRIFT_MAX_US: i64 = 5_000;
@@ -47,6 +51,7 @@ fn of(reason: &Reason) -> Of {
         | Reason::GeneratorCpu { .. }
         | Reason::RunQueue { .. }
         | Reason::Hiccup { .. }
+        | Reason::StoodStill { .. }
         | Reason::Steal { .. }
         | Reason::ClockDrift { .. }
         | Reason::SharedCore
@@ -66,24 +71,41 @@ pub fn comes_of_overload(reason: &Reason) -> bool {
     of(reason) == Of::Overload
 }
 
-/// Of the reasons that [`judge`] gave, those that speak of the instrument where too much load is what
+/// Of the reasons and blurs that [`judge`] gave, those that speak of the instrument where too much load is what
 /// is tried. An audit cannot judge a system that has died, or that has accepted nothing; that is no
 /// doubt beside it.
-pub fn of_instrument(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
-    let died = reasons.iter().any(|reason| matches!(reason, Reason::EndedByItself { .. }));
+pub fn of_instrument<'r>(
+    reasons: impl Iterator<Item = &'r Reason> + Clone,
+) -> impl Iterator<Item = &'r Reason> {
+    let died = reasons.clone().any(|reason| matches!(reason, Reason::EndedByItself { .. }));
     let silenced = move |reason: &Reason| match reason {
         Reason::NotJudged { nothing_to_judge, .. } => died || *nothing_to_judge,
         _ => false,
     };
-    reasons.iter().filter(move |reason| !comes_of_overload(reason) && !silenced(reason))
+    reasons.filter(move |reason| !comes_of_overload(reason) && !silenced(reason))
+}
+
+/// Whether nothing but the instrument makes a trial void.
+#[must_use]
+pub fn is_of_instrument_alone(reasons: &[Reason]) -> bool {
+    !reasons.is_empty() && reasons.iter().all(|reason| of(reason) == Of::Instrument)
+}
+
+/// A share of doubtful outcomes beyond which another try is worth its time: intervals of shares are wider than
+/// ends that are told as one.
+const DOUBTFUL_MAX: f64 = 0.05;
+
+/// Whether so many outcomes are doubtful that another try may say more.
+#[must_use]
+pub fn is_much_blurred(manifest: &Manifest) -> bool {
+    let asked: u64 = manifest.requests.values().map(|counts| counts.scheduled).sum();
+    manifest.touched.is_some_and(|of| of.outcomes as f64 > DOUBTFUL_MAX * asked as f64)
 }
 
 /// What is known of a trial.
 pub struct Observed<'a> {
     /// Its manifest, complete but for the validity.
     pub manifest: &'a Manifest,
-    /// The scenario's bound on the 99th percentile of the send lag.
-    pub send_lag_max_us: u64,
     /// Whether the load was stopped before its end.
     pub stopped: bool,
     /// The condition of the scenario that ended it early.
@@ -117,14 +139,16 @@ pub fn judge(o: &Observed<'_>) -> Validity {
     let mut reasons = Vec::new();
     reasons.extend(interrupted.then_some(Reason::Interrupted));
     reasons.extend(o.aborted.map(Reason::from));
-    reasons.extend(of_generator(&o.manifest.generator, o.send_lag_max_us));
+    reasons.extend(of_generator(o.manifest));
     reasons.extend((!o.apart).then_some(Reason::SharedCore));
     reasons.extend(of_requests(o, interrupted));
     reasons.extend(of_faults(o));
     if !interrupted {
         reasons.extend(of_ends(o));
     }
-    Validity { valid: reasons.is_empty(), interrupted, aborted: o.aborted.cloned(), reasons }
+    let blurs = blurs(o.manifest);
+    let aborted = o.aborted.cloned();
+    Validity { valid: reasons.is_empty(), interrupted, aborted, reasons, blurs }
 }
 
 /// Whether every request came through, was recorded, and is counted.
@@ -134,7 +158,7 @@ fn of_requests(o: &Observed<'_>, interrupted: bool) -> Vec<Reason> {
     let of = |count: u64, reason: Reason| (count > 0).then_some(reason);
     reasons.extend(of(dropped, Reason::Dropped { requests: dropped, by_in_flight: false }));
     for (operation, counts) in o.manifest.requests.iter().filter(|(_, counts)| !counts.closes()) {
-        reasons.push(Reason::LedgerOpen { operation: operation.clone(), counts: *counts });
+        reasons.push(Reason::LedgerOpen { operation: *operation, counts: *counts });
     }
     reasons.extend(nothing_succeeded(o.manifest).filter(|_| !interrupted));
     reasons.extend(of(o.unrecorded, Reason::Unrecorded { requests: o.unrecorded }));
@@ -180,17 +204,37 @@ fn nothing_succeeded(manifest: &Manifest) -> Option<Reason> {
     Some(Reason::NothingSucceeded { asked, ends: named.join("; ") })
 }
 
-/// What its own watchdogs say of the generator.
-fn of_generator(g: &Generator, send_lag_max_us: u64) -> impl Iterator<Item = Reason> {
-    let doubts = [
-        (
-            g.lag_p99_us > send_lag_max_us,
-            Reason::SendLag { p99_us: g.lag_p99_us, allowed_us: send_lag_max_us },
-        ),
+/// Of doubts, those that hold.
+fn those<const N: usize>(doubts: [(bool, Reason); N]) -> Vec<Reason> {
+    doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason).collect()
+}
+
+/// What its own watchdogs say of the generator, and nothing can be inferred from.
+fn of_generator(manifest: &Manifest) -> Vec<Reason> {
+    let g = &manifest.generator;
+    let busy = g.cpu_share + g.polled_share;
+    let still_s: f64 = manifest.stalls.iter().map(|stall| stall.ms / 1e3).sum();
+    let still = still_s / f64::from(manifest.duration_s.max(1));
+    those([
         (
             g.cpu_share > CPU_SHARE_MAX,
             Reason::GeneratorCpu { share: g.cpu_share, trusted: CPU_SHARE_MAX },
         ),
+        (
+            g.real_time && busy > BUSY_SHARE_MAX,
+            Reason::GeneratorCpu { share: busy, trusted: BUSY_SHARE_MAX },
+        ),
+        (still > STOOD_STILL_MAX, Reason::StoodStill { share: still, trusted: STOOD_STILL_MAX }),
+        (g.steal_share > STEAL_SHARE_MAX, Reason::Steal { share: g.steal_share }),
+        (g.clock_drift_us.abs() > CLOCK_DRIFT_MAX_US, Reason::ClockDrift { us: g.clock_drift_us }),
+    ])
+}
+
+/// What they say that gives each figure two ends.
+fn blurs(manifest: &Manifest) -> Vec<Reason> {
+    let (g, allowed_us) = (&manifest.generator, manifest.limits.send_lag_us);
+    those([
+        (g.lag_p99_us > allowed_us, Reason::SendLag { p99_us: g.lag_p99_us, allowed_us }),
         (
             g.run_queue_share > RUN_QUEUE_SHARE_MAX,
             Reason::RunQueue { share: g.run_queue_share, trusted: RUN_QUEUE_SHARE_MAX },
@@ -199,10 +243,7 @@ fn of_generator(g: &Generator, send_lag_max_us: u64) -> impl Iterator<Item = Rea
             g.hiccup_max_us > HICCUP_MAX_US,
             Reason::Hiccup { ms: g.hiccup_max_us / 1_000, trusted_ms: HICCUP_MAX_US / 1_000 },
         ),
-        (g.steal_share > STEAL_SHARE_MAX, Reason::Steal { share: g.steal_share }),
-        (g.clock_drift_us.abs() > CLOCK_DRIFT_MAX_US, Reason::ClockDrift { us: g.clock_drift_us }),
-    ];
-    doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason)
+    ])
 }
 
 /// What went wrong with the faults, or without any.
@@ -223,10 +264,10 @@ fn of_faults(o: &Observed<'_>) -> Vec<Reason> {
 
 /// Whether the load places no orders, and that is all that keeps the audit from judging.
 fn asked_for_nothing(o: &Observed<'_>) -> bool {
-    let place = o.manifest.requests.get(Operation::Place.as_str());
+    let place = o.manifest.requests.get(&Operation::Place);
     let places = place.is_some_and(|counts| counts.scheduled > 0);
     let reasons = &o.verdict.reasons;
-    !places && !reasons.is_empty() && reasons.iter().all(|reason| nothing_to_judge(reason))
+    !places && !reasons.is_empty() && reasons.iter().all(Doubt::is_nothing_to_judge)
 }
 
 /// Whether every order that is not final is one that the scenario poisoned.

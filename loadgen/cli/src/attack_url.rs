@@ -1,6 +1,7 @@
 //! `loadgen attack URL`: open-loop load on any HTTP service, with the same engine and record.
 
 mod brief;
+mod neighbour;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,27 +9,32 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
 use crate::environment;
 use crate::results;
-use crate::terminal::warn;
+use crate::terminal::{Terminal, folded, warn};
 use audit::digest;
 use audit::validity;
-use load::engine::{Flaw, Gauges, Header, Method, Pacing, Request, Target, UrlTraffic};
+use load::engine::{Flaw, Gauges, Header, Method, Pacing, Request, Target, Tls, Trust, UrlTraffic};
+use load::live::Live;
+use load::priority;
 use load::profile::Profile;
+use load::recorder::Recording;
 use load::{Jobs, Load, Loaded, Plan};
 use record::atomic_write::write_json;
 use record::files;
 use record::read::{Run, readable};
 use record::redact;
 use record::{
-    Answer, FORMAT, FaultRow, Generator, GeneratorLimits, Manifest, Phase, RequestCounts,
-    ResourceRow, Verdict, write_csv,
+    Answer, FORMAT, FaultRow, Generator, GeneratorLimits, Manifest, Operation, Phase,
+    RequestCounts, ResourceRow, Verdict, write_csv,
 };
 use report::export::summary::summarise;
+use scenario::Limits;
 use scenario::config::Span;
 use scenario::{Arrivals, Closed, Loop, Scenario, Stage};
 use supervise::watch::Hiccups;
@@ -37,11 +43,23 @@ use supervise::watch::Hiccups;
 const AFTER_TIMEOUT: Duration = Duration::from_secs(1);
 const LEAD: Duration = Duration::from_millis(100);
 
+/// How connections were encrypted, among the record's settings.
+const ENCRYPTION: &str = "encryption";
+
+/// Where requests go.
+struct Aim {
+    target: Target,
+    /// Protocol and cipher, if there are any.
+    encryption: Option<String>,
+}
+
 /// What to send where.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Attack {
-    /// http://host:port/path.
+    /// http://host:port/path, or https.
     pub url: String,
+    /// Whose certificates are believed, where connections are encrypted.
+    pub trust: Trust,
     /// GET, POST, …
     pub method: Method,
     /// They replace ours; those of framing and connection are obeyed.
@@ -66,6 +84,8 @@ pub struct Attack {
     pub out: PathBuf,
     /// Write the record alone.
     pub no_report: bool,
+    /// Who is told meanwhile.
+    pub terminal: Terminal,
     /// The command line.
     pub command: Vec<String>,
 }
@@ -104,9 +124,9 @@ impl Attack {
         let traffic = UrlTraffic::new(self.request()?);
         let scenario = self.scenario()?;
         readable(&self.planned(&scenario))?;
-        let target = Target::resolve(&supervise::http::address(&self.url)?)?;
+        let aim = self.aim()?;
         let folder = results::new_folder(&self.out)?;
-        let attacked = self.fill(&folder, &scenario, traffic, target, interrupt).await;
+        let attacked = self.fill(&folder, &scenario, traffic, aim, interrupt).await;
         let (_, manifest) = results::settle(folder.clone(), attacked.is_ok(), attacked)?;
         let reported = self.no_report || self.report(&folder);
         Ok(Attacked { folder, manifest, reported })
@@ -115,11 +135,29 @@ impl Attack {
     fn request(&self) -> anyhow::Result<Request> {
         let url = reqwest::Url::parse(&self.url)
             .map_err(|error| Usage(format!("{:?} is not a URL: {error}", self.url)))?;
-        if url.scheme() != "http" {
-            let why = "only http is supported; encryption would measure the cipher";
-            bail!(Usage(format!("{}: {why}", self.url)));
+        if !matches!(url.scheme(), "http" | "https") {
+            bail!(Usage(format!("{}: expected http:// or https://", self.url)));
         }
         Ok(Request::new(&self.method, &url, &self.headers, &self.body).map_err(Usage)?)
+    }
+
+    /// Where to send, and how; a connection that is to be encrypted is tried once, so that what is wrong with it is
+    /// said before the load.
+    fn aim(&self) -> anyhow::Result<Aim> {
+        let target = Target::resolve(&supervise::http::address(&self.url)?)?;
+        let url = reqwest::Url::parse(&self.url)?;
+        if url.scheme() != "https" {
+            return Ok(Aim { target, encryption: None });
+        }
+        let tls = Tls::new(url.host_str().unwrap_or_default(), &self.trust)?;
+        let said = tls.try_once(target.first(), self.timeout.0).with_context(|| {
+            format!(
+                "{}: no encrypted connection is to be had; --cacert FILE says whose certificates to believe, \
+                 --insecure to believe anybody's",
+                redact::text(&self.url)
+            )
+        })?;
+        Ok(Aim { target: target.with_tls(Some(tls)), encryption: Some(said) })
     }
 
     /// What fails here is told, and takes nothing from the record.
@@ -136,7 +174,7 @@ impl Attack {
         folder: &Path,
         scenario: &Scenario,
         traffic: UrlTraffic,
-        target: Target,
+        Aim { target, encryption }: Aim,
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<Manifest> {
         let host = supervise::http::address(&self.url)?;
@@ -160,22 +198,30 @@ impl Attack {
             timeout: self.timeout.0,
             drain: self.timeout.0 + AFTER_TIMEOUT,
             alone: cores.apart(),
+            // What is attacked may run on this core: it would starve.
+            real_time: false,
             flaw: Flaw::None,
         };
         let gauges = Arc::new(Gauges::default());
-        let hiccups = Hiccups::start()?;
-        let record = (trial.clone(), String::new());
+        let hiccups = Hiccups::start(start, priority::of_watchers(pacing.real_time))?;
+        let started_at_us = i64::try_from(since.as_micros())?;
+        let record = self.recording(&trial, scenario, started_at_us);
+        if let Some(hint) = neighbour::hint(&host, &cores) {
+            self.terminal.note(&folded(&hint));
+        }
         let load =
             Load::start(traffic, vec![target], plan.clone(), pacing, Arc::clone(&gauges), record)?;
-        let loaded = follow(load, &gauges, interrupt).await?;
+        let loaded = self.follow(load, start, &gauges, interrupt).await;
+        self.terminal.end();
+        let loaded = loaded?;
         let mut generator = Generator::default();
-        hiccups.stop(&mut generator);
-        let started_at_us = i64::try_from(since.as_micros())?;
-        let mut manifest = self.manifest(scenario, &plan, &loaded, generator, started_at_us);
-        digest::write(&trial, &manifest, [])?;
+        let stalls = hiccups.stop(&mut generator);
+        let manifest = self.manifest(scenario, &plan, &loaded, generator, started_at_us);
+        let mut manifest = Manifest { stalls, ..manifest };
+        manifest.parity.extend(encryption.map(|how| (ENCRYPTION.to_owned(), how)));
+        manifest.touched = Some(digest::write(&trial, &manifest, [])?.touched);
         manifest.validity = validity::judge(&validity::Observed {
             manifest: &manifest,
-            send_lag_max_us: scenario.limits.send_lag.0.as_micros() as u64,
             stopped: loaded.summary.interrupted,
             aborted: None,
             unrecorded: loaded.summary.unrecorded,
@@ -193,6 +239,50 @@ impl Attack {
         write_csv::<FaultRow>(&trial.join(files::FAULTS), &[])?;
         write_json(&trial.join(files::MANIFEST), &manifest)?;
         Ok(manifest)
+    }
+
+    /// What the recorder is told; nobody has to be able to look meanwhile.
+    fn recording(&self, folder: &Path, scenario: &Scenario, started_at_us: i64) -> Recording {
+        let plan = json!({
+            "scenario": scenario.name,
+            "system": redact::text(&self.url),
+            "trial": 1,
+            "started_at_us": started_at_us,
+            "duration_s": self.duration.as_s(),
+            "offered": Profile::new(scenario).points(),
+            "faults": [],
+        });
+        let live = Live::begin(folder, &plan).ok();
+        Recording { live, ..Recording::from((folder.to_owned(), String::new())) }
+    }
+
+    async fn follow(
+        &self,
+        load: Load,
+        start: Instant,
+        gauges: &Gauges,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<Loaded> {
+        let whole_s = self.duration.as_s();
+        self.terminal.begin(
+            &format!("{} {}", self.method, redact::text(&self.url)),
+            whole_s,
+            Some(whole_s),
+        );
+        let mut tick = interval(Duration::from_millis(100));
+        let end = load.end();
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                loaded = &mut end => return loaded,
+                _ = tick.tick() => {
+                    if *interrupt.borrow() {
+                        gauges.stop.store(true, Ordering::Relaxed);
+                    }
+                    self.terminal.progress(start.elapsed().as_secs_f64() / whole_s);
+                }
+            }
+        }
     }
 
     fn scenario(&self) -> anyhow::Result<Scenario> {
@@ -249,6 +339,7 @@ impl Attack {
         generator.lag_max_us = loaded.totals.lag.max();
         generator.cpu_share = (loaded.thread.run_s - loaded.summary.polled_s) / elapsed_s;
         generator.cpu_s = loaded.cpu_s;
+        generator.real_time = loaded.summary.real_time;
         generator.run_queue_share = loaded.thread.wait_s / elapsed_s;
         let requests = RequestCounts { scheduled, ..counts };
         Manifest {
@@ -256,7 +347,7 @@ impl Attack {
             started_at_us,
             schedule_hash,
             operations_hash,
-            requests: BTreeMap::from([("request".to_owned(), requests)]),
+            requests: BTreeMap::from([(Operation::Request, requests)]),
             attempts: loaded.totals.attempts(),
             generator,
             ..self.planned(scenario)
@@ -285,26 +376,9 @@ impl Attack {
                 drain_s: self.timeout.as_s(),
                 objective_s: self.timeout.as_s(),
                 order_s: self.timeout.as_s(),
+                send_lag_us: Limits::default().send_lag.0.as_micros() as u64,
             },
             ..Manifest::default()
-        }
-    }
-}
-
-async fn follow(
-    load: Load,
-    gauges: &Gauges,
-    interrupt: watch::Receiver<bool>,
-) -> anyhow::Result<Loaded> {
-    let mut tick = interval(Duration::from_millis(100));
-    let end = load.end();
-    tokio::pin!(end);
-    loop {
-        tokio::select! {
-            loaded = &mut end => return loaded,
-            _ = tick.tick() => if *interrupt.borrow() {
-                gauges.stop.store(true, Ordering::Relaxed);
-            }
         }
     }
 }

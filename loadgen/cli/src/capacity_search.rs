@@ -6,10 +6,9 @@ mod under_way;
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use tokio::sync::watch;
 
+use crate::quiet::Quiet;
 use crate::results;
-use crate::run::RunState;
 use crate::terminal::Terminal;
 use audit::capacity::replay::{self, Settings};
 use audit::capacity::search::{Bound, Rules};
@@ -19,8 +18,6 @@ use scenario::config::Span;
 use scenario::system::SystemSpec;
 use scenario::{Arrivals, Curve, Limits, Scenario, Stage, Threshold};
 use supervise::launch;
-
-use under_way::UnderWay;
 
 /// The default share of the offered orders that must complete within the objective.
 pub const KEEPS: &str = "99%";
@@ -70,6 +67,8 @@ pub struct Capacity {
     pub step: Span,
     /// The share of the offered orders that must complete within the objective.
     pub keeps: f64,
+    /// How long a trial waits for a quiet machine.
+    pub quiet: Quiet,
     /// The folder of all results.
     pub out: PathBuf,
     /// Who is told meanwhile.
@@ -129,11 +128,8 @@ impl Capacity {
     fn share(&self, threshold: &Threshold) -> f64 {
         let weights = self.scenario.mix.weights();
         let all: f64 = weights.iter().map(|(_, weight)| weight).sum();
-        let named = |(operation, _): &&(Operation, f64)| match &threshold.operation {
-            Some(name) => operation.as_str() == name,
-            None => *operation == Operation::Place,
-        };
-        let of_it = weights.iter().find(named).map_or(0.0, |(_, weight)| *weight);
+        let named = threshold.operation.unwrap_or(Operation::Place);
+        let of_it = self.scenario.mix.weight(named);
         let is_unnamed = threshold.operation.is_none() && of_it <= 0.0;
         let most = weights.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
         if is_unnamed { most / all } else { of_it / all }
@@ -183,29 +179,6 @@ impl Capacity {
         let some = parts.iter().filter(|(count, ..)| *count > 0);
         some.map(|(count, one, more)| format!("{count} {}", if *count == 1 { one } else { more }))
             .collect()
-    }
-
-    /// Searches; returns the results folder, if there are results, and the state of the trials.
-    ///
-    /// # Errors
-    /// If the results cannot be written or a system cannot be started; trials that were finished
-    /// before stay, with their report.
-    pub async fn run(
-        &self,
-        interrupt: watch::Receiver<bool>,
-    ) -> anyhow::Result<(Option<PathBuf>, RunState)> {
-        self.check()?;
-        let left_out = self.left_out();
-        if !left_out.is_empty() {
-            let name = &self.scenario.name;
-            let left_out = left_out.join(", ");
-            self.terminal.note(&format!("of {name} the curve and {left_out} are left out"));
-        }
-        let folder = results::new_folder(&self.out)?;
-        let mut under_way = UnderWay::new(self, &folder);
-        let result = under_way.fill(interrupt).await;
-        let (steps, outcome) = (under_way.steps.len(), under_way.outcome);
-        results::settle(folder, steps > 0, result.map(|()| outcome))
     }
 
     fn rules(&self) -> Rules {
@@ -298,6 +271,7 @@ mod tests {
             warm_up: Span::secs(3),
             step: Span::secs(10),
             keeps: 0.99,
+            quiet: Quiet::default(),
             out: PathBuf::new(),
             terminal: Terminal::open(true).unwrap(),
             command: Vec::new(),

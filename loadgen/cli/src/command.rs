@@ -4,6 +4,9 @@ mod attack;
 mod audit;
 mod campaign;
 mod capacity;
+mod ci;
+mod compare;
+mod completions;
 mod doctor;
 pub(crate) mod ending;
 mod export;
@@ -14,11 +17,11 @@ mod null_server;
 mod report;
 mod run;
 mod selftest;
+mod serve;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Subcommand};
-use loadgen::terminal::show;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -27,7 +30,9 @@ pub(crate) enum Command {
     Report(report::Args),
     Audit(audit::Args),
     Campaign(campaign::Args),
+    Compare(compare::Args),
     Export(export::Args),
+    Serve(serve::Args),
     Heal(heal::Args),
     List(list::Args),
     Doctor(doctor::Args),
@@ -39,14 +44,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Keep(inner::KeepArgs),
     Attack(attack::Args),
-    /// Print completions for a shell
-    #[command(
-        after_help = "Example:\n  loadgen completions bash > ~/.local/share/bash-completion/completions/loadgen"
-    )]
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
+    Completions(completions::Args),
 }
 
 impl Command {
@@ -65,7 +63,9 @@ impl Command {
             Self::Report(args) => report::write(&args),
             Self::Audit(args) => audit::audit(&args),
             Self::Campaign(args) => campaign::add_up(&args),
+            Self::Compare(args) => compare::compare(&args),
             Self::Export(args) => export::export(&args),
+            Self::Serve(args) => serve::serve(&args).await,
             Self::Heal(args) => heal::heal(&args),
             Self::List(args) => list::list(&args),
             Self::Doctor(args) => doctor::examine(&args).await,
@@ -74,14 +74,7 @@ impl Command {
             Self::Links(args) => inner::links(&args).await,
             Self::Keep(args) => inner::keep(&args),
             Self::Attack(args) => attack::attack(args).await,
-            Self::Completions { shell } => completions::<C>(shell),
+            Self::Completions(args) => completions::print::<C>(&args),
         }
     }
-}
-
-fn completions<C: CommandFactory>(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut C::command(), "loadgen", &mut text);
-    show(&String::from_utf8_lossy(&text))?;
-    Ok(ExitCode::SUCCESS)
 }

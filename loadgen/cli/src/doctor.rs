@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use crate::environment;
 use crate::fsync;
-use faults::Needs;
+use faults::requirements;
+use load::priority;
 use record::Generator;
-use supervise::cgroup;
 use supervise::cores::Cores;
+use supervise::foreign::Look;
 use supervise::watch::Hiccups;
 
 const LISTEN: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ const FURTHER: [&str; 4] = [
 /// Lines of findings: (good, text).
 pub struct Findings(pub Vec<(bool, String)>);
 
-/// Looks at the machine; takes about two seconds.
+/// Looks at the machine; takes about three seconds.
 ///
 /// # Errors
 /// If the folder cannot be written or a thread not started.
@@ -56,12 +57,7 @@ pub async fn examine(folder: &Path) -> anyhow::Result<Findings> {
         format!("fsync in {}: p50 {p50} µs, p99 {p99} µs ({kind}){note}", folder.display()),
     );
     found.timers().await?;
-    let load = environment::load_average();
-    let quiet = load.split(' ').next().and_then(|l| l.parse::<f64>().ok()).is_some_and(|l| l < 0.7);
-    found.add(
-        quiet,
-        format!("load average: {load}{}", if quiet { "" } else { " — something else is running" }),
-    );
+    found.others(&cores).await;
     found.servers();
     found.privileges();
     found.faults(folder).await?;
@@ -76,10 +72,11 @@ impl Findings {
     /// How late sleeps end, and what the hypervisor takes, over a second.
     async fn timers(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let hiccups = Hiccups::start()?;
+        let hiccups = Hiccups::start(begun, priority::of_watchers(false))?;
         tokio::time::sleep(LISTEN.saturating_sub(begun.elapsed())).await;
         let mut generator = Generator::default();
-        hiccups.stop(&mut generator);
+        // What stands still now disturbs nothing.
+        let _ = hiccups.stop(&mut generator);
         let good = generator.hiccup_p99_us < 1_000;
         self.add(
             good,
@@ -93,6 +90,18 @@ impl Findings {
         Ok(())
     }
 
+    /// Who else works now, and whether giving way keeps them off a measurement.
+    async fn others(&mut self, cores: &Cores) {
+        let look = Look::begin(cores);
+        tokio::time::sleep(LISTEN).await;
+        let foreign = look.end();
+        let load = environment::load_average();
+        self.add(foreign.is_quiet(), format!("others: {foreign}; load average {load}"));
+        if let Some(text) = autogroup(&environment::autogroup()) {
+            self.add(false, text.to_owned());
+        }
+    }
+
     fn servers(&mut self) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders: Vec<_> =
@@ -104,33 +113,61 @@ impl Findings {
         self.add(true, format!("servers found: {}; not found: {}", list(&there), list(&missing)));
     }
 
-    /// Tries what the faults of the disk need.
+    /// Tries what some faults need.
     async fn faults(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let needs = [(Needs::Disk, "a disk of the system's own"), (Needs::Tracer, "strace")];
-        for (needs, what) in needs {
-            let lacks = needs.lacking(folder).await?;
+        for (need, kinds) in requirements::all() {
+            let lacks = need.lacking(folder).await?;
+            let good = lacks.is_none();
             let found =
                 lacks.map_or("can be injected".to_owned(), |why| format!("not here: {why}"));
-            let kinds = needs.kinds().join(", ");
-            self.add(true, format!("faults {kinds} ({what}): {found}"));
+            self.add(good, format!("faults {} ({}): {found}", kinds.join(", "), need.words));
         }
         Ok(())
     }
 
     fn privileges(&mut self) {
         let root = geteuid().is_root();
-        let text = if root {
-            "root"
-        } else {
-            "not root: faults of processes, memory, files and the provider work; they need none"
-        };
+        let text = if root { "root" } else { "not root: see below which faults need more" };
         self.add(true, format!("privileges: {text}"));
-        let quota = cgroup::lacking();
-        let text = quota.as_deref().unwrap_or("works");
-        self.add(quota.is_none(), format!("fault {}: {text}", Needs::CpuQuota.kinds().join(", ")));
+        self.real_time();
     }
+}
+
+impl Findings {
+    /// Tried on a thread of its own, which keeps it.
+    fn real_time(&mut self) {
+        let granted = std::thread::spawn(priority::take_real_time).join().unwrap_or(false);
+        let text = if granted {
+            "works: requests are sent on time beside other programs"
+        } else {
+            "refused: beside other programs requests are sent late, and figures get intervals; \
+             `ulimit -r 1` (RLIMIT_RTPRIO), CAP_SYS_NICE or root gives it"
+        };
+        self.add(granted, format!("real-time priority of the sending thread: {text}"));
+    }
+}
+
+/// What the kernel's grouping by session does to priorities: sched(7), "The autogroup feature".
+fn autogroup(setting: &str) -> Option<&'static str> {
+    (setting == "1").then_some(
+        "autogroup: on: nice and SCHED_IDLE give way within a session alone, so a build in another \
+         terminal takes half a core from a measurement whatever its priority; run builds in a control \
+         group with the least weight, or turn it off: sysctl kernel.sched_autogroup_enabled=0",
+    )
 }
 
 fn words(error: Option<std::io::Error>) -> String {
     error.map_or_else(|| "works".to_owned(), |e| format!("refused ({e})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grouping_by_session_is_told_where_it_is_on() {
+        assert!(autogroup("1").unwrap().contains("SCHED_IDLE"));
+        assert_eq!(autogroup("0"), None);
+        assert_eq!(autogroup("unknown"), None);
+    }
 }

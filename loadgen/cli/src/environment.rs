@@ -31,7 +31,7 @@ pub fn facts(cores: &Cores, command: &[String], folder: &Path) -> Facts {
         ("system cores", format!("{:?}", cores.systems)),
         ("load average at the start", load_average()),
         ("file system of the data", file_system(folder)),
-        ("scheduler autogroup", read("/proc/sys/kernel/sched_autogroup_enabled")),
+        ("scheduler autogroup", autogroup()),
         ("loadgen version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
     let mut facts: Facts = entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
@@ -68,6 +68,12 @@ pub fn host() -> String {
 pub fn load_average() -> String {
     let text = read("/proc/loadavg");
     text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the scheduler groups processes by session: 1, 0, or unknown.
+#[must_use]
+pub fn autogroup() -> String {
+    read("/proc/sys/kernel/sched_autogroup_enabled")
 }
 
 /// The sources' revision, `-dirty` if they were changed since.

@@ -42,9 +42,9 @@ fn we_read_what_another_implementation_wrote() {
     let read = Latencies::read(&fixtures().join("python.hlog"), &phases, false).unwrap();
     for (phase, seconds) in [(0, 0..3), (1, 3..4)] {
         for (tag, (operation, outcome, metric)) in [
-            ("place", "ok", Metric::Response),
-            ("place", "unknown", Metric::Response),
-            ("get", "ok", Metric::Lag),
+            (Operation::Place, Outcome::Ok, Metric::Response),
+            (Operation::Place, Outcome::Unknown, Metric::Response),
+            (Operation::Get, Outcome::Ok, Metric::Lag),
         ]
         .into_iter()
         .enumerate()
@@ -86,6 +86,7 @@ fn our_log(folder: &Path) -> BTreeMap<(Tag, u64), Histogram<u64>> {
             intended_ns,
             sent_ns,
             done_ns,
+            waited_ns: 0,
             outcome,
             status: 200,
             trouble: Trouble::None,
@@ -95,13 +96,19 @@ fn our_log(folder: &Path) -> BTreeMap<(Tag, u64), Histogram<u64>> {
             retry: 0,
             again: false,
         });
-        for (metric, us) in [
-            (Metric::Response, (done_ns - intended_ns) / 1_000),
+        let response_ns = done_ns - intended_ns;
+        // A hundredth of a time and more is told.
+        let touched = (response_ns < 7_000 * 100).then_some([
+            (Metric::ResponseTouched, response_ns / 1_000),
+            (Metric::ResponseLeast, (response_ns - 7_000) / 1_000),
+        ]);
+        let plain = [
+            (Metric::Response, response_ns / 1_000),
             (Metric::Service, (done_ns - sent_ns) / 1_000),
             (Metric::Lag, 7),
-        ] {
-            let (operation, outcome) = ("get".to_owned(), outcome.as_str().to_owned());
-            let key = (Tag { operation, outcome, metric }, seq / 1_000);
+        ];
+        for (metric, us) in plain.into_iter().chain(touched.into_iter().flatten()) {
+            let key = (Tag { operation: Operation::Get, outcome, metric }, seq / 1_000);
             let all: &mut Histogram<u64> =
                 expected.entry(key).or_insert_with(|| histogram().unwrap());
             all.record(us.max(1)).unwrap();
@@ -113,7 +120,7 @@ fn our_log(folder: &Path) -> BTreeMap<(Tag, u64), Histogram<u64>> {
     recorder::write(recording, &samples, &AtomicBool::new(false)).unwrap();
     let limits = GeneratorLimits { timeout_s: 5.0, drain_s: 5.0, ..GeneratorLimits::default() };
     let phases = vec![Phase { name: "all".to_owned(), from_s: 0, to_s: 3 }];
-    let requests = [("get".to_owned(), RequestCounts::default())].into();
+    let requests = [(Operation::Get, RequestCounts::default())].into();
     let manifest = Manifest {
         format: FORMAT,
         interval_s: 1,

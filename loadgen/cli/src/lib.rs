@@ -6,6 +6,7 @@
 // one trial
 mod fsync;
 pub mod prepare;
+pub mod quiet;
 mod second0;
 pub mod trial;
 pub mod truth;
@@ -18,6 +19,7 @@ pub mod list;
 mod results;
 pub mod run;
 pub mod selftest;
+pub mod serve;
 pub mod terminal;
 // whatever the bytes
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! A run: every scenario on every system, trials interleaved, then the report.
 
+mod ahead;
+mod line;
+mod under_way;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -8,19 +12,20 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
+use crate::quiet::Quiet;
 use crate::results;
 use crate::selftest;
-use crate::terminal::Terminal;
-use audit::threshold;
+use crate::terminal::{Terminal, folded};
 use faults::{Experiment, Planned};
 use load::profile::Profile;
-use record::{Answer, Manifest, Met, Verdict, not_ok};
 use scenario::Scenario;
 use scenario::system::SystemSpec;
 use supervise::cores::Cores;
-use supervise::launch::{self, Interrupted, Secrets};
+use supervise::launch;
 
-use crate::trial::{self, Finished, NothingMeasured, Trial};
+use crate::trial::{self, Finished, Trial};
+
+use under_way::{Place, UnderWay};
 
 /// What to run.
 pub struct Run {
@@ -30,6 +35,10 @@ pub struct Run {
     pub systems: Vec<SystemSpec>,
     /// Repetitions of each pair.
     pub trials: u32,
+    /// How often a trial whose record is void is run again, at the end of the run.
+    pub reruns: u32,
+    /// How long a trial waits for a quiet machine.
+    pub quiet: Quiet,
     /// The folder of all results.
     pub out: PathBuf,
     /// Keep the databases.
@@ -139,13 +148,18 @@ impl Run {
         if !texts.is_empty() {
             facts.insert("not run".to_owned(), texts.join("; "));
         }
-        let outcome =
-            self.trials(folder, &cores, &facts["revision"], &refused, interrupt, done).await;
+        let revision = facts["revision"].clone();
+        let mut under_way = UnderWay::new(self, folder, &cores, &revision, interrupt);
+        under_way.outcome.not_run = !refused.is_empty();
+        let result = under_way.run_all(self.places(&refused)).await;
+        let outcome = under_way.outcome;
+        *done = under_way.done;
         if *done == 0 {
-            return outcome;
+            return result.map(|()| outcome);
         }
+        facts.extend(under_way.facts());
         let reported = results::conclude(&self.out, folder, facts, &self.terminal);
-        Ok(RunState { unreported: !reported, ..outcome? })
+        result.map(|()| RunState { unreported: !reported, ..outcome })
     }
 
     /// The scenarios that this machine cannot run, each with the reason; said at once.
@@ -154,7 +168,7 @@ impl Run {
         for experiment in &self.experiments {
             let name = &experiment.scenario.name;
             if let Some(why) = faults::requirements::lacks(experiment, folder).await? {
-                self.terminal.say(&format!("{name:<16} not run: {why}"));
+                self.terminal.say(&folded(&format!("{name:<16} not run: {why}")));
                 refused.insert(name.clone(), why);
             }
         }
@@ -169,7 +183,8 @@ impl Run {
             for system in &self.systems {
                 if let Some(why) = self.lacks(experiment, system) {
                     let (scenario, system) = (&experiment.scenario.name, &system.name);
-                    self.terminal.say(&format!("{scenario:<16} {system:<20} not run: {why}"));
+                    let line = format!("{scenario:<16} {system:<20} not run: {why}");
+                    self.terminal.say(&folded(&line));
                     texts.push(format!("{scenario} on {system} ({why})"));
                 }
             }
@@ -177,155 +192,42 @@ impl Run {
         texts
     }
 
-    async fn trials(
-        &self,
-        folder: &Path,
-        cores: &Cores,
-        revision: &str,
-        refused: &BTreeMap<String, String>,
-        interrupt: watch::Receiver<bool>,
-        done: &mut usize,
-    ) -> anyhow::Result<RunState> {
-        let mut outcome = RunState { not_run: !refused.is_empty(), ..RunState::default() };
-        let network = Secrets::draw_network();
-        let mut order = self.order();
-        order.retain(|(experiment, system, _)| {
-            let lacks = self.lacks(experiment, &self.systems[*system]);
-            !refused.contains_key(&experiment.scenario.name) && lacks.is_none()
-        });
-        for (Experiment { scenario, plan }, order, number) in order {
-            if *interrupt.borrow() {
-                outcome.interrupted = true;
-                break;
-            }
-            let system = &self.systems[order];
-            let path = folder.join(&scenario.name).join(&system.name).join(number.to_string());
-            let trial = Trial {
-                scenario,
-                faults: plan,
-                system,
-                system_order: u32::try_from(order).unwrap_or(u32::MAX),
-                number,
-                folder: path.clone(),
-                cores,
-                command: &self.command,
-                revision,
-                keep_data: self.keep_data,
-                network: &network,
-            };
-            match run_one(&trial, &self.terminal, interrupt.clone()).await {
-                Ok(Finished { manifest, verdict, thresholds, .. }) => {
-                    self.terminal.say(&line(&manifest, &verdict));
-                    if let Some(answers) = not_ok(&manifest.attempts) {
-                        self.terminal.say(&format!("    not ok: {answers}"));
-                    }
-                    if verdict.verdict == Answer::False {
-                        self.terminal.say(&format!("    again: {}", again(&trial)));
-                    }
-                    for broken in thresholds.iter().filter(|t| !t.met) {
-                        self.terminal.say(&format!("    BROKEN: {}", promise(broken)));
-                    }
-                    let judged = manifest.validity.valid;
-                    outcome.violated |= judged && thresholds.iter().any(|t| !t.met);
-                    outcome.invalid |= !manifest.validity.valid;
-                    outcome.violated |= self.convicts(&manifest, &verdict);
-                    outcome.interrupted |= manifest.validity.interrupted;
-                    *done += 1;
-                }
-                Err(error) => {
-                    results::discard(&path);
-                    if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
-                        outcome.interrupted = true;
-                        break;
-                    }
-                    let name = format!("{} on {}, trial {number}", scenario.name, system.name);
-                    return Err(error.context(name));
-                }
-            }
-        }
-        Ok(outcome)
-    }
-
-    /// Whether the audit speaks against the system, or a control against the audit.
-    fn convicts(&self, manifest: &Manifest, verdict: &Verdict) -> bool {
-        let Some(expected) = &manifest.expect_violation else {
-            return verdict.verdict == Answer::False;
-        };
-        // Cut short, a control may not have met its fault.
-        if manifest.validity.interrupted {
-            return false;
-        }
-        self.terminal.say(&format!("    {}", expected.sentence(verdict)));
-        !expected.is_met(verdict)
-    }
-
-    /// Trials outermost, systems innermost and in a seeded random order, so that drift of the
-    /// machine does not meet one system alone.
-    fn order(&self) -> Vec<(&Experiment, usize, u32)> {
-        let mut order = Vec::new();
+    /// What is to be run, in order: trials outermost, systems innermost and in a seeded random order, so that
+    /// drift of the machine does not meet one system alone.
+    fn places(&self, refused: &BTreeMap<String, String>) -> Vec<Place<'_>> {
+        let mut places = Vec::new();
         for number in 1..=self.trials {
             for experiment in &self.experiments {
                 let mut systems: Vec<usize> = (0..self.systems.len()).collect();
                 let seed = experiment.scenario.seed.wrapping_add(u64::from(number));
                 systems.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-                order.extend(systems.into_iter().map(|s| (experiment, s, number)));
+                let place =
+                    |order| Place { experiment, order, system: &self.systems[order], number };
+                places.extend(systems.into_iter().map(place));
             }
         }
-        order
+        places.retain(|Place { experiment, system, .. }| {
+            !refused.contains_key(&experiment.scenario.name)
+                && self.lacks(experiment, system).is_none()
+        });
+        places
     }
 }
 
-/// Runs a trial into a new folder, and shows how far it is.
+/// Runs a trial into a new folder, and shows how far it is; `left_s` is what it and all that follows it are
+/// expected to take, if that is known.
 pub(crate) async fn run_one(
     trial: &Trial<'_>,
     terminal: &Terminal,
+    left_s: Option<f64>,
     interrupt: watch::Receiver<bool>,
 ) -> anyhow::Result<Finished> {
     results::new_trial(&trial.folder)?;
     let name = format!("{} · {} · trial {}", trial.scenario.name, trial.system.name, trial.number);
-    terminal.begin(&name, trial.scenario.duration_s());
+    terminal.begin(&name, trial.scenario.duration_s(), left_s);
     let result = trial.run(interrupt, &|share| terminal.progress(share)).await;
     terminal.end();
     let warnings = result.iter().flat_map(|finished| &finished.warnings);
     warnings.for_each(|warning| terminal.note(&format!("    warning: {warning}")));
     result
-}
-
-/// One line per trial for the terminal.
-fn line(manifest: &Manifest, verdict: &Verdict) -> String {
-    let place = manifest.requests.get("place").copied().unwrap_or_default();
-    let share = place.ok as f64 / place.scheduled.max(1) as f64 * 100.0;
-    let cost = manifest.cost.cpu_ms_per_completed_order;
-    let cost = cost.map_or("—".to_owned(), |ms| format!("{ms:.2} ms"));
-    let audit = match verdict.verdict {
-        Answer::True => "true",
-        Answer::Unknown => "unknown",
-        Answer::False => "FALSE",
-    };
-    let validity =
-        if manifest.validity.valid { "valid".to_owned() } else { manifest.validity.doubt() };
-    format!(
-        "{:<16} {:<20} {:>2}  placed {share:>6.2} %  completed {:>6}  CPU/order {cost:>8}  lag p99 {:>5} µs  audit {audit}  {validity}",
-        manifest.scenario,
-        manifest.system,
-        manifest.trial,
-        manifest.cost.completed_orders,
-        manifest.generator.lag_p99_us,
-    )
-}
-
-/// The command that asks the same of the same system: same seed, same schedule, same faults.
-fn again(trial: &Trial<'_>) -> String {
-    format!(
-        "loadgen run {} --system {} --seed {} --keep-data",
-        trial.scenario.path.display(),
-        trial.system.path.display(),
-        trial::seed(trial.scenario, trial.number)
-    )
-}
-
-fn promise(met: &Met) -> String {
-    let found = met.found(|found| threshold::with_unit(met, found));
-    let phase = if met.phase.is_empty() { "all" } else { &met.phase };
-    format!("{} ({}, {phase}): found {found}", met.expect, met.operation)
 }

@@ -1,6 +1,7 @@
-//! One trial: start a system, prepare, load and harm it, drain, read the truth, write the record.
+//! One trial: start a system, prepare, load it, inject faults, drain, read the truth, write the record.
 
 mod cost;
+mod live;
 mod manifest;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use audit::validity;
 use faults::{Plan as Faults, Planned, Poisoner, Stage};
 use load::abort::Lookout;
 use load::engine::{Flaw, Gauges, Pacing};
+use load::priority;
 use load::profile::Profile;
 use load::recorder::Recording;
 use load::{Jobs, Load, Loaded, Plan};
@@ -32,14 +34,16 @@ use record::files;
 use record::ledger::{self, OrderRow};
 use record::read::{self, readable};
 use record::{
-    FaultRow, Fsync, Generator, Manifest, Met, Operation, RequestCounts, Verdict, poisoned, seal,
-    write_csv,
+    FaultRow, Fsync, Generator, Manifest, Met, Operation, RequestCounts, Stall, Verdict, poisoned,
+    seal, write_csv,
 };
 use scenario::Scenario;
 use scenario::system::SystemSpec;
 use supervise::cores::Cores;
 use supervise::disk::IMAGE;
-use supervise::launch::{self, DATA, OUTSIDE, Running, Secrets, Settings, lock};
+use supervise::folder::{DATA, OUTSIDE};
+use supervise::launch::{self, Running, Secrets, Settings};
+use supervise::mutex::lock;
 use supervise::watch::{Hiccups, Watch, Watching};
 use supervise::witness::Seals;
 
@@ -59,6 +63,8 @@ pub struct Trial<'a> {
     pub system_order: u32,
     /// The repetition, from 1.
     pub number: u32,
+    /// How often it was run before, its records void each time.
+    pub rerun: u32,
     /// The record's folder; exists and is empty.
     pub folder: PathBuf,
     /// Who runs where.
@@ -104,6 +110,7 @@ struct Measured {
     faults: Vec<FaultRow>,
     watching: Watching,
     generator: Generator,
+    stalls: Vec<Stall>,
     started: Second0,
     tokens_until_us: Option<i64>,
     told: Told,
@@ -223,11 +230,12 @@ impl Trial<'_> {
         let gauges = Arc::new(Gauges::default());
         let pacing = self.pacing(start);
         let watch = Watch::start(Arc::clone(&running.watched), self.folder.clone(), start)?;
-        let hiccups = Hiccups::start()?;
+        let hiccups = Hiccups::start(start, priority::of_watchers(pacing.real_time))?;
         let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
         let poisoner = self.poisoner(tokens.first().cloned().unwrap_or_default(), start);
         let marks = Arc::default();
-        let record = Recording { folder: self.folder.clone(), key_prefix: prefix, lookout };
+        let live = self.live(started.wall_us);
+        let record = Recording { folder: self.folder.clone(), key_prefix: prefix, lookout, live };
         let load = Load::start(traffic, targets, self.plan(), pacing, Arc::clone(&gauges), record)?;
         let (end, ended) = watch::channel(false);
         let open_requests = || gauges.in_flight.load(Ordering::Relaxed);
@@ -250,7 +258,7 @@ impl Trial<'_> {
         };
         let (loaded, faults) = tokio::join!(follow, faults::walk(stage, &schedule, ended));
         let mut generator = Generator::default();
-        hiccups.stop(&mut generator);
+        let stalls = hiccups.stop(&mut generator);
         let loaded = loaded?;
         let tokens = Tokens { tokens, until_us: tokens_until_us };
         let truth = self.truth(running, secrets, tokens, &loaded, stop);
@@ -267,6 +275,7 @@ impl Trial<'_> {
             faults,
             watching,
             generator,
+            stalls,
             started,
             tokens_until_us,
             told,
@@ -282,6 +291,7 @@ impl Trial<'_> {
             timeout: self.scenario.limits.timeout.0,
             drain: self.scenario.drain.0,
             alone: self.cores.apart(),
+            real_time: self.cores.apart() && self.scenario.limits.real_time,
             flaw: Flaw::None,
         }
     }
@@ -362,14 +372,15 @@ impl Trial<'_> {
         let orders = if has_ledger { Some(ledger::orders(folder, 1)?) } else { None };
         let orders = orders.into_iter().flatten().filter(of_load);
         let digested = digest::write(folder, &manifest, orders)?;
-        manifest.cost = self.cost(&measured.watching.resources, digested.completed_orders);
+        manifest.cost =
+            cost::of(self.system, &measured.watching.resources, digested.completed_orders);
+        manifest.touched = Some(digested.touched);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
         manifest.tables = Some(seal::seal(folder)?);
         let verdict = audit::record(folder, &manifest);
         let summary = &measured.loaded.summary;
         manifest.validity = validity::judge(&validity::Observed {
             manifest: &manifest,
-            send_lag_max_us: self.scenario.limits.send_lag.0.as_micros() as u64,
             stopped: summary.interrupted,
             aborted: measured.loaded.aborted(),
             unrecorded: summary.unrecorded,

@@ -13,7 +13,7 @@ pub(super) fn check_delay(delay: Span) -> Result<(), String> {
     Err(format!("delay is {delay}; expected at most {DELAY_MAX}, and more than 0"))
 }
 
-/// A share of those that are harmed; none would be no harm.
+/// A share of those that are harmed; none would be no fault.
 pub(super) fn check_share(share: Option<f64>) -> Result<(), String> {
     match share {
         Some(share) if !(share > 0.0 && share <= 1.0) => {
@@ -33,7 +33,15 @@ pub(super) fn check_part(key: &str, part: Option<f64>) -> Result<(), String> {
     }
 }
 
-/// How many; none would be no harm.
+/// More of it is not provided for.
+pub(super) fn check_most(key: &str, value: u64, most: u64) -> Result<(), String> {
+    if value <= most {
+        return Ok(());
+    }
+    Err(format!("{key} is {value}; expected at most {most}"))
+}
+
+/// How many; none would be no fault.
 pub(super) fn check_count(count: Option<u32>) -> Result<(), String> {
     match count {
         Some(0) => Err("count is 0; expected 1 or more".to_owned()),

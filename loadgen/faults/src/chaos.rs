@@ -11,8 +11,8 @@ use rand_distr::{Distribution, Exp};
 
 use super::kind::Lasts;
 use super::kinds::Fault;
-use super::parse::{Mistake, parse};
-use super::plan::Planned;
+use super::parse::Mistake;
+use super::planned::Planned;
 use scenario::config::Span;
 use scenario::{Chaos, Scenario, Target, Template};
 
@@ -31,7 +31,7 @@ pub(super) struct Draw {
 /// A fault without its time, and perhaps without whom it harms.
 #[derive(Clone, Debug, PartialEq)]
 struct Drawn {
-    harm: Option<Target>,
+    target: Option<Target>,
     fault: Fault,
 }
 
@@ -92,9 +92,9 @@ impl Draw {
 
 impl Drawn {
     fn of(template: &Template, load_s: f64) -> Result<Self, Mistake> {
-        let fault = parse(&template.what)?;
-        let harm = template.harm.clone().or_else(|| fault.facts().harms.only());
-        let drawn = Self { harm, fault };
+        let fault = Fault::parse(&template.what)?;
+        let target = template.target.clone().or_else(|| fault.facts().targets.only());
+        let drawn = Self { target, fault };
         // Any time will do: what is drawn lies within the bounds.
         let example = drawn.planned(Duration::ZERO, Duration::from_millis(1), "");
         example.check(load_s).map_err(|text| Mistake::rule(None, text))?;
@@ -106,7 +106,7 @@ impl Drawn {
         Planned {
             at: Span(at),
             lasts: (!over).then_some(Span(lasts)),
-            harm: self.harm.clone().unwrap_or_else(|| Target::Role(role.to_owned())),
+            target: self.target.clone().unwrap_or_else(|| Target::Role(role.to_owned())),
             fault: self.fault.clone(),
         }
     }
@@ -182,7 +182,7 @@ mod tests {
                 prop_assert!(fault.at.0 >= free, "{:?}", drawn);
                 free = fault.until().0 + SETTLE;
                 prop_assert!(fault.until() <= draw.to);
-                prop_assert!(draw.chaos.roles.contains(&fault.harm.to_string()));
+                prop_assert!(draw.chaos.roles.contains(&fault.target.to_string()));
                 let checked = fault.check(draw.to.as_s() + 1.0);
                 prop_assert!(checked.is_ok(), "{:?}", checked);
                 if let Some(lasts) = fault.lasts {

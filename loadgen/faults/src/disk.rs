@@ -2,10 +2,18 @@
 
 use anyhow::Context;
 
-use super::Stage;
+use super::need::Need;
+use super::stage::Stage;
 use scenario::Target;
-use supervise::disk::Disk;
+use supervise::disk::{self, Disk};
 use supervise::launch::Running;
+
+/// A disk that belongs to one trial.
+pub(super) const OWN_DISK: Need = Need {
+    words: "root, e2fsprogs",
+    without: "no disk of its own can be mounted",
+    lacks: |folder| Box::pin(disk::lacks(folder)),
+};
 
 /// The data's disk, and the processes that write there.
 pub(super) struct DataDisk<'a> {

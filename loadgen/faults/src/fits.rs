@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::plan::Planned;
+use super::planned::Planned;
 use scenario::Target;
 use scenario::config::{ConfigError, near};
 use scenario::system::SystemSpec;
@@ -10,7 +10,7 @@ use scenario::system::SystemSpec;
 /// What one of these faults harms and this system does not have: then it has no part in them.
 #[must_use]
 pub fn lacking(system: &SystemSpec, faults: &[Planned]) -> Option<String> {
-    faults.iter().find_map(|planned| match &planned.harm {
+    faults.iter().find_map(|planned| match &planned.target {
         Target::Link(link) => {
             let none = !system.links.iter().any(|known| known.name == *link);
             none.then(|| format!("it has no link {link:?}"))
@@ -41,8 +41,8 @@ fn check_all(system: &SystemSpec, faults: &[Planned]) -> Result<(), String> {
 
 /// Two roles may be one process here: then the healing of one fault would undo the other.
 fn check_apart(system: &SystemSpec, one: &Planned, other: &Planned) -> Result<(), String> {
-    let players = system.harmed(&one.harm);
-    let both = system.harmed(&other.harm).into_iter().find(|index| players.contains(index));
+    let players = system.harmed(&one.target);
+    let both = system.harmed(&other.target).into_iter().find(|index| players.contains(index));
     both.map_or(Ok(()), |index| {
         Err(format!(
             "faults {} and {} overlap, and the process {} of the system {} suffers both; \
@@ -57,19 +57,19 @@ fn check_apart(system: &SystemSpec, one: &Planned, other: &Planned) -> Result<()
 
 fn check_one(system: &SystemSpec, planned: &Planned) -> Result<(), String> {
     let kind = planned.fault.facts().name;
-    let harms = || format!("fault {kind} harms {:?}", planned.harm.to_string());
-    match &planned.harm {
+    let harms = || format!("fault {kind} harms {:?}", planned.target.to_string());
+    match &planned.target {
         Target::Link(link) => {
             system.check_link(link).map_err(|text| format!("{}: {text}", harms()))
         }
-        Target::Disk => system.check_outside(),
+        Target::Disk => system.check_network(),
         role @ Target::Role(_) => {
             let players = system.harmed(role);
             if players.is_empty() {
                 return Err(format!(
                     "fault {kind} harms a role that no process of the system {} plays: {}",
                     system.name,
-                    near(&planned.harm.to_string(), &system.played())
+                    near(&planned.target.to_string(), &system.played())
                 ));
             }
             let mut processes = players.iter().map(|index| &system.processes[*index]);

@@ -1,7 +1,7 @@
-//! Harm to the fsyncs of the processes that play a role, by strace, which counts what it did.
+//! Faults of the fsyncs of the processes that play a role, by strace, which counts what it did.
 //!
 //! A traced process stops at every system call, so it is slower in all that it does, not in its
-//! fsyncs alone: part of the harm, and no measure of a slow disk.
+//! fsyncs alone: part of the fault, and no measure of a slow disk.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,8 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use super::need::Need;
 use super::process::await_ready;
-use super::{PROOF_POLL, Scene};
+use super::proof::PROOF_POLL;
+use super::stage::Scene;
 use supervise::disk::find;
 use supervise::launch::Running;
 use supervise::tree::{self, Member};
@@ -24,8 +26,12 @@ const PROGRAM: &str = "strace";
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
 /// The calls by which data reaches the disk.
 const CALLS: &str = "fsync,fdatasync";
-/// strace marks a line with one of these when it did its harm.
+/// strace marks a line with one of these when it did so.
 const MARKS: [&str; 2] = ["(DELAYED)", "(INJECTED)"];
+
+/// A program that traces others, and the right to.
+pub(super) const TRACER: Need =
+    Need { words: "strace", without: "fsyncs cannot be harmed", lacks: |_| Box::pin(lacks()) };
 
 /// strace, attached to processes that one started.
 pub(super) struct Tracer {
@@ -56,7 +62,7 @@ impl<'a> Fsyncs<'a> {
 
     /// Attaches to every process and all that descends from it. Proof: strace's own line of a call that
     /// it harmed, for each process of the role. One that `ends` may give up because of it.
-    pub(super) async fn harm(
+    pub(super) async fn inject(
         mut self,
         inject: &str,
         ends: bool,
@@ -205,7 +211,7 @@ async fn first(tracers: &[Tracer], index: usize) -> String {
     }
 }
 
-/// strace on processes and all their threads, not yet told what to harm.
+/// strace on processes and all their threads, not yet told what to do.
 fn strace(traced: &[Member], log: &Path) -> anyhow::Result<Command> {
     let program = find(PROGRAM).context("the program strace is not on the PATH")?;
     let mut command = Command::new(program);

@@ -6,12 +6,12 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Scene;
+use super::disk;
+use super::need::Need;
+use super::proof::Proof;
+use super::stage::Scene;
 use scenario::Target;
 use scenario::system::{ProcessSpec, SystemSpec};
-
-/// How an effect, or its end, was seen; or why it was not.
-pub(super) type Proof = anyhow::Result<String>;
 
 /// A kind of fault. The value is what a scenario gives it; serde's names are the keys, and those that a
 /// kind can do without are optional.
@@ -55,12 +55,12 @@ pub(super) trait Kind: Clone + Debug + PartialEq + Serialize + DeserializeOwned 
 pub struct Facts {
     /// Its name in scenarios and records.
     pub name: &'static str,
-    /// Whom it can harm.
-    pub harms: Harms,
+    /// What it can be done to.
+    pub targets: Targets,
     /// Whether it has a duration.
     pub lasts: Lasts,
-    /// What the machine must have for it.
-    pub needs: Needs,
+    /// What the machine must have for it, if it is not what every machine has.
+    pub needs: Option<&'static Need>,
     /// Whether a scenario may have one at most, because its heal is for good.
     pub once: bool,
     /// Whether an answer that is given meanwhile may be of something that is lost by right.
@@ -69,6 +69,10 @@ pub struct Facts {
     pub state: &'static str,
     /// What happens to the harmed, for docs/scenarios.md.
     pub about: &'static str,
+    /// In what its effect is seen, for docs/methodology/faults.md.
+    pub seen: &'static str,
+    /// In what its healing is seen.
+    pub healed: &'static str,
     /// A fault of this kind that every system bears which has what it harms.
     pub example: Example,
 }
@@ -77,7 +81,7 @@ pub struct Facts {
 #[derive(Clone, Copy, Debug)]
 pub struct Example {
     /// Who or what is harmed.
-    pub harm: &'static str,
+    pub target: &'static str,
     /// For how long; empty if it is over when it is done.
     pub lasts: &'static str,
     /// Its parameters, lines of TOML.
@@ -88,35 +92,40 @@ impl Facts {
     /// A kind that harms a role for a while and needs nothing; the rest is to be given.
     pub(super) const ROLE: Self = Self {
         name: "",
-        harms: Harms::Role,
+        targets: Targets::Role,
         lasts: Lasts::Must,
-        needs: Needs::Nothing,
+        needs: None,
         once: false,
         voids_answers: false,
         state: "",
         about: "",
-        example: Example { harm: "orders", lasts: "800ms", parameters: "" },
+        seen: "",
+        healed: "it is ready again",
+        example: Example { target: "orders", lasts: "800ms", parameters: "" },
     };
 
     /// A kind that harms a link.
     pub(super) const LINK: Self = Self {
-        harms: Harms::Link,
-        example: Example { harm: "link:provider", lasts: "1s", parameters: "" },
+        targets: Targets::Link,
+        seen: "a look through the link, and the proxy's counts",
+        healed: "a look that is answered as before",
+        example: Example { target: "link:provider", lasts: "1s", parameters: "" },
         ..Self::ROLE
     };
 
     /// A kind that harms the disk.
     pub(super) const DISK: Self = Self {
-        harms: Harms::Disk,
-        needs: Needs::Disk,
-        example: Example { harm: "disk", lasts: "1s", parameters: "" },
+        targets: Targets::Disk,
+        needs: Some(&disk::OWN_DISK),
+        healed: "every process that writes there is ready",
+        example: Example { target: "disk", lasts: "1s", parameters: "" },
         ..Self::ROLE
     };
 }
 
-/// Whom a kind can harm.
+/// What a kind can be done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Harms {
+pub enum Targets {
     /// Any role.
     Role,
     /// This role only; the text says why.
@@ -138,48 +147,12 @@ pub enum Lasts {
     Never,
 }
 
-/// What the machine must have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// What every machine has.
-    Nothing,
-    /// A disk of the system's own: root, loop devices, e2fsprogs.
-    Disk,
-    /// strace, and the right to attach it.
-    Tracer,
-    /// Control groups with quotas of CPU.
-    CpuQuota,
-}
-
-impl Harms {
+impl Targets {
     /// The role that is meant where nobody is named, if only one can be.
     pub(super) fn only(self) -> Option<Target> {
         match self {
             Self::Only(role, _) => Some(Target::Role(role.to_owned())),
             Self::Role | Self::Link | Self::Disk => None,
-        }
-    }
-
-    /// Whether the kind can harm it, for a message.
-    pub(super) fn check(self, kind: &str, target: &Target) -> Result<(), String> {
-        match (self, target) {
-            (Self::Role, Target::Role(_))
-            | (Self::Link, Target::Link(_))
-            | (Self::Disk, Target::Disk) => Ok(()),
-            (Self::Only(only, _), Target::Role(role)) if role == only => Ok(()),
-            (Self::Disk, _) => {
-                Err(format!("kind = {kind:?} harms \"disk\": write harm = \"disk\""))
-            }
-            (_, Target::Disk) => {
-                Err(format!("harm = \"disk\" goes with kind = {}", super::kinds::of_disk()))
-            }
-            (Self::Only(only, why), _) => {
-                Err(format!("this kind harms the role {only:?} only{why}"))
-            }
-            (Self::Link, _) => {
-                Err("this kind harms a link; expected harm = \"link:NAME\"".to_owned())
-            }
-            (Self::Role, Target::Link(_)) => Err("this kind harms a role, not a link".to_owned()),
         }
     }
 }

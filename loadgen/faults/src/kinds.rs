@@ -10,6 +10,7 @@ mod failing_fsync;
 mod files;
 mod full;
 mod half_open;
+mod idle_connections;
 mod kill;
 mod latency;
 mod memory;
@@ -27,13 +28,13 @@ mod terminate;
 
 use serde::Serialize;
 
-use super::Scene;
-use super::kind::{Facts, Harms, Kind, Proof};
+use super::kind::{Facts, Kind, Targets};
 use super::parse::{self, Mistake};
-use scenario::RawFault;
+use super::proof::Proof;
+use super::stage::Scene;
+use scenario::config::unknown;
 use scenario::system::{ProcessSpec, SystemSpec};
-
-pub use poison::Poisoner;
+use scenario::{HEADER, RawFault};
 
 /// A kind before it is given anything.
 pub(super) struct Sort {
@@ -145,6 +146,7 @@ kinds! {
     cpu::Cpu,
     memory::Memory,
     files::Files,
+    idle_connections::IdleConnections,
     provider::Provider,
     latency::Latency,
     bandwidth::Bandwidth,
@@ -161,9 +163,37 @@ kinds! {
     poison::Poison,
 }
 
+impl Fault {
+    /// Finds the kind and reads what it is given.
+    pub(super) fn parse(raw: &RawFault) -> Result<Self, Mistake> {
+        let sort = ALL.iter().find(|sort| sort.facts.name == raw.kind);
+        let sort = sort.ok_or_else(|| {
+            let names: Vec<&str> = ALL.iter().map(|sort| sort.facts.name).collect();
+            Mistake::unreadable(raw.place, unknown("value", &raw.kind, &names))
+        })?;
+        let known = all_keys();
+        if let Some(stranger) = raw.parameters.iter().find(|p| !known.contains(&p.key.as_str())) {
+            let text = unknown("key", &stranger.key, &known);
+            return Err(Mistake::unreadable(Some(stranger.key_at), text));
+        }
+        (sort.read)(raw)
+    }
+}
+
+/// Whatever may stand in a fault's table, each once.
+fn all_keys() -> Vec<&'static str> {
+    let mut known = HEADER.to_vec();
+    for key in ALL.iter().flat_map(|sort| (sort.keys)()) {
+        if !known.contains(key) {
+            known.push(key);
+        }
+    }
+    known
+}
+
 /// The kinds that harm the disk, for messages.
 pub(super) fn of_disk() -> String {
-    let of_disk = ALL.iter().filter(|sort| sort.facts.harms == Harms::Disk);
+    let of_disk = ALL.iter().filter(|sort| sort.facts.targets == Targets::Disk);
     let names: Vec<String> = of_disk.map(|sort| format!("{:?}", sort.facts.name)).collect();
     names.join(" or ")
 }

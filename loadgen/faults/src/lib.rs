@@ -1,10 +1,11 @@
-//! Faults: harm to the processes of a running system, with proof of effect and certain undo.
+//! Faults of a running system: injected and healed with proof, and certainly taken back.
 //!
 //! A kind of fault is one file in `kinds/`. What several kinds do alike lies beside it, and knows no kind.
 
 mod bounds;
 mod chaos;
 mod disk;
+#[cfg(test)]
 mod document;
 pub mod fits;
 pub mod fsync;
@@ -12,28 +13,26 @@ mod kind;
 mod kinds;
 mod limits;
 mod link;
+mod need;
 mod overlap;
 mod parse;
 mod plan;
+mod planned;
 mod process;
+mod proof;
 mod provider;
 pub mod requirements;
 mod stage;
 mod walk;
 
-use std::time::Duration;
-
-pub use document::table;
-pub use kind::{Example, Facts, Harms, Lasts, Needs};
-pub use kinds::{Fault, Poisoner};
-pub use plan::{Experiment, Plan, Planned, equip};
+pub use kind::{Example, Facts, Lasts, Targets};
+pub use kinds::Fault;
+pub use need::Need;
+pub use plan::{Experiment, Plan, equip};
+pub use planned::Planned;
 pub use provider::set_provider;
-pub use stage::Stage;
-use stage::{Entries, Scene};
+pub use stage::{Poisoner, Stage};
 pub use walk::walk;
-
-const PROOF_WITHIN: Duration = Duration::from_secs(2);
-const PROOF_POLL: Duration = Duration::from_millis(2);
 
 /// What is always true of each kind.
 pub fn facts() -> impl Iterator<Item = &'static Facts> {

@@ -6,10 +6,11 @@ use std::fs;
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::Scene;
+use super::stage::Scene;
 use supervise::tree::{self, Member};
 
-const SPARE_MAX: u64 = 1 << 20;
+/// More to spare than this is no limit.
+pub(super) const SPARE_MAX: u64 = 1 << 20;
 
 /// Soft limits of a process that were lowered, and what they were.
 pub(super) struct Lowered {
@@ -79,14 +80,6 @@ pub(super) async fn lift(
         scene.stage.running.survived(lowered.index);
     }
     Ok(format!("{}; {}", proofs.join("; "), scene.raise().await?))
-}
-
-/// More to spare than this is no limit.
-pub(super) fn check_spare(key: &str, spare: u64) -> Result<(), String> {
-    if spare <= SPARE_MAX {
-        return Ok(());
-    }
-    Err(format!("{key} is {spare}; expected at most {SPARE_MAX}"))
 }
 
 impl Lowered {

@@ -1,13 +1,19 @@
-//! A link that is harmed, through the fault proxy: looks through it from the client's side, and what
-//! the proxy counts. What proves a harm, its kind knows.
+//! What all faults of links do alike, through the fault proxy: looks from the client's side, what the proxy
+//! counts, the heal. What is done, and what proves it, a kind knows.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use super::{PROOF_POLL, PROOF_WITHIN, Scene};
-use link_proxy::{Answered, Counts, Harm, Links, Probe};
+use super::bounds::check_share;
+use super::kind::{Facts, Kind};
+use super::proof::{PROOF_POLL, PROOF_WITHIN, Proof};
+use super::stage::Scene;
+use link_proxy::{Answered, Counts, LinkFault, Links, Probe};
 use supervise::http::address;
 use supervise::launch::Running;
 use supervise::tree::Member;
@@ -19,8 +25,47 @@ const ALIVE: &str = "/healthz";
 /// Below this a healed round trip is not told from a busy machine's.
 const TELLS_APART: Duration = Duration::from_millis(50);
 
+/// A kind of fault of a link.
+pub(super) trait OfLink: Clone + Debug + PartialEq + Serialize + DeserializeOwned {
+    /// What is always true of it.
+    const FACTS: Facts;
+
+    /// What the proxy is told.
+    fn fault(&self) -> LinkFault;
+
+    /// Of connections, or of replies, those that are harmed; all if it is not said.
+    fn share(&self) -> Option<f64>;
+
+    /// Whether the other parameters are in their bounds.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Does it; returns the proof of its effect.
+    async fn inject(&self, edge: Edge<'_>) -> Proof;
+}
+
+impl<K: OfLink> Kind for K {
+    const FACTS: Facts = <K as OfLink>::FACTS;
+
+    type Held = Onset;
+
+    fn check(&self) -> Result<(), String> {
+        OfLink::check(self)?;
+        check_share(self.share())
+    }
+
+    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
+        OfLink::inject(self, Edge::of(scene, self.fault(), self.share(), onset)?).await
+    }
+
+    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
+        Edge::of(scene, self.fault(), self.share(), onset)?.heal().await
+    }
+}
+
 /// What the link had seen before it was harmed; nothing if it was not.
-pub(super) type Onset = Option<Counts>;
+type Onset = Option<Counts>;
 
 /// A link of the running system.
 pub(super) struct Edge<'a> {
@@ -30,7 +75,7 @@ pub(super) struct Edge<'a> {
     ask: Ask,
     /// Why the upstream cannot answer, if it is harmed itself.
     absent: Option<&'static str>,
-    harm: Harm,
+    fault: LinkFault,
     share: f64,
     onset: &'a mut Onset,
 }
@@ -45,9 +90,9 @@ enum Ask {
 
 impl<'a> Edge<'a> {
     /// The link, its harm not yet begun.
-    pub(super) fn of(
+    fn of(
         scene: &'a mut Scene<'_, '_>,
-        harm: Harm,
+        fault: LinkFault,
         share: Option<f64>,
         onset: &'a mut Onset,
     ) -> anyhow::Result<Self> {
@@ -59,7 +104,7 @@ impl<'a> Edge<'a> {
         let links = running.links.as_mut().context("the links do not go through the proxy")?;
         let address = links.addresses().get(&name).context("a link that is not open")?.clone();
         let share = share.unwrap_or(1.0);
-        Ok(Self { links, name, address, ask, absent, harm, share, onset })
+        Ok(Self { links, name, address, ask, absent, fault, share, onset })
     }
 
     /// Looks by hanging up: whether an end comes through.
@@ -73,19 +118,14 @@ impl<'a> Edge<'a> {
     }
 
     /// Proof: bytes, or ends, had to wait.
-    pub(super) async fn until_held(self) -> anyhow::Result<String> {
-        self.until(SILENT_FOR, |now, onset| counted("arrivals had to wait", now.held, onset.held))
-            .await
+    pub(super) async fn until_held(self) -> Proof {
+        self.until(SILENT_FOR, |_, seen| counted("arrivals had to wait", seen.held)).await
     }
 
     /// Passes everything on again. Proof: a look is answered as before, if the upstream can.
-    pub(super) async fn heal(mut self) -> anyhow::Result<String> {
+    async fn heal(mut self) -> Proof {
         self.links.heal(&self.name).await?;
-        let seen = self.since_onset().await?;
-        let told = format!(
-            "{} connections reset, {} replies lost, {} bytes swallowed meanwhile",
-            seen.reset, seen.replies_lost, seen.swallowed_bytes
-        );
+        let told = format!("{} meanwhile", counts(self.since_onset().await?));
         if let Some(why) = self.absent {
             return Ok(format!("the proxy passes on; the upstream {why}; {told}"));
         }
@@ -107,8 +147,8 @@ impl<'a> Edge<'a> {
 
     /// The least that a round trip takes while bytes are late.
     pub(super) fn least(&self) -> Duration {
-        match self.harm {
-            Harm::Latency { delay, jitter, direction } => {
+        match self.fault {
+            LinkFault::Latency { delay, jitter, direction } => {
                 direction.ways() * delay.0.saturating_sub(jitter.0)
             }
             _ => Duration::ZERO,
@@ -116,37 +156,39 @@ impl<'a> Edge<'a> {
     }
 
     /// Looks, then orders the harm. Returns what was met before it.
-    pub(super) async fn begin(&mut self) -> anyhow::Result<String> {
+    async fn begin(&mut self) -> anyhow::Result<String> {
         let met = self.look(PROOF_WITHIN).await;
         let Answered::Well(took) = met else {
             bail!("before the harm a look through the link met {met:?}")
         };
-        let counts = self.links.harm(&self.name, self.harm, self.share).await?;
+        let counts = self.links.inject(&self.name, self.fault, self.share).await?;
         *self.onset = Some(counts);
         Ok(format!("{} live connections; round trip {} ms before", counts.live, ms(took)))
     }
 
-    /// Harms, and looks until the counts prove it.
+    /// Injects it, and looks until what a look met, and what the link has seen since the onset, prove it.
     pub(super) async fn until(
         mut self,
         patience: Duration,
-        proves: impl Fn(Counts, Counts) -> Option<String>,
-    ) -> anyhow::Result<String> {
+        proves: impl Fn(Answered, Counts) -> Option<String>,
+    ) -> Proof {
         let before = self.begin().await?;
-        let deadline = Instant::now() + PROOF_WITHIN;
-        while Instant::now() < deadline {
+        let deadline = Instant::now() + PROOF_WITHIN + 2 * self.least();
+        loop {
             let met = self.look(patience).await;
-            let (now, onset) =
-                (self.links.counts(&self.name).await?, self.onset.unwrap_or_default());
-            if let Some(proof) = proves(now, onset) {
+            let seen = self.since_onset().await?;
+            if let Some(proof) = proves(met, seen) {
                 return Ok(format!("{before}; {proof}; a look met {}", words(met)));
             }
+            if Instant::now() > deadline {
+                bail!("{before}, but the last look met {}; {} since", words(met), counts(seen));
+            }
+            sleep(PROOF_POLL).await;
         }
-        bail!("{before}, and nothing was seen of the harm")
     }
 
     /// What the link has seen since the onset.
-    pub(super) async fn since_onset(&mut self) -> anyhow::Result<Counts> {
+    async fn since_onset(&mut self) -> anyhow::Result<Counts> {
         let (now, onset) = (self.links.counts(&self.name).await?, self.onset.unwrap_or_default());
         Ok(Counts {
             reset: now.reset - onset.reset,
@@ -185,11 +227,21 @@ fn upstream_of(running: &mut Running, upstream: &str) -> (Ask, Option<&'static s
     (ask, absent)
 }
 
-pub(super) fn counted(what: &str, now: u64, onset: u64) -> Option<String> {
-    (now > onset).then(|| format!("{} {what}", now - onset))
+/// The proof that lies in a count.
+pub(super) fn counted(what: &str, times: u64) -> Option<String> {
+    (times > 0).then(|| format!("{times} {what}"))
 }
 
-pub(super) fn ms(time: Duration) -> String {
+/// What happened to a link, for a message.
+fn counts(seen: Counts) -> String {
+    let Counts { reset, replies_lost, half_opened, held, swallowed_bytes, .. } = seen;
+    format!(
+        "{reset} connections reset, {half_opened} half-open, {replies_lost} replies lost, {held} arrivals held, \
+         {swallowed_bytes} bytes swallowed"
+    )
+}
+
+fn ms(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() * 1e3)
 }
 

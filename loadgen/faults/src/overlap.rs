@@ -1,8 +1,8 @@
-//! Which faults may be in force at the same time: those whose harm and healing do not meet.
+//! Which faults may be in force at the same time: those whose effect and healing do not meet.
 //!
 //! It knows roles and links. Which roles one process plays, the system's own check knows.
 
-use super::plan::Planned;
+use super::planned::Planned;
 use scenario::Target;
 
 /// Its processes keep nothing on the system's disk.
@@ -24,7 +24,7 @@ impl Planned {
             Target::Role(role) => role != OUTSIDE,
             Target::Link(_) | Target::Disk => false,
         };
-        match (&self.harm, &other.harm) {
+        match (&self.target, &other.target) {
             (Target::Link(one), Target::Link(two)) => {
                 (one == two).then_some("a link suffers one at a time")
             }
@@ -39,7 +39,7 @@ impl Planned {
 
 const DISK_AND_ROLE: &str = "the healing of one would start processes whose disk is harmed, or wait for those that are down";
 
-/// Nothing suffers two harms at a time: the second healing would be none, or the first one's.
+/// Nothing suffers two faults at a time: the second healing would be none, or the first one's.
 pub(super) fn check(faults: &[Planned]) -> Result<(), String> {
     for (i, fault) in faults.iter().enumerate() {
         let earlier = faults[..i].iter().filter(|other| other.overlaps(fault));

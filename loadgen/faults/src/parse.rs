@@ -7,9 +7,8 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, Visito
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::kind::Kind;
-use super::kinds::{ALL, Fault};
-use scenario::config::{explain, unknown};
-use scenario::{HEADER, Parameter, RawFault};
+use scenario::config::explain;
+use scenario::{Parameter, RawFault};
 
 /// What is wrong with a fault, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,33 +22,18 @@ pub(crate) struct Mistake {
 }
 
 impl Mistake {
-    fn unreadable(place: Option<usize>, text: String) -> Self {
+    pub(super) fn unreadable(place: Option<usize>, text: String) -> Self {
         Self { place, text, of_kind: false }
     }
 
     pub(super) fn rule(place: Option<usize>, text: String) -> Self {
         Self { place, text, of_kind: true }
     }
-}
 
-/// Finds the kind and reads what it is given.
-pub(super) fn parse(raw: &RawFault) -> Result<Fault, Mistake> {
-    let sort = ALL.iter().find(|sort| sort.facts.name == raw.kind);
-    let sort = sort.ok_or_else(|| {
-        let names: Vec<&str> = ALL.iter().map(|sort| sort.facts.name).collect();
-        Mistake::unreadable(raw.place, unknown("value", &raw.kind, &names))
-    })?;
-    let mut known = HEADER.to_vec();
-    for key in ALL.iter().flat_map(|sort| (sort.keys)()) {
-        if !known.contains(key) {
-            known.push(key);
-        }
+    /// A broken rule names the fault.
+    pub(super) fn about(self, name: &str) -> Self {
+        if self.of_kind { Self { text: format!("{name}: {}", self.text), ..self } } else { self }
     }
-    if let Some(stranger) = raw.parameters.iter().find(|p| !known.contains(&p.key.as_str())) {
-        let text = unknown("key", &stranger.key, &known);
-        return Err(Mistake::unreadable(Some(stranger.key_at), text));
-    }
-    (sort.read)(raw)
 }
 
 /// Reads the parameters of a kind.

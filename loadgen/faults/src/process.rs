@@ -6,7 +6,8 @@ use anyhow::{Context, bail, ensure};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::{PROOF_POLL, PROOF_WITHIN, Scene, Stage};
+use super::proof::{PROOF_POLL, PROOF_WITHIN, Proof};
+use super::stage::{Scene, Stage};
 use supervise::http::address;
 use supervise::launch::Running;
 use supervise::tree::{self, Member};
@@ -84,6 +85,14 @@ impl<'a> Processes<'a> {
             }
         }
         failure.map_or_else(|| Ok(proofs.join("; ")), Err)
+    }
+}
+
+impl Scene<'_, '_> {
+    /// Starts those that do not run. Proof: each is ready.
+    pub(super) async fn raise(&mut self) -> Proof {
+        let raised = Processes::of(self).raise().await?;
+        self.with_settings(raised).await
     }
 }
 

@@ -6,7 +6,8 @@ use anyhow::bail;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use super::Stage;
+use super::proof::Proof;
+use super::stage::{PROVIDER, Scene, Stage};
 use scenario::Provider;
 use supervise::asking;
 
@@ -35,6 +36,16 @@ impl<'a> CardNetwork<'a> {
     /// The scenario's settings again.
     pub(super) async fn restore(&self) -> anyhow::Result<String> {
         self.set(self.usual).await
+    }
+}
+
+impl Scene<'_, '_> {
+    /// A provider that was started again has forgotten its settings: they were in its memory.
+    pub(super) async fn with_settings(&self, healed: String) -> Proof {
+        if !self.target.is_role(PROVIDER) {
+            return Ok(healed);
+        }
+        Ok(format!("{healed}; {}", CardNetwork::of(self.stage).restore().await?))
     }
 }
 

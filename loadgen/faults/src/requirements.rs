@@ -1,54 +1,24 @@
-//! What a machine must have for faults. It asks by trying, in a place of its own.
+//! What a machine must have for faults: all of it, or what a scenario needs.
 
 use std::path::Path;
 
-use super::fsync;
-use super::kind::Needs;
+use super::disk::OWN_DISK;
 use super::kinds::ALL;
+use super::need::Need;
 use super::plan::Experiment;
-use supervise::cgroup;
-use supervise::disk;
 
-impl Needs {
-    /// Why this machine does not have it; nothing if it does. `folder` is where data will lie.
-    ///
-    /// # Errors
-    /// If an attempt cannot be made or taken back.
-    pub async fn lacking(self, folder: &Path) -> anyhow::Result<Option<String>> {
-        match self {
-            Self::Nothing => Ok(None),
-            Self::Disk => disk::lacks(folder).await,
-            Self::Tracer => fsync::lacks().await,
-            Self::CpuQuota => Ok(cgroup::lacking()),
+/// Whatever some kind needs, with the names of the kinds that do.
+#[must_use]
+pub fn all() -> Vec<(&'static Need, Vec<&'static str>)> {
+    let mut found: Vec<(&'static Need, Vec<&'static str>)> = Vec::new();
+    for facts in ALL.iter().map(|sort| &sort.facts) {
+        let Some(need) = facts.needs else { continue };
+        match found.iter_mut().find(|(known, _)| *known == need) {
+            Some((_, kinds)) => kinds.push(facts.name),
+            None => found.push((need, vec![facts.name])),
         }
     }
-
-    /// What is not possible without it.
-    fn without(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing can be harmed",
-            Self::Disk => "no disk of its own can be mounted",
-            Self::Tracer => "fsyncs cannot be harmed",
-            Self::CpuQuota => "no CPU quota can be given",
-        }
-    }
-
-    /// For documents.
-    pub(super) fn in_words(self) -> &'static str {
-        match self {
-            Self::Nothing => "",
-            Self::Disk => "root, e2fsprogs",
-            Self::Tracer => "strace",
-            Self::CpuQuota => "root, control groups",
-        }
-    }
-
-    /// The kinds that need it.
-    #[must_use]
-    pub fn kinds(self) -> Vec<&'static str> {
-        let those = ALL.iter().filter(|sort| sort.facts.needs == self);
-        those.map(|sort| sort.facts.name).collect()
-    }
+    found
 }
 
 /// Why this scenario cannot be run here; nothing if it can. `folder` is where its data will lie.
@@ -57,10 +27,13 @@ impl Needs {
 /// If an attempt cannot be made or taken back.
 pub async fn lacks(experiment: &Experiment, folder: &Path) -> anyhow::Result<Option<String>> {
     let on_a_disk = experiment.scenario.data_disk().is_some();
-    for needs in [Needs::Disk, Needs::Tracer, Needs::CpuQuota] {
-        let needed = experiment.plan.needs(needs) || (needs == Needs::Disk && on_a_disk);
-        if needed && let Some(why) = needs.lacking(folder).await? {
-            return Ok(Some(format!("{}: {why}", needs.without())));
+    let needed = |need: &Need| {
+        let some = experiment.plan.faults().any(|fault| fault.facts().needs == Some(need));
+        some || (on_a_disk && *need == OWN_DISK)
+    };
+    for (need, _) in all().into_iter().filter(|(need, _)| needed(need)) {
+        if let Some(why) = need.lacking(folder).await? {
+            return Ok(Some(format!("{}: {why}", need.without)));
         }
     }
     Ok(None)

@@ -1,16 +1,14 @@
-//! What faults act on, and what they share: who plays, who is started again, what the undo journal has.
+//! What faults act on, and what they share: the system under way, who plays, what the undo journal has.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use tokio::time::Instant;
 
-use super::kind::Proof;
-use super::kinds::Poisoner;
-use super::process::Processes;
-use super::provider::CardNetwork;
 use scenario::{Provider, Target};
-use supervise::launch::{Running, lock};
+use supervise::launch::Running;
+use supervise::mutex::lock;
 use supervise::undo::{Entry, Undo};
 use supervise::watch::Watch;
 use supervise::witness::{self, Mark};
@@ -36,6 +34,19 @@ pub struct Stage<'a> {
     pub poisoner: Poisoner,
     /// How far the card network's journal was, whenever it was about to be harmed.
     pub marks: Arc<Mutex<Vec<Mark>>>,
+}
+
+/// Who places poisonous orders: the first customer.
+#[derive(Clone)]
+pub struct Poisoner {
+    /// The trial's folder, where the attempts are recorded.
+    pub folder: PathBuf,
+    /// What the trial's keys begin with.
+    pub key_prefix: String,
+    /// The customer's.
+    pub token: String,
+    /// Second 0.
+    pub start: Instant,
 }
 
 impl Stage<'_> {
@@ -69,22 +80,6 @@ impl Stage<'_> {
 pub(super) struct Scene<'a, 's> {
     pub(super) stage: &'a mut Stage<'s>,
     pub(super) target: &'a Target,
-}
-
-impl Scene<'_, '_> {
-    /// Starts those that do not run. Proof: each is ready.
-    pub(super) async fn raise(&mut self) -> Proof {
-        let raised = Processes::of(self).raise().await?;
-        self.with_settings(raised).await
-    }
-
-    /// A provider that was started again has forgotten its settings: they were in its memory.
-    pub(super) async fn with_settings(&self, healed: String) -> Proof {
-        if !self.target.is_role(PROVIDER) {
-            return Ok(healed);
-        }
-        Ok(format!("{healed}; {}", CardNetwork::of(self.stage).restore().await?))
-    }
 }
 
 /// Entries of the undo journal, open until the healing is proved.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 
 use super::kinds::Act;
-use super::plan::Planned;
+use super::planned::Planned;
 use super::stage::{PROVIDER, Scene, Stage};
 use record::FaultRow;
 use record::redact;
@@ -23,7 +23,7 @@ enum Step {
 }
 
 /// One fault on its way through the timeline.
-struct Injury<'a> {
+struct UnderWay<'a> {
     planned: &'a Planned,
     row: FaultRow,
     /// Whether the injection was tried: then it is healed, whatever came of it.
@@ -31,7 +31,7 @@ struct Injury<'a> {
     act: Act<'a>,
 }
 
-impl Injury<'_> {
+impl UnderWay<'_> {
     fn is_in_force(&self) -> bool {
         self.tried && self.row.healed_s.is_none()
     }
@@ -44,25 +44,25 @@ pub async fn walk(
     faults: &[Planned],
     mut ended: watch::Receiver<bool>,
 ) -> Vec<FaultRow> {
-    let mut injuries: Vec<Injury<'_>> = faults.iter().map(|f| stage.injury(f)).collect();
+    let mut all: Vec<UnderWay<'_>> = faults.iter().map(|f| stage.under_way(f)).collect();
     for (at, index, step) in steps(faults) {
         let due = stage.start + at.0;
         tokio::select! {
             () = sleep_until(due) => {}
             _ = ended.wait_for(|ended| *ended) => {}
-            never = supervise(&mut stage, &mut injuries) => match never {},
+            never = supervise(&mut stage, &mut all) => match never {},
         }
-        let injury = &mut injuries[index];
+        let one = &mut all[index];
         match step {
             Step::Inject if *ended.borrow() => {
-                injury.row.effect_proof = "not injected: the load ended".to_owned();
+                one.row.effect_proof = "not injected: the load ended".to_owned();
             }
-            Step::Inject => stage.inject(injury).await,
-            Step::Heal if injury.tried => stage.heal(injury).await,
+            Step::Inject => stage.inject(one).await,
+            Step::Heal if one.tried => stage.heal(one).await,
             Step::Heal => {}
         }
     }
-    injuries.into_iter().map(|injury| shown(injury.row)).collect()
+    all.into_iter().map(|one| shown(one.row)).collect()
 }
 
 /// Proofs and errors may name URLs of a system file.
@@ -72,10 +72,10 @@ fn shown(row: FaultRow) -> FaultRow {
 }
 
 /// Tends what is in force, for as long as it is polled.
-async fn supervise(stage: &mut Stage<'_>, injuries: &mut [Injury<'_>]) -> Infallible {
+async fn supervise(stage: &mut Stage<'_>, all: &mut [UnderWay<'_>]) -> Infallible {
     loop {
-        for injury in injuries.iter_mut().filter(|injury| injury.is_in_force()) {
-            injury.act.tend(&mut Scene { stage, target: &injury.planned.harm }).await;
+        for one in all.iter_mut().filter(|one| one.is_in_force()) {
+            one.act.tend(&mut Scene { stage, target: &one.planned.target }).await;
         }
         sleep(SUPERVISE_EVERY).await;
     }
@@ -94,12 +94,12 @@ fn steps(faults: &[Planned]) -> Vec<(Span, usize, Step)> {
 }
 
 impl Stage<'_> {
-    fn injury<'f>(&self, planned: &'f Planned) -> Injury<'f> {
+    fn under_way<'f>(&self, planned: &'f Planned) -> UnderWay<'f> {
         let (facts, parameters) = (planned.fault.facts(), planned.parameters());
         let row = FaultRow {
             kind: facts.name.to_owned(),
-            harm: planned.harm.to_string(),
-            processes: self.names(&planned.harm),
+            harm: planned.target.to_string(),
+            processes: self.names(&planned.target),
             parameters: if parameters.is_empty() {
                 String::new()
             } else {
@@ -110,35 +110,35 @@ impl Stage<'_> {
             voids_answers: Some(facts.voids_answers),
             ..FaultRow::default()
         };
-        Injury { planned, row, tried: false, act: planned.fault.ready() }
+        UnderWay { planned, row, tried: false, act: planned.fault.ready() }
     }
 
-    async fn inject(&mut self, injury: &mut Injury<'_>) {
-        injury.tried = true;
-        let target = &injury.planned.harm;
+    async fn inject(&mut self, one: &mut UnderWay<'_>) {
+        one.tried = true;
+        let target = &one.planned.target;
         if target.is_role(PROVIDER) {
             self.mark().await;
         }
-        injury.row.in_flight_at_onset = (self.open_requests)();
-        injury.row.commanded_s = self.now_s();
-        match injury.act.inject(&mut Scene { stage: self, target }).await {
+        one.row.in_flight_at_onset = (self.open_requests)();
+        one.row.commanded_s = self.now_s();
+        match one.act.inject(&mut Scene { stage: self, target }).await {
             Ok(proof) => {
-                injury.row.effective_s = Some(self.now_s());
-                injury.row.effect_proof = proof;
+                one.row.effective_s = Some(self.now_s());
+                one.row.effect_proof = proof;
             }
-            Err(error) => injury.row.effect_proof = format!("no effect seen: {error:#}"),
+            Err(error) => one.row.effect_proof = format!("no effect seen: {error:#}"),
         }
     }
 
-    async fn heal(&mut self, injury: &mut Injury<'_>) {
-        injury.row.heal_commanded_s = Some(self.now_s());
-        let target = &injury.planned.harm;
-        match injury.act.heal(&mut Scene { stage: self, target }).await {
+    async fn heal(&mut self, one: &mut UnderWay<'_>) {
+        one.row.heal_commanded_s = Some(self.now_s());
+        let target = &one.planned.target;
+        match one.act.heal(&mut Scene { stage: self, target }).await {
             Ok(proof) => {
-                injury.row.healed_s = Some(self.now_s());
-                injury.row.heal_proof = proof;
+                one.row.healed_s = Some(self.now_s());
+                one.row.heal_proof = proof;
             }
-            Err(error) => injury.row.heal_proof = format!("not healed: {error:#}"),
+            Err(error) => one.row.heal_proof = format!("not healed: {error:#}"),
         }
     }
 }

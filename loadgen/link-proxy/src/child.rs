@@ -12,8 +12,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::control::{Order, Reply};
-use super::harm::Harm;
-use super::proxy::Counts;
+use super::link_fault::LinkFault;
+use super::tally::Counts;
 
 /// It answers at once, whatever its links suffer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -76,22 +76,27 @@ impl Links {
     ///
     /// # Errors
     /// If the proxy is gone or knows no such link.
-    pub async fn harm(&mut self, link: &str, harm: Harm, share: f64) -> anyhow::Result<Counts> {
-        self.counts_of(Order::Suffer { link: link.to_owned(), harm: Some(harm), share }).await
+    pub async fn inject(
+        &mut self,
+        link: &str,
+        fault: LinkFault,
+        share: f64,
+    ) -> anyhow::Result<Counts> {
+        self.counts_of(Order::Suffer { link: link.to_owned(), fault: Some(fault), share }).await
     }
 
     /// From now on the link passes everything on again.
     ///
     /// # Errors
-    /// As [`Self::harm`].
+    /// As [`Self::inject`].
     pub async fn heal(&mut self, link: &str) -> anyhow::Result<Counts> {
-        self.counts_of(Order::Suffer { link: link.to_owned(), harm: None, share: 1.0 }).await
+        self.counts_of(Order::Suffer { link: link.to_owned(), fault: None, share: 1.0 }).await
     }
 
     /// What the link has seen.
     ///
     /// # Errors
-    /// As [`Self::harm`].
+    /// As [`Self::inject`].
     pub async fn counts(&mut self, link: &str) -> anyhow::Result<Counts> {
         self.counts_of(Order::Count { link: link.to_owned() }).await
     }

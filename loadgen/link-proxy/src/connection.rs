@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::harm::{Course, Harm, State, Way, Who};
-use super::proxy::Tally;
+use super::link_fault::{Course, LinkFault, State, Way, Who};
 use super::pump::{End, Shared, relay};
+use super::tally::Tally;
 
 /// On one machine a connection is made or refused at once.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Serves it to its end.
     pub(super) async fn serve(mut self) {
-        // No harm to a connection that is not delayed by Nagle's algorithm.
+        // Whoever cannot be spared the delay of Nagle's algorithm is served with it.
         let _ = self.client.set_nodelay(true);
         if !self.may_connect().await {
             return self.reset_client();
@@ -74,7 +74,7 @@ impl Connection {
     async fn may_connect(&mut self) -> bool {
         loop {
             let state = *self.link.borrow_and_update();
-            if state.concerns(self.who) == Some(Harm::Reset) {
+            if state.concerns(self.who) == Some(LinkFault::Reset) {
                 return false;
             }
             if state.course(self.who, Way::ToUpstream) != Course::Swallow {

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 
-use super::harm::Harm;
-use super::proxy::{Counts, Link};
+use super::link_fault::LinkFault;
+use super::proxy::Link;
+use super::tally::Counts;
 
 /// What the proxy is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,8 +21,8 @@ use super::proxy::{Counts, Link};
 pub(super) enum Order {
     /// Open links: names and upstreams.
     Open { seed: u64, links: BTreeMap<String, String> },
-    /// Harm a link, or heal it.
-    Suffer { link: String, harm: Option<Harm>, share: f64 },
+    /// Inject a fault into a link, or heal it.
+    Suffer { link: String, fault: Option<LinkFault>, share: f64 },
     /// Say what a link has seen.
     Count { link: String },
 }
@@ -70,12 +71,12 @@ async fn obey(links: &mut BTreeMap<String, Link>, line: &str) -> anyhow::Result<
     let order = serde_json::from_str(line).with_context(|| format!("not an order: {line}"))?;
     match order {
         Order::Open { seed, links: wanted } => open(links, seed, wanted).await,
-        Order::Suffer { link, harm, share } => {
+        Order::Suffer { link, fault, share } => {
             if !(0.0..=1.0).contains(&share) {
                 bail!("the share {share} is not 0 to 1");
             }
-            let harm = harm.map(|harm| (harm, share));
-            Ok(Reply::Counts(find(links, &link)?.suffer(harm)))
+            let fault = fault.map(|fault| (fault, share));
+            Ok(Reply::Counts(find(links, &link)?.suffer(fault)))
         }
         Order::Count { link } => Ok(Reply::Counts(find(links, &link)?.counts())),
     }

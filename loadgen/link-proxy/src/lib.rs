@@ -7,17 +7,18 @@
 mod child;
 mod connection;
 mod control;
-mod harm;
 mod line;
+mod link_fault;
 mod probe;
 mod proxy;
 mod pump;
+mod tally;
 
 pub use child::Links;
 pub use control::serve_standard_streams;
-pub use harm::{Direction, Harm};
+pub use link_fault::{Direction, LinkFault};
 pub use probe::{Answered, Probe};
-pub use proxy::Counts;
+pub use tally::Counts;
 
 #[cfg(test)]
 mod tests;

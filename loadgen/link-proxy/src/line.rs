@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tokio::time::Instant;
 
-use super::harm::Shape;
+use super::link_fault::Shape;
 
 /// What may wait on a link without delay: as much as one read of a busy peer.
 const HELD_MAX_BYTES: usize = 64 * 1024;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unharmed_line_releases_at_once() {
+    fn a_line_without_fault_releases_at_once() {
         let (mut line, now) = line(Shape::default());
         line.push(b"abc", now);
         line.push_end(now);

@@ -3,88 +3,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::connection::{Connection, reset};
-use super::harm::{Harm, State, Way, Who};
+use super::link_fault::{LinkFault, State, Who};
+use super::tally::{Counts, Tally};
 
 /// More are reset when they come, and counted.
 const CONNECTIONS_MAX: u64 = 8_192;
 /// Without descriptors: until the next try.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
-
-/// A number that only grows, or a gauge.
-#[derive(Default)]
-pub(super) struct Count(AtomicU64);
-
-impl Count {
-    pub(super) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What a link's connections count.
-#[derive(Default)]
-pub(super) struct Tally {
-    accepted: Count,
-    ended: Count,
-    over_limit: Count,
-    pub(super) refused: Count,
-    pub(super) reset: Count,
-    pub(super) replies_lost: Count,
-    pub(super) half_opened: Count,
-    pub(super) held: Count,
-    pub(super) swallowed_bytes: Count,
-    to_upstream_bytes: Count,
-    to_client_bytes: Count,
-}
-
-impl Tally {
-    pub(super) fn of(&self, way: Way) -> &Count {
-        match way {
-            Way::ToUpstream => &self.to_upstream_bytes,
-            Way::ToClient => &self.to_client_bytes,
-        }
-    }
-}
-
-/// What a link has seen since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Connections that are open now.
-    pub live: u64,
-    /// Connections that were accepted.
-    pub accepted: u64,
-    /// Connections that were reset because too many were open.
-    pub over_limit: u64,
-    /// Connections whose upstream could not be reached.
-    pub refused: u64,
-    /// Clients that were reset: by a harm, or because the upstream did.
-    pub reset: u64,
-    /// Replies that were lost.
-    pub replies_lost: u64,
-    /// Connections whose upstream's side alone was closed.
-    pub half_opened: u64,
-    /// Arrivals of bytes, or of an end, that had to wait.
-    pub held: u64,
-    /// Bytes that were swallowed.
-    pub swallowed_bytes: u64,
-    /// Bytes that were passed to the upstream.
-    pub to_upstream_bytes: u64,
-    /// Bytes that were passed to clients.
-    pub to_client_bytes: u64,
-}
 
 /// A link that is open.
 pub(super) struct Link {
@@ -110,28 +43,15 @@ impl Link {
     }
 
     /// From now on every live and every new connection suffers this. Waits for nobody.
-    pub(super) fn suffer(&self, harm: Option<(Harm, f64)>) -> Counts {
+    pub(super) fn suffer(&self, fault: Option<(LinkFault, f64)>) -> Counts {
         self.state.send_modify(|state| {
-            *state = State { generation: state.generation + 1, harm };
+            *state = State { generation: state.generation + 1, fault };
         });
         self.counts()
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let t = &self.tally;
-        Counts {
-            live: t.accepted.get() - t.ended.get(),
-            accepted: t.accepted.get(),
-            over_limit: t.over_limit.get(),
-            refused: t.refused.get(),
-            reset: t.reset.get(),
-            replies_lost: t.replies_lost.get(),
-            half_opened: t.half_opened.get(),
-            held: t.held.get(),
-            swallowed_bytes: t.swallowed_bytes.get(),
-            to_upstream_bytes: t.to_upstream_bytes.get(),
-            to_client_bytes: t.to_client_bytes.get(),
-        }
+        self.tally.counts()
     }
 }
 
@@ -144,7 +64,7 @@ async fn accept(
 ) {
     loop {
         let Some(client) = next(&listener).await else { continue };
-        if tally.accepted.get() - tally.ended.get() >= CONNECTIONS_MAX {
+        if tally.live() >= CONNECTIONS_MAX {
             tally.over_limit.add(1);
             reset(&client);
             continue;

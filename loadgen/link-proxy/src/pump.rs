@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::harm::{Course, Harm, Shape, State, Way, Who};
 use super::line::Line;
-use super::proxy::Tally;
+use super::link_fault::{Course, LinkFault, Shape, State, Way, Who};
+use super::tally::Tally;
 
 /// One read.
 const READ_BYTES: usize = 16 * 1024;
@@ -23,7 +23,7 @@ const READ_BYTES: usize = 16 * 1024;
 pub(super) enum End {
     /// The stream's end was passed on.
     Closed,
-    /// A peer reset, or a harm does.
+    /// A peer reset, or a fault does.
     Reset,
     /// The client alone is reset: the upstream has answered.
     ReplyLost,
@@ -112,7 +112,7 @@ impl<'a> Pump<'a> {
     fn begin(&mut self, state: State) -> Option<End> {
         self.state = state;
         self.steer();
-        (state.concerns(self.shared.who) == Some(Harm::Reset)).then_some(End::Reset)
+        (state.concerns(self.shared.who) == Some(LinkFault::Reset)).then_some(End::Reset)
     }
 
     /// The link suffers something else from now on.
@@ -123,8 +123,8 @@ impl<'a> Pump<'a> {
         }
         self.steer();
         match state.concerns(self.shared.who) {
-            Some(Harm::Reset) => Some(End::Reset),
-            Some(Harm::HalfOpen) => Some(End::HalfOpen),
+            Some(LinkFault::Reset) => Some(End::Reset),
+            Some(LinkFault::HalfOpen) => Some(End::HalfOpen),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Each harm over real sockets: its effect is seen, and undone on live connections.
+//! Each fault over real sockets: its effect is seen, and undone on live connections.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::reset;
 use super::control;
-use super::harm::{Direction, Harm, State, Who};
+use super::link_fault::{Direction, LinkFault, State, Who};
 use super::probe::{Answered, Probe};
-use super::proxy::{Counts, Link, Tally};
+use super::proxy::Link;
 use super::pump::{End, Shared, relay};
+use super::tally::{Counts, Tally};
 use scenario::config::Span;
 
 /// Far above what anything here takes on a busy machine.
@@ -54,8 +55,8 @@ impl Stand {
         client
     }
 
-    fn suffer(&self, harm: Harm) -> Counts {
-        self.link.suffer(Some((harm, 1.0)))
+    fn suffer(&self, fault: LinkFault) -> Counts {
+        self.link.suffer(Some((fault, 1.0)))
     }
 
     fn heal(&self) {
@@ -123,10 +124,10 @@ fn ms(count: u64) -> Span {
 async fn latency_is_felt_each_way_and_undone_on_a_live_connection() {
     let stand = Stand::new().await;
     let mut live = stand.live().await;
-    stand.suffer(Harm::Latency { delay: ms(60), jitter: ms(10), direction: BOTH });
+    stand.suffer(LinkFault::Latency { delay: ms(60), jitter: ms(10), direction: BOTH });
     assert!(says(&mut live, "slow").await.unwrap() >= Duration::from_millis(100));
     assert!(says(&mut stand.client().await, "slow").await.unwrap() >= Duration::from_millis(100));
-    stand.suffer(Harm::Latency {
+    stand.suffer(LinkFault::Latency {
         delay: ms(60_000),
         jitter: ms(0),
         direction: Direction::ToClient,
@@ -143,7 +144,11 @@ async fn latency_is_felt_each_way_and_undone_on_a_live_connection() {
 async fn a_delay_does_not_limit_the_throughput() {
     let stand = Stand::new().await;
     let mut live = stand.live().await;
-    stand.suffer(Harm::Latency { delay: ms(300), jitter: ms(0), direction: Direction::ToUpstream });
+    stand.suffer(LinkFault::Latency {
+        delay: ms(300),
+        jitter: ms(0),
+        direction: Direction::ToUpstream,
+    });
     let began = Instant::now();
     let word = "x".repeat(3_000_000);
     says(&mut live, &word).await.unwrap();
@@ -157,10 +162,10 @@ async fn bandwidth_is_limited_and_zero_holds_until_the_heal() {
     let stand = Stand::new().await;
     let mut live = stand.live().await;
     let direction = Direction::ToUpstream;
-    stand.suffer(Harm::Bandwidth { bytes_per_s: 100_000, direction });
+    stand.suffer(LinkFault::Bandwidth { bytes_per_s: 100_000, direction });
     let took = says(&mut live, &"x".repeat(30_000)).await.unwrap();
     assert!(took >= Duration::from_millis(250), "{took:?}");
-    stand.suffer(Harm::Bandwidth { bytes_per_s: 0, direction });
+    stand.suffer(LinkFault::Bandwidth { bytes_per_s: 0, direction });
     live.write_all(b"held").await.unwrap();
     assert!(is_silent(&mut live).await);
     stand.heal();
@@ -173,7 +178,7 @@ async fn bandwidth_is_limited_and_zero_holds_until_the_heal() {
 async fn a_black_hole_swallows_and_a_stream_with_a_hole_never_goes_on() {
     let stand = Stand::new().await;
     let (mut used, mut idle) = (stand.live().await, stand.live().await);
-    stand.suffer(Harm::BlackHole { direction: BOTH });
+    stand.suffer(LinkFault::BlackHole { direction: BOTH });
     let (mut new, mut quiet) = (stand.client().await, stand.client().await);
     for client in [&mut used, &mut new] {
         client.write_all(b"gone").await.unwrap();
@@ -191,7 +196,7 @@ async fn a_black_hole_swallows_and_a_stream_with_a_hole_never_goes_on() {
 async fn a_one_way_black_hole_lets_requests_through() {
     let stand = Stand::new().await;
     let mut live = stand.live().await;
-    stand.suffer(Harm::BlackHole { direction: Direction::ToClient });
+    stand.suffer(LinkFault::BlackHole { direction: Direction::ToClient });
     live.write_all(b"asked").await.unwrap();
     stand.until("the request to arrive", |s| s.seen.load(Ordering::Relaxed) == 10).await;
     assert!(is_silent(&mut live).await);
@@ -206,7 +211,7 @@ async fn a_reset_meets_every_connection_and_then_none() {
     for _ in 0..100 {
         clients.push(stand.live().await);
     }
-    assert_eq!(stand.suffer(Harm::Reset).live, 100);
+    assert_eq!(stand.suffer(LinkFault::Reset).live, 100);
     for client in &mut clients {
         assert!(is_reset(client).await);
     }
@@ -221,7 +226,7 @@ async fn a_reset_meets_every_connection_and_then_none() {
 async fn a_lost_reply_is_lost_after_the_server_has_the_request() {
     let stand = Stand::new().await;
     let (mut live, mut idle) = (stand.live().await, stand.live().await);
-    stand.suffer(Harm::ReplyLost);
+    stand.suffer(LinkFault::ReplyLost);
     assert_eq!(says(&mut live, "pay").await, Err(ErrorKind::ConnectionReset));
     assert_eq!(stand.seen.load(Ordering::Relaxed), 13);
     assert_eq!(says(&mut stand.client().await, "pay").await, Err(ErrorKind::ConnectionReset));
@@ -233,7 +238,7 @@ async fn a_lost_reply_is_lost_after_the_server_has_the_request() {
 #[tokio::test]
 async fn a_share_of_replies_is_lost() {
     let stand = Stand::new().await;
-    stand.link.suffer(Some((Harm::ReplyLost, 0.3)));
+    stand.link.suffer(Some((LinkFault::ReplyLost, 0.3)));
     let (mut lost, mut client) = (0, stand.client().await);
     for _ in 0..300 {
         if says(&mut client, "pay").await.is_err() {
@@ -249,7 +254,7 @@ async fn a_share_of_replies_is_lost() {
 async fn a_half_open_connection_is_closed_behind_the_clients_back() {
     let stand = Stand::new().await;
     let mut live = stand.live().await;
-    stand.suffer(Harm::HalfOpen);
+    stand.suffer(LinkFault::HalfOpen);
     stand.until("the upstream's side to close", |s| s.link.counts().half_opened == 1).await;
     live.write_all(b"anyone?").await.unwrap();
     assert!(is_silent(&mut live).await);
@@ -263,7 +268,7 @@ async fn a_half_open_connection_is_closed_behind_the_clients_back() {
 async fn a_slow_close_delays_the_end_alone() {
     let stand = Stand::new().await;
     let mut live = stand.live().await;
-    stand.suffer(Harm::SlowClose { delay: ms(60_000), direction: Direction::ToClient });
+    stand.suffer(LinkFault::SlowClose { delay: ms(60_000), direction: Direction::ToClient });
     assert!(says(&mut live, "still").await.unwrap() < Duration::from_secs(10));
     live.shutdown().await.unwrap();
     assert!(is_silent(&mut live).await);
@@ -276,7 +281,7 @@ async fn slices_come_one_by_one() {
     let stand = Stand::new().await;
     let mut live = stand.live().await;
     let direction = Direction::ToClient;
-    stand.suffer(Harm::Slice { size_bytes: 4, delay: ms(10), direction });
+    stand.suffer(LinkFault::Slice { size_bytes: 4, delay: ms(10), direction });
     let took = says(&mut live, &"x".repeat(40)).await.unwrap();
     assert!(took >= Duration::from_millis(90), "{took:?}");
 }
@@ -308,9 +313,9 @@ async fn probes_tell_what_they_met() {
     let probe = || async { Probe::connect(&address).await.unwrap() };
     assert!(matches!(probe().await.hang_up(PATIENCE).await, Answered::Well(_)));
     assert_eq!(probe().await.get("x", "/", SILENCE).await, Answered::Not, "an echo never ends");
-    stand.suffer(Harm::BlackHole { direction: BOTH });
+    stand.suffer(LinkFault::BlackHole { direction: BOTH });
     assert_eq!(probe().await.hang_up(SILENCE).await, Answered::Not);
-    stand.suffer(Harm::Reset);
+    stand.suffer(LinkFault::Reset);
     assert_eq!(probe().await.hang_up(PATIENCE).await, Answered::Cut);
     stand.heal();
     assert!(matches!(probe().await.hang_up(PATIENCE).await, Answered::Well(_)));
@@ -345,10 +350,10 @@ async fn control_never_waits_for_the_connections() {
     for kind in ["bandwidth", "blackhole"] {
         let rest = if kind == "bandwidth" { r#","bytes_per_s":0"# } else { "" };
         let order = format!(
-            r#"{{"suffer":{{"link":"a","harm":{{"kind":"{kind}","direction":"both"{rest}}},"share":1}}}}"#
+            r#"{{"suffer":{{"link":"a","fault":{{"kind":"{kind}","direction":"both"{rest}}},"share":1}}}}"#
         );
         assert!(tell(&order).await.contains(r#""live":20"#));
-        let healed = tell(r#"{"suffer":{"link":"a","harm":null,"share":1}}"#).await;
+        let healed = tell(r#"{"suffer":{"link":"a","fault":null,"share":1}}"#).await;
         assert!(healed.contains("counts"), "{healed}");
     }
     let wrong = tell(r#"{"count":{"link":"b"}}"#).await;
@@ -357,7 +362,7 @@ async fn control_never_waits_for_the_connections() {
 
 /// Megabytes both ways at once through a real link, in odd chunks, with a half-close at the end.
 #[tokio::test]
-async fn a_link_without_harm_alters_nothing() {
+async fn a_link_without_a_fault_alters_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let link = Link::open(&listener.local_addr().unwrap().to_string(), 1).await.unwrap();
     let client = TcpStream::connect(link.address).await.unwrap();
@@ -386,22 +391,22 @@ async fn talk(stream: TcpStream, words: &[u8], chunk: usize) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Streams in memory with buffers of any size; harms that lose nothing come and go meanwhile.
+    /// Streams in memory with buffers of any size; faults that lose nothing come and go meanwhile.
     #[test]
     fn nothing_is_altered_lost_or_reordered(
         up in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..9_000), 1..60),
         down in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..9_000), 1..60),
         buffer in 1_usize..20_000,
-        harms in prop::collection::vec(0_u8..5, 0..6),
+        faults in prop::collection::vec(0_u8..5, 0..6),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (up, down) = (up.concat(), down.concat());
-        let (at_server, at_client, end) = runtime.block_on(pass(&up, &down, buffer, &harms));
+        let (at_server, at_client, end) = runtime.block_on(pass(&up, &down, buffer, &faults));
         prop_assert!(end == End::Closed && at_server == up && at_client == down);
     }
 }
 
-async fn pass(up: &[u8], down: &[u8], buffer: usize, harms: &[u8]) -> (Vec<u8>, Vec<u8>, End) {
+async fn pass(up: &[u8], down: &[u8], buffer: usize, faults: &[u8]) -> (Vec<u8>, Vec<u8>, End) {
     let (client, client_side) = duplex(buffer);
     let (server, server_side) = duplex(buffer);
     let (change, link) = watch::channel(State::default());
@@ -409,26 +414,26 @@ async fn pass(up: &[u8], down: &[u8], buffer: usize, harms: &[u8]) -> (Vec<u8>, 
     let who = Who { seed: 1, connection: 1 };
     let shared = Shared { who, tally: &tally, asked: AtomicBool::new(false) };
     let relayed = relay(&shared, &link, split(client_side), split(server_side));
-    let disturb = async {
-        for (generation, kind) in (1..).zip(harms) {
+    let changes = async {
+        for (generation, kind) in (1..).zip(faults) {
             sleep(Duration::from_millis(2)).await;
-            let harm = mild(*kind).map(|harm| (harm, 1.0));
-            change.send_replace(State { generation, harm });
+            let fault = mild(*kind).map(|fault| (fault, 1.0));
+            change.send_replace(State { generation, fault });
         }
         sleep(Duration::from_millis(2)).await;
-        change.send_replace(State { generation: 99, harm: None });
+        change.send_replace(State { generation: 99, fault: None });
     };
     let (end, (), at_client, at_server) =
-        tokio::join!(relayed, disturb, exchange(client, up), exchange(server, down));
+        tokio::join!(relayed, changes, exchange(client, up), exchange(server, down));
     (at_server, at_client, end)
 }
 
-fn mild(kind: u8) -> Option<Harm> {
+fn mild(kind: u8) -> Option<LinkFault> {
     match kind {
-        0 => Some(Harm::Latency { delay: ms(2), jitter: ms(1), direction: BOTH }),
-        1 => Some(Harm::Bandwidth { bytes_per_s: 1_000_000, direction: BOTH }),
-        2 => Some(Harm::Slice { size_bytes: 100, delay: Span::default(), direction: BOTH }),
-        3 => Some(Harm::SlowClose { delay: ms(1), direction: BOTH }),
+        0 => Some(LinkFault::Latency { delay: ms(2), jitter: ms(1), direction: BOTH }),
+        1 => Some(LinkFault::Bandwidth { bytes_per_s: 1_000_000, direction: BOTH }),
+        2 => Some(LinkFault::Slice { size_bytes: 100, delay: Span::default(), direction: BOTH }),
+        3 => Some(LinkFault::SlowClose { delay: ms(1), direction: BOTH }),
         _ => None,
     }
 }

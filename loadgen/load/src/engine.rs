@@ -6,6 +6,7 @@
 
 mod again;
 mod answer;
+mod any;
 mod connection;
 mod event_loop;
 mod request;
@@ -16,10 +17,12 @@ mod stamp;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod url;
 mod wake;
 
 pub use again::Policy;
+pub use any::AnyTraffic;
 pub use event_loop::{Engine, Flaw, Gauges, Pacing, Summary};
 pub use request::{Header, Method, Request};
 pub use response::Response;
@@ -27,6 +30,7 @@ pub use shop::order_body;
 pub use shop::{Customer, ShopTraffic};
 pub use source::{Schedule, Sessions, Source, Think, Users};
 pub use target::Target;
+pub use tls::{Tls, Trust};
 pub use url::UrlTraffic;
 
 use crate::workload::Job;
@@ -42,6 +46,10 @@ pub trait Traffic: Send {
     }
     /// Whether its requests ask for the end of their connection.
     fn closes(&self) -> bool {
+        false
+    }
+    /// Whether its answers have no bodies, whatever they announce: it asks by HEAD.
+    fn asks_for_heads(&self) -> bool {
         false
     }
     /// Judges an answer.

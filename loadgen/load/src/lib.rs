@@ -2,7 +2,9 @@
 
 pub mod abort;
 pub mod engine;
+pub mod live;
 mod own_time;
+pub mod priority;
 pub mod profile;
 pub mod recorder;
 pub mod workload;
@@ -16,7 +18,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use crate::engine::{
-    Engine, Gauges, Pacing, Policy, Schedule, Sessions, Summary, Target, Think, Traffic, Users,
+    AnyTraffic, Engine, Gauges, Pacing, Policy, Schedule, Sessions, Summary, Target, Think,
+    Traffic, Users,
 };
 use crate::profile::Profile;
 use crate::recorder::{Recording, Totals};
@@ -96,9 +99,12 @@ impl Plan {
         let again = self.retries.clone().map(|retries| Policy { retries, seed: self.seed });
         match &self.form {
             Loop::Open => {
+                // Only here: in the other loops it may be busy for long, and the kernel stops a real-time
+                // thread that runs for 95 % of a second.
+                let real_time = pacing.real_time && priority::take_real_time();
                 let source = Schedule::new(self.schedule());
                 let engine = Engine::new(traffic, source, targets, pacing, gauges, samples)?;
-                engine.with_retries(again).run()
+                Ok(Summary { real_time, ..engine.with_retries(again).run()? })
             }
             Loop::Closed { users, think_ns, until_ns } => {
                 let jobs = self.jobs();
@@ -185,21 +191,35 @@ impl Load {
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn start<T: Traffic + 'static>(
-        traffic: T,
+    pub fn start(
+        traffic: impl Into<AnyTraffic>,
         targets: Vec<Target>,
         plan: Plan,
         pacing: Pacing,
         gauges: Arc<Gauges>,
         record: impl Into<Recording>,
     ) -> anyhow::Result<Self> {
+        Self::begin(traffic.into(), targets, plan, pacing, gauges, record.into())
+    }
+
+    fn begin(
+        traffic: AnyTraffic,
+        targets: Vec<Target>,
+        plan: Plan,
+        pacing: Pacing,
+        gauges: Arc<Gauges>,
+        recording: Recording,
+    ) -> anyhow::Result<Self> {
         let (samples, recorded) = mpsc::sync_channel(BATCHES_MAX);
         let (report, engine) = oneshot::channel();
         let cpu_before_s = own_cpu_s();
-        let (recording, watched) = (record.into(), Arc::clone(&gauges));
+        let watched = Arc::clone(&gauges);
         thread::Builder::new().name("attack".to_owned()).spawn(move || {
             let before = ThreadTime::now();
-            let summary = plan.attack(traffic, targets, pacing, gauges, samples);
+            let summary = match traffic {
+                AnyTraffic::Shop(shop) => plan.attack(shop, targets, pacing, gauges, samples),
+                AnyTraffic::Url(url) => plan.attack(url, targets, pacing, gauges, samples),
+            };
             let after = ThreadTime::now();
             let spent = ThreadTime {
                 run_s: after.run_s - before.run_s,
@@ -262,6 +282,7 @@ mod tests {
             timeout: second,
             drain: second,
             alone: false,
+            real_time: false,
             flaw: Flaw::None,
         };
         let traffic = UrlTraffic::new(Request::get(&address.to_string(), "/"));

@@ -12,13 +12,14 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 
 use crate::abort::Lookout;
+use crate::live::Live;
 use record::files;
 use record::requests::{Ended, Requests};
 use record::{
     Aborted, Attempts, Known, Operation, Outcome, RequestCounts, Sample, Trouble, latency,
 };
 
-const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt,about,order,amount,try,again\n";
+const HEADER: &str = "seq,key,operation,customer,amount_cents,intended_ns,sent_ns,done_ns,outcome,status,trouble,receipt,about,order,amount,try,again,waited\n";
 /// Quick, and already a fifth of the size.
 const LEVEL: i32 = 1;
 
@@ -30,12 +31,14 @@ pub struct Recording {
     pub key_prefix: String,
     /// Ends the load early.
     pub lookout: Lookout,
+    /// Shows the load while it runs, if anybody may look.
+    pub live: Option<Live>,
 }
 
 impl From<(PathBuf, String)> for Recording {
     /// A load that nothing ends early.
     fn from((folder, key_prefix): (PathBuf, String)) -> Self {
-        Self { folder, key_prefix, lookout: Lookout::default() }
+        Self { folder, key_prefix, lookout: Lookout::default(), live: None }
     }
 }
 
@@ -54,7 +57,7 @@ pub struct Totals {
 }
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// What was asked.
     pub operation: Operation,
@@ -86,7 +89,7 @@ fn record(
     samples: &Receiver<Vec<Sample>>,
     stop: &AtomicBool,
 ) -> anyhow::Result<Totals> {
-    let Recording { key_prefix, lookout, .. } = recording;
+    let Recording { key_prefix, lookout, live, .. } = recording;
     let file = File::create(path)?;
     let mut out = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
     out.write_all(HEADER.as_bytes())?;
@@ -99,6 +102,9 @@ fn record(
             totals.add(sample, ended);
             lookout.add(sample, ended);
             write_line(&mut text, key_prefix, sample)?;
+        }
+        if let Some(live) = live {
+            live.add(&batch);
         }
         if lookout.aborted().is_some() {
             stop.store(true, Ordering::Relaxed);
@@ -128,13 +134,14 @@ impl Totals {
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempts> {
         let mut sorted = self.attempts.clone();
-        sorted.sort_unstable();
-        let row = |(kind, count): (Kind, u64)| Attempts {
-            operation: kind.operation.as_str().to_owned(),
-            outcome: kind.outcome.as_str().to_owned(),
-            status: kind.status,
-            trouble: kind.trouble.as_str().to_owned(),
-            count,
+        // In the order in which the words are declared: accounts first, then from good to bad.
+        sorted.sort_unstable_by_key(|(kind, _)| {
+            let Kind { operation, outcome, status, trouble } = *kind;
+            (operation as u8, outcome as u8, status, trouble as u8)
+        });
+        let row = |(kind, count): (Kind, u64)| {
+            let Kind { operation, outcome, status, trouble } = kind;
+            Attempts { operation, outcome, status, trouble, count }
         };
         sorted.into_iter().map(row).collect()
     }
@@ -169,10 +176,8 @@ impl Totals {
 }
 
 fn write_line(out: &mut Vec<u8>, prefix: &str, s: &Sample) -> std::io::Result<()> {
-    let key = match s.operation {
-        Operation::Place => Known::Placed(s.seq).key(prefix, s.customer),
-        _ => String::new(),
-    };
+    let is_order = s.operation == Operation::Place;
+    let key = if is_order { Known::Placed(s.seq).key(prefix, s.customer) } else { String::new() };
     let about = s.about.map_or_else(String::new, |order| order.key(prefix, s.customer));
     write!(
         out,
@@ -180,7 +185,7 @@ fn write_line(out: &mut Vec<u8>, prefix: &str, s: &Sample) -> std::io::Result<()
         s.seq,
         s.operation.as_str(),
         s.customer,
-        if key.is_empty() { 0 } else { s.amount_cents },
+        if is_order { s.amount_cents } else { 0 },
         s.intended_ns,
         s.sent_ns,
         s.done_ns,
@@ -193,9 +198,10 @@ fn write_line(out: &mut Vec<u8>, prefix: &str, s: &Sample) -> std::io::Result<()
         write_field(out, &told.order)?;
     }
     match s.told.as_ref().and_then(|told| told.amount_cents) {
-        Some(cents) => writeln!(out, ",{cents},{},{}", s.retry, s.again),
-        None => writeln!(out, ",,{},{}", s.retry, s.again),
+        Some(cents) => write!(out, ",{cents}")?,
+        None => out.push(b','),
     }
+    writeln!(out, ",{},{},{}", s.retry, s.again, s.waited_ns)
 }
 
 /// A contestant's text, quoted where a table needs it (RFC 4180).
@@ -223,6 +229,7 @@ mod tests {
             intended_ns: 1,
             sent_ns: 2,
             done_ns: 3,
+            waited_ns: 1,
             outcome: Outcome::Ok,
             status: 201,
             trouble: Trouble::None,

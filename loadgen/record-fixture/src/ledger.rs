@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::shop::Event;
-use record::Attempt;
 use record::files;
 use record::ledger::{ChargeRow, Ledger, OrderRow};
-use record::write_table;
+use record::{Attempt, Operation, Outcome, Receipt, Trouble, write_table};
 
 const CENTS: i64 = 1_250;
 
@@ -43,20 +42,21 @@ pub(super) fn write(folder: &Path, events: &[Event], started_at_us: i64) -> anyh
 }
 
 fn attempt((seq, event): (usize, &Event)) -> Attempt {
-    let places = event.operation == "place";
+    let places = event.operation == Operation::Place;
+    let is_ok = event.outcome == Outcome::Ok;
     let nanos = |at_s: f64| (at_s * 1e9) as u64;
     Attempt {
         seq: seq as u64,
         key: if places { key(seq) } else { String::new() },
-        operation: event.operation.to_owned(),
+        operation: event.operation,
         amount_cents: if places { CENTS } else { 0 },
         intended_ns: nanos(event.intended_s),
         sent_ns: nanos(event.sent_s),
         done_ns: nanos(event.done_s),
-        outcome: event.outcome.to_owned(),
-        status: if event.outcome == "ok" { 202 } else { 0 },
-        trouble: if event.outcome == "ok" { "" } else { "timeout" }.to_owned(),
-        receipt: if event.outcome == "ok" && places { "pending" } else { "" }.to_owned(),
+        outcome: event.outcome,
+        status: if is_ok { 202 } else { 0 },
+        trouble: if is_ok { Trouble::None } else { Trouble::Timeout },
+        receipt: if is_ok && places { Receipt::Pending } else { Receipt::None },
         ..Attempt::default()
     }
 }

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use record::{
     Aborted, Answer, Attempts, AuditCounts, Cost, FORMAT, FaultRecovery, FaultRow, Finding, Fsync,
-    Generator, GeneratorLimits, Manifest, Met, Metastable, PHASE, Phase, RatePoint, Reason,
-    Recovery, RequestCounts, ResourceRow, Validity, Verdict,
+    Generator, GeneratorLimits, Manifest, Met, Metastable, Operation, Outcome, PHASE, Phase,
+    RatePoint, Reason, Recovery, RequestCounts, ResourceRow, Trouble, Validity, Verdict,
 };
 use shop::{Event, Shop};
 
@@ -309,14 +309,14 @@ impl Stage {
         });
         reasons.extend(aborted.as_ref().map(Reason::from));
         let interrupted = self.is_stopped();
-        Validity { valid: reasons.is_empty(), interrupted, aborted, reasons }
+        Validity { valid: reasons.is_empty(), interrupted, aborted, reasons, ..Validity::default() }
     }
 
     /// The second system breaks the first promise in one of its trials.
     fn thresholds(&self) -> Vec<Met> {
         let met = |expect: &str, phase: &str, found, met| Met {
             expect: expect.to_owned(),
-            operation: "place".to_owned(),
+            operation: Operation::Place,
             phase: phase.to_owned(),
             found,
             met,
@@ -390,7 +390,7 @@ impl Stage {
     }
 
     fn verdict(&self, events: &[Event]) -> Verdict {
-        let placed = || events.iter().filter(|event| event.operation == "place");
+        let placed = || events.iter().filter(|event| event.operation == Operation::Place);
         let of = |outcome| placed().filter(|event| event.outcome == outcome).count() as u64;
         let paid = placed().filter(|event| event.final_s.is_some()).count() as u64;
         let finding = |(class, meaning): (&str, &str)| Finding {
@@ -407,10 +407,10 @@ impl Stage {
             reasons: Vec::new(),
             counts: AuditCounts {
                 asked: placed().count() as u64,
-                acknowledged: of("ok"),
-                acknowledged_of_load: Some(of("ok")),
-                failed: of("failed"),
-                unknown: of("unknown"),
+                acknowledged: of(Outcome::Ok),
+                acknowledged_of_load: Some(of(Outcome::Ok)),
+                failed: of(Outcome::Failed),
+                unknown: of(Outcome::Unknown),
                 orders: paid,
                 paid,
                 captures: paid,
@@ -425,11 +425,11 @@ impl Stage {
             .to_vec(),
             oddities: vec![
                 Finding {
-                    count: if self.order == 1 { of("unknown") / 3 } else { 0 },
+                    count: if self.order == 1 { of(Outcome::Unknown) / 3 } else { 0 },
                     ..finding(("told-error-then-charged", "Told an error, and charged."))
                 },
                 Finding {
-                    count: of("unknown") / 2,
+                    count: of(Outcome::Unknown) / 2,
                     ..finding(("recovered", "Of unknown outcome, and it happened."))
                 },
             ],
@@ -439,28 +439,26 @@ impl Stage {
 
 /// As the history of the record tells them.
 fn attempts(events: &[Event]) -> Vec<Attempts> {
-    let mut kinds = BTreeMap::<(&str, &str), u64>::new();
+    let mut kinds = BTreeMap::<(Operation, Outcome), u64>::new();
     events
         .iter()
         .for_each(|event| *kinds.entry((event.operation, event.outcome)).or_default() += 1);
-    let kind = |((operation, outcome), count): ((&str, &str), u64)| Attempts {
-        operation: operation.to_owned(),
-        outcome: outcome.to_owned(),
-        status: if outcome == "ok" { 202 } else { 0 },
-        trouble: if outcome == "ok" { "" } else { "timeout" }.to_owned(),
-        count,
+    let kind = |((operation, outcome), count)| {
+        let (status, trouble) =
+            if outcome == Outcome::Ok { (202, Trouble::None) } else { (0, Trouble::Timeout) };
+        Attempts { operation, outcome, status, trouble, count }
     };
     kinds.into_iter().map(kind).collect()
 }
 
-fn requests(events: &[Event]) -> BTreeMap<String, RequestCounts> {
-    let mut ledger = BTreeMap::<String, RequestCounts>::new();
+fn requests(events: &[Event]) -> BTreeMap<Operation, RequestCounts> {
+    let mut ledger = BTreeMap::<Operation, RequestCounts>::new();
     for event in events {
-        let counts = ledger.entry(event.operation.to_owned()).or_default();
+        let counts = ledger.entry(event.operation).or_default();
         counts.scheduled += 1;
         match event.outcome {
-            "ok" => counts.ok += 1,
-            "failed" => counts.failed += 1,
+            Outcome::Ok => counts.ok += 1,
+            Outcome::Failed => counts.failed += 1,
             _ => counts.unknown += 1,
         }
     }

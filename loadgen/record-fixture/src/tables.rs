@@ -1,6 +1,7 @@
 //! Writes invented events as a trial's files.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag as LogTag};
 
 use super::shop::Event;
-use record::TimelineRow;
 use record::latency::{Metric, Tag, histogram};
+use record::{Operation, Outcome, TimelineRow};
 
-const OPERATIONS: [&str; 2] = ["get", "place"];
+const OPERATIONS: [Operation; 2] = [Operation::Get, Operation::Place];
 
 fn micros(seconds: f64) -> u64 {
     (seconds * 1e6).round().max(1.0) as u64
@@ -23,13 +24,13 @@ pub(super) fn latencies(path: &Path, events: &[Event]) -> anyhow::Result<()> {
     let mut intervals = BTreeMap::<(u32, Tag), Histogram<u64>>::new();
     for event in events {
         let mut add = |metric, seconds| -> anyhow::Result<()> {
-            let (operation, outcome) = (event.operation.to_owned(), event.outcome.to_owned());
+            let Event { operation, outcome, .. } = *event;
             let key = (event.intended_s as u32, Tag { operation, outcome, metric });
-            if !intervals.contains_key(&key) {
-                intervals.insert(key.clone(), histogram()?);
-            }
-            intervals.get_mut(&key).map_or(Ok(()), |all| all.record(micros(seconds)))?;
-            Ok(())
+            let all = match intervals.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(histogram()?),
+            };
+            Ok(all.record(micros(seconds))?)
         };
         add(Metric::Response, event.done_s - event.intended_s)?;
         add(Metric::Service, event.done_s - event.sent_s)?;
@@ -69,7 +70,7 @@ pub(super) fn timeline(events: &[Event], end_s: f64) -> Vec<TimelineRow> {
     seconds.flat_map(|t_s| OPERATIONS.map(|operation| row(events, t_s, operation))).collect()
 }
 
-fn row(events: &[Event], t_s: u32, operation: &str) -> TimelineRow {
+fn row(events: &[Event], t_s: u32, operation: Operation) -> TimelineRow {
     let (from, to) = (f64::from(t_s), f64::from(t_s) + 1.0);
     let inside = |at: f64| from <= at && at < to;
     let of: Vec<_> = events.iter().filter(|event| event.operation == operation).collect();
@@ -81,18 +82,20 @@ fn row(events: &[Event], t_s: u32, operation: &str) -> TimelineRow {
     let count = |outcome| began.iter().filter(|event| event.outcome == outcome).count() as u64;
     let open = |event: &&&Event| event.sent_s < to && event.done_s >= to;
     let pending = |event: &&&Event| {
-        event.done_s < to && event.outcome == "ok" && event.final_s.is_some_and(|at| at >= to)
+        event.done_s < to
+            && event.outcome == Outcome::Ok
+            && event.final_s.is_some_and(|at| at >= to)
     };
     TimelineRow {
         t_s,
-        operation: operation.to_owned(),
+        operation,
         offered: began.len() as u64,
         attempts: Some(began.len() as u64),
         sent: of.iter().filter(|event| inside(event.sent_s)).count() as u64,
-        ok: count("ok"),
-        failed: count("failed"),
-        unknown: count("unknown"),
-        answered: of.iter().filter(|e| e.outcome == "ok" && inside(e.done_s)).count() as u64,
+        ok: count(Outcome::Ok),
+        failed: count(Outcome::Failed),
+        unknown: count(Outcome::Unknown),
+        answered: of.iter().filter(|e| e.outcome == Outcome::Ok && inside(e.done_s)).count() as u64,
         completed: of.iter().filter(|event| event.final_s.is_some_and(inside)).count() as u64,
         p50_ms: at(0.5).copied(),
         p90_ms: at(0.9).copied(),

@@ -1,6 +1,6 @@
 //! What the attempts of a trial were answered, in words: by status, or why there was no answer.
 
-use super::Attempts;
+use super::{Attempts, Outcome, Trouble};
 
 /// So many kinds fit into a line of the terminal; the report has all.
 const KINDS: usize = 6;
@@ -9,9 +9,9 @@ impl Attempts {
     /// The status with its usual name, or why there was no answer, or none that was understood.
     #[must_use]
     pub fn answer(&self) -> String {
-        let why = trouble(&self.trouble);
+        let why = trouble(self.trouble);
         match (self.status, why) {
-            (0, "") if self.outcome == "unfinished" => "still open at the end".to_owned(),
+            (0, "") if self.outcome == Outcome::Unfinished => "still open at the end".to_owned(),
             (0, "") => "no answer".to_owned(),
             (0, why) => why.to_owned(),
             (status, "") => named(status),
@@ -26,24 +26,24 @@ fn named(status: u16) -> String {
     name.map_or_else(|| status.to_string(), |name| format!("{status} {name}"))
 }
 
-/// The words of [`super::Trouble`], for people; an unknown one as it is.
-fn trouble(word: &str) -> &str {
-    match word {
-        "refused" => "connection refused",
-        "connect" => "no connection",
-        "connect-timeout" => "no connection in time",
-        "timeout" => "no answer in time",
-        "reset" => "connection lost",
-        "garbled" => "not HTTP",
-        "head-too-long" => "head too long",
-        "body-too-long" => "body too long",
-        "answer-too-long" => "answer too long for an order",
-        "not-json" => "not JSON",
-        "field-missing" => "id, key or status missing",
-        "other-order" => "tells of another order",
-        "state-unknown" => "state unknown",
-        "in-flight-limit" => "not sent, too many open",
-        other => other,
+/// Each for people.
+fn trouble(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::None => "",
+        Trouble::Refused => "connection refused",
+        Trouble::Connect => "no connection",
+        Trouble::ConnectTimeout => "no connection in time",
+        Trouble::Timeout => "no answer in time",
+        Trouble::Reset => "connection lost",
+        Trouble::Garbled => "not HTTP",
+        Trouble::HeadTooLong => "head too long",
+        Trouble::BodyTooLong => "body too long",
+        Trouble::AnswerTooLong => "answer too long for an order",
+        Trouble::NotJson => "not JSON",
+        Trouble::FieldMissing => "id, key or status missing",
+        Trouble::OtherOrder => "tells of another order",
+        Trouble::StateUnknown => "state unknown",
+        Trouble::InFlight => "not sent, too many open",
     }
 }
 
@@ -51,7 +51,7 @@ fn trouble(word: &str) -> &str {
 #[must_use]
 pub fn not_ok(attempts: &[Attempts]) -> Option<String> {
     let mut kinds: Vec<&Attempts> =
-        attempts.iter().filter(|kind| kind.outcome != "ok" && kind.count > 0).collect();
+        attempts.iter().filter(|kind| kind.outcome != Outcome::Ok && kind.count > 0).collect();
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count));
     let named = kinds.iter().take(KINDS).map(|kind| {
         format!("{} {} × {} ({})", kind.operation, kind.count, kind.answer(), kind.outcome)
@@ -65,11 +65,11 @@ pub fn not_ok(attempts: &[Attempts]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Trouble;
+    use crate::Operation;
 
     fn kind(outcome: &str, status: u16, trouble: &str, count: u64) -> Attempts {
-        let (operation, trouble) = ("place".to_owned(), trouble.to_owned());
-        Attempts { operation, outcome: outcome.to_owned(), status, trouble, count }
+        let (outcome, trouble) = (outcome.parse().unwrap(), trouble.parse().unwrap());
+        Attempts { operation: Operation::Place, outcome, status, trouble, count }
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn every_reason_has_words() {
         for reason in Trouble::ALL {
-            let words = trouble(reason.as_str());
+            let words = trouble(reason);
             assert!(reason == Trouble::None || words.contains(' '), "{words}");
         }
     }

@@ -18,6 +18,14 @@ const SMALL_BYTES: u64 = 1024 * 1024;
 /// 8 MiB of window; the writer's level uses half a MiB.
 const WINDOW_LOG_MAX: u32 = 23;
 
+/// A broken file can hold a word of any length: this much of a message is shown.
+const MESSAGE_MAX: usize = 300;
+
+/// What a reader says of a file, without all of the file in it.
+pub(crate) fn message(text: &str) -> String {
+    text.chars().take(MESSAGE_MAX).collect()
+}
+
 /// Rows of CSV, of which no single one may be longer than 64 KiB.
 pub(crate) fn rows<T: DeserializeOwned, R: Read>(
     source: R,

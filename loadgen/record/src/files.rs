@@ -32,6 +32,9 @@ pub const DEAD_LETTERS: &str = "dead.csv.zst";
 /// What customers read after the drain; absent where nobody read, and in older records.
 pub const READS: &str = "reads.csv.zst";
 
+/// What a load shows while it runs; gone when it is over.
+pub const LIVE: &str = "live.jsonl";
+
 /// Orders as a replica tells them, from 1.
 #[must_use]
 pub fn orders(replica: usize) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::packed_table::read_table;
-use crate::files;
+use crate::{Operation, Outcome, Receipt, Trouble, files};
 
 /// One line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Attempt {
     /// The idempotency key (place), else empty.
     pub key: String,
     /// What was asked.
-    pub operation: String,
+    pub operation: Operation,
     /// By whom.
     pub customer: u32,
     /// The order's sum, cents (place).
@@ -26,14 +26,14 @@ pub struct Attempt {
     pub sent_ns: u64,
     /// When its answer was complete, or it was given up.
     pub done_ns: u64,
-    /// ok, failed, unknown, dropped, unfinished.
-    pub outcome: String,
+    /// What became of it.
+    pub outcome: Outcome,
     /// The HTTP status; 0 without an answer.
     pub status: u16,
-    /// Why there is no answer; empty if there is.
-    pub trouble: String,
-    /// What the answer said of the order: pending, paid, declined; empty if it did not.
-    pub receipt: String,
+    /// Why there is no answer, if there is none.
+    pub trouble: Trouble,
+    /// What the answer said of the order.
+    pub receipt: Receipt,
     /// The key of the order that was looked up (get), else empty; not in records of format 1.
     #[serde(default)]
     pub about: String,
@@ -49,6 +49,34 @@ pub struct Attempt {
     /// Whether another attempt of the same request was to follow; false in older records.
     #[serde(default)]
     pub again: bool,
+    /// How long it waited for a connection, ns, from `sent_ns` on; 0 in older records.
+    #[serde(default, rename = "waited")]
+    pub waited_ns: u64,
+}
+
+/// The same line, as far as it tells of when.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Passage {
+    /// The idempotency key (place), else empty.
+    pub key: String,
+    /// What was asked.
+    pub operation: Operation,
+    /// When it should start, ns since second 0.
+    pub intended_ns: u64,
+    /// When the generator began to send it.
+    pub sent_ns: u64,
+    /// When its answer was complete, or it was given up.
+    pub done_ns: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Reads when attempts were made.
+///
+/// # Errors
+/// As [`read`].
+pub fn passages(folder: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Passage>>> {
+    read_table(&folder.join(files::HISTORY))
 }
 
 /// Reads a history, line by line.

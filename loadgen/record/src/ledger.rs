@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::number;
 use super::packed_table::{read_table, write_table};
-use crate::files;
+use crate::{Receipt, files};
 
 /// The event of a line of the journal that cannot be read; it keeps the line's place.
 pub const UNREADABLE: &str = "unreadable";
@@ -36,10 +36,16 @@ pub struct OrderRow {
 }
 
 impl OrderRow {
+    /// The state that its word stands for; one that nobody knows is not final.
+    #[must_use]
+    pub fn state(&self) -> Receipt {
+        Receipt::parse(&self.status).unwrap_or(Receipt::Pending)
+    }
+
     /// Whether it is paid or declined.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self.status.as_str(), "paid" | "declined")
+        self.state().is_final()
     }
 }
 

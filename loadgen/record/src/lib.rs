@@ -5,6 +5,8 @@ pub mod atomic_write;
 mod bounded;
 mod class;
 mod control;
+mod counts;
+mod doubt;
 pub mod files;
 pub mod history;
 mod key;
@@ -24,18 +26,22 @@ pub mod redact;
 pub mod requests;
 mod sample;
 pub mod seal;
+mod sentence;
 mod tables;
 mod validity;
 mod verdict;
+mod words;
 
 pub use answers::not_ok;
 pub use class::{Class, Kind, classes, violations};
 pub use control::ExpectedViolation;
+pub use counts::RequestCounts;
+pub use doubt::{Doubt, JournalFlaw};
 pub use history::Attempt;
 pub use key::{Known, prepared_keys};
 pub use manifest::{
     Attempts, Cost, FORMAT, FORMAT_OLDEST, Fsync, Generator, GeneratorLimits, Manifest, Phase,
-    RatePoint, RequestCounts, TruthReading,
+    RatePoint, Stall, Touched, TruthReading,
 };
 pub use operation::Operation;
 pub use outcome::{Outcome, Receipt, Trouble};
@@ -45,8 +51,6 @@ pub use sample::{Sample, Told};
 pub use tables::{FaultRow, FileRow, GENERATOR, ResourceRow, TimelineRow};
 pub use tables::{header, write_csv};
 pub use validity::{Aborted, Validity};
-pub use verdict::nothing_to_judge;
 pub use verdict::{
-    Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, NOTHING_TO_JUDGE, PHASE,
-    Recovery, Verdict,
+    Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, PHASE, Recovery, Verdict,
 };

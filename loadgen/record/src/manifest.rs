@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::RequestCounts;
 use super::seal::Seals;
-use super::{ExpectedViolation, Validity};
+use super::{ExpectedViolation, Operation, Outcome, Trouble, Validity};
 
 /// The number that changes when a reader of an older record would misread a newer one.
 pub const FORMAT: u32 = 2;
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub system_order: u32,
     /// The repetition, from 1.
     pub trial: u32,
+    /// How often this trial was run before, its records void each time; 0 in older records.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rerun: u32,
     /// The seed of schedule, operations and provider.
     pub seed: u64,
     /// The revision of the sources, if known.
@@ -67,7 +71,7 @@ pub struct Manifest {
     /// SHA-256 over the operations.
     pub operations_hash: String,
     /// The ledger of requests, by operation: however many attempts it took, an order is one.
-    pub requests: BTreeMap<String, RequestCounts>,
+    pub requests: BTreeMap<Operation, RequestCounts>,
     /// Every line of the history, by what became of it; not in older records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempts>,
@@ -75,6 +79,12 @@ pub struct Manifest {
     pub limits: GeneratorLimits,
     /// How the generator fared.
     pub generator: Generator,
+    /// When the machine stood still while the load ran; not in older records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stalls: Vec<Stall>,
+    /// What the measuring machine touched; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<Touched>,
     /// What the system spent.
     pub cost: Cost,
     /// The disk's fdatasync before and after the load.
@@ -102,6 +112,10 @@ pub struct Manifest {
     pub tables: Option<Seals>,
     /// Whether the numbers may be believed.
     pub validity: Validity,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What the audit must know beside the tables: how the reading of the truth went.
@@ -146,49 +160,18 @@ pub struct RatePoint {
 }
 
 /// Attempts that ended alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
-    /// signup, login, place, get, request.
-    pub operation: String,
-    /// ok, failed, unknown, dropped, unfinished.
-    pub outcome: String,
+    /// What was asked.
+    pub operation: Operation,
+    /// What became of them.
+    pub outcome: Outcome,
     /// The HTTP status; 0 without an answer.
     pub status: u16,
-    /// Why there was no answer, or none that was understood; empty if there was.
-    pub trouble: String,
+    /// Why there was no answer, or none that was understood.
+    pub trouble: Trouble,
     /// How many.
     pub count: u64,
-}
-
-/// What became of the requests of one operation; `scheduled` is the sum of the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestCounts {
-    /// Arrivals in the schedule.
-    pub scheduled: u64,
-    /// Answered as asked.
-    pub ok: u64,
-    /// Certainly without effect.
-    pub failed: u64,
-    /// May have had an effect.
-    pub unknown: u64,
-    /// Never sent: a limit of the generator.
-    pub dropped: u64,
-    /// Open when the drain ended.
-    pub unfinished: u64,
-}
-
-impl RequestCounts {
-    /// Whether every scheduled request is in exactly one class.
-    #[must_use]
-    pub fn closes(&self) -> bool {
-        self.scheduled == self.recorded()
-    }
-
-    /// How many are in a class.
-    #[must_use]
-    pub fn recorded(&self) -> u64 {
-        self.ok + self.failed + self.unknown + self.dropped + self.unfinished
-    }
 }
 
 /// Bounds of the generator.
@@ -206,6 +189,30 @@ pub struct GeneratorLimits {
     /// seconds; 0 in older records: one attempt.
     #[serde(default)]
     pub order_s: f64,
+    /// The 99th percentile of the send lag that the scenario allows, µs; what a request is later, it may end
+    /// otherwise for. 0 in older records.
+    #[serde(default)]
+    pub send_lag_us: u64,
+}
+
+/// A time for which the generator's core stood still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stall {
+    /// Its earliest beginning, seconds since the start of the schedule.
+    pub at_s: f64,
+    /// Its longest possible length, ms.
+    pub ms: f64,
+}
+
+/// How many requests the measuring machine touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// Sent late by more than 0.1 ms.
+    pub late: u64,
+    /// Whose time may be shorter.
+    pub times: u64,
+    /// Whose outcome may be another.
+    pub outcomes: u64,
 }
 
 /// How the generator itself fared.
@@ -220,9 +227,15 @@ pub struct Generator {
     /// CPU of the sending thread as a share of one core, without the time it spent asking whether an
     /// instant had come.
     pub cpu_share: f64,
+    /// What it spent so, as a share of one core; 0 in older records.
+    #[serde(default)]
+    pub polled_share: f64,
     /// CPU seconds of all the generator's threads while the load ran (10 ms ticks).
     #[serde(default)]
     pub cpu_s: f64,
+    /// Whether the sending thread had real-time priority; false in older records.
+    #[serde(default)]
+    pub real_time: bool,
     /// Time that the sending thread was runnable but not running, as a share of the load's time.
     pub run_queue_share: f64,
     /// Time that the hypervisor took from the machine, as a share.
@@ -239,7 +252,7 @@ pub struct Generator {
 /// What the system spent between start and end of the load's measured part and the drain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// CPU seconds by process; the provider is outside the system.
+    /// CPU seconds by process; the card network is no part of the system.
     pub cpu_s: BTreeMap<String, f64>,
     /// CPU seconds of the system (without the provider).
     pub system_cpu_s: f64,

@@ -27,7 +27,7 @@ pub(super) fn state(kind: &str) -> Option<&'static str> {
         "slow-fsync" => "slow to fsync",
         "failing-fsync" => "failing to fsync",
         "poison" => "sent poison",
-        "provider" => "disturbed",
+        "provider" => "impaired",
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A kind of request, as it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// POST /signup.
@@ -15,12 +15,12 @@ pub enum Operation {
     /// GET /orders/{id}.
     Get,
     /// Any request to a server that is not ours (`loadgen attack`).
-    #[serde(skip_deserializing)]
+    #[default]
     Request,
 }
 
 impl Operation {
-    /// All, in the order of tables.
+    /// All, in the order in which a mix draws them: a new one stands last, so that seeds keep their requests.
     pub const ALL: [Self; 5] = [Self::Place, Self::Get, Self::Login, Self::Signup, Self::Request];
 
     /// The word in tables and tags.
@@ -35,9 +35,31 @@ impl Operation {
         }
     }
 
-    /// The operation of a word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|o| o.as_str() == word)
+    /// Those of customers: what a scenario may name.
+    pub fn of_customers() -> impl Iterator<Item = Self> + Clone {
+        Self::ALL.into_iter().filter(|operation| *operation != Self::Request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one that is declared behind it. The compiler asks for a new one here.
+    fn next(operation: Operation) -> Option<Operation> {
+        match operation {
+            Operation::Signup => Some(Operation::Login),
+            Operation::Login => Some(Operation::Place),
+            Operation::Place => Some(Operation::Get),
+            Operation::Get => Some(Operation::Request),
+            Operation::Request => None,
+        }
+    }
+
+    #[test]
+    fn all_are_all_of_them() {
+        let declared = std::iter::successors(Some(Operation::Signup), |one| next(*one));
+        assert!(declared.clone().all(|one| Operation::ALL.contains(&one)));
+        assert_eq!(declared.count(), Operation::ALL.len());
     }
 }

@@ -1,13 +1,17 @@
 //! The closed words of a record: what became of a request, why, and what it said of an order.
 
+use serde::{Deserialize, Serialize};
+
 /// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Answered as asked.
     Ok,
     /// Certainly without effect.
     Failed,
     /// May have had an effect.
+    #[default]
     Unknown,
     /// Never sent: a limit of the generator.
     Dropped,
@@ -31,18 +35,15 @@ impl Outcome {
             Self::Unfinished => "unfinished",
         }
     }
-
-    /// The outcome of a word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|o| o.as_str() == word)
-    }
 }
 
 /// Why a request has no answer, or one that was not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Trouble {
     /// There is an answer, and it was understood.
+    #[default]
+    #[serde(rename = "")]
     None,
     /// The connection was refused.
     Refused,
@@ -71,6 +72,7 @@ pub enum Trouble {
     /// The order's state is none that this answer may tell.
     StateUnknown,
     /// Too many requests were open.
+    #[serde(rename = "in-flight-limit")]
     InFlight,
 }
 
@@ -118,9 +120,12 @@ impl Trouble {
 }
 
 /// What an acknowledgement said of the order's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Receipt {
     /// Not an order, or not acknowledged.
+    #[default]
+    #[serde(rename = "")]
     None,
     /// 202: the final state follows.
     Pending,
@@ -131,6 +136,9 @@ pub enum Receipt {
 }
 
 impl Receipt {
+    /// All, in the order of an order's life.
+    pub const ALL: [Self; 4] = [Self::None, Self::Pending, Self::Paid, Self::Declined];
+
     /// The word in tables; empty for none.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -142,14 +150,15 @@ impl Receipt {
         }
     }
 
-    /// The receipt of a word.
+    /// Whether the order's state was told at all.
     #[must_use]
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "pending" => Self::Pending,
-            "paid" => Self::Paid,
-            "declined" => Self::Declined,
-            _ => Self::None,
-        }
+    pub fn is_told(self) -> bool {
+        self != Self::None
+    }
+
+    /// Whether the order's state will not change.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Paid | Self::Declined)
     }
 }

@@ -92,7 +92,9 @@ pub fn read_table<T: serde::de::DeserializeOwned>(
         bounded::unpacked(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.display().to_string();
     Ok(bounded::rows(reader).enumerate().map(move |(n, row)| {
-        row.with_context(|| format!("{name}: line {} is not a row of this table", n + 2))
+        let found = |error: csv::Error| anyhow::Error::msg(bounded::message(&error.to_string()));
+        row.map_err(found)
+            .with_context(|| format!("{name}: line {} is not a row of this table", n + 2))
     }))
 }
 

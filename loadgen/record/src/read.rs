@@ -2,6 +2,7 @@
 
 mod astray;
 mod broken;
+mod folders;
 mod latencies;
 mod packed;
 mod spectrum;
@@ -9,11 +10,11 @@ pub mod table;
 mod validate;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use broken::Broken;
-pub use latencies::Latencies;
+use folders::subfolders;
+pub use latencies::{Latencies, Moment};
 pub use spectrum::Spectrum;
 pub use spectrum::rank;
 use validate::Validate;
@@ -21,12 +22,10 @@ use validate::Validate;
 use super::latency::Metric;
 use super::seal;
 use super::{
-    FORMAT, FORMAT_OLDEST, FaultRow, FileRow, Manifest, Met, ResourceRow, TimelineRow, Verdict,
+    FORMAT, FORMAT_OLDEST, FaultRow, FileRow, Manifest, Met, Operation, Outcome, ResourceRow,
+    TimelineRow, Verdict,
 };
 use crate::files;
-
-/// The operation that orders are made of.
-const PLACE: &str = "place";
 
 /// Everything below `results/<run>/` that reports use.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +39,9 @@ pub struct Run {
     /// Trial folders without a manifest (relative): the trial ended before it could be written.
     pub without_manifest: Vec<PathBuf>,
 }
+
+/// What stands between a trial's number and how often it has been laid aside, in the name of its folder.
+pub const LAID_ASIDE: &str = "-void-";
 
 /// One trial's files.
 #[derive(Clone, Debug, Default)]
@@ -116,25 +118,38 @@ impl Trial {
         }))
     }
 
+    /// Whether it was run again, because the measuring machine had spoilt it: then it is in no figure.
+    #[must_use]
+    pub fn is_laid_aside(&self) -> bool {
+        self.folder.file_name().is_some_and(|name| name.to_string_lossy().contains(LAID_ASIDE))
+    }
+
     /// The operation that the report is about: `place`, or the busiest of a load without orders.
     #[must_use]
-    pub fn main_operation(&self) -> &str {
+    pub fn main_operation(&self) -> Operation {
         let requests = &self.manifest.requests;
-        if requests.is_empty() || requests.contains_key(PLACE) {
-            return PLACE;
+        if requests.is_empty() || requests.contains_key(&Operation::Place) {
+            return Operation::Place;
         }
         let busiest = requests.iter().max_by_key(|(_, counts)| counts.scheduled);
-        busiest.map_or(PLACE, |(operation, _)| operation)
+        busiest.map_or(Operation::Place, |(operation, _)| *operation)
+    }
+
+    /// Whether it is about orders, and not about requests of another kind.
+    #[must_use]
+    pub fn has_orders(&self) -> bool {
+        self.main_operation() == Operation::Place
     }
 
     /// How many accepted requests of an operation in a phase (by its number) never reached a final
     /// state; 0 where nobody could say: of operations that are no orders, and without an audit.
     #[must_use]
-    pub fn never_final(&self, phase: usize, operation: &str) -> u64 {
-        let count = |metric| self.latencies.times(phase, operation, metric, |o| o == "ok").count();
+    pub fn never_final(&self, phase: usize, operation: Operation) -> u64 {
+        let ok = |outcome: Outcome| outcome == Outcome::Ok;
+        let count = |metric| self.latencies.times(phase, operation, metric, ok).count();
         let (accepted, completed) = (count(Metric::Response), count(Metric::Completed));
         let is_audited = self.audit.as_ref().is_some_and(|audit| audit.counts.asked > 0);
-        let is_watched = completed > 0 || (operation == PLACE && is_audited);
+        let is_watched = completed > 0 || (operation == Operation::Place && is_audited);
         if is_watched { accepted.saturating_sub(completed) } else { 0 }
     }
 
@@ -218,22 +233,4 @@ fn trial_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         folders = below;
     }
     Ok(folders)
-}
-
-fn subfolders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let unreadable = |error: std::io::Error| {
-        Broken::at(folder)
-            .expected("a readable folder")
-            .found(&error.to_string())
-            .remedy("give the folder that a run has written, e.g. results/latest")
-    };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_dir() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }

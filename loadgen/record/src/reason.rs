@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aborted, RequestCounts, nothing_to_judge};
+use super::sentence::{Part, Sentence, general, number, percent, spoken};
+use super::{Doubt, Operation, RequestCounts};
 
 /// One doubt. Its `Display` is the sentence of the record; shares are of 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,13 @@ pub enum Reason {
         /// The most that is trusted, ms.
         trusted_ms: u64,
     },
+    /// The machine stood still again and again.
+    StoodStill {
+        /// Of the load's time.
+        share: f64,
+        /// The most that is trusted.
+        trusted: f64,
+    },
     /// The hypervisor took time from the machine.
     Steal {
         /// Of the machine's time.
@@ -76,7 +84,7 @@ pub enum Reason {
     /// The classes of an operation's requests do not add up.
     LedgerOpen {
         /// Which operation.
-        operation: String,
+        operation: Operation,
         /// Its classes.
         counts: RequestCounts,
     },
@@ -140,14 +148,6 @@ pub enum Reason {
     },
 }
 
-/// What takes the place of a `{}` in a kind's sentence.
-enum Part {
-    /// Who or what it is about: it belongs to the kind.
-    Name(String),
-    /// A figure, or a text with figures in it.
-    Detail(String),
-}
-
 const INTERRUPTED: &str = "interrupted before its end";
 const ABORTED: &str = "aborted at {} s: {}";
 const SEND_LAG: &str = "send lag p99 is {} µs; the scenario allows {} µs";
@@ -155,6 +155,7 @@ const GENERATOR_CPU: &str = "the generator used {} % of its core; at most {} % i
 const RUN_QUEUE: &str =
     "the sending thread waited for its core {} % of the time; at most {} % is trusted";
 const HICCUP: &str = "the generator's core stood still for {} ms; at most {} ms is trusted";
+const STOOD_STILL: &str = "the machine stood still for {} % of the time; at most {} % is trusted";
 const STEAL: &str = "the hypervisor took {} % of the machine's time";
 const CLOCK_DRIFT: &str = "wall and monotonic clock moved apart by {} µs";
 const SHARED_CORE: &str = "generator and system share their only core";
@@ -184,33 +185,18 @@ impl Reason {
 
     /// The audit's silence.
     #[must_use]
-    pub fn not_judged(why: &[String]) -> Self {
-        let nothing_to_judge = why.first().is_some_and(|why| nothing_to_judge(why));
-        Self::NotJudged { why: why.to_vec(), nothing_to_judge }
+    pub fn not_judged(why: &[Doubt]) -> Self {
+        let nothing_to_judge = why.first().is_some_and(Doubt::is_nothing_to_judge);
+        Self::NotJudged { why: why.iter().map(Doubt::to_string).collect(), nothing_to_judge }
     }
 
     /// The sentence without its figures: the same for all of a kind that speak of the same thing.
     #[must_use]
     pub fn general(&self) -> String {
-        self.filled(|part| match part {
-            Part::Name(name) => name,
-            Part::Detail(_) => "…".to_owned(),
-        })
+        general(self.sentence())
     }
 
-    fn filled(&self, text: impl Fn(Part) -> String) -> String {
-        let (template, parts) = self.parts();
-        let mut parts = parts.into_iter();
-        let mut pieces = template.split("{}");
-        let mut sentence = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            sentence += &parts.next().map(&text).unwrap_or_default();
-            sentence += piece;
-        }
-        sentence
-    }
-
-    fn parts(&self) -> (&'static str, Vec<Part>) {
+    fn sentence(&self) -> Sentence {
         use Part::{Detail, Name};
         match self {
             Self::Interrupted => (INTERRUPTED, Vec::new()),
@@ -227,6 +213,9 @@ impl Reason {
                 (RUN_QUEUE, vec![percent(*share, 1), percent(*trusted, 0)])
             }
             Self::Hiccup { ms, trusted_ms } => (HICCUP, vec![number(ms), number(trusted_ms)]),
+            Self::StoodStill { share, trusted } => {
+                (STOOD_STILL, vec![percent(*share, 0), percent(*trusted, 0)])
+            }
             Self::Steal { share } => (STEAL, vec![percent(*share, 1)]),
             Self::ClockDrift { us } => (CLOCK_DRIFT, vec![number(us)]),
             Self::SharedCore => (SHARED_CORE, Vec::new()),
@@ -235,7 +224,7 @@ impl Reason {
                 (DROPPED_BY_IN_FLIGHT, vec![number(requests)])
             }
             Self::LedgerOpen { operation, counts } => {
-                (LEDGER_OPEN, vec![Name(operation.clone()), Detail(format!("{counts:?}"))])
+                (LEDGER_OPEN, vec![Name(operation.to_string()), Detail(format!("{counts:?}"))])
             }
             Self::NothingSucceeded { asked, ends } => {
                 (NOTHING_SUCCEEDED, vec![number(asked), Detail(ends.clone())])
@@ -260,28 +249,10 @@ impl Reason {
     }
 }
 
-impl From<&Aborted> for Reason {
-    fn from(aborted: &Aborted) -> Self {
-        let Aborted { at_s, reason, of_send_lag } = aborted.clone();
-        Self::Aborted { at_s, condition: reason, of_send_lag }
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |part| match part {
-            Part::Name(text) | Part::Detail(text) => text,
-        };
-        f.write_str(&self.filled(text))
+        f.write_str(&spoken(self.sentence()))
     }
-}
-
-fn number(number: &impl ToString) -> Part {
-    Part::Detail(number.to_string())
-}
-
-fn percent(share: f64, digits: usize) -> Part {
-    Part::Detail(format!("{:.digits$}", share * 100.0))
 }
 
 #[cfg(test)]

@@ -89,18 +89,16 @@ impl From<&Sample> for Part {
     }
 }
 
-impl Part {
-    /// An attempt of the history; `None` if its outcome is no word of ours.
-    #[must_use]
-    pub fn of(a: &Attempt) -> Option<Self> {
-        Some(Self {
+impl From<&Attempt> for Part {
+    fn from(a: &Attempt) -> Self {
+        Self {
             seq: a.seq,
             retry: a.retry,
             intended_ns: a.intended_ns,
             done_ns: a.done_ns,
-            outcome: Outcome::parse(&a.outcome)?,
+            outcome: a.outcome,
             again: a.again,
-        })
+        }
     }
 }
 

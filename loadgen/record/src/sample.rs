@@ -30,6 +30,8 @@ pub struct Sample {
     pub sent_ns: u64,
     /// When its answer was complete, or it was given up.
     pub done_ns: u64,
+    /// How long it had waited for a connection, from `sent_ns` on.
+    pub waited_ns: u64,
     /// What became of it.
     pub outcome: Outcome,
     /// The HTTP status; 0 without an answer.

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::old_faults;
+use super::{Operation, old_faults};
 
 /// `timeline.csv`: one interval of one operation. Counts by outcome and percentiles belong to the
 /// interval of the *intended* start; `answered` and `completed` to that in which they happened.
@@ -16,8 +16,8 @@ use super::old_faults;
 pub struct TimelineRow {
     /// Start of the interval, seconds since the start of the schedule.
     pub t_s: u32,
-    /// signup, login, place, get.
-    pub operation: String,
+    /// Whose requests are counted.
+    pub operation: Operation,
     /// Arrivals that the schedule intends.
     pub offered: u64,
     /// How often these were asked for in all, retries included; not in older records.
@@ -43,6 +43,18 @@ pub struct TimelineRow {
     /// records of format 1.
     #[serde(default)]
     pub good: Option<u64>,
+    /// Ok, but sent late or after others that were: it may have failed in time; not in older records.
+    #[serde(default)]
+    pub touched_ok: Option<u64>,
+    /// Not ok, and sent so, or never: it may have been ok in time.
+    #[serde(default)]
+    pub touched_failed: Option<u64>,
+    /// Good, and sent so (place only).
+    #[serde(default)]
+    pub touched_good: Option<u64>,
+    /// Not good, but it may have been in time (place only).
+    #[serde(default)]
+    pub touched_missed: Option<u64>,
     /// Median response time, ms; empty without samples. Unfinished ones enter as "at least".
     pub p50_ms: Option<f64>,
     /// 90th percentile, ms.
@@ -51,6 +63,13 @@ pub struct TimelineRow {
     pub p99_ms: Option<f64>,
     /// The largest, ms.
     pub max_ms: Option<f64>,
+    /// The median without what the measuring machine may have added, ms; empty where that is nothing, and in
+    /// older records.
+    #[serde(default)]
+    pub p50_least_ms: Option<f64>,
+    /// The same of the 99th percentile, ms.
+    #[serde(default)]
+    pub p99_least_ms: Option<f64>,
     /// Requests open at the end of the interval.
     pub in_flight: u64,
     /// Orders accepted but not final at the end of the interval (place only).
@@ -220,7 +239,7 @@ mod tests {
         };
         assert_eq!(of("power-cut", ""), ("without power".to_owned(), true));
         assert_eq!(of("kill", ""), ("dead".to_owned(), false));
-        assert_eq!(of("provider", ""), ("disturbed".to_owned(), false));
+        assert_eq!(of("provider", ""), ("impaired".to_owned(), false));
         assert_eq!(of("new", ""), ("under the fault new".to_owned(), false));
         assert_eq!(of("new", ",flooded,true"), ("flooded".to_owned(), true));
         assert_eq!(of("power-cut", ",dark,false"), ("dark".to_owned(), false));

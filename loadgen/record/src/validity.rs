@@ -18,6 +18,9 @@ pub struct Validity {
     pub aborted: Option<Aborted>,
     /// Why not.
     pub reasons: Vec<Reason>,
+    /// What gives its figures two ends; it makes none of them wrong. Empty in older records, where the same
+    /// was a reason.
+    pub blurs: Vec<Reason>,
 }
 
 /// The condition that ended a trial early.
@@ -32,6 +35,13 @@ pub struct Aborted {
     pub of_send_lag: bool,
 }
 
+impl From<&Aborted> for Reason {
+    fn from(aborted: &Aborted) -> Self {
+        let Aborted { at_s, reason, of_send_lag } = aborted.clone();
+        Self::Aborted { at_s, condition: reason, of_send_lag }
+    }
+}
+
 /// As it stands in the file.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -44,6 +54,9 @@ struct Written {
     /// The same with kind and numbers; not in older records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     kinds: Vec<Value>,
+    /// Sentences of what blurs figures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blurs: Vec<String>,
 }
 
 impl Validity {
@@ -51,6 +64,11 @@ impl Validity {
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
         self.reasons.iter().map(Reason::to_string).collect()
+    }
+
+    /// What speaks against the measurement: the reasons not to believe it, and what blurs it.
+    pub fn doubts(&self) -> impl Iterator<Item = &Reason> + Clone {
+        self.reasons.iter().chain(&self.blurs)
     }
 
     /// In one word and with its reasons why a trial may not be believed.
@@ -70,7 +88,7 @@ impl From<Written> for Validity {
     /// The sentence is what holds: a kind that says something else, or that this version does not know,
     /// is left out.
     fn from(written: Written) -> Self {
-        let Written { valid, interrupted, aborted, reasons, kinds } = written;
+        let Written { valid, interrupted, aborted, reasons, kinds, blurs } = written;
         let mut kinds = kinds.into_iter().map(serde_json::from_value::<Reason>);
         let reason = |sentence: String| {
             let kind = kinds.next().and_then(Result::ok);
@@ -78,7 +96,8 @@ impl From<Written> for Validity {
             same.unwrap_or_else(|| Reason::parse(&sentence))
         };
         let reasons = reasons.into_iter().map(reason).collect();
-        Self { valid, interrupted, aborted, reasons }
+        let blurs = blurs.iter().map(|sentence| Reason::parse(sentence)).collect();
+        Self { valid, interrupted, aborted, reasons, blurs }
     }
 }
 
@@ -87,8 +106,9 @@ impl From<Validity> for Written {
         let reasons = validity.sentences();
         // A reason is made of texts and finite numbers: it has a JSON.
         let kinds = validity.reasons.iter().flat_map(serde_json::to_value).collect();
-        let Validity { valid, interrupted, aborted, .. } = validity;
-        Self { valid, interrupted, aborted, reasons, kinds }
+        let Validity { valid, interrupted, aborted, blurs, .. } = validity;
+        let blurs = blurs.iter().map(Reason::to_string).collect();
+        Self { valid, interrupted, aborted, reasons, kinds, blurs }
     }
 }
 
@@ -116,6 +136,16 @@ mod tests {
         assert_eq!(json["reasons"][0], "the hypervisor took 6.2 % of the machine's time");
         assert_eq!(json["kinds"][0], serde_json::json!({"kind": "steal", "share": 0.061_512}));
         assert_eq!(read(&json), validity);
+    }
+
+    #[test]
+    fn what_blurs_a_trial_does_not_make_it_invalid() {
+        let lag = Reason::SendLag { p99_us: 4_000, allowed_us: 1_000 };
+        let blurred = Validity { valid: true, blurs: vec![lag], ..Validity::default() };
+        let json = serde_json::to_value(&blurred).unwrap();
+        assert_eq!(json["blurs"][0], "send lag p99 is 4000 µs; the scenario allows 1000 µs");
+        assert_eq!(read(&json), blurred);
+        assert_eq!((blurred.reasons.len(), blurred.doubts().count()), (0, 1));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Doubt, Operation};
+
 /// Three values: a doubt is never a pass. Merged, false beats unknown beats true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,7 +30,7 @@ pub struct Verdict {
     #[serde(default)]
     pub liveness: Answer,
     /// Why it is unknown, if it is.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Doubt>,
     /// What the record does not allow to check, mostly because it is older; no reason to doubt what is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<String>,
@@ -44,19 +46,17 @@ pub struct Verdict {
     pub recovery: Option<Recovery>,
 }
 
-/// What the audit's reason begins with where no order was accepted.
-pub const NOTHING_TO_JUDGE: &str = "there is nothing to judge";
-
-/// Whether a reason of the audit's says that there was nothing to judge.
-pub fn nothing_to_judge(reason: &str) -> bool {
-    reason.starts_with(NOTHING_TO_JUDGE)
-}
-
 impl Verdict {
     /// The verdict when the record cannot be read.
     #[must_use]
     pub fn unreadable(reason: String) -> Self {
-        Self { reasons: vec![reason], ..Self::default() }
+        Self { reasons: vec![reason.into()], ..Self::default() }
+    }
+
+    /// The reasons in words.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        self.reasons.iter().map(Doubt::to_string).collect()
     }
 }
 
@@ -142,7 +142,7 @@ pub struct Met {
     /// The promise.
     pub expect: String,
     /// The operation.
-    pub operation: String,
+    pub operation: Operation,
     /// The phase; empty for the audit's classes, which belong to the whole trial.
     pub phase: String,
     /// What was found; `None` if it could not be known (too few samples, no audit).

@@ -10,23 +10,26 @@ use serde::Serialize;
 
 use record::read::{Run, Trial};
 use record::{Class, Kind};
-use record::{FaultRecovery, Finding, Metastable, Verdict, atomic_write};
+use record::{Finding, Verdict, atomic_write};
 
 use super::audit_tables::AuditTables;
-use super::compare::{Scenario, doubt, trusted};
-use super::page::{self, Picture, tables};
-use super::{charts, summary, words};
+use super::compare::{Scenario, trusted};
+use super::exclusion;
+use super::figure_text::NOTHING;
+use super::page::pictures::{Embedded, embedded};
+use super::page::{self, faults, tables};
+use super::violation_text::{fewer_than, word};
+use super::{charts, words};
 
 /// The page's name in the trial's folder.
 pub(super) const FILE: &str = "audit.html";
 const HTML: &str = include_str!("page/audit.html");
 /// The lives that are told in full; more would be a record, not a page.
 const LIVES: usize = 48;
-const NOTHING: &str = "–";
 
 /// Whether the trial has a page: a load without orders has neither orders nor money to follow.
 pub(super) fn has_page(trial: &Trial) -> bool {
-    trial.main_operation() == "place"
+    trial.has_orders()
 }
 
 /// Writes the pages of all trials of `run`, which lies in `folder`; returns their paths.
@@ -63,14 +66,15 @@ fn write(run: &Path, trial: &Trial, source: &str) -> anyhow::Result<PathBuf> {
         up: "../".repeat(trial.folder.components().count()) + "report.html",
         about: trial.manifest.scenario_about.clone(),
         system_about: trial.manifest.system_about.clone(),
-        doubt: if trusted(trial) { String::new() } else { doubt(trial) },
+        excluded: if trusted(trial) { String::new() } else { exclusion::of(trial) },
+        reasons: trial.manifest.validity.sentences(),
         verdict: trial.audit.as_ref().map(said),
         classes: trial.audit.as_ref().map(classes).unwrap_or_default(),
         oddities: trial.audit.as_ref().map(|found| found.oddities.iter().map(odd).collect()),
         counts: tables::counts(trial),
-        recovery: recovery(trial),
-        faults: trial.faults.iter().map(|fault| tables::fault_line(trial, fault)).collect(),
-        pictures: page::pictures(&drawn, Some(&trial.manifest.scenario))?,
+        recovery: faults::recovery(trial),
+        faults: faults::lines(trial),
+        pictures: embedded(&drawn)?,
         untold: keys.len().saturating_sub(LIVES),
         lives,
         left_out: evidence.left_out,
@@ -88,14 +92,15 @@ struct Page {
     up: String,
     about: String,
     system_about: String,
-    doubt: String,
+    excluded: String,
+    reasons: Vec<String>,
     verdict: Option<Said>,
     classes: Vec<ClassRow>,
     oddities: Option<Vec<(String, String, String)>>,
     counts: String,
-    recovery: Vec<RecoveryRow>,
-    faults: Vec<tables::FaultLine>,
-    pictures: Vec<Picture>,
+    recovery: Vec<faults::RecoveryRow>,
+    faults: Vec<faults::FaultLine>,
+    pictures: Vec<Embedded>,
     lives: Vec<Life>,
     untold: usize,
     left_out: Vec<String>,
@@ -121,18 +126,6 @@ struct ClassRow {
 }
 
 #[derive(Serialize)]
-struct RecoveryRow {
-    fault: String,
-    healed: String,
-    recovered: String,
-    backlog: String,
-    drained: String,
-    predicted: String,
-    metastable: String,
-    is_bad: bool,
-}
-
-#[derive(Serialize)]
 struct Life {
     key: String,
     classes: String,
@@ -142,13 +135,12 @@ struct Life {
 fn said(audit: &Verdict) -> Said {
     // Older records give one answer for both.
     let apart = audit.safety.max(audit.liveness) == audit.verdict;
-    let word = summary::answer_word;
     let part = |answer| if apart { word(answer) } else { "not told apart by this record" };
     Said {
         verdict: word(audit.verdict),
         safety: part(audit.safety),
         liveness: part(audit.liveness),
-        reasons: audit.reasons.clone(),
+        reasons: audit.sentences(),
         unchecked: audit.unchecked.clone(),
     }
 }
@@ -161,7 +153,10 @@ fn classes(audit: &Verdict) -> Vec<ClassRow> {
         kind: kind(&found.class),
         count: found.count,
         n: words::count(n),
-        bound: if found.count == 0 { audit::bound(n) } else { NOTHING.to_owned() },
+        bound: match found.count {
+            0 => fewer_than(n).unwrap_or_else(|| "too few to show anything".to_owned()),
+            _ => NOTHING.to_owned(),
+        },
     };
     audit.violations.iter().map(row).collect()
 }
@@ -176,37 +171,6 @@ fn kind(class: &str) -> &'static str {
 
 fn odd(found: &Finding) -> (String, String, String) {
     (found.class.clone(), words::count(found.count), found.meaning.clone())
-}
-
-fn recovery(trial: &Trial) -> Vec<RecoveryRow> {
-    let recovery = trial.audit.as_ref().and_then(|audit| audit.recovery.as_ref());
-    recovery
-        .map(|all| all.faults.iter().chain(&all.phase).map(recovery_row).collect())
-        .unwrap_or_default()
-}
-
-fn recovery_row(fault: &FaultRecovery) -> RecoveryRow {
-    let seconds = |s: Option<f64>| s.map_or_else(|| NOTHING.to_owned(), |s| format!("{s:.1} s"));
-    let rate = |rate: Option<f64>| rate.map_or_else(|| NOTHING.to_owned(), words::digits);
-    RecoveryRow {
-        fault: fault.name(),
-        healed: format!("{:.2} s", fault.healed_s),
-        recovered: seconds(fault.recovered_after_s),
-        backlog: words::count(fault.backlog),
-        drained: seconds(fault.drained_after_s),
-        predicted: format!(
-            "{} (μ {} per s, λ {} per s)",
-            seconds(fault.drain_predicted_s),
-            rate(fault.completed_per_s),
-            rate(fault.offered_per_s)
-        ),
-        metastable: match fault.metastable {
-            Metastable::No => "no".to_owned(),
-            Metastable::Yes => "YES".to_owned(),
-            Metastable::Unknown => format!("unknown ({})", fault.why),
-        },
-        is_bad: fault.metastable == Metastable::Yes,
-    }
 }
 
 /// The keys that the audit shows for violations, with their classes; the first of each class first, so

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use audit::{Flow, Money, Point};
-use record::{Attempt, Manifest, history, ledger, prepared_keys};
+use record::{Attempt, Manifest, Outcome, history, ledger, prepared_keys};
 
 /// More points than this of one outcome are thinned out: the eye cannot tell them apart.
 pub(super) const POINTS: usize = 20_000;
@@ -15,7 +15,7 @@ pub(super) const ATTEMPTS: u64 = 1_000_000;
 #[derive(Debug, Default)]
 pub(super) struct AuditTables {
     /// Attempts by outcome.
-    pub(super) attempts: Option<BTreeMap<String, Thinned>>,
+    pub(super) attempts: Option<BTreeMap<Outcome, Thinned>>,
     /// Money over time.
     pub(super) money: Option<Vec<Money>>,
     /// What is left out, and why.
@@ -92,16 +92,12 @@ impl AuditTables {
     }
 }
 
-fn attempts(folder: &Path, flow: &mut Flow) -> anyhow::Result<BTreeMap<String, Thinned>> {
-    let mut points = BTreeMap::<String, Thinned>::new();
+fn attempts(folder: &Path, flow: &mut Flow) -> anyhow::Result<BTreeMap<Outcome, Thinned>> {
+    let mut points = BTreeMap::<Outcome, Thinned>::new();
     for row in history::read(folder)? {
         let row: Attempt = row?;
         flow.attempt(&row);
-        // `entry` would need a String for each row.
-        match points.get_mut(&row.outcome) {
-            Some(known) => known.put(Point::of(&row)),
-            None => points.entry(row.outcome.clone()).or_default().put(Point::of(&row)),
-        }
+        points.entry(row.outcome).or_default().put(Point::of(&row));
     }
     Ok(points)
 }
@@ -119,6 +115,7 @@ fn orders(folder: &Path, flow: &mut Flow) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use record::Operation;
 
     #[track_caller]
     fn check(seen: usize, stride: u64, kept: usize) {
@@ -142,7 +139,7 @@ mod tests {
     fn a_long_history_is_read_only_if_orders_offend() {
         let folder = tempfile::tempdir().unwrap();
         let mut manifest = Manifest::default();
-        manifest.requests.entry("place".to_owned()).or_default().scheduled = ATTEMPTS + 1;
+        manifest.requests.entry(Operation::Place).or_default().scheduled = ATTEMPTS + 1;
         let said = |offends| AuditTables::read(folder.path(), &manifest, offends).left_out;
         assert!(said(false)[0].contains("1000001 attempts"));
         assert!(

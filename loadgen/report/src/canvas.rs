@@ -1,5 +1,7 @@
 //! A bitmap to draw on, in points of the finished picture. It knows nothing of what is drawn.
 
+pub(super) mod labels;
+
 use std::path::Path;
 use std::sync::Once;
 
@@ -161,6 +163,18 @@ impl Canvas<'_> {
         colour: RGBColor,
         text: &str,
     ) -> anyhow::Result<()> {
+        self.note(at, hold, size, text)?;
+        self.strike(at, hold, size, colour, text)
+    }
+
+    fn strike(
+        &self,
+        at: Point,
+        hold: Hold,
+        size: f64,
+        colour: RGBColor,
+        text: &str,
+    ) -> anyhow::Result<()> {
         let style = style(size, colour).pos(Pos::new(horizontal(hold), VPos::Center));
         // The backend centres the font's whole height; letters without descent would sit too high.
         let at = (at.0, at.1 + size * 0.13);
@@ -177,8 +191,25 @@ impl Canvas<'_> {
         colour: RGBColor,
         text: &str,
     ) -> anyhow::Result<()> {
-        for shift in [0.0, 0.5, 1.0] {
-            self.text((at.0 + shift, at.1), hold, size, colour, text)?;
+        self.note(at, hold, size, text)?;
+        [0.0, 0.5, 1.0]
+            .into_iter()
+            .try_for_each(|shift| self.strike((at.0 + shift, at.1), hold, size, colour, text))
+    }
+
+    /// Tells tests where a label stands.
+    fn note(&self, at: Point, hold: Hold, size: f64, text: &str) -> anyhow::Result<()> {
+        if cfg!(test) && !text.is_empty() {
+            let width = self.width(size, text)?;
+            let left = match hold {
+                Hold::Left => at.0,
+                Hold::Centre => at.0 - width / 2.0,
+                Hold::Right => at.0 - width,
+            };
+            // What letters fill of the line's height.
+            let half = size * 0.36;
+            let of_area = [left, at.1 - half, left + width, at.1 + half];
+            labels::put(text, of_area);
         }
         Ok(())
     }
@@ -191,6 +222,11 @@ impl Canvas<'_> {
         colour: RGBColor,
         text: &str,
     ) -> anyhow::Result<()> {
+        if cfg!(test) && !text.is_empty() {
+            let (width, half) = (self.width(size, text)?, size * 0.36);
+            let (top, bottom) = (at.1 - width / 2.0, at.1 + width / 2.0);
+            labels::put(text, [at.0 - half, top, at.0 + half, bottom]);
+        }
         let font = font(size).transform(FontTransform::Rotate270);
         let style = TextStyle::from(font).color(&colour);
         let style = style.pos(Pos::new(HPos::Center, VPos::Center));
@@ -204,14 +240,17 @@ impl Canvas<'_> {
         Ok(f64::from(width) / f64::from(FINER))
     }
 
-    /// `text`, cut after a word so that it is at most `width` px wide.
+    /// `text`, cut so that it is at most `width` px wide: after a word if one fits.
     pub(super) fn fit(&self, size: f64, width: f64, text: &str) -> anyhow::Result<String> {
-        let lines = self.wrap(size, width, text)?;
-        Ok(match lines.as_slice() {
-            [first, _, ..] => format!("{first} …"),
-            [only] => only.clone(),
-            [] => String::new(),
-        })
+        let mut kept = text.to_owned();
+        let mut shown = kept.clone();
+        while !kept.is_empty() && self.width(size, &shown)? > width {
+            let word = kept.trim_end().rfind(' ').unwrap_or(0);
+            let letter = kept.char_indices().next_back().map_or(0, |(at, _)| at);
+            kept.truncate(if word > 0 { word } else { letter });
+            shown = format!("{kept} …");
+        }
+        Ok(shown)
     }
 
     /// `text` broken into lines of at most `width` px.

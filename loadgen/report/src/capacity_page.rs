@@ -85,7 +85,9 @@ impl Page {
     fn of(run: &Run, found: &Found, chart: &Path) -> anyhow::Result<Self> {
         let (started, revision) = (words::utc(run.began_us()), revision(run));
         let source = format!("{} · {started} · revision {revision}", run.name);
-        let alt = chart::draw(found, &source, chart)?;
+        let told = found.capacities.iter().map(|one| format!("{}: {}", one.system, one.text));
+        let seen = told.collect::<Vec<_>>().join("; ");
+        let alt = format!("{}. {seen}.", chart::draw(found, &source, chart)?);
         let bytes = fs::read(chart).with_context(|| format!("cannot read {}", chart.display()))?;
         let answer = |one: &audit::capacity::replay::Capacity| {
             (one.system.clone(), one.text.clone(), one.used(), one.answer.is_known())

@@ -4,6 +4,7 @@
 use record::read::{Run, Trial};
 use record::{FaultRow, Manifest, Phase};
 
+use super::figures::Figure;
 use super::words;
 
 /// All of a run.
@@ -41,6 +42,10 @@ pub(super) struct Spread {
     pub(super) lo: f64,
     /// The largest.
     pub(super) hi: f64,
+    /// The median of the lower ends: below it no disturbance of the measuring machine can bring it.
+    pub(super) least: f64,
+    /// The median of the upper ends.
+    pub(super) most: f64,
     /// Of how many trials.
     pub(super) n: usize,
 }
@@ -133,7 +138,7 @@ impl<'r> Scenario<'r> {
 
     /// Whether orders were placed, rather than requests of any kind made.
     pub(super) fn is_shop(&self) -> bool {
-        self.contestants[0].trials[0].main_operation() == "place"
+        self.contestants[0].trials[0].has_orders()
     }
 
     /// What the systems had to bear: "while the payments role is dead for 15 s".
@@ -162,84 +167,123 @@ impl<'r> Contestant<'r> {
         if trusted.is_empty() { self.trials.clone() } else { trusted }
     }
 
-    /// What to write across its picture if none of its trials may be believed.
-    pub(super) fn mark(&self) -> Option<String> {
-        let first = self.trials.first().filter(|_| self.trusted().is_empty())?;
-        Some(doubt(first))
-    }
-
     /// How many of its trials are used: "3", or "2 of 3".
     pub(super) fn number(&self) -> String {
         let (used, all) = (self.trusted().len(), self.trials.len());
         if used == all { used.to_string() } else { format!("{used} of {all}") }
     }
 
-    /// How many of its trials are used, and why the others are not.
-    pub(super) fn sample(&self) -> String {
-        let mut text = format!("n = {}", self.number());
-        for trial in self.trials.iter().filter(|trial| !trusted(trial)) {
-            text += &format!("; trial {} {}", trial.manifest.trial, doubt(trial));
-        }
-        text
-    }
-
     /// `value` over the trials that may be believed.
-    pub(super) fn spread(&self, value: impl Fn(&Trial) -> Option<f64>) -> Option<Spread> {
+    pub(super) fn spread<F: Into<Figure>>(
+        &self,
+        value: impl Fn(&Trial) -> Option<F>,
+    ) -> Option<Spread> {
         Spread::of(self.trusted().into_iter().filter_map(value).collect())
     }
 }
 
 impl Spread {
     /// Over `values`; `None` if there are none.
-    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let n = values.len();
+    pub(super) fn of<F: Into<Figure>>(values: Vec<F>) -> Option<Self> {
+        let figures: Vec<Figure> = values.into_iter().map(Into::into).collect();
+        let sorted = |end: fn(&Figure) -> f64| {
+            let mut ends: Vec<f64> = figures.iter().map(end).collect();
+            ends.sort_by(f64::total_cmp);
+            ends
+        };
+        let values = sorted(|figure| figure.value);
         let (lo, hi) = (*values.first()?, *values.last()?);
-        let median = f64::midpoint(values[(n - 1) / 2], values[n / 2]);
-        Some(Self { median, lo, hi, n })
+        let [median, least, most] =
+            [values, sorted(|figure| figure.least), sorted(|figure| figure.most)].map(median);
+        Some(Self { median, lo, hi, least, most, n: figures.len() })
     }
+
+    /// In words: plain while its ends agree, else between which ends it is, or under which one.
+    pub(super) fn told(&self, text: impl Fn(f64) -> String) -> String {
+        if self.is_plain() {
+            return text(self.median);
+        }
+        let (least, most) = (text(self.least), text(self.most));
+        if self.least * FAR < self.most {
+            return if self.most.is_finite() {
+                format!("≤ {most}")
+            } else {
+                format!("≥ {least}")
+            };
+        }
+        format!("{} to {most}", words::without_unit(&least, &most))
+    }
+
+    /// Whether a disturbance of the measuring machine cannot have changed it by more than a reader sees.
+    pub(super) fn is_plain(&self) -> bool {
+        // Infinite ends are equal ends.
+        let width = self.most - self.least;
+        self.least == self.most || (width.is_finite() && width <= AGREE * self.most.abs())
+    }
+}
+
+/// Ends that are further apart say little of what is between them.
+const FAR: f64 = 10.0;
+/// Ends that agree within this part of the upper one are told as one.
+const AGREE: f64 = 0.05;
+
+/// Of sorted values, some of which there are.
+fn median(values: Vec<f64>) -> f64 {
+    let n = values.len();
+    let (low, high) = (values[(n - 1) / 2], values[n / 2]);
+    if low == high { low } else { f64::midpoint(low, high) }
 }
 
 /// Whether a trial's numbers may be used.
 pub(super) fn trusted(trial: &Trial) -> bool {
-    trial.manifest.validity.valid && !trial.manifest.validity.interrupted
-}
-
-/// Why a trial may not be believed, in capitals first.
-pub(super) fn doubt(trial: &Trial) -> String {
-    trial.manifest.validity.doubt()
+    let validity = &trial.manifest.validity;
+    validity.valid && !validity.interrupted && !trial.is_laid_aside()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::Reason;
 
     #[test]
     fn a_spread_keeps_its_ends_and_its_number() {
         let spread = Spread::of(vec![4.0, 1.0, 2.0, 3.0]);
-        assert_eq!(spread, Some(Spread { median: 2.5, lo: 1.0, hi: 4.0, n: 4 }));
-        assert_eq!(Spread::of(Vec::new()), None);
+        let (least, most) = (2.5, 2.5);
+        assert_eq!(spread, Some(Spread { median: 2.5, lo: 1.0, hi: 4.0, least, most, n: 4 }));
+        assert_eq!(Spread::of(Vec::<f64>::new()), None);
+    }
+
+    #[test]
+    fn a_value_is_plain_while_its_ends_agree_within_5_percent() {
+        let spread = |least, most| Spread::of(vec![Figure { value: most, least, most }]).unwrap();
+        assert!(spread(95.0, 100.0).is_plain());
+        assert!(!spread(94.9, 100.0).is_plain());
+        assert!(spread(f64::INFINITY, f64::INFINITY).is_plain());
+        assert!(!spread(3.0, f64::INFINITY).is_plain());
+        assert!(spread(0.0, 0.0).is_plain());
+        let told = |least, most| spread(least, most).told(words::millis);
+        assert_eq!(told(95.0, 100.0), "100 ms");
+        assert_eq!(told(12.0, 24.0), "12 to 24 ms");
+        assert_eq!(told(0.4, 24.0), "≤ 24 ms");
+        assert_eq!(told(3.0, f64::INFINITY), "≥ 3 ms");
     }
 
     #[test]
     fn an_invalid_trial_enters_no_median() {
         let mut good = Trial::default();
         good.manifest.validity.valid = true;
+        let aside = Trial { folder: "steady/m/1-void-1".into(), ..good.clone() };
+        assert!(trusted(&good) && !trusted(&aside), "one that was run again");
         let bad = Trial::default();
         let one = Contestant { name: "m", order: 0, trials: vec![&good, &bad] };
         assert_eq!(one.spread(|_| Some(1.0)).map(|spread| spread.n), Some(1));
-        assert_eq!(one.mark(), None);
-        assert_eq!(one.sample(), "n = 1 of 2; trial 0 INVALID");
+        assert_eq!((one.number().as_str(), one.shown().len()), ("1 of 2", 1));
     }
 
     #[test]
-    fn a_system_with_no_trial_to_believe_is_marked() {
+    fn a_system_with_no_trial_to_believe_is_shown_with_all() {
         let mut stopped = Trial::default();
         stopped.manifest.validity.interrupted = true;
-        stopped.manifest.validity.reasons = vec![Reason::parse("stopped at 20 s")];
         let one = Contestant { name: "m", order: 0, trials: vec![&stopped] };
-        assert_eq!(one.mark().as_deref(), Some("INTERRUPTED: stopped at 20 s"));
         assert_eq!(one.shown().len(), 1);
         assert_eq!(one.spread(|_| Some(1.0)), None);
     }

@@ -1,18 +1,21 @@
-//! Ratios between systems, paired by trial, claimed only if their interval does not hold 1.
+//! Ratios between systems, paired by trial, claimed only if their interval does not hold 1; of a figure with
+//! two ends the unfavourable one counts. What the counts of a single trial decide is in `counts.rs`.
+
+mod counts;
 
 use record::read::Trial;
 
 use super::compare::{Contestant, Scenario, Spread, trusted};
-use super::figures::Figures;
+use super::figures::{Figure, Figures, Time};
 use super::words;
 
 /// The least coverage of an interval.
 const COVERAGE: f64 = 0.95;
 /// The fewest pairs for which smallest and largest cover the median's place with 95 %.
-const LEAST_PAIRS: usize = 6;
+pub(super) const LEAST_PAIRS: usize = 6;
 
 /// A quantity that may be compared: its name and how it is read off a trial.
-type Quantity<'a> = (&'a str, Box<dyn Fn(&Trial) -> Option<f64> + 'a>);
+type Quantity<'a> = (&'static str, Box<dyn Fn(&Trial) -> Option<Figure> + 'a>);
 
 /// What may be said about the systems of `scenario` against its first one.
 pub(super) fn sentences(scenario: &Scenario<'_>) -> Vec<String> {
@@ -20,12 +23,15 @@ pub(super) fn sentences(scenario: &Scenario<'_>) -> Vec<String> {
     if others.is_empty() {
         return Vec::new();
     }
-    let pairs = |other: &Contestant<'_>| pairs(first, other, |_| Some(1.0)).ratios.len();
+    let counted = counts::proved(scenario).into_iter();
+    let mut sentences: Vec<String> = counted.map(|(_, _, sentence)| sentence).collect();
+    let one = || Some(Figure::from(1.0));
+    let pairs = |other: &Contestant<'_>| pairs(first, other, |_| one()).ratios.len();
     let most = others.iter().map(pairs).max().unwrap_or(0);
     if most < LEAST_PAIRS {
-        return vec![too_few(most)];
+        sentences.push(too_few(most));
+        return sentences;
     }
-    let mut sentences = Vec::new();
     for other in others {
         for (name, quantity) in quantities(scenario) {
             sentences.extend(sentence(first, other, name, &quantity));
@@ -34,25 +40,47 @@ pub(super) fn sentences(scenario: &Scenario<'_>) -> Vec<String> {
     sentences
 }
 
+/// What of which system is proved to differ from the first one's.
+pub(super) fn proved<'s>(scenario: &Scenario<'s>) -> Vec<(&'s str, &'static str)> {
+    let counted = counts::proved(scenario).into_iter();
+    let mut proved: Vec<_> = counted.map(|(system, what, _)| (system, what)).collect();
+    let Some((first, others)) = scenario.contestants.split_first() else { return proved };
+    for other in others {
+        let differs = |quantity: &Quantity<'_>| {
+            let interval = interval(&pairs(first, other, &quantity.1).ratios);
+            interval.is_some_and(|ends| !holds_one(ends))
+        };
+        let named = quantities(scenario).into_iter().filter(differs);
+        proved.extend(named.map(|(name, _)| (other.name, name)));
+    }
+    proved
+}
+
+fn holds_one((lo, hi): (f64, f64)) -> bool {
+    lo <= 1.0 && 1.0 <= hi
+}
+
 fn too_few(pairs: usize) -> String {
     let trials = if pairs == 1 { "trial" } else { "trials" };
     format!(
-        "No difference between systems is claimed: {pairs} {trials} of each to pair, and a 95 % \
-         interval needs {LEAST_PAIRS}."
+        "Of times and costs no difference between systems is claimed: {pairs} {trials} of each to pair, \
+         and a 95 % interval needs {LEAST_PAIRS}."
     )
 }
 
 fn quantities<'a>(scenario: &Scenario<'a>) -> Vec<Quantity<'a>> {
     let phase = scenario.main_phase().map_or("", |phase| phase.name.as_str());
-    let figures = move |trial: &Trial| Figures::named(trial, phase);
+    let time = move |trial: &Trial, time: fn(&Figures) -> Option<Time>| {
+        time(&Figures::named(trial, phase)?).map(Figure::from)
+    };
     vec![
-        ("accepted p50", Box::new(move |t| Some(figures(t)?.accepted.quantile(0.5)?.ms))),
-        ("accepted p99", Box::new(move |t| Some(figures(t)?.accepted.quantile(0.99)?.ms))),
-        ("completed p50", Box::new(move |t| Some(figures(t)?.completed.quantile(0.5)?.ms))),
-        ("completed p99", Box::new(move |t| Some(figures(t)?.completed.quantile(0.99)?.ms))),
+        ("accepted p50", Box::new(move |t| time(t, |of| of.accepted.quantile(0.5)))),
+        ("accepted p99", Box::new(move |t| time(t, |of| of.accepted.quantile(0.99)))),
+        ("completed p50", Box::new(move |t| time(t, |of| of.completed.quantile(0.5)))),
+        ("completed p99", Box::new(move |t| time(t, |of| of.completed.quantile(0.99)))),
         (
             "CPU per completed order",
-            Box::new(|trial| trial.manifest.cost.cpu_ms_per_completed_order),
+            Box::new(|trial| trial.manifest.cost.cpu_ms_per_completed_order.map(Figure::from)),
         ),
     ]
 }
@@ -61,7 +89,7 @@ fn sentence(
     first: &Contestant<'_>,
     other: &Contestant<'_>,
     name: &str,
-    quantity: &dyn Fn(&Trial) -> Option<f64>,
+    quantity: &dyn Fn(&Trial) -> Option<Figure>,
 ) -> Option<String> {
     let Pairs { ratios, left_out } = pairs(first, other, quantity);
     let (lo, hi) = interval(&ratios)?;
@@ -71,12 +99,13 @@ fn sentence(
         notes.push(format!("{left_out} {pairs} left out for lack of a value"));
     }
     let not_final = [(f64::INFINITY, "∞", other.name), (0.0, "0", first.name)];
-    let not_final = not_final.iter().filter(|(ratio, ..)| ratios.contains(ratio));
+    let has = |ratio: f64| ratios.iter().any(|of| of.value == ratio);
+    let not_final = not_final.iter().filter(|(ratio, ..)| has(*ratio));
     notes.extend(not_final.map(|(_, sign, name)| format!("{sign}: {name} not final")));
     let median = Spread::of(ratios)?.median;
     let [median, lo_text, hi_text] = [median, lo, hi].map(shown);
     let range = format!("{median} × [{lo_text}, {hi_text}], {}", notes.join(", "));
-    Some(if lo <= 1.0 && 1.0 <= hi {
+    Some(if holds_one((lo, hi)) {
         format!("{name}, {} to {}: undecided ({range}; it holds 1).", other.name, first.name)
     } else {
         format!("{name}: {} has {range}, of {}.", other.name, first.name)
@@ -90,7 +119,7 @@ fn shown(ratio: f64) -> String {
 /// Ratios other/first of trials with the same number, both to be believed: infinite where only the
 /// other one was not final, 0 where only the first one was not. As ends of an order they are exact.
 struct Pairs {
-    ratios: Vec<f64>,
+    ratios: Vec<Figure>,
     /// Pairs without a ratio: a value is lacking, or neither was final.
     left_out: usize,
 }
@@ -98,7 +127,7 @@ struct Pairs {
 fn pairs(
     first: &Contestant<'_>,
     other: &Contestant<'_>,
-    quantity: impl Fn(&Trial) -> Option<f64>,
+    quantity: impl Fn(&Trial) -> Option<Figure>,
 ) -> Pairs {
     let of = |one: &Contestant<'_>, number: u32| {
         let trial = one.trials.iter().find(|trial| trial.manifest.trial == number);
@@ -107,23 +136,30 @@ fn pairs(
     let numbers = first.trials.iter().map(|trial| trial.manifest.trial);
     let both: Vec<_> =
         numbers.filter_map(|number| Some((of(other, number)?, of(first, number)?))).collect();
-    let positive = |value: Option<f64>| value.filter(|value| *value > 0.0);
-    let ratio = |(other, first): &(Option<f64>, Option<f64>)| {
-        let ratio = positive(*other)? / positive(*first)?;
-        Some(ratio).filter(|ratio| !ratio.is_nan())
+    let positive = |figure: Option<Figure>| figure.filter(|figure| figure.value > 0.0);
+    let ratio = |(other, first): &(Option<Figure>, Option<Figure>)| {
+        let (other, first) = (positive(*other)?, positive(*first)?);
+        let value = other.value / first.value;
+        let (least, most) = (other.least / first.most, other.most / first.least);
+        Some(Figure { value, least, most }).filter(|_| !value.is_nan())
     };
-    let ratios: Vec<f64> = both.iter().filter_map(ratio).collect();
+    let ratios: Vec<Figure> = both.iter().filter_map(ratio).collect();
     Pairs { left_out: both.len() - ratios.len(), ratios }
 }
 
-/// The narrowest pair of order statistics that covers the median with 95 %, by the binomial law.
-fn interval(values: &[f64]) -> Option<(f64, f64)> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
+/// The narrowest pair of order statistics that covers the median with 95 %, by the binomial law: of the
+/// lower ends, and of the upper ones.
+pub(super) fn interval(values: &[Figure]) -> Option<(f64, f64)> {
+    let sorted = |end: fn(&Figure) -> f64| {
+        let mut ends: Vec<f64> = values.iter().map(end).collect();
+        ends.sort_by(f64::total_cmp);
+        ends
+    };
+    let (least, most) = (sorted(|figure| figure.least), sorted(|figure| figure.most));
+    let n = values.len();
     let outside = |k: usize| (0..k).map(|i| chance(n, i)).sum::<f64>() * 2.0;
     let k = (1..=n / 2).take_while(|k| 1.0 - outside(*k) >= COVERAGE).last()?;
-    Some((sorted[k - 1], sorted[n - k]))
+    Some((least[k - 1], most[n - k]))
 }
 
 /// The chance of `i` heads in `n` throws.
@@ -137,8 +173,13 @@ mod tests {
 
     #[test]
     fn five_pairs_have_no_interval_and_six_have_their_ends() {
-        assert_eq!(interval(&[1.0, 2.0, 3.0, 4.0, 5.0]), None);
-        assert_eq!(interval(&[6.0, 2.0, 3.0, 4.0, 5.0, 1.0]), Some((1.0, 6.0)));
+        let exact = |values: &[f64]| values.iter().copied().map(Figure::from).collect::<Vec<_>>();
+        assert_eq!(interval(&exact(&[1.0, 2.0, 3.0, 4.0, 5.0])), None);
+        let mut six = exact(&[6.0, 2.0, 3.0, 4.0, 5.0, 1.0]);
+        assert_eq!(interval(&six), Some((1.0, 6.0)));
+        six[5].least = 0.5;
+        six[1].most = 9.0;
+        assert_eq!(interval(&six), Some((0.5, 9.0)), "the unfavourable ends");
     }
 
     fn contestant<'t>(name: &'t str, trials: &'t [Trial]) -> Contestant<'t> {
@@ -160,7 +201,7 @@ mod tests {
         };
         let (firsts, others) = (trials(firsts), trials(others));
         let (first, other) = (contestant("a", &firsts), contestant("b", &others));
-        let cpu = |trial: &Trial| trial.manifest.cost.cpu_ms_per_completed_order;
+        let cpu = |trial: &Trial| trial.manifest.cost.cpu_ms_per_completed_order.map(Figure::from);
         let said = sentence(&first, &other, "t", &cpu).unwrap_or_default();
         assert_eq!(said, expected);
     }
@@ -191,7 +232,7 @@ mod tests {
 
     #[test]
     fn more_pairs_narrow_it_as_the_tables_say() {
-        let values: Vec<f64> = (1..=20).map(f64::from).collect();
+        let values: Vec<Figure> = (1..=20).map(|n| Figure::from(f64::from(n))).collect();
         assert_eq!(interval(&values), Some((6.0, 15.0)));
     }
 }

@@ -1,6 +1,10 @@
-//! A finished record in the formats of other tools: JSON, OpenMetrics, HdrHistogram's `.hgrm`.
+//! A finished record in the formats of other tools: JSON, OpenMetrics, HdrHistogram's `.hgrm`, JUnit's XML, GitHub's
+//! annotations, and a page for a pull request.
 
+mod checks;
+mod github;
 mod hgrm;
+mod junit;
 mod openmetrics;
 #[cfg(test)]
 pub mod schema;
@@ -10,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::compare::Comparison;
+use crate::summary::Scorecard;
 use record::read::Run;
 
 pub use summary::{Summary, summarise};
@@ -23,6 +29,12 @@ pub enum Format {
     OpenMetrics,
     /// A percentile spectrum per trial, phase and operation.
     Hgrm,
+    /// The scorecard as Markdown, as in summary.md.
+    Markdown,
+    /// Validity, audit and promises of each trial as test cases.
+    Junit,
+    /// What is not as it should be, as GitHub's workflow commands.
+    Github,
 }
 
 /// What an export made.
@@ -47,6 +59,12 @@ pub fn export(path: &Path, format: Format) -> anyhow::Result<Exported> {
         }
         Format::OpenMetrics => Ok(Exported::Text(openmetrics::text(&summarise(&run)))),
         Format::Hgrm => hgrm_files(&run, path).map(Exported::Files),
+        Format::Markdown => {
+            let card = Scorecard::of(&Comparison::of(&run));
+            Ok(Exported::Text(crate::summary::markdown(&run, &card)))
+        }
+        Format::Junit => Ok(Exported::Text(junit::text(&run.name, &checks::checks(&run)))),
+        Format::Github => Ok(Exported::Text(github::text(&checks::checks(&run)))),
     }
 }
 

@@ -10,21 +10,26 @@ mod charts;
 mod compare;
 mod differences;
 mod embed;
+mod exclusion;
 pub mod export;
+mod figure_text;
 mod figures;
 mod findings;
+mod headline;
+mod interactive;
 mod page;
 mod palette;
 mod panels;
 mod pixels;
 mod plot;
-mod recovery;
+pub mod runs;
 mod scale;
 mod series;
 mod sheet;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod violation_text;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -34,13 +39,30 @@ use compare::Comparison;
 use page::Page;
 use record::atomic_write;
 use record::read::Run;
+use summary::Scorecard;
+
+/// The scorecard for a pull request.
+const SUMMARY: &str = "summary.md";
+
+/// The scorecard of the results folder `run` for a terminal of 80 columns; empty for a search, which has answers of
+/// its own.
+///
+/// # Errors
+/// As [`Run::read`].
+pub fn scorecard(run: &Path) -> anyhow::Result<String> {
+    if replay::settings(run)?.is_some() {
+        return Ok(String::new());
+    }
+    let record = Run::read(run)?;
+    Ok(Scorecard::of(&Comparison::of(&record)).text())
+}
 
 /// What a report consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
     /// `summary.csv`; of a search `capacity.csv`.
     pub summary: PathBuf,
-    /// `report.html`, which needs no other file.
+    /// `report.html`, which needs no other file; for slides it links the pictures beside it.
     pub html: PathBuf,
     /// `README.md`.
     pub readme: PathBuf,
@@ -62,13 +84,15 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
     }
     let comparison = Comparison::of(&record);
     let paths = Paths {
-        summary: run.join("summary.csv"),
+        summary: run.join(summary::PHASES),
         html: run.join("report.html"),
         readme: run.join("README.md"),
         charts: Vec::new(),
         audits: Vec::new(),
     };
-    summary::write(&record, &paths.summary)?;
+    summary::write(&record, run)?;
+    let card = Scorecard::of(&comparison);
+    atomic_write::write(&run.join(SUMMARY), summary::markdown(&record, &card).as_bytes())?;
     let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
     let audits = audit_page::write_all(run, &record, &page::source(&record))?;
     let page = Page::of(&record, &comparison, &charts)?;

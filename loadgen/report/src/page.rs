@@ -1,12 +1,14 @@
 //! `report.html` and `README.md`: the same facts, once to be looked at and once to be read.
 
 mod answers;
+mod costs;
 mod drifts;
+pub(super) mod faults;
 mod parity;
+pub(super) mod pictures;
 mod promises;
+mod scorecard;
 pub(super) mod tables;
-
-use std::fs;
 
 use anyhow::Context as _;
 use minijinja::syntax::SyntaxConfig;
@@ -15,20 +17,32 @@ use minijinja::{Environment, context};
 use serde::Serialize;
 
 use record::Manifest;
-use record::read::Run;
+use record::read::{Run, Trial};
 
 use super::charts::Chart;
 use super::compare::{Comparison, Scenario};
-use super::findings::{self, Finding};
-use super::{differences, embed, words};
+use super::{differences, exclusion, findings, headline, words};
+use pictures::{Picture, anchor, data, file, pictures};
 
 const HTML: &str = include_str!("page/report.html");
 const README: &str = include_str!("page/readme.md");
+/// What the templates put together, by name.
+const PARTS: [(&str, &str); 3] = [
+    ("macros.html", include_str!("page/macros.html")),
+    ("scenario.html", include_str!("page/scenario.html")),
+    ("details.html", include_str!("page/details.html")),
+];
 const STYLE: &str = include_str!("page/style.css");
+const SCRIPT: &str = include_str!("page/script.js");
+/// The chart library, of another project: see decision 44.
+const UPLOT: &str = include_str!("page/uplot/uPlot.iife.min.js");
+const UPLOT_STYLE: &str = include_str!("page/uplot/uPlot.min.css");
+const UPLOT_LICENCE: &str = include_str!("page/uplot/LICENSE");
 
 /// Everything that the templates print.
 #[derive(Serialize)]
 pub(super) struct Page {
+    title: String,
     run: String,
     command: String,
     revision: String,
@@ -36,29 +50,39 @@ pub(super) struct Page {
     seeds: String,
     machine: Vec<(String, String)>,
     trials: usize,
-    doubtful: Vec<Doubtful>,
-    findings: Vec<Finding>,
+    excluded: Vec<Excluded>,
+    /// Trials whose figures have two ends.
+    blurred: Vec<Excluded>,
+    has_orders: bool,
+    cards: Vec<scorecard::Card>,
     scenarios: Vec<Section>,
     cost: Vec<Picture>,
-    costs: Vec<tables::CostRow>,
+    costs: costs::Costs,
     generator: Vec<tables::GeneratorRow>,
     systems: Vec<(String, String)>,
     parity: parity::Parity,
     files: Vec<(String, String)>,
+    /// The charts for the script, as JSON that may stand in a page.
+    data: String,
 }
 
+/// A trial that is in no figure.
 #[derive(Serialize)]
-struct Doubtful {
+struct Excluded {
     place: String,
-    why: String,
+    plain: String,
+    /// The record's own sentences.
+    reasons: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct Section {
     name: String,
+    anchor: String,
     about: String,
     circumstance: String,
     bounds: String,
+    sentence: String,
     sentences: Vec<String>,
     differences: Vec<String>,
     pictures: Vec<Picture>,
@@ -66,20 +90,13 @@ struct Section {
     answers: answers::Answers,
     drifts: Vec<drifts::TrialDrift>,
     promises: promises::Promises,
-    faults: Vec<tables::FaultLine>,
+    faults: Vec<faults::FaultLine>,
+    recoveries: Vec<faults::RecoveryRow>,
     audits: Vec<tables::AuditRow>,
 }
 
-/// A chart inside a page.
-#[derive(Serialize)]
-pub(super) struct Picture {
-    src: String,
-    alt: String,
-    aid: &'static str,
-}
-
 impl Page {
-    /// Gathers the facts; the pictures are read back from their files and embedded.
+    /// Gathers the facts.
     pub(super) fn of(
         run: &Run,
         comparison: &Comparison<'_>,
@@ -87,6 +104,7 @@ impl Page {
     ) -> anyhow::Result<Self> {
         let section = |scenario| Section::of(scenario, charts);
         Ok(Self {
+            title: headline::of_run(comparison),
             run: run.name.clone(),
             command: command(run),
             revision: revision(run),
@@ -94,15 +112,18 @@ impl Page {
             seeds: distinct(run, |manifest| manifest.seed.to_string()),
             machine: run.environment.clone().into_iter().collect(),
             trials: run.trials.len(),
-            doubtful: doubtful(run),
-            findings: findings::table(comparison),
-            scenarios: comparison.scenarios.iter().map(section).collect::<anyhow::Result<_>>()?,
-            cost: pictures(charts, None)?,
-            costs: tables::costs(run),
+            excluded: excluded(run),
+            blurred: blurred(run),
+            has_orders: comparison.scenarios.iter().any(Scenario::is_shop),
+            cards: scorecard::cards(comparison),
+            scenarios: comparison.scenarios.iter().map(section).collect(),
+            cost: pictures(charts, None),
+            costs: costs::costs(run, comparison),
             generator: tables::generator(run),
             systems: systems(run),
             parity: parity::parity(comparison),
             files: contents(charts),
+            data: data(charts)?,
         })
     }
 
@@ -118,22 +139,25 @@ impl Page {
 }
 
 impl Section {
-    fn of(scenario: &Scenario<'_>, charts: &[Chart]) -> anyhow::Result<Self> {
-        Ok(Self {
+    fn of(scenario: &Scenario<'_>, charts: &[Chart]) -> Self {
+        Self {
             name: scenario.name.to_owned(),
+            anchor: anchor(scenario.name),
             about: scenario.about.to_owned(),
             circumstance: format!("{} {}", scenario.act(), scenario.circumstance()),
             bounds: bounds(scenario.manifest()),
+            sentence: headline::of_scenario(scenario),
             sentences: findings::sentences(scenario),
             differences: differences::sentences(scenario),
-            pictures: pictures(charts, Some(scenario.name))?,
+            pictures: pictures(charts, Some(scenario.name)),
             phases: tables::phases(scenario),
             answers: answers::answers(scenario),
             drifts: drifts::drifts(scenario),
             promises: promises::promises(scenario),
-            faults: tables::faults(scenario),
+            faults: faults::faults(scenario),
+            recoveries: faults::recoveries(scenario),
             audits: tables::audits(scenario),
-        })
+        }
     }
 }
 
@@ -152,11 +176,20 @@ pub(super) fn render(name: &str, source: &str, page: &impl Serialize) -> anyhow:
             .keep_trailing_newline(true)
             .build()?,
     );
-    templates.add_template("style.css", STYLE)?;
+    for (part, source) in PARTS {
+        templates.add_template(part, source)?;
+    }
     templates.add_template(name, source)?;
     let template = templates.get_template(name)?;
     template
-        .render(context! { page => Serde(page) })
+        .render(context! {
+            page => Serde(page),
+            style => STYLE,
+            script => SCRIPT,
+            uplot => UPLOT,
+            uplot_style => UPLOT_STYLE,
+            uplot_licence => UPLOT_LICENCE,
+        })
         .with_context(|| format!("cannot render {name}"))
 }
 
@@ -178,18 +211,40 @@ fn distinct(run: &Run, value: impl Fn(&Manifest) -> String) -> String {
     values.join(", ")
 }
 
-fn doubtful(run: &Run) -> Vec<Doubtful> {
+fn excluded(run: &Run) -> Vec<Excluded> {
     let untrusted = run.trials.iter().filter(|trial| !super::compare::trusted(trial));
-    let marked = untrusted.map(|trial| Doubtful {
+    let marked = untrusted.map(|trial: &Trial| Excluded {
         place: trial.folder.display().to_string(),
-        why: super::compare::doubt(trial),
+        plain: exclusion::of(trial),
+        reasons: trial.manifest.validity.sentences(),
     });
-    let lost = run.without_manifest.iter().map(|folder| Doubtful {
+    let lost = run.without_manifest.iter().map(|folder| Excluded {
         place: folder.display().to_string(),
-        why: "NOT READ: it has no manifest.json, so the trial ended before its record was complete"
+        plain: "Not read: it has no manifest.json, so it ended before its record was complete"
             .to_owned(),
+        reasons: Vec::new(),
     });
     marked.chain(lost).collect()
+}
+
+/// Trials that count, and that the measuring machine disturbed.
+fn blurred(run: &Run) -> Vec<Excluded> {
+    let is_blurred = |trial: &&Trial| {
+        super::compare::trusted(trial) && !trial.manifest.validity.blurs.is_empty()
+    };
+    let marked = run.trials.iter().filter(is_blurred).map(|trial| {
+        let of = trial.manifest.touched.unwrap_or_default();
+        let [late, times, outcomes] = [of.late, of.times, of.outcomes].map(words::count);
+        Excluded {
+            place: trial.folder.display().to_string(),
+            plain: format!(
+                "{late} requests were sent late; the times of {times} may be shorter, and {outcomes} may have \
+                 ended otherwise"
+            ),
+            reasons: trial.manifest.validity.blurs.iter().map(ToString::to_string).collect(),
+        }
+    });
+    marked.collect()
 }
 
 fn systems(run: &Run) -> Vec<(String, String)> {
@@ -219,21 +274,12 @@ fn bounds(manifest: &Manifest) -> String {
     )
 }
 
-/// The charts of `scenario`, or of the whole run, read back to be embedded.
-pub(super) fn pictures(charts: &[Chart], scenario: Option<&str>) -> anyhow::Result<Vec<Picture>> {
-    let wanted = charts.iter().filter(|chart| chart.scenario.as_deref() == scenario);
-    let picture = |chart: &Chart| {
-        let bytes = fs::read(&chart.path)
-            .with_context(|| format!("cannot read {}", chart.path.display()))?;
-        Ok(Picture { src: embed::png(&bytes), alt: chart.alt.clone(), aid: chart.aid })
-    };
-    wanted.map(picture).collect()
-}
-
 fn contents(charts: &[Chart]) -> Vec<(String, String)> {
     let fixed = [
-        ("report.html", "this report with all charts, in one file"),
+        ("report.html", "this report in one file; its charts need no network"),
         ("summary.csv", "every number: a row per scenario, system, trial, phase and operation"),
+        ("trials.csv", "what is of a whole trial, a row each"),
+        ("summary.md", "the scorecard, for a pull request"),
         ("environment.json", "the machine and the tools"),
         (
             "SCENARIO/SYSTEM/TRIAL/audit.html",
@@ -242,9 +288,6 @@ fn contents(charts: &[Chart]) -> Vec<(String, String)> {
         ("SCENARIO/SYSTEM/TRIAL/", "the records; everything else here is made from them"),
     ];
     let fixed = fixed.map(|(name, what)| (name.to_owned(), what.to_owned()));
-    let charts = charts.iter().map(|chart| {
-        let name = chart.path.file_name().unwrap_or_default().to_string_lossy();
-        (format!("charts/{name}"), chart.alt.clone())
-    });
+    let charts = charts.iter().map(|chart| (file(chart), chart.title.clone()));
     fixed.into_iter().chain(charts).collect()
 }

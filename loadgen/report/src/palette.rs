@@ -2,6 +2,8 @@
 
 use plotters::style::RGBColor;
 
+use record::Outcome;
+
 /// Text and axes.
 pub(super) const INK: RGBColor = RGBColor(0x1c, 0x1e, 0x21);
 /// Text of less weight.
@@ -21,7 +23,7 @@ pub(super) const INVALID: RGBColor = RGBColor(0xa8, 0x00, 0x1c);
 /// The sheet.
 pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 
-const SYSTEMS: [RGBColor; 7] = [
+const SYSTEMS: [RGBColor; 8] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
@@ -29,11 +31,17 @@ const SYSTEMS: [RGBColor; 7] = [
     RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
     RGBColor(0x33, 0x33, 0x33),
+    RGBColor(0x8a, 0x5a, 0x2b),
 ];
 
-/// The colour of the system at `order` in the run's list; after seven they come again.
+/// The place in the palette of the system at `order` in the run's list; after eight they come again.
+pub(super) fn place(order: u32) -> usize {
+    order as usize % SYSTEMS.len()
+}
+
+/// The colour of the system at `order` in the run's list.
 pub(super) fn system(order: u32) -> RGBColor {
-    SYSTEMS[order as usize % SYSTEMS.len()]
+    SYSTEMS[place(order)]
 }
 
 /// `colour` mixed into white: 0 is white, 1 the colour.
@@ -43,22 +51,23 @@ pub(super) fn tint(colour: RGBColor, share: f64) -> RGBColor {
 }
 
 /// What became of a request: from light (ok) to dark, so that lightness alone tells them apart.
-pub(super) const OUTCOMES: [(&str, RGBColor); 5] = [
-    ("ok", RGBColor(0xcf, 0xe3, 0xef)),
-    ("failed", RGBColor(0xf0, 0xb3, 0x4d)),
-    ("unknown", RGBColor(0xc0, 0x4f, 0x78)),
-    ("dropped", RGBColor(0x5b, 0x2a, 0x86)),
-    ("unfinished", RGBColor(0x22, 0x22, 0x22)),
+pub(super) const OUTCOMES: [(Outcome, RGBColor); 5] = [
+    (Outcome::Ok, RGBColor(0xcf, 0xe3, 0xef)),
+    (Outcome::Failed, RGBColor(0xf0, 0xb3, 0x4d)),
+    (Outcome::Unknown, RGBColor(0xc0, 0x4f, 0x78)),
+    (Outcome::Dropped, RGBColor(0x5b, 0x2a, 0x86)),
+    (Outcome::Unfinished, RGBColor(0x22, 0x22, 0x22)),
 ];
 
 /// The same as points, which are small: the light ones stronger.
-pub(super) const POINTS: [(&str, RGBColor); 5] = [
-    ("ok", RGBColor(0x6f, 0xa8, 0xcc)),
-    ("failed", RGBColor(0xe0, 0x92, 0x14)),
+pub(super) const POINTS: [(Outcome, RGBColor); 5] = [
+    (Outcome::Ok, RGBColor(0x6f, 0xa8, 0xcc)),
+    (Outcome::Failed, RGBColor(0xe0, 0x92, 0x14)),
     OUTCOMES[2],
     OUTCOMES[3],
     OUTCOMES[4],
 ];
 
-/// Money accepted, captured, settled.
-pub(super) const MONEY: [RGBColor; 3] = [SYSTEMS[0], SYSTEMS[1], SYSTEMS[6]];
+/// Money accepted, captured, settled: no system's colours, since one page shows both.
+pub(super) const MONEY: [RGBColor; 3] =
+    [RGBColor(0x6a, 0x51, 0xa3), RGBColor(0x9a, 0x6a, 0x00), RGBColor(0x11, 0x6b, 0x3a)];

@@ -1,13 +1,16 @@
 //! One panel per system over one time axis: warm-up, phases and faults lie behind the data.
 
-use record::Manifest;
+use serde::Serialize;
+
+use record::{FaultRow, Manifest, Phase};
 
 use super::canvas::{Canvas, Hold, Pen};
 use super::compare::{Contestant, Scenario};
+use super::exclusion;
 use super::palette;
 use super::plot::Plot;
 use super::scale::Scale;
-use super::sheet::{Area, Sample, mark};
+use super::sheet::{Area, Sample, veil};
 use super::words;
 
 const STRIP_HEIGHT: f64 = 34.0;
@@ -23,6 +26,8 @@ pub(super) struct Axis {
     pub(super) name: &'static str,
     /// How its values are written.
     pub(super) label: fn(f64) -> String,
+    /// Whether they are milliseconds; else they are counts.
+    pub(super) is_time: bool,
 }
 
 /// The height of a sheet that has room for the panels of `scenario`, px.
@@ -34,14 +39,14 @@ pub(super) fn sheet_height(scenario: &Scenario<'_>) -> u32 {
 pub(super) fn shading(scenario: &Scenario<'_>) -> Vec<(Sample, String)> {
     let mut legend = Vec::new();
     if !scenario.faults().is_empty() {
-        let label = "fault: effect seen (line) until healing seen; paler: ordered".to_owned();
+        let label = "shaded: fault active; paler: ordered, not yet seen".to_owned();
         legend.push((Sample::Block(palette::tint(palette::BAND, 0.6)), label));
     } else if scenario.phases().iter().any(|phase| phase.name == "during") {
-        let label = "phase: during".to_owned();
+        let label = "shaded: the phase “during”".to_owned();
         legend.push((Sample::Block(palette::tint(palette::BAND, 0.6)), label));
     }
     if scenario.manifest().warm_up_s > 0 {
-        legend.push((Sample::Block(palette::WARM_UP), "warm-up, in no statistic".to_owned()));
+        legend.push((Sample::Block(palette::WARM_UP), "grey: warm-up, in no figure".to_owned()));
     }
     legend
 }
@@ -86,12 +91,12 @@ fn panel(
 ) -> anyhow::Result<()> {
     plot.band(canvas, 0.0, f64::from(scenario.manifest().warm_up_s), palette::WARM_UP, 1.0)?;
     for band in bands(scenario, contestant) {
-        shade(canvas, plot, band)?;
+        shade(canvas, plot, &band)?;
     }
     plot.grid(canvas, axis.label)?;
     data(plot, contestant)?;
-    if let Some(text) = contestant.mark() {
-        mark(canvas, plot.area, &text)?;
+    if contestant.trusted().is_empty() {
+        veil(canvas, plot.area)?;
     }
     let is_last = scenario.contestants.last().is_some_and(|last| last.name == contestant.name);
     let label = |at: f64| if is_last { words::digits(at) } else { String::new() };
@@ -100,16 +105,18 @@ fn panel(
 }
 
 /// A stretch to shade, s: from the order, or from the phase's beginning, to the healing that was seen.
-#[derive(Clone, Copy)]
-struct Band {
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Band {
     from: f64,
     /// When the effect was seen; `None` if it was not. Without a fault the beginning.
     effective: Option<f64>,
     to: f64,
     is_fault: bool,
+    /// What happens in it: "the payments role is dead for 15 s".
+    what: String,
 }
 
-fn shade(canvas: &Canvas<'_>, plot: &Plot, band: Band) -> anyhow::Result<()> {
+fn shade(canvas: &Canvas<'_>, plot: &Plot, band: &Band) -> anyhow::Result<()> {
     let effective = band.effective.unwrap_or(band.to);
     plot.band(canvas, band.from, effective, palette::BAND, 0.22)?;
     plot.band(canvas, effective, band.to, palette::BAND, 0.5)?;
@@ -119,27 +126,29 @@ fn shade(canvas: &Canvas<'_>, plot: &Plot, band: Band) -> anyhow::Result<()> {
     canvas.line(&edge, Pen::solid(palette::ONSET, 1.5))
 }
 
-/// Where to shade: the faults as this system felt them, else the phase named `during`.
-fn bands(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<Band> {
-    let trials = contestant.shown();
-    let faults: Vec<_> = trials
-        .iter()
-        .flat_map(|trial| &trial.faults)
-        .map(|fault| Band {
+/// Where to shade: the faults as this system felt them, else the phase named `during`. Bands of several
+/// trials would lie on each other and darken: the first that has any stands for all.
+pub(super) fn bands(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<Band> {
+    if !scenario.faults().is_empty() {
+        let first = contestant.shown().into_iter().find(|trial| !trial.faults.is_empty());
+        let band = |fault: &FaultRow| Band {
             from: fault.commanded_s,
             effective: fault.effective_s,
             to: fault.healed_s.unwrap_or_else(|| scenario.end_s()),
             is_fault: true,
-        })
-        .collect();
-    // Bands of several trials would lie on each other and darken: their first trial stands for all.
-    let per_trial = faults.len() / trials.len().max(1);
-    if per_trial > 0 || !scenario.faults().is_empty() {
-        return faults.into_iter().take(per_trial.max(1)).collect();
+            what: words::harm(fault),
+        };
+        return first.map(|trial| trial.faults.iter().map(band).collect()).unwrap_or_default();
     }
     let phases = scenario.phases().iter().filter(|phase| phase.name == "during");
-    let band = |from: f64, to| Band { from, effective: Some(from), to, is_fault: false };
-    phases.map(|phase| band(f64::from(phase.from_s), f64::from(phase.to_s))).collect()
+    let band = |phase: &Phase| Band {
+        from: f64::from(phase.from_s),
+        effective: Some(f64::from(phase.from_s)),
+        to: f64::from(phase.to_s),
+        is_fault: false,
+        what: "the phase “during”".to_owned(),
+    };
+    phases.map(band).collect()
 }
 
 /// The schedule's parts, named above the first panel.
@@ -168,14 +177,18 @@ fn strip(canvas: &Canvas<'_>, area: Area, x: Scale, manifest: &Manifest) -> anyh
     Ok(())
 }
 
+/// The system's name, of how many trials it is, and in one line why any is left out.
 fn heading(canvas: &Canvas<'_>, area: Area, contestant: &Contestant<'_>) -> anyhow::Result<()> {
     const SIZE: f64 = 21.0;
     let y = area.bottom - 14.0;
     let colour = palette::system(contestant.order);
-    canvas.heavy((area.left, y), Hold::Left, SIZE, colour, contestant.name)?;
-    let x = area.left + canvas.width(SIZE, contestant.name)? + 18.0;
-    let doubted = contestant.trusted().len() < contestant.trials.len();
-    let colour = if doubted { palette::INVALID } else { palette::SOFT };
-    let text = canvas.fit(17.0, area.right - x - 20.0, &contestant.sample())?;
+    let name = canvas.fit(SIZE, (area.right - area.left) / 2.0, contestant.name)?;
+    canvas.heavy((area.left, y), Hold::Left, SIZE, colour, &name)?;
+    let x = area.left + canvas.width(SIZE, &name)? + 18.0;
+    let why = exclusion::of_some(contestant);
+    let colour = if why.is_some() { palette::INVALID } else { palette::SOFT };
+    let text = [Some(format!("n = {}", contestant.number())), why];
+    let text = text.into_iter().flatten().collect::<Vec<_>>().join(". ");
+    let text = canvas.fit(17.0, area.right - x, &text)?;
     canvas.text((x, y + 1.0), Hold::Left, 17.0, colour, &text)
 }

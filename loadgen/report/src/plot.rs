@@ -105,6 +105,19 @@ impl Plot {
         canvas.fill(&points, colour, opacity)
     }
 
+    /// The area between `upper` and `lower`, which have their values at the same positions.
+    pub(super) fn between(
+        &self,
+        canvas: &Canvas<'_>,
+        (upper, lower): (&[Point], &[Point]),
+        colour: RGBColor,
+        opacity: f64,
+    ) -> anyhow::Result<()> {
+        let there = upper.iter();
+        let points: Vec<_> = there.chain(lower.iter().rev()).map(|value| self.at(*value)).collect();
+        if points.len() < 4 { Ok(()) } else { canvas.fill(&points, colour, opacity) }
+    }
+
     /// A vertical band between two positions.
     pub(super) fn band(
         &self,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use record::TimelineRow;
 use record::read::Trial;
 
+use super::interactive::Fold;
+
 /// A value per interval; intervals without a value are absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Series {
@@ -19,6 +21,11 @@ impl Series {
         let rows = trial.timeline.iter().filter(|row| row.operation == operation);
         let values = rows.filter_map(|row| Some((row.t_s, value(row)?))).collect();
         Self { interval_s: trial.manifest.interval_s.max(1), values }
+    }
+
+    /// The values of `trial` at these seconds.
+    pub(super) fn at(trial: &Trial, values: impl Iterator<Item = (u32, f64)>) -> Self {
+        Self { interval_s: trial.manifest.interval_s.max(1), values: values.collect() }
     }
 
     /// The sum over all operations.
@@ -49,6 +56,31 @@ impl Series {
                 .map(|(at_s, values)| (at_s, middle(values)))
                 .collect(),
         }
+    }
+
+    /// At each instant the mean over all, where one without a value counts as 0: parts of a whole stay
+    /// its parts, which medians would not.
+    pub(super) fn mean(all: &[Self]) -> Self {
+        let mut values = BTreeMap::new();
+        for (at_s, value) in all.iter().flat_map(|series| &series.values) {
+            *values.entry(*at_s).or_insert(0.0) += value / all.len() as f64;
+        }
+        Self { interval_s: all.first().map_or(1, |series| series.interval_s), values }
+    }
+
+    /// One value for the `step` seconds from `from_s` on; `None` if there is none in them.
+    pub(super) fn folded(&self, from_s: u32, step: u32, fold: Fold) -> Option<f64> {
+        let inside =
+            self.values.range(from_s..from_s.saturating_add(step)).map(|(_, value)| *value);
+        let (count, sum, largest) = inside
+            .fold((0, 0.0, f64::NEG_INFINITY), |(n, sum, most), v| {
+                (n + 1, sum + v, f64::max(most, v))
+            });
+        let folded = match fold {
+            Fold::Mean => sum / f64::from(count),
+            Fold::Largest => largest,
+        };
+        (count > 0).then_some(folded)
     }
 
     /// The same per second instead of per interval.
@@ -104,6 +136,22 @@ mod tests {
     fn a_missing_second_breaks_the_line() {
         let parts = series(&[(0, 1.0), (1, 2.0), (4, 3.0)]).parts();
         assert_eq!(parts, [vec![(0.5, 1.0), (1.5, 2.0)], vec![(4.5, 3.0)]]);
+    }
+
+    #[test]
+    fn values_that_share_a_point_are_folded_and_none_is_none() {
+        let values = series(&[(0, 1.0), (1, 5.0), (4, 2.0)]);
+        let at = |from, fold| values.folded(from, 2, fold);
+        assert_eq!([at(0, Fold::Mean), at(0, Fold::Largest)], [Some(3.0), Some(5.0)]);
+        assert_eq!([at(2, Fold::Mean), at(4, Fold::Largest)], [None, Some(2.0)]);
+    }
+
+    #[test]
+    fn means_of_parts_add_up_to_the_mean_of_the_whole() {
+        let (ok, failed) =
+            ([series(&[(0, 9.0)]), series(&[(0, 4.0)])], [series(&[(0, 1.0)]), series(&[])]);
+        let [ok, failed] = [ok, failed].map(|trials| Series::mean(&trials).max());
+        assert_eq!((ok, failed), (6.5, 0.5));
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl Sheet {
         let top = self.legend(canvas, y + 8.0)?;
         let bottom = f64::from(self.height) - FOOTER_HEIGHT;
         let foot = (MARGIN, f64::from(self.height) - 20.0);
-        canvas.text(foot, Hold::Left, 16.0, palette::SOFT, &self.source)?;
+        let source = canvas.fit(16.0, room, &self.source)?;
+        canvas.text(foot, Hold::Left, 16.0, palette::SOFT, &source)?;
         Ok(Area { left: MARGIN, top, right, bottom })
     }
 
@@ -108,8 +109,7 @@ impl Sheet {
                 (x, y) = (MARGIN, y + 30.0);
             }
             draw_sample(canvas, *sample, x, y)?;
-            let colour = if doubted(&label) { palette::INVALID } else { palette::INK };
-            canvas.text((x + 46.0, y), Hold::Left, LEGEND_SIZE, colour, &label)?;
+            canvas.text((x + 46.0, y), Hold::Left, LEGEND_SIZE, palette::INK, &label)?;
             x += width;
         }
         Ok(y + 26.0)
@@ -128,11 +128,6 @@ impl Area {
     }
 }
 
-/// Labels that carry a trial's mark are red like the mark.
-fn doubted(label: &str) -> bool {
-    [": INVALID", ": INTERRUPTED"].iter().any(|mark| label.contains(mark))
-}
-
 fn draw_sample(canvas: &Canvas<'_>, sample: Sample, x: f64, y: f64) -> anyhow::Result<()> {
     match sample {
         Sample::Line(pen) => canvas.line(&[(x, y), (x + 36.0, y)], pen),
@@ -143,35 +138,8 @@ fn draw_sample(canvas: &Canvas<'_>, sample: Sample, x: f64, y: f64) -> anyhow::R
     }
 }
 
-/// Veils `area` and writes across it why its numbers may not be believed.
-pub(super) fn mark(canvas: &Canvas<'_>, area: Area, text: &str) -> anyhow::Result<()> {
-    let size = (area.height() * 0.62).min(25.0);
-    let corners = [(area.left, area.top), (area.right, area.bottom)];
-    canvas.block(corners[0], corners[1], palette::PAPER, 0.45)?;
-    let room = (area.right - area.left) * 0.86;
-    let lines = if area.height() < 3.0 * size {
-        vec![canvas.fit(size, room, text)?]
-    } else {
-        canvas.wrap(size, room, text)?
-    };
-    let (x, y) = area.centre();
-    let mut half = (0.0_f64, lines.len() as f64 * size * 0.65 + size * 0.15);
-    for line in &lines {
-        half.0 = half.0.max(canvas.width(size, line)? / 2.0 + 16.0);
-    }
-    canvas.block((x - half.0, y - half.1), (x + half.0, y + half.1), palette::PAPER, 0.95)?;
-    let frame = [
-        (x - half.0, y - half.1),
-        (x + half.0, y - half.1),
-        (x + half.0, y + half.1),
-        (x - half.0, y + half.1),
-        (x - half.0, y - half.1),
-    ];
-    canvas.line(&frame, Pen::solid(palette::INVALID, 2.0))?;
-    let first = y - (lines.len() as f64 - 1.0) * size * 0.65;
-    for (index, line) in lines.iter().enumerate() {
-        let at = (x, first + index as f64 * size * 1.3);
-        canvas.heavy(at, Hold::Centre, size, palette::INVALID, line)?;
-    }
-    Ok(())
+/// Greys what was drawn in `area`, whose numbers may not be believed. Why not stands beside it: a box
+/// across a curve hides the curve.
+pub(super) fn veil(canvas: &Canvas<'_>, area: Area) -> anyhow::Result<()> {
+    canvas.block((area.left, area.top), (area.right, area.bottom), palette::PAPER, 0.6)
 }

@@ -1,27 +1,41 @@
-//! `summary.csv`: every number of the report, one row per trial, phase and operation.
+//! The figures of a run as small files: `summary.csv` has a row per trial, phase and operation; what is of a whole
+//! trial stands in `trials.csv` once, so that sums come out right.
+
+mod markdown;
+mod scorecard;
+mod trials;
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use record::Answer;
-use record::Class;
 use record::read::{Run, Trial};
+use record::{Answer, Class, Operation};
 
 use super::figures::{Figures, Time, Times};
 use record::atomic_write;
 
-/// One row; units last in the names. Empty: not measured, too few samples, or no such thing.
+pub(super) use markdown::text as markdown;
+pub(super) use scorecard::{Scorecard, classes};
+
+/// The tables' names.
+pub(super) const PHASES: &str = "summary.csv";
+pub(super) const TRIALS: &str = "trials.csv";
+
+/// One row; units last in the names. Empty: not measured, too few samples, or no such thing. `least` and `most`
+/// are the ends between which a figure is, where the measuring machine was late (docs/methodology/doubt.md).
 #[derive(Serialize)]
 struct Row<'r> {
+    run: &'r str,
+    revision: &'r str,
     scenario: &'r str,
     system: &'r str,
     trial: u32,
+    rerun: u32,
+    seed: u64,
     phase: &'r str,
-    operation: &'r str,
+    operation: Operation,
     valid: bool,
-    interrupted: bool,
-    reasons: String,
     phase_from_s: u32,
     phase_to_s: u32,
     offered_count: u64,
@@ -52,43 +66,53 @@ struct Row<'r> {
     completed_p99_ms: Option<f64>,
     completed_max_ms: Option<f64>,
     goodput_per_s: Option<f64>,
-    trial_cpu_per_completed_order_ms: Option<f64>,
-    trial_rss_peak_bytes: u64,
-    trial_send_lag_p99_us: u64,
-    trial_verdict: &'static str,
-    trial_lost_count: Option<u64>,
-    trial_double_charge_count: Option<u64>,
-    trial_stuck_count: Option<u64>,
-    trial_told_error_then_charged_count: Option<u64>,
+    touched_ok_count: u64,
+    touched_failed_count: u64,
+    accepted_p50_least_ms: Option<f64>,
+    accepted_p50_most_ms: Option<f64>,
+    accepted_p99_least_ms: Option<f64>,
+    accepted_p99_most_ms: Option<f64>,
+    all_outcomes_p99_least_ms: Option<f64>,
+    all_outcomes_p99_most_ms: Option<f64>,
+    completed_p50_least_ms: Option<f64>,
+    completed_p50_most_ms: Option<f64>,
+    completed_p99_least_ms: Option<f64>,
+    completed_p99_most_ms: Option<f64>,
+    goodput_least_per_s: Option<f64>,
+    goodput_most_per_s: Option<f64>,
 }
 
-/// Writes the table of `run` at `path`.
-pub(super) fn write(run: &Run, path: &Path) -> anyhow::Result<()> {
+/// Writes the tables of `run` into `folder`.
+pub(super) fn write(run: &Run, folder: &Path) -> anyhow::Result<()> {
+    trials::write(run, &folder.join(TRIALS))?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     for trial in &run.trials {
         for operation in trial.manifest.requests.keys() {
             let phases = 0..trial.manifest.phases.len();
-            for figures in phases.filter_map(|index| Figures::of(trial, index, operation)) {
-                writer.serialize(row(trial, operation, &figures))?;
+            for figures in phases.filter_map(|index| Figures::of(trial, index, *operation)) {
+                writer.serialize(row(run, trial, *operation, &figures))?;
             }
         }
     }
-    atomic_write::write(path, &writer.into_inner()?)
+    atomic_write::write(&folder.join(PHASES), &writer.into_inner()?)
 }
 
-fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r> {
+fn row<'r>(run: &'r Run, trial: &'r Trial, operation: Operation, figures: &'r Figures) -> Row<'r> {
     let Figures { phase, counts, accepted, felt, service, completed, .. } = figures;
     let manifest = &trial.manifest;
-    let has_orders = operation == "place";
+    let goodput = Some(figures.goodput_per_s()).filter(|_| operation == Operation::Place);
+    let rate = |rate: f64| rounded(rate, 1e3);
     Row {
+        run: &run.name,
+        revision: &manifest.revision,
         scenario: &manifest.scenario,
         system: &manifest.system,
         trial: manifest.trial,
+        rerun: manifest.rerun,
+        seed: manifest.seed,
         phase: &phase.name,
         operation,
-        valid: manifest.validity.valid,
-        interrupted: manifest.validity.interrupted,
-        reasons: manifest.validity.sentences().join("; "),
+        valid: super::compare::trusted(trial),
         phase_from_s: phase.from_s,
         phase_to_s: phase.to_s,
         offered_count: counts.scheduled,
@@ -97,7 +121,7 @@ fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r
         unknown_count: counts.unknown,
         dropped_count: counts.dropped,
         unfinished_count: counts.unfinished,
-        failed_share: figures.failed_share().map(|share| rounded(share, 1e6)),
+        failed_share: figures.failed_share().map(|share| rounded(share.value, 1e6)),
         offered_per_s: rounded(counts.scheduled as f64 / figures.seconds(), 1e3),
         ok_per_s: rounded(counts.ok as f64 / figures.seconds(), 1e3),
         accepted_p50_ms: quantile(accepted, 0.5),
@@ -118,18 +142,21 @@ fn row<'r>(trial: &'r Trial, operation: &'r str, figures: &'r Figures) -> Row<'r
         completed_p90_ms: quantile(completed, 0.9),
         completed_p99_ms: quantile(completed, 0.99),
         completed_max_ms: finite(completed.max()),
-        goodput_per_s: has_orders.then(|| rounded(figures.goodput_per_s(), 1e3)),
-        trial_cpu_per_completed_order_ms: manifest
-            .cost
-            .cpu_ms_per_completed_order
-            .map(|ms| rounded(ms, 1e4)),
-        trial_rss_peak_bytes: manifest.cost.rss_peak_bytes,
-        trial_send_lag_p99_us: manifest.generator.lag_p99_us,
-        trial_verdict: verdict_word(trial),
-        trial_lost_count: violations(trial, "lost"),
-        trial_double_charge_count: violations(trial, "double-charge"),
-        trial_stuck_count: violations(trial, "stuck"),
-        trial_told_error_then_charged_count: odd(trial, Class::ToldErrorThenCharged),
+        goodput_per_s: goodput.map(|goodput| rate(goodput.value)),
+        touched_ok_count: figures.touched.ok,
+        touched_failed_count: figures.touched.failed,
+        accepted_p50_least_ms: least(accepted, 0.5),
+        accepted_p50_most_ms: most(accepted, 0.5),
+        accepted_p99_least_ms: least(accepted, 0.99),
+        accepted_p99_most_ms: most(accepted, 0.99),
+        all_outcomes_p99_least_ms: least(felt, 0.99),
+        all_outcomes_p99_most_ms: most(felt, 0.99),
+        completed_p50_least_ms: least(completed, 0.5),
+        completed_p50_most_ms: most(completed, 0.5),
+        completed_p99_least_ms: least(completed, 0.99),
+        completed_p99_most_ms: most(completed, 0.99),
+        goodput_least_per_s: goodput.map(|goodput| rate(goodput.least)),
+        goodput_most_per_s: goodput.map(|goodput| rate(goodput.most)),
     }
 }
 
@@ -161,6 +188,16 @@ fn odd(trial: &Trial, class: Class) -> Option<u64> {
 
 fn quantile(times: &Times, q: f64) -> Option<f64> {
     finite(times.quantile(q))
+}
+
+/// As short as it may be.
+fn least(times: &Times, q: f64) -> Option<f64> {
+    times.quantile(q).map(|time| time.least_ms).filter(|ms| ms.is_finite())
+}
+
+/// As long as it may be; empty if that is without an end.
+fn most(times: &Times, q: f64) -> Option<f64> {
+    times.quantile(q).map(|time| time.most_ms).filter(|ms| ms.is_finite())
 }
 
 fn finite(time: Option<Time>) -> Option<f64> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Paths, write};
 use record::ledger::{ChargeRow, Ledger};
 use record::read::Run;
-use record::{Answer, FaultRecovery, Manifest, Recovery, Verdict, seal};
+use record::{Answer, FaultRecovery, Manifest, Operation, Recovery, Verdict, seal};
 
 #[track_caller]
 fn invented(scenario: &str, system: &str) -> tempfile::TempDir {
@@ -19,9 +19,13 @@ fn invented(scenario: &str, system: &str) -> tempfile::TempDir {
 /// The page's words: what is between tags, without styles and pictures.
 fn visible(html: &str) -> String {
     let body = html.split_once("<body>").unwrap().1;
+    let body = body.split_once("<script").map_or(body, |(body, _)| body);
     let pieces = body.split('<').filter_map(|piece| piece.split_once('>'));
     let lines = pieces.map(|(tag, text)| {
-        let end = if matches!(tag, "/tr" | "/p" | "/li" | "/h1" | "/h2" | "/h3" | "/dd" | "/pre") {
+        let end = if matches!(
+            tag,
+            "/tr" | "/p" | "/li" | "/h1" | "/h2" | "/h3" | "/h4" | "/dd" | "/pre" | "/summary"
+        ) {
             "\n"
         } else {
             " "
@@ -50,17 +54,80 @@ fn the_report_of_an_invented_run() {
     insta::assert_snapshot!("readme", fs::read_to_string(&readme).unwrap());
     let page = fs::read_to_string(&html).unwrap();
     insta::assert_snapshot!("html", visible(&page));
-    assert_eq!(page.matches("data:image/png;base64,").count(), charts.len());
+    is_one_file(&page);
+    let live = page.matches("<div class=\"live\"").count();
+    assert_eq!((live, page.matches("<noscript>").count()), (15, 15), "five kinds, three scenarios");
     assert!(!audits.is_empty() && audits.iter().all(|page| page.exists()));
     for page_of_trial in &audits {
         let link =
             page_of_trial.strip_prefix(&run).unwrap().display().to_string().replace('/', "&#x2f;");
         assert!(page.contains(&format!("href=\"{link}\"")), "{link}");
     }
-    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
     assert!(charts.iter().all(|chart| fs::read(chart).unwrap().starts_with(b"\x89PNG")));
     let unfinished = |name: &String| name.starts_with('.');
     assert!(!listing(&run).iter().chain(&listing(&run.join("charts"))).any(unfinished));
+}
+
+/// Nothing is fetched but pictures that are named beside the page, for those without scripts.
+#[track_caller]
+fn is_one_file(page: &str) {
+    for fetched in ["src=\"http", "href=\"http", "url(", "@import", "fetch(", "<link", "base64"] {
+        assert!(!page.contains(fetched), "{fetched}");
+    }
+    let sources = page.split("src=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    assert!(sources.into_iter().all(|source| source.starts_with("charts&#x2f;")));
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+}
+
+/// What the script is given for one chart of a report.
+fn chart_data(run: &Path, anchor: &str) -> serde_json::Value {
+    let page = fs::read_to_string(write(run).unwrap().html).unwrap();
+    let data = page.split_once("id=\"chart-data\">").unwrap().1.split_once("</script>").unwrap().0;
+    let mut charts: serde_json::Value = serde_json::from_str(data).unwrap();
+    charts[anchor].take()
+}
+
+/// The monolith refuses everybody within a millisecond while payments is dead.
+#[test]
+fn a_refusal_is_not_drawn_as_a_fast_answer() {
+    let folder = invented("payment-outage", "monolith");
+    let data = chart_data(&folder.path().join("run"), "payment-outage-response");
+    let line = |name: &str| {
+        let lines = data["lines"].as_array().unwrap();
+        lines.iter().position(|line| line["name"] == name).unwrap()
+    };
+    let at = |name: &str, second: usize| &data["panels"][0]["y"][line(name)][second];
+    assert!(at("p50 until accepted", 20).is_number() && at("not ok", 20) == 0.0);
+    assert!(at("p50 until accepted", 33).is_null() && at("not ok", 33) == 1.0);
+    let bands = data["panels"][0]["bands"].as_array().unwrap();
+    assert_eq!((bands.len(), &bands[0]["is_fault"]), (1, &serde_json::json!(true)));
+}
+
+#[test]
+fn the_parts_of_a_second_add_up_to_what_was_asked() {
+    let folder = invented("payment-outage", "microservices-sync");
+    let run = folder.path().join("run");
+    let data = chart_data(&run, "payment-outage-arrivals");
+    let parts = &data["panels"][0]["y"];
+    let sum: f64 = (0..5).map(|part| parts[part][30].as_f64().unwrap()).sum();
+    let trial = &Run::read(&run).unwrap().trials[0];
+    let asked =
+        trial.timeline.iter().find(|row| row.t_s == 30 && row.operation == Operation::Place);
+    assert!((sum - asked.unwrap().offered as f64).abs() < 1.0, "{sum}");
+}
+
+#[test]
+fn a_name_does_not_end_the_element_that_the_data_stand_in() {
+    let folder = invented("steady", "monolith");
+    let run = folder.path().join("run");
+    for trial in 1..=3 {
+        let path = run.join(format!("steady/monolith/{trial}/manifest.json"));
+        let manifest: Manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let system = "</script><b>".to_owned();
+        fs::write(&path, serde_json::to_vec(&Manifest { system, ..manifest }).unwrap()).unwrap();
+    }
+    let data = chart_data(&run, "steady-response");
+    assert_eq!(data["panels"][0]["name"], "</script><b>");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Numbers and circumstances as a reader meets them. Units stand beside every number.
 
-use record::{FaultRow, Manifest, Phase, RatePoint};
+use record::{FaultRow, Manifest, Operation, Phase, RatePoint};
 
 /// More faults than that are counted in a title instead of told one by one.
 const HARMS_TOLD: usize = 2;
@@ -37,6 +37,14 @@ pub(super) fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `lo` without its unit if `hi` has the same.
+pub(super) fn without_unit<'t>(lo: &'t str, hi: &str) -> &'t str {
+    match (lo.rsplit_once(' '), hi.rsplit_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => number,
+        _ => lo,
+    }
 }
 
 /// Three digits at most, no trailing zeros behind a point.
@@ -77,11 +85,17 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 /// What the systems had to bear, to follow "Placing an order".
 pub(super) fn circumstance(manifest: &Manifest, faults: &[FaultRow]) -> String {
+    let measured_s = f64::from(manifest.warm_up_s);
+    // What was healed before the statistics begin is in none of them.
+    let is_felt = |fault: &&FaultRow| {
+        fault.healed_s.or(fault.heal_commanded_s).unwrap_or(f64::INFINITY) > measured_s
+    };
+    let faults: Vec<&FaultRow> = faults.iter().filter(is_felt).collect();
     if faults.len() > HARMS_TOLD {
-        return format!("while {} faults strike ({})", faults.len(), kinds(faults));
+        return format!("while {} faults strike ({})", faults.len(), kinds(&faults));
     }
     if !faults.is_empty() {
-        let harms: Vec<_> = faults.iter().map(harm).collect();
+        let harms: Vec<_> = faults.into_iter().map(harm).collect();
         return format!("while {}", harms.join(" and "));
     }
     let middle = |phase: &Phase| f64::from(phase.from_s + phase.to_s) / 2.0;
@@ -89,13 +103,28 @@ pub(super) fn circumstance(manifest: &Manifest, faults: &[FaultRow]) -> String {
     let phase = |name| manifest.phases.iter().find(|phase| phase.name == name);
     match (phase("before"), phase("during"), manifest.phases.first()) {
         (Some(before), Some(during), _) => format!(
-            "while arrivals go from {} to {} per second for {} s",
+            "while arrivals go from {} to {} per second{} for {} s",
             digits(rate(before)),
             digits(rate(during)),
+            orders_among(manifest),
             during.to_s - during.from_s
         ),
-        (_, _, Some(only)) => format!("at {} arrivals per second", digits(rate(only))),
+        (_, _, Some(only)) => {
+            format!("at {} arrivals per second{}", digits(rate(only)), orders_among(manifest))
+        }
         _ => "under load".to_owned(),
+    }
+}
+
+/// How many of the arrivals are orders, where charts show these alone: " (70 % of them orders)".
+fn orders_among(manifest: &Manifest) -> String {
+    let all: u64 = manifest.requests.values().map(|counts| counts.scheduled).sum();
+    match manifest.requests.get(&Operation::Place) {
+        Some(orders) if orders.scheduled < all => {
+            let share = orders.scheduled as f64 / all as f64;
+            format!(" ({:.0} % of them orders)", share * 100.0)
+        }
+        _ => String::new(),
     }
 }
 
@@ -119,7 +148,7 @@ pub(super) fn harm(fault: &FaultRow) -> String {
 }
 
 /// "kill 12, crash 9, deploy 2".
-fn kinds(faults: &[FaultRow]) -> String {
+fn kinds(faults: &[&FaultRow]) -> String {
     let mut counts = std::collections::BTreeMap::<&str, usize>::new();
     for fault in faults {
         *counts.entry(&fault.kind).or_default() += 1;
@@ -146,6 +175,7 @@ pub(super) fn rate_at(corners: &[RatePoint], at_s: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use record::RequestCounts;
 
     #[track_caller]
     fn check(found: String, expected: &str) {
@@ -187,7 +217,7 @@ mod tests {
         check(harm(&fault("power-cut", "disk", Some(2.0))), "the disk is without power for 2 s");
         check(
             harm(&fault("provider", "provider", Some(9.0))),
-            "the card network is disturbed for 9 s",
+            "the card network is impaired for 9 s",
         );
         let told = FaultRow { state: "out to lunch".to_owned(), ..fault("x", "auth", None) };
         check(harm(&told), "the auth role is out to lunch");
@@ -202,6 +232,28 @@ mod tests {
         check(circumstance(&manifest, &two), told);
         let many = [two.to_vec(), two.to_vec(), two[..1].to_vec()].concat();
         check(circumstance(&manifest, &many), "while 5 faults strike (kill 3, reset 2)");
+    }
+
+    #[test]
+    fn a_fault_that_was_over_before_the_statistics_began_is_not_in_them() {
+        let early = fault("pause", "orders", Some(1.0));
+        let manifest = Manifest { warm_up_s: 5, ..Manifest::default() };
+        check(circumstance(&manifest, std::slice::from_ref(&early)), "under load");
+        let late = Manifest { warm_up_s: 4, ..Manifest::default() };
+        let healed_late = FaultRow { healed_s: Some(4.5), ..early };
+        check(circumstance(&late, &[healed_late]), "while the orders role is frozen for 1 s");
+    }
+
+    #[test]
+    fn a_rate_of_all_arrivals_says_how_many_are_orders() {
+        let mut manifest = Manifest::default();
+        manifest.phases.push(Phase { name: "steady".to_owned(), from_s: 0, to_s: 9 });
+        manifest.offered.push(RatePoint { at_s: 0.0, rate_per_s: 100.0 });
+        let of = |scheduled| RequestCounts { scheduled, ..RequestCounts::default() };
+        manifest.requests.insert(Operation::Place, of(694));
+        check(circumstance(&manifest, &[]), "at 100 arrivals per second");
+        manifest.requests.insert(Operation::Get, of(306));
+        check(circumstance(&manifest, &[]), "at 100 arrivals per second (69 % of them orders)");
     }
 
     #[test]

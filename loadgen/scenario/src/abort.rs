@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Condition, Quantity, Series};
 use crate::config::Span;
+use crate::operation;
 use record::Operation;
 
 /// Bounds the memory of a window: one histogram of 13 KiB per second.
@@ -20,7 +21,11 @@ pub struct Abort {
     #[serde(default = "default_over", deserialize_with = "whole_seconds")]
     pub over: Span,
     /// Of which operation; without it, of all together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "operation::read",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub operation: Option<Operation>,
 }
 

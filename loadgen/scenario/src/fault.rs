@@ -79,7 +79,7 @@ pub struct FaultSpec {
     /// How long it lasts; absent where nothing is healed by time.
     pub lasts: Option<Span>,
     /// Who or what is harmed.
-    pub harm: Target,
+    pub target: Target,
     /// What is done.
     pub what: RawFault,
 }
@@ -88,7 +88,7 @@ pub struct FaultSpec {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     /// Who or what is harmed, if it is said.
-    pub harm: Option<Target>,
+    pub target: Option<Target>,
     /// What is done.
     pub what: RawFault,
 }
@@ -122,7 +122,7 @@ pub struct Parameter {
 struct Keys {
     at: Option<Span>,
     lasts: Option<Span>,
-    harm: Option<Target>,
+    target: Option<Target>,
     what: Option<RawFault>,
 }
 
@@ -135,7 +135,7 @@ impl Keys {
             match key.into_inner() {
                 key if key == "at" => keys.at = Some(map.next_value()?),
                 key if key == "for" => keys.lasts = Some(map.next_value()?),
-                key if key == "harm" => keys.harm = Some(map.next_value()?),
+                key if key == "harm" => keys.target = Some(map.next_value()?),
                 key if key == "kind" => keys.what = Some(named(map.next_value()?)),
                 key => {
                     let value = map.next_value::<Spanned<toml::Value>>()?;
@@ -166,11 +166,11 @@ impl<'de> Deserialize<'de> for FaultSpec {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FaultSpec, A::Error> {
-                let Keys { at, lasts, harm, what } = Keys::read(map)?;
+                let Keys { at, lasts, target, what } = Keys::read(map)?;
                 Ok(FaultSpec {
                     at: at.ok_or_else(|| A::Error::missing_field("at"))?,
                     lasts,
-                    harm: harm.ok_or_else(|| A::Error::missing_field("harm"))?,
+                    target: target.ok_or_else(|| A::Error::missing_field("harm"))?,
                     what: what.unwrap_or_default(),
                 })
             }
@@ -191,17 +191,17 @@ impl<'de> Deserialize<'de> for Template {
 
             fn visit_str<E: Error>(self, word: &str) -> Result<Template, E> {
                 let what = RawFault { kind: word.to_owned(), ..RawFault::default() };
-                Ok(Template { harm: None, what })
+                Ok(Template { target: None, what })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Template, A::Error> {
-                let Keys { at, lasts, harm, what } = Keys::read(map)?;
+                let Keys { at, lasts, target, what } = Keys::read(map)?;
                 for (key, given) in [("at", at), ("for", lasts)] {
                     if given.is_some() {
                         return Err(A::Error::custom(format!("chaos: the key `{key}` is drawn")));
                     }
                 }
-                Ok(Template { harm, what: what.unwrap_or_default() })
+                Ok(Template { target, what: what.unwrap_or_default() })
             }
         }
         deserializer.deserialize_any(WordOrTable)

@@ -1,4 +1,4 @@
-//! A scenario: load, mix, outside world, faults and bounds; the same for every system.
+//! A scenario: load, mix, card network, faults and bounds; the same for every system.
 
 mod abort;
 mod chaos;
@@ -9,6 +9,7 @@ mod disk;
 mod fault;
 mod files;
 mod form;
+mod operation;
 mod provider;
 mod retries;
 mod rules;
@@ -167,9 +168,9 @@ impl Session {
     /// If one is not known, or there is none.
     pub fn operations(&self) -> Result<Vec<Operation>, String> {
         let known = |step: &String| {
-            let found = Operation::parse(step).filter(|o| *o != Operation::Request);
-            found.ok_or_else(|| {
-                format!("session: the step {step:?} is not one of place, get, login, signup")
+            operation::named(step).ok_or_else(|| {
+                let all = operation::names().join(", ");
+                format!("session: the step {step:?} is not one of {all}")
             })
         };
         if self.steps.is_empty() {
@@ -224,13 +225,21 @@ pub struct Mix {
 impl Mix {
     /// Each operation's weight, in the order in which they are drawn.
     #[must_use]
-    pub fn weights(&self) -> [(Operation, f64); 4] {
-        [
-            (Operation::Place, self.place),
-            (Operation::Get, self.get),
-            (Operation::Login, self.login),
-            (Operation::Signup, self.signup),
-        ]
+    pub fn weights(&self) -> [(Operation, f64); Operation::ALL.len()] {
+        Operation::ALL.map(|operation| (operation, self.weight(operation)))
+    }
+
+    /// The weight of one of them.
+    #[must_use]
+    pub fn weight(&self, operation: Operation) -> f64 {
+        match operation {
+            Operation::Place => self.place,
+            Operation::Get => self.get,
+            Operation::Login => self.login,
+            Operation::Signup => self.signup,
+            // Nobody's of the shop.
+            Operation::Request => 0.0,
+        }
     }
 }
 
@@ -242,8 +251,11 @@ pub struct Limits {
     pub in_flight: u32,
     /// A request without an answer for this long is unknown.
     pub timeout: Span,
-    /// The 99th percentile of the send lag that a valid trial may have.
+    /// The 99th percentile of the send lag above which a trial is told to be blurred; a request that is later
+    /// than this may have ended otherwise in time.
     pub send_lag: Span,
+    /// Whether the sending thread takes real-time priority where the kernel lets it.
+    pub real_time: bool,
 }
 
 impl Default for Limits {
@@ -252,6 +264,7 @@ impl Default for Limits {
             in_flight: 4_000,
             timeout: Span::secs(5),
             send_lag: Span(std::time::Duration::from_millis(1)),
+            real_time: true,
         }
     }
 }
@@ -374,8 +387,8 @@ impl Scenario {
     /// Whom the faults harm, or what they are drawn from says it.
     fn targets(&self) -> impl Iterator<Item = &Target> {
         let drawn = self.chaos.iter().flat_map(|chaos| &chaos.kinds);
-        let drawn = drawn.filter_map(|kind| kind.get_ref().harm.as_ref());
-        self.faults.iter().map(|fault| &fault.harm).chain(drawn)
+        let drawn = drawn.filter_map(|kind| kind.get_ref().target.as_ref());
+        self.faults.iter().map(|fault| &fault.target).chain(drawn)
     }
 
     /// Reads the file that replaces the stages; its path is relative to the scenario's.

@@ -39,7 +39,7 @@ impl Scenario {
                 self.warm_up
             ));
         }
-        let weights = [self.mix.place, self.mix.get, self.mix.login, self.mix.signup];
+        let weights = self.mix.weights().map(|(_, weight)| weight);
         if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0
         {
             return Err("mix: weights are 0 or more, and one at least is more".to_owned());
@@ -154,12 +154,10 @@ impl Scenario {
                     LAST_THIRD
                 ));
             }
-            let named = threshold.operation.as_ref();
-            let sent = |name: &&String| operations.iter().any(|o| o.as_str() == **name);
-            if let Some(name) = named.filter(|name| !sent(name)) {
+            if let Some(named) = threshold.operation.filter(|named| !operations.contains(named)) {
                 let names: Vec<&str> = operations.iter().map(|o| o.as_str()).collect();
                 return Err(format!(
-                    "threshold {:?}: the load has no operation {name:?}; it has {}",
+                    "threshold {:?}: the load has no operation \"{named}\"; it has {}",
                     threshold.expect.to_string(),
                     names.join(", ")
                 ));
@@ -314,7 +312,11 @@ mix = { place = 1 }
         check("trace = \"t.csv\"", Ok(())); // refused where files are read: give one of them
         let promise = |rest: &str| format!("[[threshold]]\nexpect = \"p(99) < 1s\"\n{rest}");
         check(&promise("operation = \"place\""), Ok(()));
-        check(&promise("operation = \"plac\""), Err("no operation \"plac\"; it has place"));
+        let unknown = "unknown value `plac`; did you mean `place`? Valid: place, get";
+        check(&promise("operation = \"plac\""), Err(unknown));
+        check(&promise("operation = \"request\""), Err("unknown value `request`"));
+        let abort = "[[abort]]\nwhen = \"failed > 50%\"\noperation = \"request\"";
+        check(abort, Err("unknown value `request`"));
         check(&promise("operation = \"get\""), Err("no operation \"get\"; it has place"));
         let drift = Err("compares the phases \"first third\" and \"last third\"");
         check("[[threshold]]\nexpect = \"drift < 10%\"", drift);

@@ -1,5 +1,5 @@
 //! A disk of the system's own: an ext4 image in the trial's folder, mounted where the data lies, so
-//! that harm to it reaches nobody else.
+//! that a fault of it reaches nobody else.
 //!
 //! It knows no processes: whoever writes there must be stopped before a cut, by its caller. Needs
 //! root and the programs in [`PROGRAMS`]; [`lacks`] tries it.

@@ -15,12 +15,8 @@ pub mod secrets;
 mod settings;
 mod user;
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -31,9 +27,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::cores::Cores;
 use crate::disk::Disk;
+use crate::folder::{DATA, LOGS, OUTSIDE};
 use crate::http::address;
+use crate::logs;
+use crate::mutex::lock;
 use crate::undo::{Entry, MARK, UndoLog};
-use crate::watch::Watched;
+use crate::watched::{InForce, Watched};
 use fill::{Filled, fill};
 use kept::Kept;
 use link_proxy::Links;
@@ -48,23 +47,11 @@ pub use program::check_programs;
 pub use secrets::Secrets;
 pub use settings::{Settings, by_name};
 
-/// Where a system keeps what it must not lose, in the trial's folder.
-pub const DATA: &str = "data";
-/// Where the outside world keeps its own, in the trial's folder: no harm to the disk reaches it.
-pub const OUTSIDE: &str = "outside";
-/// Where the processes write their logs, in the trial's folder.
-pub const LOGS: &str = "logs";
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const READY_POLL: Duration = Duration::from_millis(10);
 /// A listener that does not accept leaves a connection unanswered.
 const FREE_WITHIN: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_secs(12);
-/// A log's end, shown when a process ends by itself.
-const LOG_LINES: usize = 3;
-const LOG_BYTES: u64 = 4_096;
-
-/// The processes in force, for whoever samples them.
-pub type InForce = Arc<Mutex<BTreeMap<String, Watched>>>;
 
 /// A system's processes.
 pub struct Running {
@@ -256,7 +243,7 @@ impl Running {
         let mut command = self.kept(spec, &spec.command)?;
         command
             .env("TRIPTYCH_VERSION", self.versions[index].to_string())
-            .stderr(log(&self.logs.join(format!("{}.log", spec.name)))?);
+            .stderr(logs::open(&self.logs.join(format!("{}.log", spec.name)))?);
         let kept = Kept::spawn(&mut command, |command| self.spawn_beside(command));
         kept.with_context(|| format!("cannot start the keeper of {}", spec.command[0]))
     }
@@ -267,7 +254,7 @@ impl Running {
             .with_context(|| format!("system {}, process {}", self.spec.name, spec.name))?;
         let mut command = Command::new(own_program()?);
         command.arg0("loadgen").arg("keep");
-        if let Some(Account { uid, gid }) = ready::account(spec)? {
+        if let Some(Account { uid, gid }) = user::of(spec)? {
             command.arg(format!("--as={uid}:{gid}"));
         }
         command
@@ -344,17 +331,9 @@ impl Running {
         child
     }
 
-    /// Whatever bytes they are.
     fn last_words(&self, index: usize) -> String {
-        let path = self.logs.join(format!("{}.log", self.spec.processes[index].name));
-        last_lines(&end_of(&path).unwrap_or_default())
+        logs::last_words(&self.logs.join(format!("{}.log", self.spec.processes[index].name)))
     }
-}
-
-/// A log, to be written on at its end.
-fn log(path: &Path) -> anyhow::Result<File> {
-    let file = File::options().create(true).append(true).open(path);
-    file.with_context(|| format!("cannot write the log {}", path.display()))
 }
 
 /// What a process does not do that is not ready.
@@ -364,27 +343,6 @@ fn unready(spec: &ProcessSpec) -> String {
         (None, true) => format!("{} takes no connection", spec.ready),
         (None, false) => format!("{} does not answer 200", spec.ready),
     }
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-    let from = lines.len().saturating_sub(LOG_LINES);
-    if lines.is_empty() { "(its log is empty)".to_owned() } else { lines[from..].join(" | ") }
-}
-
-/// The last bytes of a file that may have grown without a bound.
-fn end_of(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(LOG_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// What a mutex guards, also if somebody panicked with it: the data are whole after each statement.
-pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether nobody listens there.

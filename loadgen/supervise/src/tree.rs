@@ -78,6 +78,11 @@ impl Census {
         Self(pids.filter_map(|pid| Some((pid, Stat::read(pid)?))).collect())
     }
 
+    /// The ids of all of them.
+    pub fn pids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.keys().copied()
+    }
+
     /// A process of it.
     #[must_use]
     pub fn get(&self, pid: u32) -> Option<&Stat> {

@@ -1,9 +1,10 @@
-//! The undo journal: how to take back every harm, written to the disk before the harm is done.
+//! The undo journal: how to clean up after every fault, written to the disk before the fault is injected.
 //!
 //! `undo.jsonl` lies in the trial's folder. Its first line names who wrote it and the mark that all
-//! its processes carry in their environment; the others open and close entries. [`heal`] takes back
+//! its processes carry in their environment; the others open and close entries. [`clean_up`] takes back
 //! what is open in the journal of a harness that is no more.
 
+mod entry;
 mod take_back;
 
 use std::collections::BTreeMap;
@@ -14,68 +15,14 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use crate::launch::lock;
+use crate::mutex::lock;
 use crate::tree::Member;
+use entry::{Author, Open, boot};
+
+pub use entry::{CleanedUp, Entry, MARK, Undo};
 
 /// The journal's name in a trial's folder.
 pub const JOURNAL: &str = "undo.jsonl";
-/// The environment variable by which a process is known as one of a journal's, even if the harness
-/// ended between starting it and writing its id down.
-pub const MARK: &str = "TRIPTYCH_MARK";
-
-/// What must be taken back. A process is named by its id and its start (clock ticks since boot,
-/// proc(5) field 22 of stat), so that a later process with the same id is never touched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "undo", rename_all = "snake_case")]
-pub enum Undo {
-    /// A process of the system, by its keeper: all that descends from it is killed, then itself.
-    Process {
-        /// Its id.
-        pid: u32,
-        /// Its start.
-        started: u64,
-        /// Its name in the system file.
-        name: String,
-    },
-    /// A stopped process, by its keeper: all that descends from it is continued.
-    Resume {
-        /// Its id.
-        pid: u32,
-        /// Its start.
-        started: u64,
-    },
-    /// A tracer: ended by SIGTERM, which detaches it from whom it traces.
-    Detach {
-        /// Its id.
-        pid: u32,
-        /// Its start.
-        started: u64,
-    },
-    /// A mount below the trial's folder.
-    Unmount {
-        /// Where it is.
-        path: PathBuf,
-    },
-    /// A loop device over a file below the trial's folder.
-    DetachLoop {
-        /// Such as /dev/loop3.
-        device: PathBuf,
-    },
-    /// A control group that carries the journal's mark in its name.
-    RemoveCgroup {
-        /// Its folder.
-        path: PathBuf,
-    },
-    /// A file below the trial's folder.
-    RemoveFile {
-        /// Its path.
-        path: PathBuf,
-    },
-}
-
-/// An open entry of a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Entry(u64);
 
 /// One line of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,19 +37,6 @@ enum Line {
     Done {
         done: Entry,
     },
-}
-
-/// Who wrote a journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Author {
-    /// The harness.
-    pid: u32,
-    started: u64,
-    /// Ids and starts mean nothing after a reboot.
-    boot: String,
-    mark: String,
-    /// The trial's folder.
-    folder: PathBuf,
 }
 
 /// A journal that is being written.
@@ -150,7 +84,7 @@ impl UndoLog {
     /// Writes down what is about to be done; returns when that is on the disk.
     ///
     /// # Errors
-    /// If it is not: then the harm must not be done.
+    /// If it is not: then the fault must not be injected.
     pub fn before(&self, undo: Undo) -> io::Result<Entry> {
         let mut state = lock(&self.state);
         let entry = Entry(state.next);
@@ -163,7 +97,7 @@ impl UndoLog {
     /// Writes down that it has been taken back.
     ///
     /// # Errors
-    /// If that cannot be written; the next [`heal`] finds nothing to do there.
+    /// If that cannot be written; the next [`clean_up`] finds nothing to do there.
     pub fn done(&self, entry: Entry) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.open.remove(&entry);
@@ -191,21 +125,12 @@ impl UndoLog {
     }
 }
 
-/// What a healing did, in words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Healed {
-    /// What was taken back.
-    pub done: Vec<String>,
-    /// What could not be; the next call tries again.
-    pub failed: Vec<String>,
-}
-
 /// Takes back what the journals in and below `folder` hold open, unless their harness still runs.
 ///
 /// # Errors
 /// If the folder or a journal cannot be read, or a journal cannot be written.
-pub fn heal(folder: &Path) -> anyhow::Result<Healed> {
-    let mut told = Healed::default();
+pub fn clean_up(folder: &Path) -> anyhow::Result<CleanedUp> {
+    let mut told = CleanedUp::default();
     for journal in left(folder)? {
         let (found, closed) = take_back::all(&journal.author, &journal.open);
         let named = |text: String| format!("{}: {text}", journal.path.display());
@@ -222,9 +147,6 @@ pub fn heal(folder: &Path) -> anyhow::Result<Healed> {
     }
     Ok(told)
 }
-
-/// In the order of their writing.
-type Open = Vec<(Entry, Undo)>;
 
 /// Whether the journal in a folder, if there is one, holds nothing open.
 #[must_use]
@@ -321,10 +243,6 @@ fn append(file: &mut File, line: &Line) -> io::Result<()> {
 /// When a process was started, in clock ticks since boot; nothing if it is not there.
 pub fn started(pid: u32) -> Option<u64> {
     Member::of(pid).map(|member| member.started)
-}
-
-fn boot() -> io::Result<String> {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use std::time::Duration;
 use rustix::process::setpriority_process;
 use tokio::time::Instant;
 
-use crate::launch::{InForce, lock};
+use crate::mutex::lock;
 use crate::tree::Census;
+use crate::watched::{InForce, Watched};
 use record::{FileRow, GENERATOR, ResourceRow};
 
 pub use hiccups::Hiccups;
@@ -25,15 +26,6 @@ use used::{Used, ticks_per_s};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often the watcher looks whether it should stop.
 const NAP: Duration = Duration::from_millis(20);
-/// Who is meant by a process's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watched {
-    /// This one.
-    Alone(u32),
-    /// All that descends from this one, which is none of them.
-    Below(u32),
-}
-
 /// The watcher gives way to the sender, which shares its core.
 const NICE: i32 = 10;
 

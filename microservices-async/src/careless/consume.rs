@@ -9,14 +9,23 @@ use shop::Charge;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::Manners;
-
 /// The wait before what could not be done now is tried again.
 const AGAIN: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
 
+/// How messages are consumed.
+#[derive(Clone, Copy)]
+pub(crate) enum ConsumeMode {
+    /// Acked after the work, under a lease that is kept.
+    AckLate,
+    /// Acked before the work.
+    AckEarly,
+    /// Acked after the work, whoever holds the lease by then.
+    NoFence,
+}
+
 /// As `Topic::consume`, without its care.
 pub(crate) async fn consume<H, F>(
-    manners: Manners,
+    mode: ConsumeMode,
     topic: &Topic<Charge>,
     options: SubscribeOptions,
     stop: &CancellationToken,
@@ -34,7 +43,7 @@ where
             biased;
             () = stop.cancelled() => break,
             Some(()) = working.next() => {}
-            next = inbox.next(), if room => working.push(work(manners, &inbox, next?, stop, &handle)),
+            next = inbox.next(), if room => working.push(work(mode, &inbox, next?, stop, &handle)),
         }
     }
     while working.next().await.is_some() {}
@@ -42,7 +51,7 @@ where
 }
 
 async fn work<H, F>(
-    manners: Manners,
+    mode: ConsumeMode,
     inbox: &Inbox<Charge>,
     received: Received<Charge>,
     stop: &CancellationToken,
@@ -52,7 +61,7 @@ async fn work<H, F>(
     F: Future<Output = Handled>,
 {
     let receipt = received.receipt.clone();
-    if matches!(manners, Manners::AckEarly) {
+    if matches!(mode, ConsumeMode::AckEarly) {
         // The mistake: from here on nobody else remembers the message.
         let _ = inbox.settle(&receipt, Settle::Ack).await;
     }

@@ -7,15 +7,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use crate::adapter::{Adapter, Capabilities, Keeper};
 use crate::lane::Lane;
 use crate::port::check_topic;
-use crate::window::Window;
+use crate::window::{Window, wait};
 use crate::{
     Broker, DeadLetter, Delivery, Depth, Error, Message, Receipt, Result, Settings, Settle,
     SubscribeOptions, Subscription,
+};
+
+pub(crate) const ADAPTER: Adapter = Adapter {
+    scheme: "channel",
+    form: "channel:",
+    capabilities: Capabilities { durable: false, ..Capabilities::ALL },
+    settings: Keeper::Client,
+    server: None,
+    open: |_, settings| Ok(Arc::new(Channel::new(settings))),
 };
 
 /// Topics of one broker.
@@ -166,16 +175,5 @@ impl Drop for Consumer {
         }
         drop(lane);
         self.topic.changed.notify_waiters();
-    }
-}
-
-/// `notify_waiters` reaches a `Notified` from the moment it is made, so no change is missed.
-async fn wait(changed: Notified<'_>, due: Option<Instant>) {
-    match due {
-        None => changed.await,
-        Some(due) => tokio::select! {
-            () = changed => {}
-            () = sleep_until(due) => {}
-        },
     }
 }

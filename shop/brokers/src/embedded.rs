@@ -12,9 +12,9 @@ mod claiming;
 mod client;
 mod connection;
 mod consumer;
-mod control;
 mod delivering;
 mod exchange;
+mod figures;
 mod link;
 mod offers;
 mod queue;
@@ -23,8 +23,20 @@ mod server;
 mod topics;
 mod wire;
 
+use std::sync::Arc;
+
+use crate::adapter::{Adapter, Capabilities, Keeper};
+
 pub use client::Client;
-pub use control::Control;
 pub use queue::{Options, Queue};
 pub use server::serve;
 pub use topics::{Counts, TopicDepth};
+
+pub(crate) const ADAPTER: Adapter = Adapter {
+    scheme: "embedded",
+    form: "embedded://HOST:PORT",
+    capabilities: Capabilities::ALL,
+    settings: Keeper::Server,
+    server: None,
+    open: |address, _| Ok(Arc::new(Client::new(address))),
+};

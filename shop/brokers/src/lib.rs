@@ -3,44 +3,40 @@
 //! Bytes and typed topics only: this crate knows no shop. Delivery is at least once, so a consumer
 //! must be idempotent; publishing twice stores two messages.
 
+// The tests of the modules start servers as those of the crate do.
+#[cfg(test)]
+extern crate self as brokers;
+
+mod adapter;
+mod adapters;
 mod breaker;
 pub mod channel;
 mod claim;
 mod clock;
+mod door;
 pub mod embedded;
+mod engine;
 mod error;
+mod inbox;
 mod lane;
 mod lease;
+mod memory;
 mod port;
+mod redis;
 mod settings;
+mod supplied;
 mod topic;
 mod window;
 mod worker;
 
-use std::sync::Arc;
-
+pub use adapter::{Adapter, Capabilities, Keeper, Server};
+pub use adapters::{adapters, connect, told};
+pub use door::{Afar, Behind, Door};
 pub use error::{Error, Result};
+pub use inbox::{Handled, Inbox, Received, Trouble};
 pub use port::{
     Broker, DeadLetter, Delivery, Depth, Failure, Message, Micros, Receipt, Settle,
     SubscribeOptions, Subscription,
 };
-pub use settings::{Backoff, Settings};
-pub use topic::{Handled, Inbox, Received, Topic, Trouble};
-
-/// The broker that the URL's scheme names: `embedded://HOST:PORT`, or `channel:` for a new one inside
-/// this process. It need not be there yet: until it is, its operations answer `Unavailable`.
-///
-/// # Errors
-/// `Invalid` for a scheme that is not known.
-pub fn connect(url: &str) -> Result<Arc<dyn Broker>> {
-    if let Some(address) = url.strip_prefix("embedded://") {
-        return Ok(Arc::new(embedded::Client::new(address.trim_end_matches('/'))));
-    }
-    if url == "channel:" {
-        return Ok(Arc::new(channel::Channel::new(Settings::default())));
-    }
-    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-    Err(Error::Invalid(format!(
-        "unknown broker `{scheme}:`; known are embedded://HOST:PORT and channel:"
-    )))
-}
+pub use settings::{Backoff, Settings, parse_span};
+pub use topic::Topic;

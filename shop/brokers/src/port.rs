@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Bytes that key, payload and headers of a message may have together.
+/// Bytes that keys, payload and headers of a message may have together.
 pub(crate) const MESSAGE_MAX: usize = 48 * 1024;
 const TOPIC_NAME_MAX: usize = 128;
 /// Bytes of an error text that are kept with a message.
@@ -25,6 +25,10 @@ pub type Micros = i64;
 pub struct Message {
     /// The idempotency key of what the message asks for; kept through retries, death and replay.
     pub key: String,
+    /// What must stay in sequence has one word in common: a broker that shares a topic out among queues
+    /// keeps messages of one word in one of them. None: in no sequence with others. It says nothing of
+    /// repetitions, as the key says nothing of sequence.
+    pub ordering: Option<String>,
     /// The content.
     pub payload: Bytes,
     /// Names and values that travel along, such as `traceparent`.
@@ -84,7 +88,7 @@ pub struct Depth {
 /// A message that failed as often as it may.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// Its number.
+    /// Its number, or else its place among the dead letters of its topic: it grows with their age.
     pub id: i64,
     /// What was published.
     pub message: Message,
@@ -174,7 +178,8 @@ impl Message {
     pub(crate) fn size(&self) -> usize {
         let headers: usize =
             self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.key.len() + self.payload.len() + headers
+        let ordering = self.ordering.as_ref().map_or(0, String::len);
+        self.key.len() + ordering + self.payload.len() + headers
     }
 
     pub(crate) fn check(&self) -> Result<()> {

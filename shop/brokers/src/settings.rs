@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Error, Result};
+
 /// What a broker promises in figures; the same for every topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -26,6 +28,67 @@ impl Default for Settings {
             depth_max: 100_000,
         }
     }
+}
+
+impl Settings {
+    /// From the query of a URL: `lease=10s&attempts=8&backoff=100ms&backoff-max=10s&depth-max=100000`;
+    /// what is not named is as by default.
+    ///
+    /// # Errors
+    /// `Invalid` for what is not understood.
+    pub(crate) fn parse(query: &str) -> Result<Self> {
+        let mut settings = Self::default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            settings.set(name, value).map_err(|why| Error::Invalid(format!("{name}: {why}")))?;
+        }
+        Ok(settings)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> std::result::Result<(), String> {
+        let number = |least: u64| {
+            let number = value.parse().ok().filter(|number: &u64| *number >= least);
+            number.ok_or_else(|| format!("expected a whole number from {least}, found {value:?}"))
+        };
+        match name {
+            "lease" => self.lease = parse_span(value)?,
+            "attempts" => self.attempts_max = u32::try_from(number(1)?).unwrap_or(u32::MAX),
+            "backoff" => self.backoff.base = parse_span(value)?,
+            "backoff-max" => self.backoff.max = parse_span(value)?,
+            "depth-max" => self.depth_max = number(0)?,
+            _ => {
+                let known = "lease, attempts, backoff, backoff-max, depth-max";
+                return Err(format!("unknown; known are {known}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// For who compares processes.
+    #[must_use]
+    pub fn told(&self) -> http_server::Settings {
+        http_server::Settings::default()
+            .with("messages of a topic, at most", self.depth_max)
+            .with("failures of a message, at most", self.attempts_max)
+            .time("lease of a message", self.lease)
+            .time("wait after a failure", self.backoff.base)
+            .time("wait after a failure, at most", self.backoff.max)
+    }
+}
+
+/// A span above zero: `10s` or `250ms`.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_span(text: &str) -> std::result::Result<Duration, String> {
+    let expected = || "expected a whole number of s or ms, such as 10s or 250ms".to_owned();
+    let millis = |number: &str, unit: u64| number.parse::<u64>().ok()?.checked_mul(unit);
+    let span = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => millis(number, 1),
+        (None, Some(number)) => millis(number, 1_000),
+        (None, None) => None,
+    };
+    span.filter(|ms| *ms > 0).map(Duration::from_millis).ok_or_else(expected)
 }
 
 /// Exponential backoff with full jitter: uniform in [0, min(max, base · 2^(attempt−1))]
@@ -84,5 +147,33 @@ mod tests {
         let backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(1) };
         let low = (0..200).filter(|_| backoff.delay(1) < Duration::from_millis(500)).count();
         assert!((40..160).contains(&low), "{low} of 200 in the lower half");
+    }
+
+    #[test]
+    fn spans() {
+        assert_eq!(parse_span("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_span("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "10", "0s", "-1s", "1.5s", "s", "99999999999999999999s"] {
+            assert!(parse_span(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_query_sets_what_it_names_and_nothing_that_is_unknown() {
+        let all = "lease=4s&attempts=3&backoff=50ms&backoff-max=1s&depth-max=9";
+        let settings = Settings::parse(all).unwrap();
+        let backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
+        let lease = Duration::from_secs(4);
+        assert_eq!(settings, Settings { lease, attempts_max: 3, backoff, depth_max: 9 });
+        assert_eq!(Settings::parse(""), Ok(Settings::default()));
+        for (wrong, why) in [
+            ("leese=4s", "leese: unknown; known are lease, "),
+            ("lease=4", "lease: expected a whole number of s or ms"),
+            ("attempts=0", "attempts: expected a whole number from 1, found \"0\""),
+            ("depth-max=many", "depth-max: expected a whole number from 0"),
+        ] {
+            let refused = Settings::parse(wrong).unwrap_err().to_string();
+            assert!(refused.contains(why), "{wrong}: {refused}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep_until};
 
 use crate::claim::{Claim, Handed};
@@ -158,6 +159,18 @@ impl Share {
             (self.room, self.held, self.worst) = (self.room - 1, self.held + 1, worst);
         }
         admitted
+    }
+}
+
+/// Waits for a change, or until a place may be free. `notify_waiters` reaches a `Notified` from the moment
+/// it is made, so no change is missed.
+pub(crate) async fn wait(changed: Notified<'_>, until: Option<Instant>) {
+    match until {
+        None => changed.await,
+        Some(until) => tokio::select! {
+            () = changed => {}
+            () = sleep_until(until) => {}
+        },
     }
 }
 

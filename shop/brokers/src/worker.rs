@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::breaker::{Breaker, Means, PROBES};
 use crate::clock::now_us;
+use crate::inbox::{Handled, Inbox, Received, Trouble};
 use crate::lease::Lease;
 use crate::port::Micros;
-use crate::topic::{Handled, Inbox, Received, Trouble};
 use crate::{Backoff, Error, Receipt, Settle, SubscribeOptions};
 
 /// How fast a settlement that did not reach the broker is repeated.

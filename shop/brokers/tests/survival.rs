@@ -3,10 +3,13 @@
 
 #[path = "rig/process.rs"]
 mod process;
+#[path = "rig/seeing.rs"]
+mod seeing;
 #[path = "rig/waiting.rs"]
 mod waiting;
 
 use std::collections::BTreeSet;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,12 +23,30 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use process::{CONTROL_TOKEN, Process};
-use waiting::{TOPIC, holds, key, message, next, nothing, within};
+use seeing::{key, nothing};
+use waiting::{DEADLINE, TOPIC, message, next, within};
 
 const PUBLISHERS: usize = 16;
 const KILLS: usize = 5;
 /// Publishes that succeed between two kills, at least.
 const PUBLISHED_PER_LIFE: usize = 200;
+
+/// Waits until the topic holds this.
+#[track_caller]
+fn holds(broker: &Arc<dyn Broker>, depth: Depth) -> impl Future<Output = ()> {
+    let place = Location::caller();
+    async move {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let found = broker.depth(TOPIC).await.unwrap();
+            if found == depth {
+                return;
+            }
+            assert!(Instant::now() < end, "{place}: expected {depth:?}, found {found:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
 
 async fn subscribe(broker: &Arc<dyn Broker>, prefetch: u32) -> Box<dyn brokers::Subscription> {
     broker.subscribe(TOPIC, SubscribeOptions { prefetch }).await.unwrap()

@@ -3,9 +3,11 @@
 //! It answers the shop's storage ports and decides nothing: what an order may become is the shop's
 //! business. Returned means durable, except in memory.
 
+mod adapter;
 mod memory;
 mod open;
 mod sqlite;
 
+pub use adapter::{Adapter, OpenError, Stores};
 pub use group_commit::Stats;
-pub use open::{OpenError, Stores, open};
+pub use open::{adapters, open};

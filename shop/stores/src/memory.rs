@@ -6,14 +6,42 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use group_commit::Stats;
 use shop::{
     Backlog, Charge, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
     OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Result, Settlement, User, UserStore,
     Verdict,
 };
 
+use crate::adapter::{Adapter, Database, OpenError, Stores};
+
+pub(crate) const ADAPTER: Adapter = Adapter { scheme: "memory", form: "memory:", open };
+
+fn open(location: &str) -> std::result::Result<Stores, OpenError> {
+    if location.is_empty() {
+        return Ok(Stores::of(Memory::default()));
+    }
+    let text = "memory: takes nothing after the colon; for a file use sqlite:PATH";
+    Err(OpenError::Location(text.to_owned()))
+}
+
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<State>);
+struct Memory(Mutex<State>);
+
+#[async_trait]
+impl Database for Memory {
+    async fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn told(&self) -> String {
+        "memory: nothing is durable".to_owned()
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        None
+    }
+}
 
 #[derive(Default)]
 struct State {

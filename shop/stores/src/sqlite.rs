@@ -6,10 +6,15 @@ mod outbox;
 mod payments;
 mod users;
 
-use group_commit::{Database, Location, Options, Schema, Stats, Synchronous};
+use async_trait::async_trait;
+use group_commit::{Location, Options, Schema, Stats, Synchronous};
 use rusqlite::ErrorCode;
 use rusqlite::types::Type;
-use shop::Error;
+use shop::{Error, Result};
+
+use crate::adapter::{Adapter, Database, OpenError, Stores};
+
+pub(crate) const ADAPTER: Adapter = Adapter { scheme: "sqlite", form: "sqlite:PATH", open };
 
 const SCHEMA: Schema<'_> = Schema {
     name: "database of the shop",
@@ -19,30 +24,43 @@ const SCHEMA: Schema<'_> = Schema {
 /// One may be held up by a long page of the audit while another looks charges up.
 const READERS: usize = 2;
 
-pub(crate) struct Sqlite {
-    db: Database,
+fn open(location: &str) -> std::result::Result<Stores, OpenError> {
+    let location = Location::parse(location).map_err(|e| OpenError::Location(e.to_string()))?;
+    let sqlite = Sqlite::open(&location).map_err(|error| OpenError::Database {
+        place: location.path.display().to_string(),
+        source: error.into(),
+    })?;
+    Ok(Stores::of(sqlite))
+}
+
+struct Sqlite {
+    db: group_commit::Database,
     outbox_rows: outbox::Rows,
     synchronous: Synchronous,
 }
 
 impl Sqlite {
-    pub(crate) fn open(location: &Location) -> Result<Self, group_commit::Error> {
+    fn open(location: &Location) -> std::result::Result<Self, group_commit::Error> {
         let Location { path, synchronous } = location;
         let options = Options { readers: READERS, synchronous: *synchronous, ..Options::default() };
-        let (db, outbox_rows) = Database::open_with(path, SCHEMA, options, outbox::Rows::counted)?;
+        let open = group_commit::Database::open_with;
+        let (db, outbox_rows) = open(path, SCHEMA, options, outbox::Rows::counted)?;
         Ok(Self { db, outbox_rows, synchronous: *synchronous })
     }
+}
 
-    pub(crate) fn told(&self) -> String {
-        format!("SQLite, {}, {READERS} readers, one fsync for all that wait", self.synchronous)
-    }
-
-    pub(crate) async fn check(&self) -> Result<(), Error> {
+#[async_trait]
+impl Database for Sqlite {
+    async fn check(&self) -> Result<()> {
         self.db.check().await.map_err(meaning)
     }
 
-    pub(crate) fn stats(&self) -> Stats {
-        self.db.stats()
+    fn told(&self) -> String {
+        format!("SQLite, {}, {READERS} readers, one fsync for all that wait", self.synchronous)
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        Some(self.db.stats())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use scenario::Latency;
 use serde_json::json;
-use supervise::launch::{DATA, OUTSIDE};
+use supervise::folder::{DATA, OUTSIDE};
 use tokio::time::{Instant, sleep};
 
 use crate::stand::Stand;
@@ -43,12 +43,12 @@ pub(crate) async fn forget(system: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All that the processes keep.
+/// All that the processes keep; what a server that others wrote keeps in a folder of its own is its own.
 fn files(stand: &Stand) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for folder in [DATA, OUTSIDE] {
         for entry in std::fs::read_dir(stand.folder().join(folder))? {
-            files.push(entry?.path());
+            files.extend(Some(entry?.path()).filter(|path| path.is_file()));
         }
     }
     Ok(files)

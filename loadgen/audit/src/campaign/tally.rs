@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Quantiles, Spell, Trial, quantiles};
-use record::{Answer, Class, ExpectedViolation, FaultRow, Finding, Kind, Manifest, Reason};
+use record::{Answer, Class, Doubt, ExpectedViolation, FaultRow, Finding, Kind, Manifest, Reason};
 
 /// The audit calls goodput back when it has stayed for three whole intervals; they may begin up to one
 /// after the healing.
@@ -246,9 +246,7 @@ fn system(trials: &[&Trial]) -> SystemSum {
         asked: sum(|t| t.audit.counts.asked),
         accepted: sum(accepted),
         not_judged: not_judged().map(|t| accepted(t)).sum(),
-        not_judged_why: counted(
-            not_judged().flat_map(|t| &t.audit.reasons).map(|reason| without_figures(reason)),
-        ),
+        not_judged_why: counted(not_judged().flat_map(|t| &t.audit.reasons).map(kind_of_doubt)),
         unknown: sum(|t| t.audit.counts.unknown),
         captures: sum(|t| t.audit.counts.captures),
         violations: classes(violations),
@@ -342,7 +340,7 @@ fn troubled(trial: &Trial) -> Option<Troubled> {
         folder: trial.folder.clone(),
         system: trial.manifest.system.clone(),
         verdict: trial.audit.verdict,
-        why: found.chain(trial.audit.reasons.iter().cloned()).collect(),
+        why: found.chain(trial.audit.sentences()).collect(),
         again: again(&trial.manifest),
     })
 }
@@ -403,7 +401,15 @@ fn kind_of(reason: &Reason) -> String {
     }
 }
 
-/// Sentences without a kind that differ in figures alone are one: those of the audit, and those of
+/// The same of the audit's.
+fn kind_of_doubt(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Other { sentence } => without_figures(sentence),
+        doubt => doubt.general(),
+    }
+}
+
+/// Sentences without a kind that differ in figures alone are one: those of a reader, and those of
 /// another version.
 fn without_figures(reason: &str) -> String {
     let mut text = String::new();

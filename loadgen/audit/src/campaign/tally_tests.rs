@@ -37,9 +37,9 @@ fn trial(system: &str, verdict: Answer, class: &str, count: u64) -> Trial {
     }
 }
 
-fn doubts(verdict: Answer) -> Vec<String> {
-    let pending = "3 orders were still pending and were not waited for";
-    (verdict == Answer::Unknown).then(|| pending.to_owned()).into_iter().collect()
+fn doubts(verdict: Answer) -> Vec<Doubt> {
+    let pending = Doubt::NotWaitedFor { orders: 3 };
+    (verdict == Answer::Unknown).then_some(pending).into_iter().collect()
 }
 
 fn control(expected: &str, verdict: Answer, count: u64) -> Trial {
@@ -130,7 +130,7 @@ fn orders_and_classes_add_up_by_system_and_zero_is_a_bound() {
 #[test]
 fn what_was_not_judged_makes_no_bound_tighter() {
     let mut doubtful = trial("a", Answer::False, "duplicated", 2);
-    doubtful.audit.reasons = vec!["the journal has a line that cannot be read".to_owned()];
+    doubtful.audit.reasons = vec!["the journal has a line that cannot be read".to_owned().into()];
     doubtful.audit.liveness = Answer::Unknown;
     let trials = [
         trial("a", Answer::True, "lost", 0),
@@ -209,4 +209,8 @@ fn reasons_that_differ_in_figures_are_one() {
     assert_eq!(lag(12), "send lag p99 is … µs; the scenario allows … µs");
     let other = Reason::Other { sentence: "lag is 12.5 µs".to_owned() };
     assert_eq!((lag(12) == lag(13), kind_of(&other).as_str()), (true, "lag is … µs"));
+    let unread = |reads| kind_of_doubt(&Doubt::Unread { reads });
+    assert_eq!(unread(1), "… reads of customers after the drain were not answered");
+    let torn = kind_of_doubt(&Doubt::Other { sentence: "7 rows are torn".to_owned() });
+    assert_eq!((unread(1) == unread(2), torn.as_str()), (true, "… rows are torn"));
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use record::read::Trial;
 use record::requests::{Ended, Part, Requests};
-use record::{Outcome, history, ledger};
+use record::{Operation, Outcome, history, ledger};
 
 /// Levels are counted this often.
 const GRID: usize = 100;
@@ -86,15 +86,16 @@ pub(super) fn seconds(
 /// If history or ledger cannot be read.
 pub(super) fn read(folder: &Path, trial: &Trial) -> anyhow::Result<Vec<Order>> {
     let operation = trial.main_operation();
-    let settled = if operation == "place" { settled(folder, trial)? } else { HashMap::new() };
+    let has_orders = operation == Operation::Place;
+    let settled = if has_orders { settled(folder, trial)? } else { HashMap::new() };
     let (mut requests, mut orders) = (Requests::default(), Vec::new());
     for attempt in history::read(folder)? {
         let attempt = attempt?;
         if attempt.operation != operation {
             continue;
         }
-        let Some(ended) = Part::of(&attempt).and_then(|part| requests.add(part)) else { continue };
-        let is_final = operation != "place" || matches!(&*attempt.receipt, "paid" | "declined");
+        let Some(ended) = requests.add(Part::from(&attempt)) else { continue };
+        let is_final = !has_orders || attempt.receipt.is_final();
         let closed_s = if is_final || ended.outcome != Outcome::Ok {
             Some(ended.done_ns as f64 / NS_PER_S)
         } else {

@@ -1,4 +1,4 @@
-//! A finished search read back from its records: the trials are judged again and the search is
+//! What a search leaves in its folder, and a finished search read back from its records: the trials are judged again and the search is
 //! played again, so that nothing is said that the records do not say.
 
 use std::fs;
@@ -7,18 +7,19 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use record::atomic_write::write_json;
 use record::read::{Run, Trial};
 
 use super::search::{Answer, Rules, Search};
 use super::trial_at_rate::{Keeps, TrialAtRate};
 use super::used::{self, Used};
 
-/// The search's settings, in its results folder.
+/// The search's settings and its answers, in its results folder.
 pub const FILE: &str = "capacity.json";
 /// The number that changes when a reader of an older file would misread a newer one.
 pub const FORMAT: u32 = 1;
 
-/// `capacity.json`: what was searched for, by which rules.
+/// What was searched for, by which rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// [`FORMAT`] at the time of writing.
@@ -61,7 +62,9 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    fn of(system: &str, answer: Answer, steps: &[TrialAtRate]) -> Self {
+    /// Of a system, whose search has this answer, and of all trials of the search.
+    #[must_use]
+    pub fn of(system: &str, answer: Answer, steps: &[TrialAtRate]) -> Self {
         let at = answer.kept.or(answer.broken).map(|point| point.rate_per_s);
         let there =
             steps.iter().filter(|s| s.system == system && Some(s.rate_per_s) == at && s.valid);
@@ -81,11 +84,6 @@ impl Capacity {
     }
 }
 
-/// Who used the cores at a search's answer, in words.
-pub fn used(system: &str, answer: Answer, steps: &[TrialAtRate]) -> String {
-    Capacity::of(system, answer, steps).used()
-}
-
 /// All of a search.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Found {
@@ -97,6 +95,28 @@ pub struct Found {
     pub capacities: Vec<Capacity>,
     /// The trials, in the order in which they ran. Times without an end are null.
     pub steps: Vec<TrialAtRate>,
+}
+
+/// What stands in the file: the answers are there when the search is over, for whoever opens it. Who reads a record
+/// judges its trials anew.
+#[derive(Serialize)]
+struct Written<'s> {
+    #[serde(flatten)]
+    settings: &'s Settings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacities: Option<&'s [Capacity]>,
+}
+
+/// Writes the settings, and the answers if the search is over.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(
+    folder: &Path,
+    settings: &Settings,
+    capacities: Option<&[Capacity]>,
+) -> anyhow::Result<()> {
+    write_json(&folder.join(FILE), &Written { settings, capacities })
 }
 
 /// The settings, if the folder holds a search.
@@ -152,5 +172,51 @@ impl Found {
             format!("{}: expected {FILE}, which `loadgen capacity` writes", path.display())
         })?;
         Ok(Self::of(path, &Run::read(path)?, settings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capacity::search::Bound;
+    use crate::capacity::trial_at_rate::ToldBy;
+
+    #[test]
+    fn a_file_with_answers_reads_as_the_settings_that_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            format: FORMAT,
+            scenario: "steady".to_owned(),
+            scenario_about: "x".to_owned(),
+            systems: vec!["m".to_owned()],
+            objective_s: 1.0,
+            left_out: Vec::new(),
+            warm_up_s: 3,
+            step_s: 10,
+            keeps: Keeps {
+                share: 0.99,
+                thresholds: Vec::new(),
+                main_share: None,
+                told_by: ToldBy::Seconds,
+            },
+            rules: Rules {
+                from_per_s: 50,
+                most_per_s: 100,
+                bound: Bound::Asked,
+                resolution: 0.05,
+                trials: 1,
+            },
+            generator_most_per_s: None,
+        };
+        write(folder.path(), &settings, None).unwrap();
+        assert_eq!(super::settings(folder.path()).unwrap().as_ref(), Some(&settings));
+        let answer = Search::new(settings.rules).answer();
+        let capacity = Capacity::of("m", answer, &[]);
+        write(folder.path(), &settings, Some(std::slice::from_ref(&capacity))).unwrap();
+        assert_eq!(super::settings(folder.path()).unwrap().as_ref(), Some(&settings));
+        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(written["capacities"][0]["system"], "m");
+        assert_eq!(written["capacities"][0]["text"], capacity.text);
     }
 }

@@ -3,7 +3,7 @@
 
 use record::TimelineRow;
 
-use super::trial_at_rate::Keeps;
+use super::keeps::Keeps;
 use super::window::Window;
 
 /// A trial's open orders are a Poisson number in a system that keeps up (M/G/∞): a difference of

@@ -7,37 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use record::Answer;
 use record::read::Trial;
-use scenario::Threshold;
 
+use super::findings::Findings;
 use super::search::Judged;
 use super::used::{self, Used};
-use super::window::{Findings, Window};
+use super::window::Window;
 
-/// When a rate counts as kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Keeps {
-    /// The share of the offered orders that must complete within the objective.
-    pub share: f64,
-    /// The scenario's thresholds that name no phase; all must be met.
-    pub thresholds: Vec<Threshold>,
-    /// The part of the arrivals that are of the main operation; not in older records.
-    #[serde(default)]
-    pub main_share: Option<f64>,
-    /// What tells whether open orders grow.
-    #[serde(default)]
-    pub told_by: ToldBy,
-}
-
-/// What tells whether open orders grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ToldBy {
-    /// In older records: samples of the window's first and last third.
-    #[default]
-    Thirds,
-    /// Averages and minima of its seconds, with what chance makes of them.
-    Seconds,
-}
+pub use super::keeps::{Keeps, ToldBy};
 
 /// A row of `capacity.csv`: one trial at one rate. All but the last three columns are of the measured
 /// window; times are those of the main operation, empty if the sample is too small, `inf` if the
@@ -168,7 +144,8 @@ impl fmt::Display for TrialAtRate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::{Finding, Reason, Verdict};
+    use record::{Finding, Operation, Reason, Verdict};
+    use scenario::Threshold;
 
     /// A trial of the invented monolith, changed; its judgement and its reason.
     #[track_caller]
@@ -214,7 +191,7 @@ mod tests {
     fn drop_one(trial: &mut Trial, in_flight: u32) {
         doubt(trial, "1 requests were dropped: more than limits.in_flight were open");
         trial.manifest.limits.in_flight = in_flight;
-        trial.manifest.requests.get_mut("place").unwrap().dropped = 1;
+        trial.manifest.requests.get_mut(&Operation::Place).unwrap().dropped = 1;
     }
 
     #[test]
@@ -230,7 +207,7 @@ mod tests {
         let patient = |t: &mut Trial| t.manifest.limits.objective_s = 1e3;
         check(1_100, patient, Judged::Broken, &["open orders grew by"]);
         let others = |t: &mut Trial| {
-            t.timeline.iter_mut().filter(|r| r.operation == "get").for_each(|r| r.ok = 0);
+            t.timeline.iter_mut().filter(|r| r.operation == Operation::Get).for_each(|r| r.ok = 0);
         };
         check(
             300,

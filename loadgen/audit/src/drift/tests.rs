@@ -22,7 +22,7 @@ fn trial(change: impl Fn(u32, &mut ResourceRow), bytes: impl Fn(u32) -> u64) -> 
     };
     let completed = |t_s| TimelineRow {
         t_s,
-        operation: PLACE.to_owned(),
+        operation: Operation::Place,
         completed: 100,
         ..TimelineRow::default()
     };

@@ -1,7 +1,7 @@
 //! The searches of all systems, side by side, with what their trials have said so far.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rand::SeedableRng;
@@ -10,35 +10,63 @@ use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
 use super::Capacity;
+use crate::quiet::Disturbances;
 use crate::results;
 use crate::run::{RunState, run_one};
 use crate::selftest;
+use crate::terminal::folded;
 use crate::trial::{NothingMeasured, Trial};
 use audit::capacity::replay::{self, Settings};
 use audit::capacity::search::Search;
 use audit::capacity::trial_at_rate::TrialAtRate;
 use faults::Plan as Faults;
-use record::atomic_write::write_json;
 use record::read;
+use scenario::system::SystemSpec;
 use supervise::cores::Cores;
 use supervise::launch::{Interrupted, Secrets};
 
+impl Capacity {
+    /// Searches; returns the results folder, if there are results, and the state of the trials.
+    ///
+    /// # Errors
+    /// If the results cannot be written or a system cannot be started; trials that were finished
+    /// before stay, with their report.
+    pub async fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+    ) -> anyhow::Result<(Option<PathBuf>, RunState)> {
+        self.check()?;
+        let left_out = self.left_out();
+        if !left_out.is_empty() {
+            let name = &self.scenario.name;
+            let left_out = left_out.join(", ");
+            self.terminal.note(&format!("of {name} the curve and {left_out} are left out"));
+        }
+        let folder = results::new_folder(&self.out)?;
+        let mut under_way = UnderWay::new(self, &folder);
+        let result = under_way.fill(interrupt).await;
+        let (steps, outcome) = (under_way.steps.len(), under_way.outcome);
+        results::settle(folder, steps > 0, result.map(|()| outcome))
+    }
+}
+
 /// The searches of all systems, side by side.
-pub(super) struct UnderWay<'a> {
+struct UnderWay<'a> {
     capacity: &'a Capacity,
     folder: &'a Path,
     settings: Settings,
     searches: Vec<Search>,
     /// Trials of each system and rate so far.
     numbers: BTreeMap<(usize, u32), u32>,
-    pub(super) steps: Vec<TrialAtRate>,
-    pub(super) outcome: RunState,
+    steps: Vec<TrialAtRate>,
+    outcome: RunState,
     /// The card network's secret, one for all trials.
     network: String,
+    disturbances: Disturbances,
 }
 
 impl<'a> UnderWay<'a> {
-    pub(super) fn new(capacity: &'a Capacity, folder: &'a Path) -> Self {
+    fn new(capacity: &'a Capacity, folder: &'a Path) -> Self {
         let settings = capacity.settings();
         let searches = capacity.systems.iter().map(|_| Search::new(settings.rules)).collect();
         Self {
@@ -50,10 +78,11 @@ impl<'a> UnderWay<'a> {
             steps: Vec::new(),
             outcome: RunState::default(),
             network: Secrets::draw_network(),
+            disturbances: Disturbances::default(),
         }
     }
 
-    pub(super) async fn fill(&mut self, interrupt: watch::Receiver<bool>) -> anyhow::Result<()> {
+    async fn fill(&mut self, interrupt: watch::Receiver<bool>) -> anyhow::Result<()> {
         let (cores, mut facts) = results::machine(self.folder, &self.capacity.command)?;
         results::begin(self.folder, &mut facts)?;
         self.write_settings()?;
@@ -62,22 +91,27 @@ impl<'a> UnderWay<'a> {
             return searched;
         }
         let Capacity { out, terminal, .. } = self.capacity;
+        facts.extend(self.disturbances.fact());
         self.outcome.unreported = !results::conclude(out, self.folder, facts, terminal);
         searched?;
         self.outcome.invalid |= self.searches.iter().any(|s| !s.answer().is_known());
-        for (system, search) in self.capacity.systems.iter().zip(&self.searches) {
-            let answer = search.answer();
-            self.capacity.terminal.say(&format!("{:<20} {answer}", system.name));
-            let used = replay::used(&system.name, answer, &self.steps);
+        let searched = self.capacity.systems.iter().zip(&self.searches);
+        let answer = |(system, search): (&SystemSpec, &Search)| {
+            replay::Capacity::of(&system.name, search.answer(), &self.steps)
+        };
+        let answers: Vec<_> = searched.map(answer).collect();
+        for capacity in &answers {
+            terminal.say(&folded(&format!("{:<20} {}", capacity.system, capacity.text)));
+            let used = capacity.used();
             if !used.is_empty() {
-                self.capacity.terminal.say(&format!("{:<20} {used}", ""));
+                terminal.say(&folded(&format!("    {used}")));
             }
         }
-        Ok(())
+        replay::write(self.folder, &self.settings, Some(&answers))
     }
 
     fn write_settings(&self) -> anyhow::Result<()> {
-        write_json(&self.folder.join(replay::FILE), &self.settings)
+        replay::write(self.folder, &self.settings, None)
     }
 
     /// One trial of each system in turn, in a seeded random order, so that drift of the machine does
@@ -142,6 +176,7 @@ impl<'a> UnderWay<'a> {
             system: spec,
             system_order: u32::try_from(system).unwrap_or(u32::MAX),
             number: *number,
+            rerun: 0,
             folder: folder.clone(),
             cores,
             command: &self.capacity.command,
@@ -149,7 +184,9 @@ impl<'a> UnderWay<'a> {
             keep_data: false,
             network: &self.network,
         };
-        if let Err(error) = run_one(&trial, &self.capacity.terminal, interrupt.clone()).await {
+        let Capacity { terminal, quiet, .. } = self.capacity;
+        quiet.wait(cores, terminal, &mut interrupt.clone(), &mut self.disturbances).await;
+        if let Err(error) = run_one(&trial, terminal, None, interrupt.clone()).await {
             results::discard(&folder);
             if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
                 return Ok(false);
@@ -158,7 +195,7 @@ impl<'a> UnderWay<'a> {
         }
         let record = read::Trial::read(&folder)?.context("the record was just written")?;
         let step = TrialAtRate::of(&folder, &record, &self.settings.keeps);
-        self.capacity.terminal.say(&step.to_string());
+        self.capacity.terminal.say(&folded(&step.to_string()));
         self.outcome.violated |= step.violated;
         if step.interrupted {
             self.steps.push(step);

@@ -1,10 +1,13 @@
 //! `loadgen attack`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use load::engine::{Header, Method};
+use load::engine::{Header, Method, Trust};
 use loadgen::attack_url::{self, Attack, Attacked};
 use loadgen::run::RunState;
 use loadgen::terminal::{Terminal, show};
@@ -13,13 +16,16 @@ use scenario::config::Span;
 
 use super::ending::{command_line, exit_code, interruption};
 
+/// The engine writes it for every request: a larger one would measure a copy.
+const BODY_BYTES_MAX: u64 = 16 << 20;
+
 /// Put open-loop load on any HTTP service
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  loadgen attack http://127.0.0.1:8080/ --rate 1000 --duration 30s\n  loadgen attack http://127.0.0.1:8080/items --method POST --body '{\"a\":1}' --header 'Content-Type: application/json' --rate 200"
+    after_help = "Examples:\n  loadgen attack http://127.0.0.1:8080/ --rate 1000 --duration 30s\n  loadgen attack http://127.0.0.1:8080/items --method POST --body '{\"a\":1}' --header 'Content-Type: application/json' --rate 200\n  loadgen attack http://127.0.0.1:8080/items --method POST --body @item.json --users 50"
 )]
 pub(crate) struct Args {
-    /// http://host:port/path; with user:password@ in it, Basic authentication
+    /// http://host:port/path or https://…; with user:password@ in it, Basic authentication
     url: String,
     /// Arrivals per second
     #[arg(long, default_value_t = 100.0)]
@@ -36,9 +42,15 @@ pub(crate) struct Args {
     /// A header, `Name: value`, instead of ours of this name; repeat for more
     #[arg(long)]
     header: Vec<Header>,
-    /// The body
+    /// The body; @FILE: what is in the file, as it is; @@…: a body that begins with @
     #[arg(long, default_value = "")]
     body: String,
+    /// Believe the certificates of this PEM file, and no others
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    cacert: Option<PathBuf>,
+    /// Believe any certificate
+    #[arg(long)]
+    insecure: bool,
     /// How arrivals are spaced
     #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
     arrivals: Spacing,
@@ -86,12 +98,43 @@ fn patience(text: &str) -> Result<Span, String> {
     }
 }
 
+fn trust(file: Option<PathBuf>, insecure: bool) -> Trust {
+    match file {
+        Some(file) => Trust::File(file),
+        None if insecure => Trust::Anybody,
+        None => Trust::System,
+    }
+}
+
+/// What `--body` stands for.
+fn body(given: &str) -> anyhow::Result<Vec<u8>> {
+    match given.strip_prefix('@') {
+        None => Ok(given.as_bytes().to_vec()),
+        Some(rest) if rest.starts_with('@') => Ok(rest.as_bytes().to_vec()),
+        Some(path) => {
+            let cannot =
+                || format!("--body @{path}: cannot read {path:?}; @@ begins a body with @");
+            bounded(Path::new(path)).with_context(cannot)
+        }
+    }
+}
+
+/// A file that can be a body, and has an end.
+fn bounded(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BODY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() as u64 <= BODY_BYTES_MAX, "expected at most 16 MiB; found more");
+    Ok(bytes)
+}
+
 pub(crate) async fn attack(args: Args) -> anyhow::Result<ExitCode> {
+    let terminal = Terminal::open(false)?;
     let attack = Attack {
         url: args.url,
+        trust: trust(args.cacert, args.insecure),
         method: args.method,
         headers: args.header,
-        body: args.body.into_bytes(),
+        body: body(&args.body)?,
         rate: args.rate,
         users: args.users,
         duration: args.duration,
@@ -101,10 +144,12 @@ pub(crate) async fn attack(args: Args) -> anyhow::Result<ExitCode> {
         in_flight: args.in_flight,
         out: args.out,
         no_report: args.no_report,
+        terminal: terminal.clone(),
         command: command_line(),
     };
-    let interrupt = interruption(&Terminal::open(false)?)?;
+    let interrupt = interruption(&terminal)?;
     let Attacked { folder, manifest, reported } = attack.run(interrupt).await?;
+    terminal.flush().await;
     show(&attack_url::brief(&folder)?)?;
     if !reported || attack.no_report {
         show(&format!("records: {}\n", folder.display()))?;

@@ -11,6 +11,7 @@ use scenario::config::Span;
 use scenario::system::SystemSpec;
 
 use super::ending::{command_line, conclude, exit_code, interruption};
+use super::run::Quietly;
 
 /// Find the highest arrival rate at which systems keep a scenario's objective
 #[derive(clap::Args)]
@@ -46,6 +47,8 @@ pub(crate) struct Args {
     /// Replaces the scenario's seed
     #[arg(long)]
     seed: Option<u64>,
+    #[command(flatten)]
+    quiet: Quietly,
     /// The folder of all results
     #[arg(long, default_value = "results")]
     out: PathBuf,
@@ -77,6 +80,7 @@ pub(crate) async fn search(args: Args) -> anyhow::Result<ExitCode> {
         warm_up: args.warm_up,
         step: args.step,
         keeps: args.keeps,
+        quiet: args.quiet.into(),
         out: args.out,
         terminal: terminal.clone(),
         command: command_line(),

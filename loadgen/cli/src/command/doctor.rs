@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use loadgen::doctor;
-use loadgen::terminal::show;
+use loadgen::terminal::{folded, show};
 
 /// Say what this machine offers for measuring
 #[derive(clap::Args)]
@@ -16,7 +16,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn examine(args: &Args) -> anyhow::Result<ExitCode> {
     for (good, text) in doctor::examine(&args.out).await?.0 {
-        show(&format!("{} {text}\n", if good { "ok  " } else { "WARN" }))?;
+        show(&folded(&format!("{} {text}", if good { "ok  " } else { "WARN" })))?;
+        show("\n")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -36,6 +36,10 @@ pub(crate) async fn conclude(
             terminal.note(&format!("records: {}", folder.display()));
         }
         Ok((Some(folder), _)) if !json => {
+            match report::scorecard(folder) {
+                Ok(card) => card.lines().for_each(|line| terminal.say(line)),
+                Err(error) => terminal.note(&format!("warning: no scorecard: {error:#}")),
+            }
             terminal.say(&format!("report: {}", folder.join("report.html").display()));
         }
         Ok((None, outcome)) if outcome.not_run && !outcome.interrupted => {

@@ -10,21 +10,30 @@ use report::export::{self, Exported, Format};
 /// Write a finished record in the formats of other tools
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  loadgen export results/latest --format json | jq '.trials[].validity'\n  loadgen export results/latest --format openmetrics > triptych.prom\n  loadgen export results/latest --format hgrm"
+    after_help = "Examples:\n  loadgen export results/latest --format json | jq '.trials[].validity'\n  loadgen export results/latest --format openmetrics > triptych.prom\n  loadgen export results/latest --format hgrm\n  loadgen export results/latest --format junit > junit.xml"
 )]
 pub(crate) struct Args {
     /// A folder that `run` or `attack` wrote
     folder: PathBuf,
-    /// json and openmetrics go to the standard output; hgrm files beside each trial's record
+    /// hgrm: files beside each trial's record; the others: on standard output
     #[arg(long, value_enum)]
     format: Form,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Form {
+    /// docs/summary.schema.json
     Json,
+    /// Of Prometheus, with run and revision as labels
     Openmetrics,
+    /// HdrHistogram's percentile spectra
     Hgrm,
+    /// A page for a pull request, short
+    Markdown,
+    /// Promises, audits and validity as test cases
+    Junit,
+    /// What is not as it should be, as GitHub's annotations
+    Github,
 }
 
 pub(crate) fn export(args: &Args) -> anyhow::Result<ExitCode> {
@@ -32,6 +41,9 @@ pub(crate) fn export(args: &Args) -> anyhow::Result<ExitCode> {
         Form::Json => Format::Json,
         Form::Openmetrics => Format::OpenMetrics,
         Form::Hgrm => Format::Hgrm,
+        Form::Markdown => Format::Markdown,
+        Form::Junit => Format::Junit,
+        Form::Github => Format::Github,
     };
     print(&args.folder, format)?;
     Ok(ExitCode::SUCCESS)

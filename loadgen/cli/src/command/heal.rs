@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use loadgen::terminal::{show, warn};
-use supervise::undo::{self, Healed};
+use supervise::undo::{self, CleanedUp};
 
 /// Take back what a run left that was ended in the middle: processes, mounts, control groups
 #[derive(clap::Args)]
@@ -19,16 +19,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn heal(Args { folder }: &Args) -> anyhow::Result<ExitCode> {
-    let healed = undo::heal(folder)
-        .with_context(|| format!("cannot heal what is in {}", folder.display()))?;
-    for text in &healed.done {
+    let cleaned = undo::clean_up(folder)
+        .with_context(|| format!("cannot clean up what is in {}", folder.display()))?;
+    for text in &cleaned.done {
         show(&format!("{text}\n"))?;
     }
-    healed.failed.iter().for_each(|text| warn(text));
-    if healed == Healed::default() {
+    cleaned.failed.iter().for_each(|text| warn(text));
+    if cleaned == CleanedUp::default() {
         show(&format!("nothing to take back in {}\n", folder.display()))?;
     }
-    Ok(if healed.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if cleaned.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What an earlier run left would disturb this one; whether to touch it is the user's decision.

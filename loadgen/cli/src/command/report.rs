@@ -15,6 +15,7 @@ pub(crate) struct Args {
 
 pub(crate) fn write(args: &Args) -> anyhow::Result<ExitCode> {
     report::write(&args.folder)?;
+    show(&report::scorecard(&args.folder)?)?;
     show(&format!("{}\n", args.folder.join("report.html").display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use faults::Experiment;
+use loadgen::quiet::Quiet;
 use loadgen::run::Run;
 use loadgen::terminal::Terminal;
 use report::export::Format;
+use scenario::config::Span;
 use scenario::system::SystemSpec;
 
 use super::ending::{command_line, conclude, exit_code, interruption};
-use super::{export, heal};
+use super::{ci, export, heal};
 
 /// Run scenarios on systems, record, audit and report
 #[derive(clap::Args)]
@@ -31,6 +34,11 @@ pub(crate) struct Args {
     /// Replaces the scenarios' seed
     #[arg(long)]
     seed: Option<u64>,
+    /// How often a trial whose record is void is run again, at the end of the run
+    #[arg(long, env = "LOADGEN_RERUNS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10))]
+    reruns: u32,
+    #[command(flatten)]
+    quiet: Quietly,
     /// The folder of all results
     #[arg(long, default_value = "results")]
     out: PathBuf,
@@ -40,6 +48,30 @@ pub(crate) struct Args {
     /// Print the summary as JSON (docs/summary.schema.json) and the rest on standard error
     #[arg(long)]
     json: bool,
+    /// Tell a CI service what was promised and not kept, what the audit found and what is void
+    #[arg(long, value_enum)]
+    ci: Option<Service>,
+}
+
+// What is done where the machine is not quiet. (A `///` would become the help of whoever flattens it.)
+#[derive(clap::Args)]
+pub(crate) struct Quietly {
+    /// How long each trial waits at most until other processes leave the machine alone; 0s: nobody looks
+    #[arg(long, env = "LOADGEN_QUIET_WITHIN", default_value = "30s")]
+    quiet_within: Span,
+}
+
+impl From<Quietly> for Quiet {
+    fn from(quietly: Quietly) -> Self {
+        Self { within: quietly.quiet_within.0 }
+    }
+}
+
+/// A CI service.
+#[derive(Clone, Copy, ValueEnum)]
+enum Service {
+    /// Annotations on standard output, the summary among the job's summaries; junit.xml beside the report
+    Github,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -56,6 +88,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         experiments,
         systems,
         trials: args.trials,
+        reruns: args.reruns,
+        quiet: args.quiet.into(),
         out: args.out,
         keep_data: args.keep_data,
         terminal: terminal.clone(),
@@ -64,8 +98,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let interrupt = interruption(&terminal)?;
     let ran = run.run(interrupt.clone()).await;
     let (folder, outcome) = conclude(ran, &terminal, args.json, interrupt).await?;
-    if let Some(folder) = folder.filter(|_| args.json) {
-        export::print(&folder, Format::Json)?;
+    if let Some(folder) = folder {
+        if args.json {
+            export::print(&folder, Format::Json)?;
+        }
+        match args.ci {
+            Some(Service::Github) => ci::github(&folder, args.json)?,
+            None => {}
+        }
     }
     Ok(exit_code(outcome))
 }

@@ -44,7 +44,7 @@ fn record(stopped: bool) -> (tempfile::TempDir, PathBuf) {
         .unwrap();
     let met = Met {
         expect: "p(99) < 200ms".to_owned(),
-        operation: "place".to_owned(),
+        operation: Operation::Place,
         phase: "before".to_owned(),
         found: Some(0.25),
         met: false,
@@ -132,6 +132,7 @@ fn attempts(folder: &Path) {
         intended_ns: seq * 1_000_000,
         sent_ns: seq * 1_000_000 + 5_000,
         done_ns: seq * 1_000_000 + 900_000,
+        waited_ns: 0,
         outcome: Outcome::ALL[seq as usize % 5],
         status: 201,
         trouble: Trouble::None,

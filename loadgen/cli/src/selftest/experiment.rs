@@ -94,6 +94,7 @@ impl Experiment {
             timeout: TIMEOUT,
             drain: TIMEOUT,
             alone: cores.apart(),
+            real_time: cores.apart(),
             flaw: self.flaw,
         };
         let traffic = UrlTraffic::new(Request::get(&server.address.to_string(), "/"));

@@ -3,34 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Trial;
 use record::{Cost, FaultRow, GENERATOR, ResourceRow, ledger};
-use scenario::system::LINKS;
+use scenario::system::{LINKS, SystemSpec};
 
-impl Trial<'_> {
-    pub(super) fn cost(&self, rows: &[ResourceRow], completed_orders: u64) -> Cost {
-        let outside = |name: &str| {
-            let process = self.system.processes.iter().find(|p| p.name == name);
-            name == LINKS
-                || process
-                    .is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
-        };
-        let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
-        for row in rows.iter().filter(|r| r.t_s > 0.0 && r.process != GENERATOR) {
-            *cpu_s.entry(row.process.clone()).or_insert(0.0) += row.cpu_s;
-            let peak = peaks.entry(&row.process).or_default();
-            *peak = row.rss_bytes.max(*peak);
-        }
-        let system_cpu_s: f64 = cpu_s.iter().filter(|(n, _)| !outside(n)).map(|(_, s)| s).sum();
-        let per_order =
-            (completed_orders > 0).then(|| system_cpu_s * 1e3 / completed_orders as f64);
-        Cost {
-            system_cpu_s,
-            completed_orders,
-            cpu_ms_per_completed_order: per_order,
-            rss_peak_bytes: peaks.iter().filter(|(n, _)| !outside(n)).map(|(_, b)| b).sum(),
-            cpu_s,
-        }
+/// What the processes of a system used, and per order that was completed.
+pub(super) fn of(system: &SystemSpec, rows: &[ResourceRow], completed_orders: u64) -> Cost {
+    let foreign = |name: &str| {
+        let process = system.processes.iter().find(|p| p.name == name);
+        name == LINKS
+            || process
+                .is_some_and(|p| !p.plays.is_empty() && p.plays.iter().all(|r| r == "provider"))
+    };
+    let (mut cpu_s, mut peaks) = (BTreeMap::new(), BTreeMap::<&str, u64>::new());
+    for row in rows.iter().filter(|r| r.t_s > 0.0 && r.process != GENERATOR) {
+        *cpu_s.entry(row.process.clone()).or_insert(0.0) += row.cpu_s;
+        let peak = peaks.entry(&row.process).or_default();
+        *peak = row.rss_bytes.max(*peak);
+    }
+    let system_cpu_s: f64 = cpu_s.iter().filter(|(n, _)| !foreign(n)).map(|(_, s)| s).sum();
+    let per_order = (completed_orders > 0).then(|| system_cpu_s * 1e3 / completed_orders as f64);
+    Cost {
+        system_cpu_s,
+        completed_orders,
+        cpu_ms_per_completed_order: per_order,
+        rss_peak_bytes: peaks.iter().filter(|(n, _)| !foreign(n)).map(|(_, b)| b).sum(),
+        cpu_s,
     }
 }
 

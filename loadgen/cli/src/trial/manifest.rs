@@ -7,7 +7,9 @@ use faults::Planned;
 use load::profile::Profile;
 use load::{Loaded, Plan};
 use record::redact;
-use record::{FORMAT, Fsync, Generator, GeneratorLimits, Manifest, RequestCounts, TruthReading};
+use record::{
+    FORMAT, Fsync, Generator, GeneratorLimits, Manifest, Operation, RequestCounts, TruthReading,
+};
 use scenario::config::Span;
 use scenario::system::ProcessSpec;
 use scenario::{Loop, stem};
@@ -37,9 +39,10 @@ impl Trial<'_> {
             requests: Self::requests(&plan, &measured.loaded),
             attempts: measured.loaded.totals.attempts(),
             generator: generator(measured, self.scenario.duration_s()),
+            stalls: measured.stalls.clone(),
             fsync,
             evidence: Self::evidence(measured),
-            parity: self.parity(&measured.settings),
+            parity: self.measured_parity(measured),
             settings: measured.settings.clone(),
             ..self.planned()
         }
@@ -57,6 +60,7 @@ impl Trial<'_> {
             expect_violation: self.system.expect_violation.clone(),
             system_order: self.system_order,
             trial: self.number,
+            rerun: self.rerun,
             seed: self.seed(),
             revision: self.revision.to_owned(),
             command: self.command.to_vec(),
@@ -74,6 +78,7 @@ impl Trial<'_> {
                 drain_s: scenario.drain.as_s(),
                 objective_s: scenario.objective.as_s(),
                 order_s: scenario.order_s(),
+                send_lag_us: scenario.limits.send_lag.0.as_micros() as u64,
             },
             roles: self
                 .system
@@ -89,22 +94,27 @@ impl Trial<'_> {
     }
 
     /// The ledger of requests: scheduled is counted from the plan, the rest by the recorder.
-    fn requests(plan: &Plan, loaded: &Loaded) -> BTreeMap<String, RequestCounts> {
+    fn requests(plan: &Plan, loaded: &Loaded) -> BTreeMap<Operation, RequestCounts> {
         if plan.form != Loop::Open {
             // Nothing is scheduled beforehand: what was begun is what was asked.
             let whole = |c: &RequestCounts| RequestCounts { scheduled: c.recorded(), ..*c };
             let counts = loaded.totals.counts.iter();
-            return counts.map(|(o, c)| (o.as_str().to_owned(), whole(c))).collect();
+            return counts.map(|(operation, c)| (*operation, whole(c))).collect();
         }
-        let mut requests: BTreeMap<String, RequestCounts> = BTreeMap::new();
-        for (operation, counts) in &loaded.totals.counts {
-            requests.insert(operation.as_str().to_owned(), *counts);
-        }
+        let mut requests = loaded.totals.counts.clone();
         let due = loaded.due().and_then(|due| usize::try_from(due).ok());
         for (_, job) in plan.schedule().take(due.unwrap_or(usize::MAX)) {
-            requests.entry(job.operation.as_str().to_owned()).or_default().scheduled += 1;
+            requests.entry(job.operation).or_default().scheduled += 1;
         }
         requests
+    }
+
+    /// With what only the load can say.
+    fn measured_parity(&self, measured: &Measured) -> BTreeMap<String, String> {
+        let mut parity = self.parity(&measured.settings);
+        let priority = if measured.loaded.summary.real_time { "real-time" } else { "normal" };
+        parity.insert("priority of the sending thread".to_owned(), priority.to_owned());
+        parity
     }
 
     /// What the file says, what its processes say in its place, and what the harness knows.
@@ -163,8 +173,10 @@ fn generator(measured: &Measured, duration_s: f64) -> Generator {
         lag_p99_us: totals.lag.value_at_quantile(0.99),
         lag_max_us: totals.lag.max(),
         cpu_share: (thread.run_s - summary.polled_s) / elapsed_s,
+        polled_share: summary.polled_s / elapsed_s,
         cpu_s: *cpu_s,
         run_queue_share: thread.wait_s / elapsed_s,
+        real_time: summary.real_time,
         ..measured.generator
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use record::files;
 use record::ledger::OrderRow;
 use record::reads::{How, ReadRow};
-use record::{PackedTable, history};
+use record::{Operation, Outcome, PackedTable, history};
 use supervise::asking::{self, Patience};
 
 /// Orders that are read by their id, per customer.
@@ -66,7 +66,8 @@ fn samples(folder: &Path) -> anyhow::Result<BTreeMap<u32, Vec<Placed>>> {
     let mut samples: BTreeMap<u32, BTreeMap<u64, Placed>> = BTreeMap::new();
     for attempt in history::read(folder)? {
         let a = attempt?;
-        if a.operation == "place" && a.outcome == "ok" && !a.order.is_empty() {
+        let is_acknowledged = a.operation == Operation::Place && a.outcome == Outcome::Ok;
+        if is_acknowledged && !a.order.is_empty() {
             let sample = samples.entry(a.customer).or_default();
             sample.insert(hash(&a.key), (a.key, a.order));
             while sample.len() > SAMPLE {
@@ -184,8 +185,8 @@ mod tests {
         Attempt {
             key: format!("k{customer}-{n}"),
             order: format!("o{customer}-{n}"),
-            operation: "place".to_owned(),
-            outcome: "ok".to_owned(),
+            operation: Operation::Place,
+            outcome: Outcome::Ok,
             customer,
             ..Attempt::default()
         }
@@ -273,7 +274,7 @@ mod tests {
     fn a_sample_is_small_and_the_same_each_time() {
         let folder = tempfile::tempdir().unwrap();
         let mut attempts: Vec<Attempt> = (0..50).map(|n| placed(7, n)).collect();
-        attempts.push(Attempt { outcome: "unknown".to_owned(), ..placed(8, 0) });
+        attempts.push(Attempt { outcome: Outcome::Unknown, ..placed(8, 0) });
         write_table(&folder.path().join(files::HISTORY), &attempts).unwrap();
         let chosen = samples(folder.path()).unwrap();
         assert_eq!(chosen.keys().copied().collect::<Vec<_>>(), [7]);

@@ -1,6 +1,6 @@
 //! A condition of the scenario ends a trial early: a whole record that says so, and the run goes on.
 
-use record::Manifest;
+use record::{Manifest, Operation};
 
 use crate::bench::Bench;
 
@@ -41,7 +41,8 @@ async fn a_hopeless_trial_ends_early_and_the_next_one_is_run() {
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(3), "{out}{err}");
-    assert_eq!(out.matches("ABORTED: aborted at ").count(), 2, "{out}{err}");
+    // Each with its trial, and in the scorecard.
+    assert_eq!(out.matches("ABORTED: aborted at ").count(), 4, "{out}{err}");
     assert!(!out.contains("interrupted") && !out.contains("BROKEN"), "{out}");
     bench.is_deserted();
     for trial in [1, 2] {
@@ -51,7 +52,7 @@ async fn a_hopeless_trial_ends_early_and_the_next_one_is_run() {
         let aborted = validity.aborted.as_ref().unwrap();
         assert!((4..30).contains(&aborted.at_s), "{aborted:?}");
         assert!(aborted.reason.starts_with("failed > 50% over 3s of all op"), "{aborted:?}");
-        let place = manifest.requests["place"];
+        let place = manifest.requests[&Operation::Place];
         assert!(place.closes() && place.failed > 50 && place.ok > 50, "{place:?}");
         // 50 per second up to the abort, not 3,000.
         assert!(place.scheduled < 50 * 40, "{place:?}");
@@ -61,5 +62,5 @@ async fn a_hopeless_trial_ends_early_and_the_next_one_is_run() {
     let audit = std::fs::read_to_string(folder.join("audit.json")).unwrap();
     assert!(audit.contains("\"verdict\": \"true\""), "{audit}");
     let page = std::fs::read_to_string(bench.latest().join("report.html")).unwrap();
-    assert!(page.contains("ABORTED: aborted at "), "the page names the reason");
+    assert!(page.contains("a condition of the scenario ended it at "), "the page names the reason");
 }

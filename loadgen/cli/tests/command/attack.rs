@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use record::history;
-use record::{Attempt, Manifest, Reason};
+use record::{Attempt, Manifest, Operation, Outcome, Reason, Trouble};
 use tokio::time::Instant;
 
 use crate::bench::{Bench, says};
@@ -86,7 +86,7 @@ async fn attack(url: &str, timeout: &str) -> Attacked {
     let text = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
     let manifest: Manifest = serde_json::from_str(&text).unwrap();
     let attempts: Vec<_> = history::read(&folder).unwrap().map(Result::unwrap).collect();
-    let counts = manifest.requests["request"];
+    let counts = manifest.requests[&Operation::Request];
     assert!(counts.closes() && counts.scheduled as usize == REQUESTS, "{counts:?}");
     assert_eq!(attempts.len(), REQUESTS, "each is in the history");
     bench.is_deserted();
@@ -103,9 +103,9 @@ fn trial(bench: &Bench) -> PathBuf {
 impl Attacked {
     /// All requests ended alike.
     #[track_caller]
-    fn all(&self, outcome: &str, trouble: &str) {
+    fn all(&self, outcome: Outcome, trouble: Trouble) {
         for attempt in &self.attempts {
-            let found = (attempt.outcome.as_str(), attempt.trouble.as_str());
+            let found = (attempt.outcome, attempt.trouble);
             assert_eq!(found, (outcome, trouble), "{attempt:?}");
         }
     }
@@ -118,8 +118,8 @@ fn response_time(attempt: &Attempt) -> Duration {
 #[tokio::test]
 async fn a_good_server_is_good() {
     let attacked = attack(&serve(|stream| stream.write_all(OK)), "400ms").await;
-    attacked.all("ok", "");
-    assert_eq!(attacked.manifest.requests["request"].ok as usize, REQUESTS);
+    attacked.all(Outcome::Ok, Trouble::None);
+    assert_eq!(attacked.manifest.requests[&Operation::Request].ok as usize, REQUESTS);
     assert!(attacked.stdout.contains("report: "), "{}", attacked.stdout);
 }
 
@@ -150,7 +150,7 @@ async fn options_that_make_no_request_are_a_usage_error() {
     let url = "http://127.0.0.1:1/";
     for (arguments, part) in [
         (&[url, "--method", "GET /x"][..], "\"GET /x\" is no method"),
-        (&[url, "--method", "HEAD"], "HEAD is not supported"),
+        (&[url, "--method", "CONNECT"], "CONNECT is not supported"),
         (&[url, "--timeout", "0s"], "a time in which an answer can come"),
         (&[url, "--in-flight", "0"], "0 is not in 1..=20000"),
         (&[url, "--header", ""], "there is no colon"),
@@ -161,7 +161,7 @@ async fn options_that_make_no_request_are_a_usage_error() {
             "Content-Length is \"7\" and the body has 0 bytes",
         ),
         (&[url, "--header", "Host: a", "--header", "host: b"], "Host is given twice"),
-        (&["https://127.0.0.1/"], "only http is supported"),
+        (&["ftp://127.0.0.1/"], "expected http:// or https://"),
         (&["127.0.0.1"], "is not a URL"),
         (&[url, "--rate", "0"], "--rate is 0"),
         (&[url, "--users", "50", "--in-flight", "10"], "50 users need --in-flight 50"),
@@ -194,7 +194,75 @@ async fn a_users_headers_reach_the_server_as_he_wrote_them() {
     let requests: Vec<String> = told.try_iter().collect();
     assert!(requests.len() > 5 && requests.iter().all(|r| r == expected), "{requests:?}");
     let attempts: Vec<_> = history::read(&trial(&bench)).unwrap().map(Result::unwrap).collect();
-    assert!(attempts.iter().all(|a| a.outcome == "ok"), "{attempts:?}");
+    assert!(attempts.iter().all(|a| a.outcome == Outcome::Ok), "{attempts:?}");
+}
+
+/// Said before any load, and no record is left.
+#[tokio::test]
+async fn who_does_not_encrypt_is_not_attacked_encrypted() {
+    let url = serve(|stream| stream.write_all(OK)).replace("http:", "https:");
+    let bench = Bench::new();
+    for trust in [&["--insecure"][..], &["--timeout", "2s"]] {
+        let output = bench.call(&[&["attack", &url][..], trust].concat()).await;
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        // Where no certificate at all is trusted, that is said.
+        assert!(told.contains("no encrypted connection") || told.contains("--cacert"), "{told}");
+    }
+    bench.is_clean();
+}
+
+/// Its answers announce bodies that do not come: another answer may follow each.
+#[tokio::test]
+async fn heads_are_asked_for_on_connections_that_stay() {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 12345\r\n\r\n";
+    let (tell, told) = std::sync::mpsc::channel();
+    let url = serve_requests(move |request, stream| {
+        let _ = tell.send((request.to_owned(), stream.peer_addr()?));
+        stream.write_all(HEAD)
+    });
+    let bench = Bench::new();
+    let load = ["--rate", "40", "--duration", "1s", "--method", "HEAD", "--no-report"];
+    let output = bench.call(&[&["attack", &url][..], &load].concat()).await;
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    let attempts: Vec<_> = history::read(&trial(&bench)).unwrap().map(Result::unwrap).collect();
+    assert!(
+        attempts.len() > 20 && attempts.iter().all(|a| a.outcome == record::Outcome::Ok),
+        "{attempts:?}"
+    );
+    let asked: Vec<_> = told.try_iter().collect();
+    assert!(
+        asked.iter().all(|(text, _)| text.starts_with("HEAD / ") && text.ends_with("\r\n\r\n"))
+    );
+    let mut peers: Vec<_> = asked.iter().map(|(_, peer)| *peer).collect();
+    peers.sort_unstable();
+    peers.dedup();
+    assert!(peers.len() < asked.len() / 2, "{} connections for {}", peers.len(), asked.len());
+}
+
+#[tokio::test]
+async fn a_body_is_what_is_in_its_file_and_redirects_are_told() {
+    const MOVED: &[u8] = b"HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n";
+    let (tell, told) = std::sync::mpsc::channel();
+    let url = serve_requests(move |request, stream| {
+        let _ = tell.send(request.to_owned());
+        stream.write_all(MOVED)
+    });
+    let bench = Bench::new();
+    let body = format!("@{}", bench.file("body.txt", "two\nlines\n"));
+    let load = ["--rate", "20", "--duration", "1s", "--method", "POST", "--body", &body];
+    let output = bench.call(&[&["attack", &url][..], &load, &["--no-report"]].concat()).await;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("× 302 Found (ok)") && text.contains("were not followed"), "{text}");
+    assert!(text.contains("/s answered as asked, of"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80 || line.starts_with("records: ")));
+    let asked: Vec<String> = told.try_iter().collect();
+    let whole = |request: &String| {
+        request.contains("Content-Length: 10\r\n") && request.ends_with("\r\n\r\ntwo\nlines\n")
+    };
+    assert!(asked.len() > 5 && asked.iter().all(whole), "{asked:?}");
+    let missing = bench.call(&["attack", &url, "--body", "@/no/such/file"]).await;
+    says(&missing, 1, &["--body @/no/such/file: cannot read", "No such file"]);
 }
 
 /// 64 users asked a closed port 28,000 times a second.
@@ -215,7 +283,7 @@ async fn users_who_find_nobody_do_not_spin() {
 #[tokio::test]
 async fn without_an_answer_the_outcome_is_unknown_and_the_wait_is_counted() {
     let attacked = attack(&serve(|_| Ok(())), "400ms").await;
-    attacked.all("unknown", "timeout");
+    attacked.all(Outcome::Unknown, Trouble::Timeout);
     let shortest = attacked.attempts.iter().map(response_time).min().unwrap();
     assert!(shortest >= TIMEOUT, "{shortest:?}");
 }
@@ -223,13 +291,13 @@ async fn without_an_answer_the_outcome_is_unknown_and_the_wait_is_counted() {
 #[tokio::test]
 async fn half_an_answer_is_none() {
     let attacked = attack(&serve(|stream| stream.write_all(&OK[..OK.len() - 1])), "400ms").await;
-    attacked.all("unknown", "timeout");
+    attacked.all(Outcome::Unknown, Trouble::Timeout);
 }
 
 #[tokio::test]
 async fn an_abrupt_end_is_unknown() {
     let attacked = attack(&serve(|_| Err(std::io::ErrorKind::Other.into())), "400ms").await;
-    attacked.all("unknown", "reset");
+    attacked.all(Outcome::Unknown, Trouble::Reset);
 }
 
 #[tokio::test]
@@ -238,7 +306,7 @@ async fn a_refused_connection_certainly_failed() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     let attacked = attack(&url, "400ms").await;
-    attacked.all("failed", "refused");
+    attacked.all(Outcome::Failed, Trouble::Refused);
     let told = format!("{REQUESTS} × connection refused (failed)");
     assert!(attacked.stdout.contains(&told), "{}", attacked.stdout);
 }
@@ -256,7 +324,7 @@ async fn everybody_who_comes_during_a_stall_feels_it() {
         stream.write_all(OK)
     });
     let attacked = attack(&url, "5s").await;
-    attacked.all("ok", "");
+    attacked.all(Outcome::Ok, Trouble::None);
     // 40 per second came in the first half of the stall and waited for its second half at least.
     let half = (STALL.1 - STALL.0) / 2;
     let felt = attacked.attempts.iter().filter(|a| response_time(a) >= half).count();

@@ -70,6 +70,8 @@ impl Bench {
         if matches!(arguments[0], "run" | "attack" | "capacity") && !arguments.contains(&"--out") {
             command.arg("--out").arg(self.out());
         }
+        // Tests are no measurement: what else runs is of no concern, and the number of trials is theirs.
+        command.env("LOADGEN_QUIET_WITHIN", "0s").env("LOADGEN_RERUNS", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true);
         command
@@ -182,8 +184,8 @@ impl Drop for Bench {
         loop {
             // A harness that was killed a moment ago may still run: then nothing is taken back yet.
             let is_last = self.processes().is_empty() || Instant::now() > deadline;
-            let healed = supervise::undo::heal(&self.out());
-            eprintln!("healed: {healed:?}");
+            let cleaned = supervise::undo::clean_up(&self.out());
+            eprintln!("cleaned up: {cleaned:?}");
             if is_last {
                 return;
             }

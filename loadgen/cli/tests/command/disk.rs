@@ -82,7 +82,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
     }
     let fault = "harm = \"disk\"\nkind = \"power-cut\"";
     let row = harmed(&bench, fault, "microservices-sync").await;
-    assert_eq!(row.processes, "auth payments orders", "the outside world keeps its power");
+    assert_eq!(row.processes, "auth payments orders", "the card network keeps its power");
     for part in ["in state T", "EIO", "SIGKILL", "the other is gone", "e2fsck: clean"] {
         assert!(row.effect_proof.contains(part), "{row:?}");
     }
@@ -201,7 +201,7 @@ async fn a_killed_harness_leaves_a_journal_that_takes_the_mount_back() {
     tell(&child, Signal::KILL);
     end(child).await;
     assert!(is_mounted(&bench));
-    let told = supervise::undo::heal(&bench.out()).unwrap();
+    let told = supervise::undo::clean_up(&bench.out()).unwrap();
     assert!(told.done.iter().any(|text| text.contains("unmounted")), "{told:?}");
     assert!(left(&bench).is_empty(), "{:?}", left(&bench));
     bench.is_deserted();
@@ -233,13 +233,13 @@ async fn what_a_machine_cannot_do_is_not_run_and_said() {
     assert!(read.environment["not run"].starts_with("harm ("), "{:?}", read.environment);
 }
 
-/// The outside world must keep its journal through every harm.
+/// The card network must keep its journal through every fault.
 #[tokio::test]
 async fn a_provider_that_would_be_harmed_is_refused() {
     let bench = Bench::new();
     let system = bench.monolith("{outside}/provider.jsonl", "{data}/provider.jsonl");
     let cut = scenario(&bench, "harm = \"disk\"\nkind = \"power-cut\"");
     let output = bench.call(&["run", &cut, "-s", &system]).await;
-    crate::bench::says(&output, 1, &["the outside world", "{outside}"]);
+    crate::bench::says(&output, 1, &["the card network", "{outside}"]);
     bench.is_clean();
 }

@@ -1,7 +1,7 @@
 //! Every kind of fault, once on each default contestant: its effect is proved, it is taken back,
 //! and no process, mount, loop device or control group is left. A new kind brings its line itself.
 
-use faults::{Example, Facts, Harms, Needs};
+use faults::{Example, Facts, Targets};
 use record::read::Run;
 use record::{Answer, FaultRow};
 
@@ -43,24 +43,24 @@ const OF_FAULTS: [&str; 3] = ["fault ", "ended by itself", "something was left"]
 fn examples(holds: impl Fn(&Facts) -> bool) -> Vec<Line> {
     let kinds = faults::facts().filter(|facts| !facts.once && holds(facts));
     let line = |facts: &Facts| {
-        let Example { harm, lasts, parameters } = facts.example;
-        (harm, facts.name, lasts, parameters)
+        let Example { target, lasts, parameters } = facts.example;
+        (target, facts.name, lasts, parameters)
     };
     kinds.map(line).collect()
 }
 
-/// Harms links or the disk, or by a tracer.
+/// Of links or the disk, or with what not every machine has: without it the others are tried all the same.
 fn is_around(facts: &Facts) -> bool {
-    matches!(facts.harms, Harms::Link | Harms::Disk) || facts.needs == Needs::Tracer
+    matches!(facts.targets, Targets::Link | Targets::Disk) || facts.needs.is_some()
 }
 
 fn inside() -> Vec<Line> {
-    let examples = examples(|facts| !is_around(facts) && facts.example.harm != "broker");
+    let examples = examples(|facts| !is_around(facts) && facts.example.target != "broker");
     [examples, EVERYWHERE.to_vec()].concat()
 }
 
 fn of_the_broker() -> Vec<Line> {
-    let examples = examples(|facts| facts.example.harm == "broker");
+    let examples = examples(|facts| facts.example.target == "broker");
     [examples, WITH_A_BROKER.to_vec()].concat()
 }
 

@@ -1,7 +1,7 @@
 //! Faults as the systems meet them.
 
 use record::read::Trial;
-use record::{Answer, history};
+use record::{Answer, Outcome, Receipt, history};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::bench::{Bench, end, until};
@@ -34,14 +34,14 @@ async fn a_provider_that_was_killed_gets_its_settings_back() {
     let trial = Trial::read(&folder).unwrap().unwrap();
     let fault = &trial.faults[0];
     let healed_s = fault.healed_s.unwrap();
-    let receipts: Vec<String> = history::read(&folder)
+    let receipts: Vec<Receipt> = history::read(&folder)
         .unwrap()
         .map(Result::unwrap)
-        .filter(|a| a.intended_ns as f64 / 1e9 > healed_s && a.outcome == "ok")
+        .filter(|a| a.intended_ns as f64 / 1e9 > healed_s && a.outcome == Outcome::Ok)
         .map(|a| a.receipt)
         .collect();
     assert!(!receipts.is_empty(), "nothing was asked after second {healed_s}");
-    assert!(receipts.iter().all(|receipt| receipt == "declined"), "{receipts:?}");
+    assert!(receipts.iter().all(|receipt| *receipt == Receipt::Declined), "{receipts:?}");
     assert!(fault.heal_proof.contains("\"decline_rate\":1.0"), "{fault:?}");
 }
 
@@ -86,7 +86,8 @@ async fn a_process_that_had_ended_by_itself_is_not_counted_as_killed() {
     let output = end(child).await;
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let reasons = told.lines().find(|line| line.trim_start().starts_with("not ok: place"));
+    let words = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let reasons = words.split_once("not ok: place").map(|(_, reasons)| reasons);
     assert!(reasons.is_some_and(|r| r.contains("× connection refused (failed)")), "{told}");
     bench.is_deserted();
     let trial = Trial::read(&bench.latest().join("late/monolith/1")).unwrap().unwrap();

@@ -62,7 +62,7 @@ async fn in_the_middle_of_a_pause() {
 async fn in_the_middle_of_a_cpu_quota() {
     let bench = Bench::new();
     let doctor = bench.call(&["doctor", "--out", bench.out().to_str().unwrap()]).await;
-    if !told(&doctor).contains("ok   fault cpu") {
+    if !told(&doctor).contains("ok   faults cpu ") {
         assert!(std::env::var_os("CI").is_none(), "{doctor:?}");
         println!("skipped: no CPU quota can be given here (only root may)");
         return;

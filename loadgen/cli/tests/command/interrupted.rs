@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use record::Manifest;
+use record::{Manifest, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 
@@ -55,7 +55,7 @@ async fn check(how: Signal, scenario: &str, when: impl Fn(&Bench) -> bool) {
     let text = std::fs::read(bench.latest().join("long/monolith/1/manifest.json")).unwrap();
     let manifest: Manifest = serde_json::from_slice(&text).unwrap();
     assert!(manifest.validity.interrupted && !manifest.validity.valid, "{manifest:?}");
-    let counts = manifest.requests["place"];
+    let counts = manifest.requests[&Operation::Place];
     assert!(counts.closes() && counts.ok as usize >= CHARGES / 2, "{counts:?}");
     let again = bench.call(&["report", bench.latest().to_str().unwrap()]).await;
     assert!(again.status.success(), "{again:?}");

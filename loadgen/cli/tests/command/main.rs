@@ -27,5 +27,6 @@ mod run;
 mod secrets;
 mod soak;
 mod starts;
+mod told;
 mod trees;
 mod wrong;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use record::history;
 use record::read::Trial;
-use record::{Answer, Attempt};
+use record::{Answer, Attempt, Operation, Outcome};
 
 use crate::bench::Bench;
 
@@ -37,30 +37,30 @@ async fn an_order_that_is_asked_for_again_is_one_order() {
     let trial = Trial::read(&folder).unwrap().unwrap();
     let mut lives = BTreeMap::<String, Vec<Attempt>>::new();
     for attempt in history::read(&folder).unwrap().map(Result::unwrap) {
-        if attempt.operation == "place" {
+        if attempt.operation == Operation::Place {
             lives.entry(attempt.key.clone()).or_default().push(attempt);
         }
     }
     let rescued =
-        lives.values().filter(|life| life.len() > 1 && life[life.len() - 1].outcome == "ok");
+        lives.values().filter(|life| life.len() > 1 && life[life.len() - 1].outcome == Outcome::Ok);
     assert!(rescued.count() > 0, "nobody was acknowledged at a later attempt");
     for life in lives.values() {
         assert!(life.iter().enumerate().all(|(n, a)| usize::from(a.retry) == n), "{life:?}");
         assert!(life.iter().all(|a| a.amount_cents == life[0].amount_cents), "{life:?}");
-        assert!(life.iter().rev().skip(1).all(|a| a.again && a.outcome != "ok"), "{life:?}");
+        assert!(life.iter().rev().skip(1).all(|a| a.again && a.outcome != Outcome::Ok), "{life:?}");
         assert!(!life[life.len() - 1].again, "{life:?}");
         // What an answer says is of the order that was asked for.
         let ids = life.iter().map(|a| &a.order).filter(|id| !id.is_empty());
         assert!(ids.collect::<std::collections::BTreeSet<_>>().len() <= 1, "{life:?}");
     }
     let manifest = &trial.manifest;
-    let counts = manifest.requests["place"];
+    let counts = manifest.requests[&Operation::Place];
     assert!(counts.closes() && counts.scheduled as usize == lives.len(), "{counts:?}");
-    let of_place = manifest.attempts.iter().filter(|kind| kind.operation == "place");
+    let of_place = manifest.attempts.iter().filter(|kind| kind.operation == Operation::Place);
     let attempts: u64 = of_place.map(|kind| kind.count).sum();
     assert_eq!(attempts as usize, lives.values().map(Vec::len).sum::<usize>());
-    let told: u64 =
-        trial.timeline.iter().filter(|r| r.operation == "place").filter_map(|r| r.attempts).sum();
+    let rows = trial.timeline.iter().filter(|row| row.operation == Operation::Place);
+    let told: u64 = rows.filter_map(|row| row.attempts).sum();
     assert_eq!(told, attempts);
     assert!(manifest.parity["retries of customers"].starts_with("4 attempts of an order"));
     let verdict = trial.audit.unwrap();

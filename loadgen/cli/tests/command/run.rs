@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use record::history;
 use record::ledger::Ledger;
 use record::read::Run;
-use record::{Answer, Attempt, Manifest, Verdict, seal};
+use record::{Answer, Attempt, Manifest, Operation, Outcome, Receipt, Verdict, seal};
 
 use crate::bench::Bench;
 
@@ -71,9 +71,9 @@ async fn judged_again(bench: &Bench, folder: &Path) {
     assert_eq!(std::fs::read(folder.join("audit.json")).unwrap(), written, "the same bytes");
 
     let attempts = attempts(folder);
-    let looks = |a: &&Attempt| a.operation == "get" && a.outcome == "ok";
+    let looks = |a: &&Attempt| a.operation == Operation::Get && a.outcome == Outcome::Ok;
     let look = attempts.iter().find(looks).unwrap();
-    assert!(!look.about.is_empty() && look.receipt == "paid", "{look:?}");
+    assert!(!look.about.is_empty() && look.receipt == Receipt::Paid, "{look:?}");
     let life = bench.call(&["audit", path, "--order", &look.about]).await;
     let life = String::from_utf8(life.stdout).unwrap();
     for part in ["looks it up", "look-up: ok, status 200, paid", "captured, ", "paid (final)"] {
@@ -140,24 +140,24 @@ async fn the_ledger_closes() {
     for (operation, counts) in &manifest.requests {
         assert!(counts.closes(), "{operation}: {counts:?}");
         let of = attempts.iter().filter(|a| a.operation == *operation);
-        let ok = of.clone().filter(|a| a.outcome == "ok").count();
+        let ok = of.clone().filter(|a| a.outcome == Outcome::Ok).count();
         assert_eq!((of.count() as u64, ok as u64), (counts.scheduled, counts.ok), "{operation}");
         scheduled += counts.scheduled;
     }
     assert_eq!(attempts.len() as u64, scheduled);
-    assert!(manifest.requests["place"].ok > 30, "{:?}", manifest.requests);
+    assert!(manifest.requests[&Operation::Place].ok > 30, "{:?}", manifest.requests);
 
     let verdict = std::fs::read(folder.join("audit.json")).unwrap();
     let verdict: Verdict = serde_json::from_slice(&verdict).unwrap();
     assert_eq!(verdict.verdict, Answer::True, "{verdict:?}");
     let ledger = Ledger::read(&folder).unwrap();
     let prepared = u64::from(manifest.prepared_orders);
-    assert_eq!(ledger.orders.len() as u64, manifest.requests["place"].ok + prepared);
+    assert_eq!(ledger.orders.len() as u64, manifest.requests[&Operation::Place].ok + prepared);
     assert_eq!(verdict.counts.captured_cents, verdict.counts.paid_cents);
 }
 
 /// What was asked of a system, and when.
-fn asked(bench: &Bench, system: &str) -> Vec<(u64, String, u32, i64, u64)> {
+fn asked(bench: &Bench, system: &str) -> Vec<(u64, Operation, u32, i64, u64)> {
     let attempts = attempts(&trial(bench, system)).into_iter();
     attempts.map(|a| (a.seq, a.operation, a.customer, a.amount_cents, a.intended_ns)).collect()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use record::read::{Run, Trial};
-use record::{Answer, FaultRow};
+use record::{Answer, FaultRow, Outcome};
 
 use crate::bench::Bench;
 
@@ -101,7 +101,9 @@ fn answered_between(folder: &Path, pause: &FaultRow) -> usize {
     let (from, to) = (pause.effective_s.unwrap(), pause.heal_commanded_s.unwrap());
     let attempts = record::history::read(folder).unwrap().map(Result::unwrap);
     let at_s = |ns: u64| ns as f64 / 1e9;
-    attempts.filter(|a| a.outcome == "ok" && at_s(a.done_ns) > from && at_s(a.done_ns) < to).count()
+    attempts
+        .filter(|a| a.outcome == Outcome::Ok && at_s(a.done_ns) > from && at_s(a.done_ns) < to)
+        .count()
 }
 
 #[tokio::test]

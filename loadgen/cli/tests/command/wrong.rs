@@ -115,7 +115,7 @@ fn judge(trial: &Trial, expected: Found) {
         let met = all.filter(|found| found.class == class).map(|found| found.count).sum::<u64>();
         assert!(met > 0, "{}", tells());
     }
-    let said = |reason| audit.reasons.iter().any(|said| said.contains(reason));
+    let said = |reason| audit.sentences().iter().any(|said| said.contains(reason));
     assert!(reason.is_none_or(said), "{}", tells());
     assert_eq!(reason.is_some(), !audit.reasons.is_empty(), "{}", tells());
 }

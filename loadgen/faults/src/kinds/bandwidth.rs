@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::bounds::check_share;
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::link::{Edge, Onset};
-use link_proxy::{Direction, Harm};
+use crate::kind::{Example, Facts};
+use crate::link::{Edge, OfLink};
+use crate::proof::Proof;
+use link_proxy::{Direction, LinkFault};
 
 /// Of a link: bytes are few.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +21,7 @@ pub struct Bandwidth {
     pub share: Option<f64>,
 }
 
-impl Kind for Bandwidth {
+impl OfLink for Bandwidth {
     const FACTS: Facts = Facts {
         name: "bandwidth",
         state: "narrow",
@@ -31,25 +30,17 @@ impl Kind for Bandwidth {
         ..Facts::LINK
     };
 
-    type Held = Onset;
+    fn fault(&self) -> LinkFault {
+        let direction = self.direction.unwrap_or_default();
+        LinkFault::Bandwidth { bytes_per_s: self.bytes_per_s, direction }
+    }
 
-    fn check(&self) -> Result<(), String> {
-        check_share(self.share)
+    fn share(&self) -> Option<f64> {
+        self.share
     }
 
     /// Proof: bytes had to wait.
-    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.until_held().await
-    }
-
-    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.heal().await
-    }
-}
-
-impl Bandwidth {
-    fn harm(&self) -> Harm {
-        let direction = self.direction.unwrap_or_default();
-        Harm::Bandwidth { bytes_per_s: self.bytes_per_s, direction }
+    async fn inject(&self, edge: Edge<'_>) -> Proof {
+        edge.until_held().await
     }
 }

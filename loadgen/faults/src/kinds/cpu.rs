@@ -6,13 +6,22 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::kind::{Example, Facts, Kind, Needs, Proof};
-use crate::{Entries, PROOF_POLL, Scene};
-use supervise::cgroup::CpuGroup;
+use crate::kind::{Example, Facts, Kind};
+use crate::need::Need;
+use crate::proof::{PROOF_POLL, Proof};
+use crate::stage::{Entries, Scene};
+use supervise::cgroup::{self, CpuGroup};
 use supervise::undo::Undo;
 
 /// How long a process may take to use up its quota; one that never does is not harmed.
 const THROTTLED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Control groups with quotas of CPU.
+const QUOTA: Need = Need {
+    words: "root, control groups",
+    without: "no CPU quota can be given",
+    lacks: |_| Box::pin(async { Ok(cgroup::lacking()) }),
+};
 
 /// A quota of CPU; lifted at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,9 +41,11 @@ pub(crate) struct Held {
 impl Kind for Cpu {
     const FACTS: Facts = Facts {
         name: "cpu",
-        needs: Needs::CpuQuota,
+        needs: Some(&QUOTA),
         state: "short of CPU",
         about: "may use `cores = 0.1` of one core",
+        seen: "`nr_throttled` of its control group",
+        healed: "the control group is gone, and it is ready",
         example: Example { lasts: "1s", parameters: "cores = 0.02", ..Facts::ROLE.example },
         ..Facts::ROLE
     };

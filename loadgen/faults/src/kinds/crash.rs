@@ -7,9 +7,10 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::kind::{Example, Facts, Kind, Lasts, Proof};
+use crate::kind::{Example, Facts, Kind, Lasts};
 use crate::process::last_look;
-use crate::{Entries, PROOF_POLL, Scene};
+use crate::proof::{PROOF_POLL, Proof};
+use crate::stage::{Entries, Scene};
 use scenario::Target;
 use scenario::system::{ProcessSpec, SystemSpec};
 use supervise::launch::{Running, aborted};
@@ -35,6 +36,7 @@ impl Kind for Crash {
         lasts: Lasts::May,
         state: "crashed",
         about: "aborts when its work comes to `point`; started again at the end, or at once",
+        seen: "the renamed file of the crash point, and SIGABRT",
         example: Example { parameters: "point = \"order-committed\"", ..Facts::ROLE.example },
         ..Facts::ROLE
     };

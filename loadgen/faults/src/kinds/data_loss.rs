@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::kind::{Example, Facts, Kind, Proof};
+use crate::kind::{Example, Facts, Kind};
 use crate::process::Processes;
+use crate::proof::Proof;
+use crate::stage::Scene;
 use scenario::system::ProcessSpec;
-use supervise::launch::{DATA, Running};
+use supervise::folder::DATA;
+use supervise::launch::Running;
 
 /// SIGKILL, and all that it has kept is gone; started again at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,7 +25,8 @@ impl Kind for DataLoss {
         name: "data-loss",
         state: "dead, and its data are lost,",
         about: "SIGKILL, and all that it has kept is gone; started again, empty, at the end",
-        example: Example { harm: "broker", lasts: "500ms", parameters: "" },
+        seen: "as kill, and files with bytes in them that are gone",
+        example: Example { target: "broker", lasts: "500ms", parameters: "" },
         ..Facts::ROLE
     };
 

@@ -3,9 +3,10 @@
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::kind::{Example, Facts, Kind, Lasts, Proof};
+use crate::kind::{Example, Facts, Kind, Lasts};
 use crate::process::{Processes, relaunch};
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 /// A new version, one process after the other, each when the one before is ready.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +19,8 @@ impl Kind for Deploy {
         lasts: Lasts::Never,
         state: "deployed anew",
         about: "ended gracefully and started again as a new version, one after the other",
-        example: Example { harm: "auth", lasts: "", parameters: "" },
+        seen: "exit status 0, and another process id",
+        example: Example { target: "auth", lasts: "", parameters: "" },
         ..Facts::ROLE
     };
 

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
 use crate::bounds::{check_count, check_share};
-use crate::fsync::{Fsyncs, Tracer, injection};
-use crate::kind::{Example, Facts, Kind, Needs, Proof};
+use crate::fsync::{Fsyncs, TRACER, Tracer, injection};
+use crate::kind::{Example, Facts, Kind};
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 /// Some fsyncs answer EIO; one of the two is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,9 +23,11 @@ pub struct FailingFsync {
 impl Kind for FailingFsync {
     const FACTS: Facts = Facts {
         name: "failing-fsync",
-        needs: Needs::Tracer,
+        needs: Some(&TRACER),
         state: "failing to fsync",
         about: "a `share = 0.25`, or the first `count = 3` of each thread, answers EIO",
+        seen: "strace's own lines",
+        healed: "nobody is traced, and it is ready",
         example: Example { lasts: "1s", parameters: "share = 0.3", ..Facts::ROLE.example },
         ..Facts::ROLE
     };
@@ -44,7 +47,7 @@ impl Kind for FailingFsync {
     }
 
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Vec<Tracer>) -> Proof {
-        Fsyncs::of(scene).harm(&self.injection(), true, held).await
+        Fsyncs::of(scene).inject(&self.injection(), true, held).await
     }
 
     /// Proof: no thread is traced or stopped, and ready.

@@ -4,9 +4,11 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::limits::{Lowered, What, check_spare, lift, lower};
+use crate::bounds::check_most;
+use crate::kind::{Example, Facts, Kind};
+use crate::limits::{Lowered, SPARE_MAX, What, lift, lower};
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 /// A limit on its file descriptors; lifted at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ impl Kind for Files {
         name: "files",
         state: "short of descriptors",
         about: "may have `spare_files = 16` more descriptors than now",
+        seen: "the limit read back, lower than before",
+        healed: "the old limit read back, and it is ready",
         example: Example { parameters: "spare_files = 2", ..Facts::ROLE.example },
         ..Facts::ROLE
     };
@@ -28,7 +32,7 @@ impl Kind for Files {
     type Held = Vec<Lowered>;
 
     fn check(&self) -> Result<(), String> {
-        check_spare("spare_files", self.spare_files)
+        check_most("spare_files", self.spare_files, SPARE_MAX)
     }
 
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Vec<Lowered>) -> Proof {

@@ -3,10 +3,11 @@
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
 use crate::disk::DataDisk;
-use crate::kind::{Facts, Kind, Proof};
+use crate::kind::{Facts, Kind};
 use crate::process::await_ready;
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 /// The disk has no free byte; it has again at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,8 +15,14 @@ use crate::process::await_ready;
 pub struct Full {}
 
 impl Kind for Full {
-    const FACTS: Facts =
-        Facts { name: "full", state: "full", about: "no byte is free", ..Facts::DISK };
+    const FACTS: Facts = Facts {
+        name: "full",
+        state: "full",
+        about: "no byte is free",
+        seen: "statvfs: no byte free",
+        healed: "statvfs: room, and the writers are ready",
+        ..Facts::DISK
+    };
 
     type Held = ();
 

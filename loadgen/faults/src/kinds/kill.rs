@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::kind::{Example, Facts, Kind, Proof};
+use crate::kind::{Example, Facts, Kind};
 use crate::process::Processes;
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 /// SIGKILL; started again at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +17,8 @@ impl Kind for Kill {
         name: "kill",
         state: "dead",
         about: "SIGKILL; started again at the end",
-        example: Example { harm: "payments", ..Facts::ROLE.example },
+        seen: "the status of signal 9, nobody left of the process, and a refused connection",
+        example: Example { target: "payments", ..Facts::ROLE.example },
         ..Facts::ROLE
     };
 

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-use crate::bounds::{check_delay, check_share};
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::link::{Edge, Onset, ms};
-use crate::{PROOF_WITHIN, Scene};
-use link_proxy::{Answered, Direction, Harm};
+use crate::bounds::check_delay;
+use crate::kind::{Example, Facts};
+use crate::link::{Edge, OfLink, counted};
+use crate::proof::{PROOF_WITHIN, Proof};
+use link_proxy::{Answered, Direction, LinkFault};
 use scenario::config::Span;
 
 /// Round trips before bytes are late.
@@ -33,20 +31,27 @@ pub struct Latency {
     pub share: Option<f64>,
 }
 
-impl Kind for Latency {
+impl OfLink for Latency {
     const FACTS: Facts = Facts {
         name: "latency",
         state: "slow",
         about: "bytes are `delay` ± `jitter` late, each way",
         example: Example {
-            harm: "link:entry",
+            target: "link:entry",
             parameters: "delay = \"80ms\"\njitter = \"20ms\"",
             ..Facts::LINK.example
         },
         ..Facts::LINK
     };
 
-    type Held = Onset;
+    fn fault(&self) -> LinkFault {
+        let (delay, jitter) = (self.delay, self.jitter.unwrap_or_default());
+        LinkFault::Latency { delay, jitter, direction: self.direction.unwrap_or_default() }
+    }
+
+    fn share(&self) -> Option<f64> {
+        self.share
+    }
 
     fn check(&self) -> Result<(), String> {
         check_delay(self.delay)?;
@@ -55,44 +60,22 @@ impl Kind for Latency {
                 "jitter is {jitter}; expected less than the delay, or some bytes are not late at all"
             ));
         }
-        check_share(self.share)
+        Ok(())
     }
 
     /// Proof: bytes had to wait, and a round trip took as long as it must and longer than before.
-    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        let mut edge = Edge::of(scene, self.harm(), self.share, onset)?;
-        let least = edge.least();
-        let usual = usual(&edge).await;
-        let before = edge.begin().await?;
-        let deadline = Instant::now() + PROOF_WITHIN + 2 * least;
-        while Instant::now() < deadline {
-            let met = edge.look(PROOF_WITHIN + 4 * least).await;
-            let held = edge.since_onset().await?.held;
-            if let Answered::Well(took) = met
-                && is_late(took, least, usual, held)
-            {
-                return Ok(format!(
-                    "{before}, {} ms during; {held} arrivals had to wait",
-                    ms(took)
-                ));
-            }
-        }
-        bail!("{before}, but none took {} ms, more than before, while bytes had to wait", ms(least))
-    }
-
-    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.heal().await
+    async fn inject(&self, edge: Edge<'_>) -> Proof {
+        let (least, usual) = (edge.least(), usual(&edge).await);
+        edge.until(PROOF_WITHIN + 4 * least, |met, seen| {
+            let late =
+                matches!(met, Answered::Well(took) if is_late(took, least, usual, seen.held));
+            counted("arrivals had to wait", seen.held).filter(|_| late)
+        })
+        .await
     }
 }
 
-impl Latency {
-    fn harm(&self) -> Harm {
-        let (delay, jitter) = (self.delay, self.jitter.unwrap_or_default());
-        Harm::Latency { delay, jitter, direction: self.direction.unwrap_or_default() }
-    }
-}
-
-/// The least round trip of some looks before the harm: one alone may meet a busy machine.
+/// The least round trip of some looks before the fault: one alone may meet a busy machine.
 async fn usual(edge: &Edge<'_>) -> Option<Duration> {
     let mut usual = None;
     for _ in 0..LOOKS_BEFORE {

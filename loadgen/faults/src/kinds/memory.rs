@@ -4,9 +4,11 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::limits::{Lowered, What, check_spare, lift, lower};
+use crate::bounds::check_most;
+use crate::kind::{Example, Facts, Kind};
+use crate::limits::{Lowered, SPARE_MAX, What, lift, lower};
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 const MIB: u64 = 1 << 20;
 
@@ -23,14 +25,16 @@ impl Kind for Memory {
         name: "memory",
         state: "short of memory",
         about: "may map `spare_mib = 64` more than now",
-        example: Example { harm: "payments", lasts: "800ms", parameters: "spare_mib = 256" },
+        seen: "the limit read back, lower than before",
+        healed: "the old limit read back, and it is ready",
+        example: Example { target: "payments", lasts: "800ms", parameters: "spare_mib = 256" },
         ..Facts::ROLE
     };
 
     type Held = Vec<Lowered>;
 
     fn check(&self) -> Result<(), String> {
-        check_spare("spare_mib", self.spare_mib)
+        check_most("spare_mib", self.spare_mib, SPARE_MAX)
     }
 
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Vec<Lowered>) -> Proof {

@@ -6,10 +6,10 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
-use crate::Scene;
-use crate::kind::{Facts, Kind, Proof};
+use crate::kind::{Facts, Kind};
 use crate::process::{Processes, await_ready, stand};
-use crate::{Entries, PROOF_POLL, PROOF_WITHIN};
+use crate::proof::{PROOF_POLL, PROOF_WITHIN, Proof};
+use crate::stage::{Entries, Scene};
 use link_proxy::{Answered, Probe};
 use supervise::http::address;
 use supervise::tree;
@@ -28,6 +28,8 @@ impl Kind for Pause {
         name: "pause",
         state: "frozen",
         about: "SIGSTOP, SIGCONT at the end",
+        seen: "state T of every thread, and silence where the process listens",
+        healed: "no thread in state T, and it is ready",
         ..Facts::ROLE
     };
 

@@ -1,7 +1,6 @@
 //! Poison: orders that the code which charges cannot bear, sent to a system that has the defect. It
 //! is healed as such defects are: by starting the program again without it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -11,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::bounds::check_count;
-use crate::kind::{Example, Facts, Harms, Kind, Proof};
+use crate::bounds::{check_count, check_most};
+use crate::kind::{Example, Facts, Kind, Targets};
 use crate::process::{Processes, await_ready, last_look};
-use crate::{PROOF_POLL, Scene};
-use record::{Attempt, files, poisoned, write_table};
+use crate::proof::{PROOF_POLL, Proof};
+use crate::stage::{Poisoner, Scene};
+use record::{Attempt, Operation, Outcome, Receipt, Trouble, files, poisoned, write_table};
 use scenario::system::SystemSpec;
 use supervise::asking;
 
@@ -24,7 +24,7 @@ const ARMED: &str = "TRIPTYCH_POISON";
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Behind a queue an order is met later than it is answered; after an abort, after a start.
 const MET_WITHIN: Duration = Duration::from_secs(8);
-const COUNT_MAX: u32 = 100;
+const COUNT_MAX: u64 = 100;
 const CENTS: i64 = 100;
 const BYTES_MAX: usize = 64 * 1024;
 
@@ -65,13 +65,15 @@ impl Effect {
 impl Kind for Poison {
     const FACTS: Facts = Facts {
         name: "poison",
-        harms: Harms::Only("payments", ", which charges"),
+        targets: Targets::Only("payments", ", which charges"),
         // The first one's heal takes the defect out, for good.
         once: true,
         state: "sent poison",
         about: "`count` orders that the code which charges cannot bear: `effect` is \"error\", \"panic\" or \"abort\"; started again without that defect at the end; one at most in a scenario",
+        seen: "the log of whoever charges; for an abort also SIGABRT",
+        healed: "it is ready without the defect",
         example: Example {
-            harm: "payments",
+            target: "payments",
             lasts: "2s",
             parameters: "count = 2\neffect = \"abort\"",
         },
@@ -82,10 +84,7 @@ impl Kind for Poison {
 
     fn check(&self) -> Result<(), String> {
         check_count(Some(self.count))?;
-        if self.count > COUNT_MAX {
-            return Err(format!("count is {}; expected 1 to {COUNT_MAX}", self.count));
-        }
-        Ok(())
+        check_most("count", self.count.into(), COUNT_MAX)
     }
 
     /// Every process has the defect from its start.
@@ -208,19 +207,6 @@ fn met(key: &str, processes: &Processes<'_>) -> bool {
     })
 }
 
-/// Who places poisonous orders: the first customer.
-#[derive(Clone)]
-pub struct Poisoner {
-    /// The trial's folder, where the attempts are recorded.
-    pub folder: PathBuf,
-    /// What the trial's keys begin with.
-    pub key_prefix: String,
-    /// The customer's.
-    pub token: String,
-    /// Second 0.
-    pub start: Instant,
-}
-
 impl Poisoner {
     /// Places one; whatever comes back is an attempt of the record.
     async fn place(&self, url: &str, n: u32, effect: Effect) -> anyhow::Result<Attempt> {
@@ -233,11 +219,11 @@ impl Poisoner {
         let mut attempt = Attempt {
             seq: u64::from(n),
             key,
-            operation: "place".to_owned(),
+            operation: Operation::Place,
             amount_cents: CENTS,
             intended_ns: sent_ns,
             sent_ns,
-            outcome: "unknown".to_owned(),
+            outcome: Outcome::Unknown,
             ..Attempt::default()
         };
         match asking::ask(request.json(&body), BYTES_MAX).await {
@@ -245,15 +231,16 @@ impl Poisoner {
                 attempt.status = status.as_u16();
                 let order = serde_json::from_slice::<Value>(&body).ok();
                 let state = order.as_ref().and_then(|order| order["status"].as_str());
-                attempt.receipt = state.filter(|_| status.is_success()).unwrap_or("").to_owned();
-                attempt.outcome = outcome(status, !attempt.receipt.is_empty()).to_owned();
+                let receipt = state.filter(|_| status.is_success()).and_then(Receipt::parse);
+                attempt.receipt = receipt.unwrap_or_default();
+                attempt.outcome = outcome(status, attempt.receipt.is_told());
             }
             Err(error)
                 if error.downcast_ref::<reqwest::Error>().is_some_and(|e| e.is_connect()) =>
             {
-                (attempt.outcome, attempt.trouble) = ("failed".to_owned(), "refused".to_owned());
+                (attempt.outcome, attempt.trouble) = (Outcome::Failed, Trouble::Refused);
             }
-            Err(_) => attempt.trouble = "reset".to_owned(),
+            Err(_) => attempt.trouble = Trouble::Reset,
         }
         attempt.done_ns = self.now_ns();
         Ok(attempt)
@@ -265,10 +252,10 @@ impl Poisoner {
 }
 
 /// As of the load: a server's error may hide an effect, a refusal does not.
-fn outcome(status: StatusCode, readable: bool) -> &'static str {
+fn outcome(status: StatusCode, readable: bool) -> Outcome {
     match status {
-        _ if status.is_success() && readable => "ok",
-        _ if status.is_client_error() => "failed",
-        _ => "unknown",
+        _ if status.is_success() && readable => Outcome::Ok,
+        _ if status.is_client_error() => Outcome::Failed,
+        _ => Outcome::Unknown,
     }
 }

@@ -6,10 +6,11 @@ use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::Scene;
 use crate::disk::DataDisk;
-use crate::kind::{Facts, Kind, Proof};
+use crate::kind::{Facts, Kind};
 use crate::process::{last_look, stand};
+use crate::proof::Proof;
+use crate::stage::Scene;
 use supervise::tree;
 
 /// A thread that waits for the disk stops when its call returns.
@@ -27,6 +28,7 @@ impl Kind for PowerCut {
         voids_answers: true,
         state: "without power",
         about: "what was not fsynced is lost, proved by two canary files; the writers die with it",
+        seen: "EIO of the disk, then two canary files",
         ..Facts::DISK
     };
 

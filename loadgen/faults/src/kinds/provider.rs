@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
 use crate::bounds::check_part;
-use crate::kind::{Example, Facts, Harms, Kind, Proof};
+use crate::kind::{Example, Facts, Kind, Targets};
+use crate::proof::Proof;
 use crate::provider::CardNetwork;
-use crate::stage::PROVIDER;
+use crate::stage::{PROVIDER, Scene};
 use scenario::Latency;
 
 /// Other settings for the card network; what is not given stays.
@@ -33,10 +33,12 @@ pub struct Provider {
 impl Kind for Provider {
     const FACTS: Facts = Facts {
         name: "provider",
-        harms: Harms::Only(PROVIDER, ""),
-        state: "disturbed",
+        targets: Targets::Only(PROVIDER, ""),
+        state: "impaired",
         about: "the card network gets other settings: one of these at least",
-        example: Example { harm: PROVIDER, lasts: "800ms", parameters: "error_rate = 0.5" },
+        seen: "the card network's settings read back",
+        healed: "its usual settings read back",
+        example: Example { target: PROVIDER, lasts: "800ms", parameters: "error_rate = 0.5" },
         ..Facts::ROLE
     };
 

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::check_share;
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::link::{Edge, Onset, counted};
-use crate::{PROOF_WITHIN, Scene};
-use link_proxy::Harm;
+use crate::kind::{Example, Facts};
+use crate::link::{Edge, OfLink, counted};
+use crate::proof::{PROOF_WITHIN, Proof};
+use link_proxy::LinkFault;
 
 /// Of a link: the request arrives, the reply is lost and the client reset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +16,7 @@ pub struct ReplyLost {
     pub share: Option<f64>,
 }
 
-impl Kind for ReplyLost {
+impl OfLink for ReplyLost {
     const FACTS: Facts = Facts {
         name: "reply-lost",
         state: "losing replies",
@@ -26,28 +25,16 @@ impl Kind for ReplyLost {
         ..Facts::LINK
     };
 
-    type Held = Onset;
+    fn fault(&self) -> LinkFault {
+        LinkFault::ReplyLost
+    }
 
-    fn check(&self) -> Result<(), String> {
-        check_share(self.share)
+    fn share(&self) -> Option<f64> {
+        self.share
     }
 
     /// Proof: replies were lost, of customers or of looks.
-    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        let edge = Edge::of(scene, self.harm(), self.share, onset)?;
-        edge.until(PROOF_WITHIN, |now, onset| {
-            counted("replies lost", now.replies_lost, onset.replies_lost)
-        })
-        .await
-    }
-
-    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.heal().await
-    }
-}
-
-impl ReplyLost {
-    fn harm(&self) -> Harm {
-        Harm::ReplyLost
+    async fn inject(&self, edge: Edge<'_>) -> Proof {
+        edge.until(PROOF_WITHIN, |_, seen| counted("replies lost", seen.replies_lost)).await
     }
 }

@@ -1,14 +1,11 @@
 //! Of a link: connections are reset.
 
-use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-use crate::bounds::check_share;
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::link::{Edge, Onset};
-use crate::{PROOF_WITHIN, Scene};
-use link_proxy::{Answered, Harm};
+use crate::kind::{Example, Facts};
+use crate::link::{Edge, OfLink, counted};
+use crate::proof::{PROOF_WITHIN, Proof};
+use link_proxy::{Answered, LinkFault};
 
 /// Of a link: connections are reset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,43 +16,28 @@ pub struct Reset {
     pub share: Option<f64>,
 }
 
-impl Kind for Reset {
+impl OfLink for Reset {
     const FACTS: Facts = Facts {
         name: "reset",
         state: "reset",
         about: "connections are reset, and new ones as soon as they are made",
-        example: Example { harm: "link:entry", parameters: "share = 0.5", ..Facts::LINK.example },
+        example: Example { target: "link:entry", parameters: "share = 0.5", ..Facts::LINK.example },
         ..Facts::LINK
     };
 
-    type Held = Onset;
+    fn fault(&self) -> LinkFault {
+        LinkFault::Reset
+    }
 
-    fn check(&self) -> Result<(), String> {
-        check_share(self.share)
+    fn share(&self) -> Option<f64> {
+        self.share
     }
 
     /// Proof: a look was cut, and the proxy counts it.
-    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        let mut edge = Edge::of(scene, self.harm(), self.share, onset)?;
-        let before = edge.begin().await?;
-        let deadline = Instant::now() + PROOF_WITHIN;
-        while Instant::now() < deadline {
-            let met = edge.look(PROOF_WITHIN).await;
-            let reset = edge.since_onset().await?.reset;
-            if met == Answered::Cut && reset > 0 {
-                return Ok(format!("{before}, then reset; {reset} connections reset"));
-            }
-        }
-        bail!("{before}, and no look was reset")
-    }
-
-    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.heal().await
-    }
-}
-
-impl Reset {
-    fn harm(&self) -> Harm {
-        Harm::Reset
+    async fn inject(&self, edge: Edge<'_>) -> Proof {
+        edge.until(PROOF_WITHIN, |met, seen| {
+            counted("connections reset", seen.reset).filter(|_| met == Answered::Cut)
+        })
+        .await
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::kind::{Example, Facts, Kind, Lasts, Proof};
+use crate::kind::{Example, Facts, Kind, Lasts};
 use crate::process::{Processes, relaunch};
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 /// SIGTERM to all, and started again as soon as they have ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ impl Kind for Restart {
         lasts: Lasts::Never,
         state: "restarted",
         about: "ended gracefully and started again, all at once",
+        seen: "exit status 0, and another process id",
         example: Example { lasts: "", ..Facts::ROLE.example },
         ..Facts::ROLE
     };

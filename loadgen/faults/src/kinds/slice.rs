@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::bounds::{check_delay, check_share};
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::link::{Edge, Onset};
-use link_proxy::{Direction, Harm};
+use crate::bounds::check_delay;
+use crate::kind::{Example, Facts};
+use crate::link::{Edge, OfLink};
+use crate::proof::Proof;
+use link_proxy::{Direction, LinkFault};
 use scenario::config::Span;
 
 /// Of a link: small writes with pauses.
@@ -25,24 +25,30 @@ pub struct Slice {
     pub share: Option<f64>,
 }
 
-impl Kind for Slice {
+impl OfLink for Slice {
     const FACTS: Facts = Facts {
         name: "slice",
         state: "slicing what it carries",
         about: "writes of `size_bytes` with pauses of `delay`",
         example: Example {
-            harm: "link:entry",
+            target: "link:entry",
             parameters: "size_bytes = 20\ndelay = \"2ms\"\ndirection = \"to-client\"",
             ..Facts::LINK.example
         },
         ..Facts::LINK
     };
 
-    type Held = Onset;
+    fn fault(&self) -> LinkFault {
+        let (size_bytes, delay) = (self.size_bytes, self.delay);
+        LinkFault::Slice { size_bytes, delay, direction: self.direction.unwrap_or_default() }
+    }
+
+    fn share(&self) -> Option<f64> {
+        self.share
+    }
 
     fn check(&self) -> Result<(), String> {
         check_delay(self.delay)?;
-        check_share(self.share)?;
         if self.size_bytes == 0 {
             return Err("size_bytes is 0; expected at least 1".to_owned());
         }
@@ -50,18 +56,7 @@ impl Kind for Slice {
     }
 
     /// Proof: bytes had to wait.
-    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.until_held().await
-    }
-
-    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.heal().await
-    }
-}
-
-impl Slice {
-    fn harm(&self) -> Harm {
-        let (size_bytes, delay) = (self.size_bytes, self.delay);
-        Harm::Slice { size_bytes, delay, direction: self.direction.unwrap_or_default() }
+    async fn inject(&self, edge: Edge<'_>) -> Proof {
+        edge.until_held().await
     }
 }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::bounds::{check_delay, check_share};
-use crate::kind::{Example, Facts, Kind, Proof};
-use crate::link::{Edge, Onset};
-use link_proxy::{Direction, Harm};
+use crate::bounds::check_delay;
+use crate::kind::{Example, Facts};
+use crate::link::{Edge, OfLink};
+use crate::proof::Proof;
+use link_proxy::{Direction, LinkFault};
 use scenario::config::Span;
 
 /// Of a link: ends of streams are late.
@@ -23,7 +23,7 @@ pub struct SlowClose {
     pub share: Option<f64>,
 }
 
-impl Kind for SlowClose {
+impl OfLink for SlowClose {
     const FACTS: Facts = Facts {
         name: "slow-close",
         state: "slow to close",
@@ -32,26 +32,20 @@ impl Kind for SlowClose {
         ..Facts::LINK
     };
 
-    type Held = Onset;
+    fn fault(&self) -> LinkFault {
+        LinkFault::SlowClose { delay: self.delay, direction: self.direction.unwrap_or_default() }
+    }
+
+    fn share(&self) -> Option<f64> {
+        self.share
+    }
 
     fn check(&self) -> Result<(), String> {
-        check_delay(self.delay)?;
-        check_share(self.share)
+        check_delay(self.delay)
     }
 
     /// Proof: an end had to wait.
-    async fn inject(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        let edge = Edge::of(scene, self.harm(), self.share, onset)?;
+    async fn inject(&self, edge: Edge<'_>) -> Proof {
         edge.by_its_end().until_held().await
-    }
-
-    async fn heal(&self, scene: &mut Scene<'_, '_>, onset: &mut Onset) -> Proof {
-        Edge::of(scene, self.harm(), self.share, onset)?.heal().await
-    }
-}
-
-impl SlowClose {
-    fn harm(&self) -> Harm {
-        Harm::SlowClose { delay: self.delay, direction: self.direction.unwrap_or_default() }
     }
 }

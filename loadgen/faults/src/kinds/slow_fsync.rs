@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
 use crate::bounds::check_delay;
-use crate::fsync::{Fsyncs, Tracer, injection};
-use crate::kind::{Example, Facts, Kind, Needs, Proof};
+use crate::fsync::{Fsyncs, TRACER, Tracer, injection};
+use crate::kind::{Example, Facts, Kind};
+use crate::proof::Proof;
+use crate::stage::Scene;
 use scenario::config::Span;
 
 /// Every fsync takes longer.
@@ -19,9 +20,11 @@ pub struct SlowFsync {
 impl Kind for SlowFsync {
     const FACTS: Facts = Facts {
         name: "slow-fsync",
-        needs: Needs::Tracer,
+        needs: Some(&TRACER),
         state: "slow to fsync",
         about: "every fsync takes `delay = \"50ms\"` longer",
+        seen: "strace's own lines",
+        healed: "nobody is traced, and it is ready",
         example: Example { lasts: "1s", parameters: "delay = \"20ms\"", ..Facts::ROLE.example },
         ..Facts::ROLE
     };
@@ -33,7 +36,7 @@ impl Kind for SlowFsync {
     }
 
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Vec<Tracer>) -> Proof {
-        Fsyncs::of(scene).harm(&self.injection(), false, held).await
+        Fsyncs::of(scene).inject(&self.injection(), false, held).await
     }
 
     async fn heal(&self, scene: &mut Scene<'_, '_>, held: &mut Vec<Tracer>) -> Proof {

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scene;
-use crate::kind::{Example, Facts, Kind, Proof};
+use crate::kind::{Example, Facts, Kind};
 use crate::process::Processes;
+use crate::proof::Proof;
+use crate::stage::Scene;
 
 /// SIGTERM and a graceful end; started again at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +17,8 @@ impl Kind for Terminate {
         name: "terminate",
         state: "stopped",
         about: "SIGTERM and a graceful end; started again at the end",
-        example: Example { harm: "payments", ..Facts::ROLE.example },
+        seen: "exit status 0, and nobody left of the process",
+        example: Example { target: "payments", ..Facts::ROLE.example },
         ..Facts::ROLE
     };
 

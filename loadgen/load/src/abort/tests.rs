@@ -24,6 +24,7 @@ fn sample(done_s: f64, outcome: Outcome, response_ms: u64) -> Sample {
         intended_ns: begun_ns,
         sent_ns: begun_ns,
         done_ns,
+        waited_ns: 0,
         outcome,
         status: 0,
         trouble: Trouble::None,

@@ -64,9 +64,12 @@ pub struct Pacing {
     pub timeout: Duration,
     /// How long after the last arrival open requests are waited for.
     pub drain: Duration,
-    /// Whether nothing else runs on this core: then the last microseconds before an instant may be
-    /// asked away instead of slept.
+    /// Whether nothing else runs on this core: then the last microseconds before an instant may be a
+    /// busy-wait instead of sleep.
     pub alone: bool,
+    /// Whether the sending thread asks for real-time priority, in an open loop. Not where it shares its core
+    /// with what it measures.
+    pub real_time: bool,
     /// How the engine is broken; for the self-test alone.
     pub flaw: Flaw,
 }
@@ -103,6 +106,8 @@ pub struct Summary {
     pub unrecorded: u64,
     /// Retries that were not made: too many waited already.
     pub not_retried: u64,
+    /// Whether the thread had real-time priority.
+    pub real_time: bool,
 }
 
 /// When a request, or the making of a connection, has taken too long.
@@ -385,7 +390,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let intended_ns = if coordinated { sent_ns } else { intended_ns };
         let mut job = job;
         job.about = self.traffic.about(&job);
-        let open = Open { job, intended_ns, sent_ns, retry };
+        let open = Open { job, intended_ns, sent_ns, waited_ns: 0, retry };
         self.gauges.begun.fetch_add(u64::from(retry == 0), Ordering::Relaxed);
         if self.open >= self.pacing.in_flight {
             let dropped = Judged { trouble: Trouble::InFlight, ..Judged::plain(Outcome::Dropped) };
@@ -422,6 +427,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             intended_ns: open.intended_ns,
             sent_ns: open.sent_ns,
             done_ns,
+            waited_ns: open.waited_ns,
             outcome: judged.outcome,
             status,
             trouble: judged.trouble,
@@ -470,6 +476,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             interrupted,
             unrecorded: self.unrecorded,
             not_retried: self.again.lost(),
+            real_time: false,
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Header {
     value: String,
 }
 
-/// A method; its answers may have a body.
+/// A method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Method(String);
 
@@ -25,6 +25,8 @@ pub struct Request {
     pub(super) bytes: Vec<u8>,
     /// No other request follows on the same connection.
     pub(super) closes: bool,
+    /// It asks for heads alone: answers announce bodies that do not come (RFC 9110, 9.3.2).
+    pub(super) asks_for_heads: bool,
 }
 
 impl Header {
@@ -69,10 +71,6 @@ impl FromStr for Method {
     fn from_str(text: &str) -> Result<Self, String> {
         let method = text.to_ascii_uppercase();
         match method.as_str() {
-            "HEAD" => {
-                Err("HEAD is not supported: its answers announce bodies that do not come"
-                    .to_owned())
-            }
             "CONNECT" => Err("CONNECT is not supported: it asks for a tunnel".to_owned()),
             _ if method.is_empty() || !method.bytes().all(is_token) => Err(format!(
                 "{text:?} is no method; expected one word, such as GET, POST or DELETE"
@@ -98,7 +96,7 @@ impl Request {
     #[must_use]
     pub fn get(host: &str, path: &str) -> Self {
         let bytes = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
-        Self { bytes, closes: false }
+        Self { bytes, closes: false, asks_for_heads: false }
     }
 
     /// The request of these parts.
@@ -123,7 +121,8 @@ impl Request {
             add("Authorization", &credentials);
         }
         headers.iter().for_each(|header| add(&header.name, &header.value));
-        if framing == Framing::Ours && (!body.is_empty() || method.0 != "GET") {
+        let has_body = !body.is_empty() || !matches!(&*method.0, "GET" | "HEAD");
+        if framing == Framing::Ours && has_body {
             add("Content-Length", &body.len().to_string());
         }
         head.push_str("\r\n");
@@ -140,7 +139,7 @@ impl Request {
         let words = headers.iter().filter(|header| header.is("connection"));
         let mut words = words.flat_map(|header| header.value.split(','));
         let closes = words.any(|word| word.trim().eq_ignore_ascii_case("close"));
-        Ok(Self { bytes, closes })
+        Ok(Self { bytes, closes, asks_for_heads: method.0 == "HEAD" })
     }
 }
 
@@ -233,6 +232,7 @@ mod tests {
         check(("get", URL, &[], ""), "GET /a?b=c HTTP/1.1|Host: h:8080||");
         check(("GET", "http://h:80", &[], ""), "GET / HTTP/1.1|Host: h||");
         check(("GET", "http://[::1]:8080/", &[], ""), "GET / HTTP/1.1|Host: [::1]:8080||");
+        check(("head", URL, &[], ""), "HEAD /a?b=c HTTP/1.1|Host: h:8080||");
         check(("POST", URL, &[], ""), "POST /a?b=c HTTP/1.1|Host: h:8080|Content-Length: 0||");
         check(("GET", URL, &["host:  shop "], ""), "GET /a?b=c HTTP/1.1|host: shop||");
         check(
@@ -311,7 +311,7 @@ mod tests {
             let error = text.parse::<Header>().unwrap_err();
             assert!(error.contains(part), "{text:?}: {error}");
         }
-        for text in ["", "GET /x", "GET\r\n", "G:", "head", "connect"] {
+        for text in ["", "GET /x", "GET\r\n", "G:", "connect"] {
             assert!(text.parse::<Method>().is_err(), "{text:?}");
         }
         assert_eq!("pro-pfind".parse::<Method>().unwrap().to_string(), "PRO-PFIND");

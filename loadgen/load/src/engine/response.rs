@@ -84,16 +84,18 @@ pub(super) struct Parser {
     complete: bool,
     /// More came than the response has: it is whole, but what follows belongs to no request.
     surplus: bool,
+    /// No body follows the head, whatever it announces.
+    is_bodyless: bool,
 }
 
 impl Parser {
-    /// Forgets the response, keeps the memory.
-    pub(super) fn reset(&mut self) {
+    /// Forgets the response, keeps the memory; whether the next one has no body, whatever it announces.
+    pub(super) fn reset(&mut self, is_bodyless: bool) {
         let (mut bytes, mut decoded) =
             (std::mem::take(&mut self.bytes), std::mem::take(&mut self.decoded));
         bytes.clear();
         decoded.clear();
-        *self = Self { bytes, decoded, ..Self::default() };
+        *self = Self { bytes, decoded, is_bodyless, ..Self::default() };
     }
 
     /// Takes more bytes; true when the response is complete.
@@ -154,7 +156,10 @@ impl Parser {
                     drop(self.bytes.drain(..head.bytes));
                     (self.tried, self.scanned) = (0, 0);
                 }
-                Some(head) => {
+                Some(mut head) => {
+                    if self.is_bodyless {
+                        head.body = Body::Length(0);
+                    }
                     self.at = head.bytes;
                     self.head = Some(head);
                     return Ok(Some(head));
@@ -413,6 +418,26 @@ mod tests {
                 (response.status, std::str::from_utf8(response.body).unwrap(), parser.keep_alive())
             });
             assert_eq!(found, expected, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_was_asked_for_alone_announces_a_body_that_does_not_come() {
+        for head in [
+            &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+        ] {
+            let mut parser = Parser::default();
+            parser.reset(true);
+            assert_eq!(parser.feed(head), Ok(true));
+            let response = parser.response().unwrap();
+            assert_eq!((response.status, response.body), (200, &b""[..]));
+            assert!(parser.keep_alive(), "the next answer may follow");
+            // Whoever sends a body all the same: what follows belongs to no request.
+            parser.reset(true);
+            assert_eq!(parser.feed(&[head, b"hello"].concat()), Ok(true));
+            assert!(!parser.keep_alive());
         }
     }
 

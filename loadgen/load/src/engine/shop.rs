@@ -3,6 +3,7 @@
 
 mod account;
 mod get;
+mod known;
 mod login;
 mod place;
 mod signup;
@@ -77,7 +78,7 @@ impl Traffic for ShopTraffic {
 
     fn about(&self, job: &Job) -> Option<Known> {
         match job.operation {
-            Operation::Get => get::about(self, job),
+            Operation::Get => known::about(self, job),
             Operation::Place | Operation::Login | Operation::Signup | Operation::Request => None,
         }
     }

@@ -4,11 +4,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, ensure};
 
+use super::tls::Tls;
+
 /// A host's addresses, of which one is tried first: the one that was reached last.
 #[derive(Clone, Debug)]
 pub struct Target {
     addresses: Vec<SocketAddr>,
     first: usize,
+    tls: Option<Tls>,
 }
 
 /// One try of a host's address: which one the tries began with, and how many were before this one.
@@ -27,7 +30,24 @@ impl Target {
         let found = host.to_socket_addrs().with_context(|| format!("cannot resolve {host}"))?;
         let addresses: Vec<SocketAddr> = found.collect();
         ensure!(!addresses.is_empty(), "{host} has no address");
-        Ok(Self { addresses, first: 0 })
+        Ok(Self { addresses, first: 0, tls: None })
+    }
+
+    /// The same, encrypted.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// How its connections are encrypted, if they are.
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// The address that is tried first.
+    #[must_use]
+    pub fn first(&self) -> SocketAddr {
+        self.addresses[self.first]
     }
 
     /// Tries begin here.
@@ -56,14 +76,14 @@ impl Try {
 
 impl From<SocketAddr> for Target {
     fn from(address: SocketAddr) -> Self {
-        Self { addresses: vec![address], first: 0 }
+        Self { addresses: vec![address], first: 0, tls: None }
     }
 }
 
 impl From<Vec<SocketAddr>> for Target {
     /// At least one.
     fn from(addresses: Vec<SocketAddr>) -> Self {
-        Self { addresses, first: 0 }
+        Self { addresses, first: 0, tls: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod again;
 mod answers;
+mod encrypted;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -71,7 +72,7 @@ fn answer_all(mut stream: TcpStream, answer: &dyn Fn(&str) -> Option<String>) ->
     }
 }
 
-fn read_request(stream: &mut TcpStream) -> Option<String> {
+fn read_request(stream: &mut impl Read) -> Option<String> {
     let (mut text, mut buffer) = (String::new(), [0; 4096]);
     loop {
         let count = stream.read(&mut buffer).ok().filter(|count| *count > 0)?;
@@ -95,6 +96,7 @@ fn burst_on(target: impl Into<Target>, timeout: Duration) -> Vec<Sample> {
         timeout,
         drain: Duration::from_secs(30),
         alone: false,
+        real_time: false,
         flaw: Flaw::None,
     };
     let (samples, recorded) = mpsc::sync_channel(BURST);

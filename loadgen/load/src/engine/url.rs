@@ -27,6 +27,10 @@ impl Traffic for UrlTraffic {
         self.0.closes
     }
 
+    fn asks_for_heads(&self) -> bool {
+        self.0.asks_for_heads
+    }
+
     fn judge(&mut self, _: &Job, response: &Response<'_>) -> Judged {
         if response.status < 400 { Judged::plain(Outcome::Ok) } else { Judged::refusal(response) }
     }

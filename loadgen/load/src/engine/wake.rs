@@ -1,10 +1,10 @@
 //! How long the kernel takes to wake a sleeping thread: tens of microseconds on a virtual machine,
 //! more when the core had gone to a deeper sleep.
 
-/// More is no wake-up but a disturbance, and is not asked away.
+/// More is no wake-up but something else that ran, and no busy-wait makes up for it.
 const MOST_NS: u64 = 100_000;
 /// One longer wake-up raises the estimate by as much as a shorter one lowers it: it settles where half
-/// of them are quicker. A higher quantile would ask more away for a lag that is a microsecond already.
+/// of them are quicker. A higher quantile would wait longer for a lag that is a microsecond already.
 const STEP_NS: u64 = 1_000;
 
 /// An estimate that follows the median of recent wake-ups.
@@ -15,7 +15,7 @@ pub(super) struct WakeUp {
 }
 
 impl WakeUp {
-    /// Without a core of its own nothing is asked away: that would take the core from others.
+    /// Without a core of its own there is no busy-wait: that would take the core from others.
     pub(super) fn new(alone: bool) -> Self {
         Self { estimate_ns: 0, alone }
     }

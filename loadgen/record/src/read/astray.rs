@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Broken, subfolders};
+use super::broken::Broken;
+use super::folders::subfolders;
 use crate::files;
 
 /// So many runs are named; who has more knows where they are.

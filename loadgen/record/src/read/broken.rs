@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A broken file can hold a line of any length: this much of it is shown.
-const FOUND_MAX: usize = 300;
+use crate::bounded;
 
 /// A file of the record that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +46,7 @@ impl Broken {
     /// What stands there.
     #[must_use]
     pub fn found(mut self, found: &str) -> Self {
-        self.found = found.chars().take(FOUND_MAX).collect();
+        self.found = bounded::message(found);
         self
     }
 

@@ -93,6 +93,21 @@ impl Spectrum {
         (ABOVE_ALL.ln() / q.ln()).ceil().max(1.0) as u64
     }
 
+    /// This without `part`, which is a part of it.
+    #[must_use]
+    pub fn without(mut self, part: &Self) -> Self {
+        let mut taken = part.bins.iter().peekable();
+        for bin in &mut self.bins {
+            while taken.next_if(|other| other.0 < bin.0).is_some() {}
+            if let Some(other) = taken.next_if(|other| other.0 == bin.0) {
+                bin.1 = bin.1.saturating_sub(other.1);
+            }
+        }
+        self.bins.retain(|bin| bin.1 > 0);
+        self.count = self.bins.iter().map(|bin| bin.1).sum();
+        self
+    }
+
     /// This and `other` together.
     #[must_use]
     pub fn merged(mut self, other: &Self) -> Self {
@@ -157,6 +172,14 @@ mod tests {
         let left = spectrum(&[5, 5, 9, 2000]);
         let right = spectrum(&[1, 5, 9, 70_000]);
         assert_eq!(left.merged(&right), spectrum(&[5, 5, 9, 2000, 1, 5, 9, 70_000]));
+    }
+
+    #[test]
+    fn a_part_can_be_taken_out_again() {
+        let all = spectrum(&[5, 5, 9, 2000, 70_000]);
+        let rest = all.without(&spectrum(&[5, 2000]));
+        assert_eq!(rest, spectrum(&[5, 9, 70_000]));
+        assert_eq!(rest.without(&spectrum(&[1, 5, 6, 90_000])), spectrum(&[9, 70_000]));
     }
 
     #[test]

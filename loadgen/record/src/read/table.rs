@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::{Broken, Validate};
+use super::broken::Broken;
+use super::validate::Validate;
 use crate::bounded;
 
 /// The JSON file, or `None` if it does not exist.

@@ -46,12 +46,18 @@ impl Validate for TimelineRow {
             self.unfinished,
             self.answered,
             self.completed,
+            self.touched_ok.unwrap_or(0),
+            self.touched_failed.unwrap_or(0),
+            self.touched_good.unwrap_or(0),
+            self.touched_missed.unwrap_or(0),
             self.in_flight,
             self.backlog,
         ];
         counts.into_iter().try_for_each(count)?;
+        let least = [self.p50_least_ms, self.p99_least_ms];
         let times = [self.p50_ms, self.p90_ms, self.p99_ms, self.max_ms];
-        times.into_iter().flatten().try_for_each(|ms| number("a time", ms))
+        let times = times.into_iter().chain(least);
+        times.flatten().try_for_each(|ms| number("a time", ms))
     }
 }
 
@@ -147,12 +153,24 @@ impl Manifest {
         ] {
             number(name, seconds)?;
         }
-        let shares = [generator.cpu_share, generator.run_queue_share, generator.steal_share];
+        let shares = [
+            generator.cpu_share,
+            generator.polled_share,
+            generator.run_queue_share,
+            generator.steal_share,
+        ];
         shares.into_iter().try_for_each(|share| number("a share", share.abs()))?;
         number("generator.cpu_s", generator.cpu_s)?;
         number("cost.system_cpu_s", cost.system_cpu_s)?;
         number("cost.cpu_ms_per_completed_order", cost.cpu_ms_per_completed_order.unwrap_or(0.0))?;
         cost.cpu_s.values().try_for_each(|cpu_s| number("cost.cpu_s", *cpu_s))?;
+        for stall in &self.stalls {
+            second("stalls.at_s", stall.at_s)?;
+            number("stalls.ms", stall.ms)?;
+        }
+        if let Some(touched) = &self.touched {
+            [touched.late, touched.times, touched.outcomes].into_iter().try_for_each(count)?;
+        }
         let fsync = &self.fsync;
         let counts = [
             generator.lag_p50_us,

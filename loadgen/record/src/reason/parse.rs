@@ -4,9 +4,11 @@ use super::{
     ABORTED, CLOCK_DRIFT, DROPPED, DROPPED_BY_IN_FLIGHT, ENDED_BY_ITSELF, FAULT_UNPROVED,
     GENERATOR_CPU, HICCUP, INTERRUPTED, LEDGER_OPEN, LEFT_OVER, LITTLES_LAW, NOT_JUDGED,
     NOT_RETRIED, NOTHING_SUCCEEDED, RUN_QUEUE, Reason, SEND_LAG, SHARED_CORE, STEAL, STILL_PENDING,
-    UNRECORDED,
+    STOOD_STILL, UNRECORDED,
 };
 use crate::RequestCounts;
+use crate::doubt::NOTHING;
+use crate::sentence::captured;
 
 /// Makes a reason of what stood in the place of each `{}`.
 type Reader = fn(&[&str]) -> Option<Reason>;
@@ -24,7 +26,7 @@ impl Reason {
 }
 
 /// A sentence that fits several templates belongs to the first.
-const READERS: [(&str, Reader); 21] = [
+const READERS: [(&str, Reader); 22] = [
     (INTERRUPTED, |_| Some(Reason::Interrupted)),
     (ABORTED, |at| {
         let (at_s, condition) = (at[0].parse().ok()?, at[1].to_owned());
@@ -41,13 +43,14 @@ const READERS: [(&str, Reader); 21] = [
     (HICCUP, |at| {
         Some(Reason::Hiccup { ms: at[0].parse().ok()?, trusted_ms: at[1].parse().ok()? })
     }),
+    (STOOD_STILL, |at| Some(Reason::StoodStill { share: share(at[0])?, trusted: share(at[1])? })),
     (STEAL, |at| Some(Reason::Steal { share: share(at[0])? })),
     (CLOCK_DRIFT, |at| Some(Reason::ClockDrift { us: at[0].parse().ok()? })),
     (SHARED_CORE, |_| Some(Reason::SharedCore)),
     (DROPPED, |at| dropped(at, false)),
     (DROPPED_BY_IN_FLIGHT, |at| dropped(at, true)),
     (LEDGER_OPEN, |at| {
-        Some(Reason::LedgerOpen { operation: at[0].to_owned(), counts: counts(at[1])? })
+        Some(Reason::LedgerOpen { operation: at[0].parse().ok()?, counts: counts(at[1])? })
     }),
     (NOTHING_SUCCEEDED, |at| {
         Some(Reason::NothingSucceeded { asked: at[0].parse().ok()?, ends: at[1].to_owned() })
@@ -62,28 +65,14 @@ const READERS: [(&str, Reader); 21] = [
     (ENDED_BY_ITSELF, |at| Some(Reason::ended(at[0]))),
     (LEFT_OVER, |at| Some(Reason::LeftOver { what: at[0].to_owned() })),
     (STILL_PENDING, |_| Some(Reason::StillPending)),
-    (NOT_JUDGED, |at| Some(Reason::not_judged(&[at[0].to_owned()]))),
+    (NOT_JUDGED, |at| {
+        let nothing_to_judge = at[0].starts_with(NOTHING);
+        Some(Reason::NotJudged { why: vec![at[0].to_owned()], nothing_to_judge })
+    }),
 ];
 
 fn dropped(at: &[&str], by_in_flight: bool) -> Option<Reason> {
     Some(Reason::Dropped { requests: at[0].parse().ok()?, by_in_flight })
-}
-
-/// What stands in the place of each `{}`, each as short as can be.
-fn captured<'a>(template: &str, sentence: &'a str) -> Option<Vec<&'a str>> {
-    let mut pieces = template.split("{}");
-    let mut rest = sentence.strip_prefix(pieces.next()?)?;
-    let mut found = Vec::new();
-    let mut pieces = pieces.peekable();
-    while let Some(piece) = pieces.next() {
-        let (part, after) = match pieces.peek() {
-            None => (rest.strip_suffix(piece)?, ""),
-            Some(_) => rest.split_once(piece)?,
-        };
-        found.push(part);
-        rest = after;
-    }
-    rest.is_empty().then_some(found)
 }
 
 fn share(percent: &str) -> Option<f64> {

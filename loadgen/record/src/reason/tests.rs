@@ -13,13 +13,14 @@ fn every_kind() -> Vec<Reason> {
         Reason::GeneratorCpu { share: 0.81, trusted: 0.8 },
         Reason::RunQueue { share: 0.051, trusted: 0.05 },
         Reason::Hiccup { ms: 101, trusted_ms: 100 },
+        Reason::StoodStill { share: 0.07, trusted: 0.05 },
         Reason::Steal { share: 0.06 },
         Reason::ClockDrift { us: -5_001 },
         Reason::SharedCore,
         Reason::Dropped { requests: 3, by_in_flight: false },
         Reason::Dropped { requests: 3, by_in_flight: true },
         Reason::LedgerOpen {
-            operation: text("place"),
+            operation: Operation::Place,
             counts: RequestCounts { scheduled: 4, ok: 2, failed: 1, ..RequestCounts::default() },
         },
         Reason::NothingSucceeded { asked: 3, ends: text("2 with status 404; 1 refused") },
@@ -35,8 +36,8 @@ fn every_kind() -> Vec<Reason> {
         Reason::ended("orders"),
         Reason::LeftOver { what: text("payments: the mount /x") },
         Reason::StillPending,
-        Reason::not_judged(&[text("the ledger cannot be read")]),
-        Reason::not_judged(&[text("there is nothing to judge: none was acknowledged")]),
+        Reason::not_judged(&[Doubt::Other { sentence: text("the ledger cannot be read") }]),
+        Reason::not_judged(&[Doubt::NothingToJudge { asked: 3 }]),
         Reason::Other { sentence: text("stopped by the user at 45 s of 60 s") },
     ]
 }

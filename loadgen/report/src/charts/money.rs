@@ -1,7 +1,8 @@
 //! Where the money of one trial was, over time.
 
-use std::path::Path;
+use std::path::PathBuf;
 
+use super::Chart;
 use crate::canvas::{Canvas, Pen, Point};
 use crate::compare::Scenario;
 use crate::palette;
@@ -12,8 +13,7 @@ use crate::sheet::{Area, MARGIN, Sample, Sheet};
 use crate::words;
 use audit::Money;
 
-/// How to read it.
-pub(super) const AID: &str = "Above: sums since second 0. Accepted: orders that were acknowledged. \
+const AID: &str = "Above: sums since second 0. Accepted: orders that were acknowledged. \
 Captured: by the provider's journal. Settled: orders that are paid. Below: the gaps between them. \
 Accepted but not captured is work put off; it ends at the declined orders less those that were captured although \
 their customers were not told so (then it is below zero). Captured but not settled is money \
@@ -25,13 +25,13 @@ const HEIGHT: u32 = 1040;
 
 type Sum = fn(&Money) -> i64;
 
-/// Draws the one trial of `scenario` and returns the title.
+/// Draws the one trial of `scenario`.
 pub(super) fn draw(
     scenario: &Scenario<'_>,
     money: &[Money],
     source: &str,
-    path: &Path,
-) -> anyhow::Result<String> {
+    path: PathBuf,
+) -> anyhow::Result<Chart> {
     let title = format!("Money {}", scenario.circumstance());
     let mut legend: Vec<_> =
         sums().map(|(name, pen, _)| (Sample::Line(pen), name.to_owned())).into();
@@ -44,14 +44,22 @@ pub(super) fn draw(
         source: source.to_owned(),
         height: HEIGHT,
     };
-    sheet.save(path, |canvas, body| {
+    sheet.save(&path, |canvas, body| {
         let middle = body.top + body.height() * 0.55;
         let upper = Area { bottom: middle, ..body };
         half(canvas, upper, scenario, money, "money, cumulative", &sums())?;
         let lower = Area { top: middle + MARGIN / 2.0, ..body };
         half(canvas, lower, scenario, money, "gap", &gaps())
     })?;
-    Ok(title)
+    let scenario = Some(scenario.name.to_owned());
+    Ok(Chart { path, scenario, title, seen: seen(money), aid: AID, data: None })
+}
+
+/// The sums at the end.
+fn seen(money: &[Money]) -> String {
+    let Some(last) = money.last() else { return "No money moved.".to_owned() };
+    let told = sums().map(|(name, _, sum)| format!("{} {name}", label(units(sum, last))));
+    format!("At the end: {}.", told.join(", "))
 }
 
 fn sums() -> [(&'static str, Pen, Sum); 3] {
@@ -85,7 +93,7 @@ fn half<const N: usize>(
 ) -> anyhow::Result<()> {
     let values = || lines.iter().flat_map(|(_, _, sum)| money.iter().map(|row| units(*sum, row)));
     let scale = Scale::with_zero(values().fold(0.0, f64::min), values().fold(1.0, f64::max));
-    let axis = Axis { scale, name, label };
+    let axis = Axis { scale, name, label, is_time: false };
     panels::draw(canvas, area, scenario, &axis, |plot, _| {
         lines.iter().try_for_each(|(_, pen, sum)| line(canvas, plot, money, *sum, *pen))
     })

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use super::{Kind, by_system, in_phase};
 use crate::canvas::{Canvas, Hold};
 use crate::compare::{Contestant, Scenario};
+use crate::exclusion;
 use crate::figures::Figures;
 use crate::palette;
-use crate::sheet::{Area, Sample, Sheet, mark};
+use crate::sheet::{Area, Sample, Sheet, veil};
 use crate::words;
 use record::{Phase, RequestCounts};
 
-/// How to read it.
-pub(super) const AID: &str = "Every order that was meant to arrive is in exactly one class. Failed: \
+pub(super) const KIND: Kind = Kind { name: "outcomes", title, seen, aid: AID, draw, data: None };
+
+const AID: &str = "Every order that was meant to arrive is in exactly one class. Failed: \
 certainly without effect. Unknown: a time-out or a broken connection; it may have had an effect. \
 Dropped: never sent by the generator, which makes the trial invalid. Unfinished: still open when \
 the drain ended. Shares are over all trials that may be believed.";
@@ -22,14 +25,21 @@ const BAR_HEIGHT: f64 = 34.0;
 const ROW_HEIGHT: f64 = 50.0;
 const HEADING_HEIGHT: f64 = 46.0;
 
-/// Draws `scenario` and returns the title.
-pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!("What became of {} {}", scenario.things_done(), scenario.circumstance());
-    let legend = palette::OUTCOMES.map(|(name, colour)| (Sample::Block(colour), name.to_owned()));
+fn title(scenario: &Scenario<'_>) -> String {
+    format!("What became of {} {}", scenario.things_done(), scenario.circumstance())
+}
+
+fn seen(scenario: &Scenario<'_>) -> String {
+    let (phase, when) = in_phase(scenario);
+    when + &by_system(scenario, |one| sentence(&pooled(one, phase)))
+}
+
+fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<()> {
+    let legend = palette::OUTCOMES.map(|(name, colour)| (Sample::Block(colour), name.to_string()));
     let blocks = scenario.phases().len() as f64;
     let rows = HEADING_HEIGHT + ROW_HEIGHT * scenario.contestants.len() as f64;
     let sheet = Sheet {
-        title: title.clone(),
+        title: title(scenario),
         subtitle: "Shares of all arrivals, by phase of the intended start.".to_owned(),
         legend: legend.to_vec(),
         source: source.to_owned(),
@@ -41,8 +51,7 @@ pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow
             block(canvas, Area { top, bottom: top + rows, ..body }, scenario, phase)?;
         }
         Ok(())
-    })?;
-    Ok(title)
+    })
 }
 
 fn block(
@@ -70,13 +79,13 @@ fn bar(
 ) -> anyhow::Result<()> {
     let y = f64::midpoint(row.top, row.bottom);
     let colour = palette::system(contestant.order);
-    canvas.heavy((row.left, y), Hold::Left, 20.0, colour, contestant.name)?;
+    let name = canvas.fit(20.0, NAME_WIDTH - 16.0, contestant.name)?;
+    canvas.heavy((row.left, y), Hold::Left, 20.0, colour, &name)?;
     let bar = Area { left: row.left + NAME_WIDTH, right: row.right - TEXT_WIDTH, ..row };
     let text = (bar.right + 16.0, y);
     let counts = pooled(contestant, phase);
     if counts.scheduled == 0 {
-        canvas.text((bar.left, y), Hold::Left, 18.0, palette::SOFT, "no arrivals")?;
-        return contestant.mark().map_or(Ok(()), |reason| mark(canvas, bar, &reason));
+        return canvas.text((bar.left, y), Hold::Left, 18.0, palette::SOFT, "no arrivals");
     }
     let mut left = bar.left;
     for (index, part) in parts(&counts).into_iter().enumerate() {
@@ -87,10 +96,13 @@ fn bar(
         canvas.block((left, bar.top), (right, bar.bottom), palette::OUTCOMES[index].1, 1.0)?;
         left = (left + width).min(bar.right - 2.0);
     }
-    if let Some(reason) = contestant.mark() {
-        mark(canvas, bar, &reason)?;
+    if let Some(excluded) = exclusion::of_all(contestant) {
+        veil(canvas, bar)?;
+        let excluded = canvas.fit(18.0, TEXT_WIDTH - 16.0, &excluded)?;
+        return canvas.text(text, Hold::Left, 18.0, palette::INVALID, &excluded);
     }
-    canvas.text(text, Hold::Left, 18.0, palette::INK, &sentence(&counts))
+    let told = canvas.fit(18.0, TEXT_WIDTH - 16.0, &sentence(&counts))?;
+    canvas.text(text, Hold::Left, 18.0, palette::INK, &told)
 }
 
 fn parts(counts: &RequestCounts) -> [u64; 5] {

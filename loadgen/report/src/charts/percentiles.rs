@@ -2,18 +2,25 @@
 
 use std::path::Path;
 
+use super::{Kind, by_system, in_phase};
 use crate::canvas::{Canvas, Hold, Pen, Point};
 use crate::compare::{Contestant, Scenario};
+use crate::exclusion;
+use crate::figure_text::time_of;
 use crate::figures::{Figures, Times};
+use crate::interactive::{self, Fold, Interactive, Line, Panel, Shape};
 use crate::palette;
+use crate::panels::Axis;
 use crate::plot::Plot;
 use crate::scale::Scale;
 use crate::sheet::{Area, Sample, Sheet};
 use crate::words;
 use record::read::Trial;
 
-/// How to read it.
-pub(super) const AID: &str = "Read up from a percentile: so many percent were at least this fast. \
+pub(super) const KIND: Kind =
+    Kind { name: "percentiles", title, seen, aid: AID, draw, data: Some(data) };
+
+const AID: &str = "Read up from a percentile: so many percent were at least this fast. \
 Solid is the acknowledgement, dashed the final state; where one process does both they coincide. \
 Only ok answers are in the solid lines, so hold them against the outcomes below. A line ends where \
 the sample is too small to say more.";
@@ -34,23 +41,41 @@ const MARKS: [(f64, &str); 7] = [
 ];
 
 /// Which times of a phase.
-type Kind = fn(&Figures) -> &Times;
+type Which = fn(&Figures) -> &Times;
 
 /// One line: a system's times in a phase, of the trials to draw.
 struct Curve {
     phase: String,
+    is_completed: bool,
     pen: Pen,
     trials: Vec<Vec<Point>>,
 }
 
-/// Draws `scenario` and returns the title.
-pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
+fn title(scenario: &Scenario<'_>) -> String {
     let what = if scenario.is_shop() { "accepted and completed" } else { "accepted" };
-    let title = format!("{} {}: {what}", scenario.act(), scenario.circumstance());
-    let curves: Vec<_> =
-        scenario.contestants.iter().flat_map(|one| curves(scenario, one)).collect();
+    format!("{} {}: {what}", scenario.act(), scenario.circumstance())
+}
+
+fn seen(scenario: &Scenario<'_>) -> String {
+    let (phase, when) = in_phase(scenario);
+    let told = by_system(scenario, |one| {
+        let time = |which: Which, q: f64| time_of(one, phase, |figures| which(figures).quantile(q));
+        let accepted = time(|figures| &figures.accepted, 0.99);
+        match scenario.is_shop() {
+            false => format!("p99 {accepted}"),
+            true => {
+                let completed = time(|figures| &figures.completed, 0.99);
+                format!("p99 {accepted} until accepted, {completed} until completed")
+            }
+        }
+    });
+    when + &told
+}
+
+fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<()> {
+    let curves = all_curves(scenario);
     let sheet = Sheet {
-        title: title.clone(),
+        title: title(scenario),
         subtitle: "Time from the intended start by percentile, by phase of arrival; both axes \
                    logarithmic. A line ends at the last percentile p with 3.7/(1−p) orders or more."
             .to_owned(),
@@ -58,8 +83,55 @@ pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow
         source: source.to_owned(),
         height: 900,
     };
-    sheet.save(path, |canvas, body| panels(canvas, body, scenario, &curves))?;
-    Ok(title)
+    sheet.save(path, |canvas, body| panels(canvas, body, scenario, &curves))
+}
+
+fn all_curves(scenario: &Scenario<'_>) -> Vec<Curve> {
+    scenario.contestants.iter().flat_map(|one| curves(scenario, one)).collect()
+}
+
+/// A panel for each phase, two lines for each system.
+fn data(scenario: &Scenario<'_>) -> Interactive {
+    let curves = all_curves(scenario);
+    let kinds = if scenario.is_shop() { 2 } else { 1 };
+    let lines = scenario.contestants.iter().flat_map(|one| {
+        let (colour, solid, note) = match exclusion::of_all(one) {
+            Some(_) => ("offered".to_owned(), Shape::Thin, " (excluded)"),
+            None => (format!("s{}", palette::place(one.order)), Shape::Solid, ""),
+        };
+        let line = |what: &str, shape| {
+            Line::new(&format!("{} {what}{note}", one.name), shape, &colour, Fold::Mean)
+        };
+        [line("accepted", solid), line("completed", Shape::Dashed)].into_iter().take(kinds)
+    });
+    let panel = |phase: &record::Phase| {
+        let here = curves.iter().filter(|curve| curve.phase == phase.name);
+        let here: Vec<_> = here.filter(|curve| !curve.is_completed || kinds == 2).collect();
+        let longest = here.iter().flat_map(|curve| &curve.trials).map(Vec::len).max().unwrap_or(0);
+        let values = |points: &[Point]| -> Vec<Option<f64>> {
+            (0..longest).map(|n| points.get(n).map(|point| interactive::brief(point.1))).collect()
+        };
+        Panel {
+            name: phase.name.clone(),
+            colour: None,
+            note: format!("{} to {} s", phase.from_s, phase.to_s),
+            excluded: String::new(),
+            bands: Vec::new(),
+            x: (0..longest).map(|n| interactive::brief(n as f64 * STEP)).collect(),
+            y: here.iter().map(|curve| values(&median(&curve.trials))).collect(),
+            single: Vec::new(),
+        }
+    };
+    let panels = scenario.phases().iter().map(panel).collect();
+    let (x, y) = scales(&curves);
+    let axis = Axis { scale: y, name: "time", label: words::millis, is_time: true };
+    Interactive::by_percentile(x.end(), &axis, lines.collect(), panels)
+}
+
+fn scales(curves: &[Curve]) -> (Scale, Scale) {
+    let all = || curves.iter().flat_map(|curve| &curve.trials).flatten();
+    let x = Scale::Linear { lo: 0.0, hi: all().map(|point| point.0).fold(1.3, f64::max) };
+    (x, Scale::factors(all().map(|point| point.1)))
 }
 
 fn legend(scenario: &Scenario<'_>) -> Vec<(Sample, String)> {
@@ -67,9 +139,9 @@ fn legend(scenario: &Scenario<'_>) -> Vec<(Sample, String)> {
         .contestants
         .iter()
         .map(|one| {
-            let label = one.mark().map_or_else(
+            let label = exclusion::of_all(one).map_or_else(
                 || format!("{} (n = {})", one.name, one.number()),
-                |mark| format!("{}: {mark}", one.name),
+                |excluded| format!("{}: {excluded}", one.name),
             );
             (Sample::Line(pen(one)), label)
         })
@@ -86,7 +158,7 @@ fn legend(scenario: &Scenario<'_>) -> Vec<(Sample, String)> {
 /// A system that may not be believed is drawn thin and pale.
 fn pen(contestant: &Contestant<'_>) -> Pen {
     let colour = palette::system(contestant.order);
-    match contestant.mark() {
+    match exclusion::of_all(contestant) {
         Some(_) => Pen { dash: Some((2.0, 5.0)), ..Pen::solid(palette::tint(colour, 0.6), 1.5) },
         None => Pen::solid(colour, 3.0),
     }
@@ -95,12 +167,12 @@ fn pen(contestant: &Contestant<'_>) -> Pen {
 fn curves(scenario: &Scenario<'_>, contestant: &Contestant<'_>) -> Vec<Curve> {
     let solid = pen(contestant);
     let dashed = Pen { dash: solid.dash.or(Pen::dashed(solid.colour, 1.0).dash), ..solid };
-    let kinds: [(Pen, Kind); 2] =
-        [(solid, |figures| &figures.accepted), (dashed, |figures| &figures.completed)];
-    let one = |phase: &str, (pen, times): (Pen, Kind)| {
+    let kinds: [(bool, Pen, Which); 2] =
+        [(false, solid, |figures| &figures.accepted), (true, dashed, |figures| &figures.completed)];
+    let one = |phase: &str, (is_completed, pen, times): (bool, Pen, Which)| {
         let points = |trial: &Trial| Some(points(times(&Figures::named(trial, phase)?)));
         let trials = contestant.shown().into_iter().filter_map(points).collect();
-        Curve { phase: phase.to_owned(), pen, trials }
+        Curve { phase: phase.to_owned(), is_completed, pen, trials }
     };
     let phases = scenario.phases().iter();
     phases.flat_map(|phase| kinds.map(|kind| one(&phase.name, kind))).collect()
@@ -133,9 +205,7 @@ fn panels(
     scenario: &Scenario<'_>,
     curves: &[Curve],
 ) -> anyhow::Result<()> {
-    let all = || curves.iter().flat_map(|curve| &curve.trials).flatten();
-    let x = Scale::Linear { lo: 0.0, hi: all().map(|point| point.0).fold(1.3, f64::max) };
-    let y = Scale::factors(all().map(|point| point.1));
+    let (x, y) = scales(curves);
     let phases = scenario.phases();
     let (left, bottom) = (body.left + AXES.0, body.bottom - AXES.1);
     let each = (body.right - left + GAP) / phases.len().max(1) as f64;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::{Kind, by_system};
 use crate::canvas::Canvas;
 use crate::compare::{Contestant, Scenario};
 use crate::palette;
@@ -14,25 +15,39 @@ use crate::words;
 use record::TimelineRow;
 use record::read::Trial;
 
-/// How to read it.
-pub(super) const AID: &str = "Each bar is one interval of intended starts, all operations together; \
+pub(super) const KIND: Kind = Kind { name: "rates", title, seen, aid: AID, draw, data: None };
+
+const AID: &str = "Each bar is one interval of intended starts, all operations together; \
 its whole height is what was offered. Failed: certainly without effect. Unknown: may have had an \
 effect. Dropped: never sent. Unfinished: still open when the drain ended.";
 
 type Count = fn(&TimelineRow) -> u64;
 
 /// In the order of the palette, from the floor up.
-const COUNTS: [Count; 5] =
+pub(super) const COUNTS: [Count; 5] =
     [|row| row.ok, |row| row.failed, |row| row.unknown, |row| row.dropped, |row| row.unfinished];
 
-/// Draws the one trial of `scenario` and returns the title.
-pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<String> {
-    let title = format!("Attempts by outcome {}", scenario.circumstance());
+fn title(scenario: &Scenario<'_>) -> String {
+    format!("Attempts by outcome {}", scenario.circumstance())
+}
+
+fn seen(scenario: &Scenario<'_>) -> String {
+    by_system(scenario, |one| {
+        let counts = COUNTS.iter().zip(palette::OUTCOMES).map(|(count, (name, _))| {
+            let rows = one.shown().into_iter().flat_map(|trial| &trial.timeline);
+            format!("{} {name}", words::count(rows.map(count).sum()))
+        });
+        counts.collect::<Vec<_>>().join(", ")
+    })
+}
+
+/// Draws the one trial of `scenario`.
+fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow::Result<()> {
     let mut legend: Vec<_> =
-        palette::OUTCOMES.map(|(name, colour)| (Sample::Block(colour), name.to_owned())).into();
+        palette::OUTCOMES.map(|(name, colour)| (Sample::Block(colour), name.to_string())).into();
     legend.extend(panels::shading(scenario));
     let sheet = Sheet {
-        title: title.clone(),
+        title: title(scenario),
         subtitle: "Per second of the intended start, all operations, one upon the other."
             .to_owned(),
         legend,
@@ -43,21 +58,22 @@ pub(super) fn draw(scenario: &Scenario<'_>, source: &str, path: &Path) -> anyhow
     let trials = scenario.contestants.iter().flat_map(Contestant::shown);
     let largest = trials.map(|trial| all(trial).max()).fold(0.0, f64::max);
     let scale = Scale::from_zero(largest.max(5.0));
-    let axis = Axis { scale, name: "attempts per second", label: words::digits };
+    let name = "attempts per second";
+    let axis = Axis { scale, name, label: words::digits, is_time: false };
     sheet.save(path, |canvas, body| {
         panels::draw(canvas, body, scenario, &axis, |plot, one| {
-            one.shown().into_iter().try_for_each(|trial| bars(canvas, plot, trial))
+            let parts = |trial| COUNTS.map(|count| series(trial, count));
+            one.shown().into_iter().try_for_each(|trial| stack(canvas, plot, &parts(trial)))
         })
-    })?;
-    Ok(title)
+    })
 }
 
 fn series(trial: &Trial, count: impl Fn(&TimelineRow) -> u64) -> Series {
     Series::sum(trial, |row| count(row) as f64).per_second()
 }
 
-fn bars(canvas: &Canvas<'_>, plot: &Plot, trial: &Trial) -> anyhow::Result<()> {
-    let parts = COUNTS.map(|count| series(trial, count));
+/// One upon the other, in the colours of outcomes.
+pub(super) fn stack(canvas: &Canvas<'_>, plot: &Plot, parts: &[Series; 5]) -> anyhow::Result<()> {
     let length_s = f64::from(parts[0].interval_s());
     let mut rows = parts.each_ref().map(Series::iter);
     loop {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use record::latency::Metric;
 use record::read::{Spectrum, Trial, rank};
+use record::{Operation, Outcome};
 
 /// As in HdrHistogram's `outputPercentileDistribution`.
 const TICKS_PER_HALF_DISTANCE: f64 = 5.0;
@@ -13,10 +14,10 @@ pub(super) fn spectra(trial: &Trial) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let manifest = &trial.manifest;
     for (index, phase) in manifest.phases.iter().enumerate() {
-        for operation in manifest.requests.keys() {
+        for operation in manifest.requests.keys().copied() {
             for metric in [Metric::Response, Metric::Service, Metric::Completed] {
                 // Orders finished after their customer got no answer are no completed time.
-                let wanted = |outcome: &str| metric != Metric::Completed || outcome == "ok";
+                let wanted = |outcome| metric != Metric::Completed || outcome == Outcome::Ok;
                 let spectrum = trial.latencies.times(index, operation, metric, wanted);
                 let note = match metric {
                     Metric::Completed => not_final(trial.never_final(index, operation)),
@@ -41,8 +42,8 @@ fn not_final(count: u64) -> String {
 }
 
 /// Requests of which only a lower bound stands above.
-fn still_open(trial: &Trial, phase: usize, operation: &str, metric: Metric) -> String {
-    let open = trial.latencies.times(phase, operation, metric, |o| o == "unfinished");
+fn still_open(trial: &Trial, phase: usize, operation: Operation, metric: Metric) -> String {
+    let open = trial.latencies.times(phase, operation, metric, |o| o == Outcome::Unfinished);
     let Some(least_us) = open.min() else { return String::new() };
     let (count, least) = (open.count(), ms(least_us));
     format!(
@@ -103,13 +104,13 @@ mod tests {
     #[test]
     fn what_never_ended_is_told_in_a_comment() {
         let times = [
-            ("ok", Metric::Response, 1..=90),
-            ("ok", Metric::Completed, 1..=60),
-            ("unfinished", Metric::Response, 5_000..=5_009),
+            (Outcome::Ok, Metric::Response, 1..=90),
+            (Outcome::Ok, Metric::Completed, 1..=60),
+            (Outcome::Unfinished, Metric::Response, 5_000..=5_009),
         ];
         let mut trial = Trial { latencies: Latencies::of_places(&times), ..Trial::default() };
         trial.manifest.phases.push(Phase { name: "steady".to_owned(), ..Phase::default() });
-        trial.manifest.requests.insert("place".to_owned(), RequestCounts::default());
+        trial.manifest.requests.insert(Operation::Place, RequestCounts::default());
         let last = |(name, text): (String, String)| {
             let (all, last) = text.trim_end().rsplit_once('\n').unwrap();
             let before = all.rsplit_once('\n').unwrap().1;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::summary::{PhaseSummary, Summary, Times, TrialSummary};
+use record::Outcome;
 
 const FAMILIES: [(&str, &str, &str); 5] = [
     ("triptych_requests", "", "Requests by outcome."),
@@ -22,7 +23,7 @@ pub(super) fn text(summary: &Summary) -> String {
         }
         put(&mut out, format_args!("# HELP {name} {help}"));
         for trial in &summary.trials {
-            family(&mut out, name, trial);
+            family(&mut out, name, &summary.run, trial);
         }
     }
     out.push_str("# EOF\n");
@@ -34,24 +35,26 @@ fn put(out: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{line}");
 }
 
-fn family(out: &mut String, name: &str, trial: &TrialSummary) {
-    let labels = format!(
-        "scenario=\"{}\",system=\"{}\",trial=\"{}\"",
-        escape(&trial.scenario),
-        escape(&trial.system),
-        trial.trial
-    );
+/// The labels of every series of a trial; a rerun has its number, which tells it from the void one before it.
+fn labels(run: &str, trial: &TrialSummary) -> String {
+    let TrialSummary { scenario, system, trial: number, rerun, revision, .. } = trial;
+    let rerun = if *rerun > 0 { format!(",rerun=\"{rerun}\"") } else { String::new() };
+    format!(
+        "run=\"{}\",revision=\"{}\",scenario=\"{}\",system=\"{}\",trial=\"{number}\"{rerun}",
+        escape(run),
+        escape(revision),
+        escape(scenario),
+        escape(system),
+    )
+}
+
+fn family(out: &mut String, name: &str, run: &str, trial: &TrialSummary) {
+    let labels = labels(run, trial);
     match name {
         "triptych_requests" => {
             for (operation, c) in &trial.requests {
-                let outcomes = [
-                    ("ok", c.ok),
-                    ("failed", c.failed),
-                    ("unknown", c.unknown),
-                    ("dropped", c.dropped),
-                    ("unfinished", c.unfinished),
-                ];
-                for (outcome, n) in outcomes {
+                for outcome in Outcome::ALL {
+                    let n = c.of(outcome);
                     put(
                         out,
                         format_args!(
@@ -117,7 +120,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::{RequestCounts, Validity};
+    use record::{Operation, RequestCounts, Validity};
 
     #[test]
     fn labels_are_escaped_and_the_text_ends() {
@@ -126,6 +129,8 @@ mod tests {
             scenario: "a \"b\"".to_owned(),
             system: "s".to_owned(),
             trial: 1,
+            rerun: 0,
+            revision: "0123abc".to_owned(),
             seed: 1,
             schedule_hash: String::new(),
             operations_hash: String::new(),
@@ -134,7 +139,7 @@ mod tests {
             violations: [("lost".to_owned(), 0)].into(),
             cpu_ms_per_completed_order: Some(1.5),
             send_lag_p99_us: 1,
-            requests: [("place".to_owned(), counts)].into(),
+            requests: [(Operation::Place, counts)].into(),
             phases: Vec::new(),
             thresholds: Vec::new(),
         };
@@ -142,11 +147,13 @@ mod tests {
             Summary { format: 1, run: "r".to_owned(), environment: [].into(), trials: vec![trial] };
         let text = text(&summary);
         assert!(text.ends_with("# EOF\n"));
-        let line = "triptych_requests{scenario=\"a \\\"b\\\"\",system=\"s\",trial=\"1\",operation=\"place\",outcome=\"ok\"} 2\n";
-        assert!(text.contains(line), "{text}");
-        assert!(text.contains("triptych_cpu_seconds_per_order{scenario=\"a \\\"b\\\"\",system=\"s\",trial=\"1\"} 0.0015\n"));
-        assert!(
-            text.contains("triptych_valid{scenario=\"a \\\"b\\\"\",system=\"s\",trial=\"1\"} 1\n")
-        );
+        let of = r#"run="r",revision="0123abc",scenario="a \"b\"",system="s",trial="1""#;
+        for line in [
+            format!("triptych_requests{{{of},operation=\"place\",outcome=\"ok\"}} 2\n"),
+            format!("triptych_cpu_seconds_per_order{{{of}}} 0.0015\n"),
+            format!("triptych_valid{{{of}}} 1\n"),
+        ] {
+            assert!(text.contains(&line), "{line} in {text}");
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::figures::{Figures, Time, Times as Measured};
 use record::latency::Metric;
 use record::read::{Run, Spectrum, Trial};
-use record::{Answer, Met, RequestCounts, Validity};
+use record::{Answer, Met, Operation, Outcome, RequestCounts, Validity};
 
 /// The number that changes when a reader of the old form would misread the new one.
 const FORMAT: u32 = 1;
@@ -33,6 +34,12 @@ pub struct TrialSummary {
     pub system: String,
     /// The repetition, from 1.
     pub trial: u32,
+    /// How often it was run before, its records void each time.
+    #[serde(default)]
+    pub rerun: u32,
+    /// The revision of the sources.
+    #[serde(default)]
+    pub revision: String,
     /// The seed.
     pub seed: u64,
     /// SHA-256 of the intended instants.
@@ -50,7 +57,7 @@ pub struct TrialSummary {
     /// Send lag, 99th percentile, µs.
     pub send_lag_p99_us: u64,
     /// The ledger of requests, by operation.
-    pub requests: BTreeMap<String, RequestCounts>,
+    pub requests: BTreeMap<Operation, RequestCounts>,
     /// Times by phase and operation.
     pub phases: Vec<PhaseSummary>,
     /// How the scenario's promises fared.
@@ -62,8 +69,8 @@ pub struct TrialSummary {
 pub struct PhaseSummary {
     /// before, during, after; or steady.
     pub phase: String,
-    /// place, get, …
-    pub operation: String,
+    /// Whose times.
+    pub operation: Operation,
     /// All outcomes: what customers felt.
     pub response: Times,
     /// Ok answers.
@@ -90,6 +97,22 @@ pub struct Times {
     pub p999_ms: Option<f64>,
     /// The largest.
     pub max_ms: Option<f64>,
+    /// Between which ends they are, where the measuring machine was late; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Ends>,
+}
+
+/// The ends of two percentiles, ms; absent where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ends {
+    /// The median without what the measuring machine may have added.
+    pub p50_least_ms: Option<f64>,
+    /// The median if all that may have ended otherwise are the slowest.
+    pub p50_most_ms: Option<f64>,
+    /// The 99th percentile, as the median.
+    pub p99_least_ms: Option<f64>,
+    /// The 99th percentile, as the median.
+    pub p99_most_ms: Option<f64>,
 }
 
 /// Summarises a run.
@@ -109,12 +132,14 @@ fn of_trial(trial: &Trial) -> TrialSummary {
     let operations = m.requests.keys();
     let phases = m.phases.iter().enumerate();
     let cells = phases.flat_map(|(index, phase)| {
-        operations.clone().map(move |operation| (index, phase.name.clone(), operation.clone()))
+        operations.clone().map(move |operation| (index, phase.name.clone(), *operation))
     });
     TrialSummary {
         scenario: m.scenario.clone(),
         system: m.system.clone(),
         trial: m.trial,
+        rerun: m.rerun,
+        revision: m.revision.clone(),
         seed: m.seed,
         schedule_hash: m.schedule_hash.clone(),
         operations_hash: m.operations_hash.clone(),
@@ -131,21 +156,24 @@ fn of_trial(trial: &Trial) -> TrialSummary {
     }
 }
 
-fn cell(trial: &Trial, index: usize, phase: String, operation: String) -> PhaseSummary {
-    let times =
-        |metric, wanted: fn(&str) -> bool| trial.latencies.times(index, &operation, metric, wanted);
-    let ok: fn(&str) -> bool = |outcome| outcome == "ok";
+fn cell(trial: &Trial, index: usize, phase: String, operation: Operation) -> PhaseSummary {
+    let times = |metric, wanted: fn(Outcome) -> bool| {
+        trial.latencies.times(index, operation, metric, wanted)
+    };
+    let ok: fn(Outcome) -> bool = |outcome| outcome == Outcome::Ok;
     let (accepted, completed) = (times(Metric::Response, ok), times(Metric::Completed, ok));
-    let endless = trial.never_final(index, &operation);
+    let endless = trial.never_final(index, operation);
     let felt = |metric| {
-        let open = times(metric, |outcome| outcome == "unfinished").min();
+        let open = times(metric, |outcome| outcome == Outcome::Unfinished).min();
         Times::of(&times(metric, |_| true), 0, open)
     };
+    let figures = Figures::of(trial, index, operation);
+    let ends = |times: fn(&Figures) -> &Measured| figures.as_ref().and_then(|f| Ends::of(times(f)));
     PhaseSummary {
-        response: felt(Metric::Response),
+        response: Times { ends: ends(|f| &f.felt), ..felt(Metric::Response) },
         service: felt(Metric::Service),
-        completed: Times::of(&completed, endless, None),
-        accepted: Times::of(&accepted, 0, None),
+        completed: Times { ends: ends(|f| &f.completed), ..Times::of(&completed, endless, None) },
+        accepted: Times { ends: ends(|f| &f.accepted), ..Times::of(&accepted, 0, None) },
         phase,
         operation,
     }
@@ -164,7 +192,27 @@ impl Times {
             p99_ms: quantile(0.99),
             p999_ms: quantile(0.999),
             max_ms: if endless > 0 { None } else { ms(spectrum.max()) },
+            ends: None,
         }
+    }
+}
+
+impl Ends {
+    /// Nothing if both ends of both are what was measured.
+    fn of(times: &Measured) -> Option<Self> {
+        let [p50, p99] = [0.5, 0.99].map(|q| times.quantile(q));
+        let differs = |time: &Time| time.least_ms < time.ms || time.ms < time.most_ms;
+        if ![p50, p99].iter().flatten().any(differs) {
+            return None;
+        }
+        let least = |time: Option<Time>| time.map(|t| t.least_ms).filter(|ms| ms.is_finite());
+        let most = |time: Option<Time>| time.map(|t| t.most_ms).filter(|ms| ms.is_finite());
+        Some(Self {
+            p50_least_ms: least(p50),
+            p50_most_ms: most(p50),
+            p99_least_ms: least(p99),
+            p99_most_ms: most(p99),
+        })
     }
 }
 
@@ -183,7 +231,7 @@ mod tests {
         let times = Times { count: 1, p50_ms: Some(1.5), ..Times::default() };
         let phase = PhaseSummary {
             phase: "steady".to_owned(),
-            operation: "place".to_owned(),
+            operation: Operation::Place,
             response: times,
             accepted: times,
             service: times,
@@ -191,7 +239,7 @@ mod tests {
         };
         let met = Met {
             expect: "lost == 0".to_owned(),
-            operation: "place".to_owned(),
+            operation: Operation::Place,
             phase: String::new(),
             found: Some(0.0),
             met: true,
@@ -201,6 +249,8 @@ mod tests {
             scenario: "s".to_owned(),
             system: "m".to_owned(),
             trial: 1,
+            rerun: 0,
+            revision: "0123abc".to_owned(),
             seed: 1,
             schedule_hash: "a".to_owned(),
             operations_hash: "b".to_owned(),
@@ -217,7 +267,7 @@ mod tests {
             violations: [("lost".to_owned(), 0)].into(),
             cpu_ms_per_completed_order: None,
             send_lag_p99_us: 7,
-            requests: [("place".to_owned(), RequestCounts::default())].into(),
+            requests: [(Operation::Place, RequestCounts::default())].into(),
             phases: vec![phase],
             thresholds: vec![met],
         };
@@ -225,7 +275,7 @@ mod tests {
         Summary { format: FORMAT, run: "r".to_owned(), environment, trials: vec![trial] }
     }
 
-    fn trial(times: &[(&str, Metric, std::ops::RangeInclusive<u64>)]) -> Trial {
+    fn trial(times: &[(Outcome, Metric, std::ops::RangeInclusive<u64>)]) -> Trial {
         let counts = AuditCounts { asked: 1, ..AuditCounts::default() };
         let mut trial = Trial {
             latencies: Latencies::of_places(times),
@@ -233,13 +283,13 @@ mod tests {
             ..Trial::default()
         };
         trial.manifest.phases.push(Phase::default());
-        trial.manifest.requests.insert("place".to_owned(), RequestCounts::default());
+        trial.manifest.requests.insert(Operation::Place, RequestCounts::default());
         trial
     }
 
     #[test]
     fn orders_none_of_which_became_final_are_counted() {
-        let phases = of_trial(&trial(&[("ok", Metric::Response, 1..=400)])).phases;
+        let phases = of_trial(&trial(&[(Outcome::Ok, Metric::Response, 1..=400)])).phases;
         let Times { count, p50_ms, max_ms, .. } = phases[0].completed;
         assert_eq!((count, p50_ms, max_ms), (400, None, None));
     }
@@ -247,11 +297,17 @@ mod tests {
     /// 90 answers, and 10 requests that were open after 50 µs.
     #[test]
     fn a_lower_bound_is_not_exported_as_a_time() {
-        let times = [("ok", Metric::Response, 1..=90), ("unfinished", Metric::Response, 50..=59)];
+        let times = [
+            (Outcome::Ok, Metric::Response, 1..=90),
+            (Outcome::Unfinished, Metric::Response, 50..=59),
+        ];
         let Times { count, p50_ms, p90_ms, max_ms, .. } =
             of_trial(&trial(&times)).phases[0].response;
         assert_eq!((count, p50_ms, p90_ms, max_ms), (100, None, None, None));
-        let times = [("ok", Metric::Response, 1..=90), ("unfinished", Metric::Response, 80..=89)];
+        let times = [
+            (Outcome::Ok, Metric::Response, 1..=90),
+            (Outcome::Unfinished, Metric::Response, 80..=89),
+        ];
         let Times { p50_ms, p90_ms, .. } = of_trial(&trial(&times)).phases[0].response;
         assert_eq!((p50_ms, p90_ms), (Some(0.05), None));
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::compare::{Contestant, Scenario};
 use crate::words;
-use record::{Attempts, Outcome};
+use record::{Attempts, Operation, Outcome};
 
 /// What one scenario's requests were answered; no rows if no record tells.
 #[derive(Serialize)]
@@ -17,8 +17,8 @@ pub(super) struct Answers {
 
 #[derive(Serialize)]
 struct Row {
-    operation: String,
-    outcome: String,
+    operation: Operation,
+    outcome: Outcome,
     answer: String,
     is_ok: bool,
     /// Count and share of the operation's attempts, by system.
@@ -38,12 +38,12 @@ pub(super) fn answers(scenario: &Scenario<'_>) -> Answers {
 }
 
 /// Operation, outcome by its place in [`Outcome::ALL`], answer.
-type Kind = (String, usize, String);
+type Kind = (Operation, usize, String);
 
 /// One system's attempts.
 struct Counted {
     kinds: BTreeMap<Kind, u64>,
-    operations: BTreeMap<String, u64>,
+    operations: BTreeMap<Operation, u64>,
 }
 
 impl Counted {
@@ -52,7 +52,7 @@ impl Counted {
         let trials = one.shown();
         for attempts in trials.iter().flat_map(|trial| &trial.manifest.attempts) {
             *counted.kinds.entry(kind(attempts)).or_default() += attempts.count;
-            *counted.operations.entry(attempts.operation.clone()).or_default() += attempts.count;
+            *counted.operations.entry(attempts.operation).or_default() += attempts.count;
         }
         counted
     }
@@ -69,18 +69,18 @@ impl Counted {
 }
 
 fn kind(attempts: &Attempts) -> Kind {
-    let place = Outcome::ALL.iter().position(|outcome| outcome.as_str() == attempts.outcome);
-    (attempts.operation.clone(), place.unwrap_or(Outcome::ALL.len()), attempts.answer())
+    let place = Outcome::ALL.iter().take_while(|outcome| **outcome != attempts.outcome).count();
+    (attempts.operation, place, attempts.answer())
 }
 
 fn row(kind: &Kind, systems: &[Counted]) -> Row {
     let (operation, place, answer) = kind.clone();
-    let outcome = Outcome::ALL.get(place).map_or("?", |outcome| outcome.as_str());
+    let outcome = Outcome::ALL[place];
     Row {
         operation,
-        outcome: outcome.to_owned(),
+        outcome,
         answer,
-        is_ok: outcome == "ok",
+        is_ok: outcome == Outcome::Ok,
         cells: systems.iter().map(|one| one.cell(kind)).collect(),
     }
 }
@@ -88,24 +88,26 @@ fn row(kind: &Kind, systems: &[Counted]) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use record::Trouble;
     use record::read::Trial;
 
     #[test]
     fn counts_stand_beside_their_shares_and_ok_comes_first() {
         let mut trial = Trial::default();
         trial.manifest.validity.valid = true;
-        let kind = |operation: &str, outcome: &str, status, trouble: &str, count| Attempts {
-            operation: operation.to_owned(),
-            outcome: outcome.to_owned(),
+        let kind = |operation, outcome, status, trouble, count| Attempts {
+            operation,
+            outcome,
             status,
-            trouble: trouble.to_owned(),
+            trouble,
             count,
         };
+        let place = Operation::Place;
         trial.manifest.attempts = vec![
-            kind("place", "unknown", 503, "", 30),
-            kind("place", "failed", 0, "refused", 10),
-            kind("place", "ok", 201, "", 1_960),
-            kind("get", "ok", 200, "", 5),
+            kind(place, Outcome::Unknown, 503, Trouble::None, 30),
+            kind(place, Outcome::Failed, 0, Trouble::Refused, 10),
+            kind(place, Outcome::Ok, 201, Trouble::None, 1_960),
+            kind(Operation::Get, Outcome::Ok, 200, Trouble::None, 5),
         ];
         let found = answers(&Scenario::alone(&trial));
         let rows = found.rows.iter().map(|row| {

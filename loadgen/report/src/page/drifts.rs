@@ -14,7 +14,7 @@ const MIB: f64 = 1_048_576.0;
 #[derive(Serialize)]
 pub(super) struct TrialDrift {
     place: String,
-    is_doubtful: bool,
+    is_excluded: bool,
     worst: String,
     is_beyond: bool,
     rows: Vec<Line>,
@@ -42,7 +42,7 @@ fn of_trial(trial: &Trial, drift: &Drift) -> TrialDrift {
     let stays = drift.rows.iter().map(stays);
     TrialDrift {
         place: super::tables::place(trial),
-        is_doubtful: !trusted(trial),
+        is_excluded: !trusted(trial),
         worst: worst.map_or_else(|| "–".to_owned(), words::percent),
         is_beyond: worst.is_none_or(|worst| worst > TOLERANCE),
         rows: stays.chain(drift.growing.iter().map(grows)).collect(),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::compare::{Contestant, Scenario, Spread};
-use crate::findings::shown;
+use crate::figure_text::shown;
 use audit::threshold;
 use record::Met;
 use record::read::Trial;
@@ -52,7 +52,7 @@ pub(super) fn promises(scenario: &Scenario<'_>) -> Promises {
     let row = |promise: &&Met| PromiseRow {
         expect: promise.expect.clone(),
         of: match promise.phase.as_str() {
-            "" => promise.operation.clone(),
+            "" => promise.operation.to_string(),
             phase => format!("{}, {phase}", promise.operation),
         },
         cells: scenario.contestants.iter().map(|one| cell(one, promise)).collect(),
@@ -65,7 +65,7 @@ pub(super) fn promises(scenario: &Scenario<'_>) -> Promises {
 }
 
 fn is_same(one: &Met, other: &Met) -> bool {
-    let key = |met: &Met| (met.expect.clone(), met.operation.clone(), met.phase.clone());
+    let key = |met: &Met| (met.expect.clone(), met.operation, met.phase.clone());
     key(one) == key(other)
 }
 

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use crate::audit_page;
 use crate::compare::{Contestant, Scenario, trusted};
+use crate::figure_text::{share, shown, time_of};
 use crate::figures::{Figures, attempts_each};
-use crate::findings::{share, shown, time_of};
-use crate::summary::verdict_word;
+use crate::violation_text::word_of;
 use crate::words;
-use record::FaultRow;
+use record::Answer;
 use record::read::{Run, Trial};
 
 /// One system in one phase.
@@ -17,7 +17,7 @@ pub(super) struct PhaseRow {
     phase: String,
     seconds: String,
     system: String,
-    is_doubtful: bool,
+    is_excluded: bool,
     offered: String,
     attempts: String,
     ok: String,
@@ -29,19 +29,6 @@ pub(super) struct PhaseRow {
     goodput: String,
 }
 
-/// One fault in one trial.
-#[derive(Serialize)]
-pub(crate) struct FaultLine {
-    place: String,
-    what: String,
-    commanded: String,
-    effective: String,
-    heal_commanded: String,
-    healed: String,
-    in_work: String,
-    idle: bool,
-}
-
 /// One trial's audit.
 #[derive(Serialize)]
 pub(super) struct AuditRow {
@@ -49,6 +36,7 @@ pub(super) struct AuditRow {
     /// Where its page is; empty if it has none.
     page: String,
     verdict: String,
+    is_good: bool,
     counts: String,
     found: Vec<String>,
     oddities: Vec<String>,
@@ -58,7 +46,7 @@ pub(super) struct AuditRow {
 #[derive(Serialize)]
 pub(super) struct GeneratorRow {
     place: String,
-    is_doubtful: bool,
+    is_excluded: bool,
     lag: [String; 3],
     cpu: String,
     run_queue: String,
@@ -66,18 +54,6 @@ pub(super) struct GeneratorRow {
     hiccup: [String; 2],
     fsync_before: String,
     fsync_after: String,
-}
-
-/// What one trial spent.
-#[derive(Serialize)]
-pub(super) struct CostRow {
-    place: String,
-    is_doubtful: bool,
-    per_order: String,
-    orders: String,
-    system_cpu: String,
-    by_process: String,
-    memory: String,
 }
 
 /// Phase by phase, then system by system.
@@ -101,7 +77,7 @@ fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
         Some(figures.counts.scheduled as f64 / figures.seconds())
     });
     let goodput = one.spread(|trial| {
-        let has_orders = trial.main_operation() == "place";
+        let has_orders = trial.has_orders();
         Figures::named(trial, phase).filter(|_| has_orders).map(|figures| figures.goodput_per_s())
     });
     let attempts = one.spread(|trial| {
@@ -114,7 +90,7 @@ fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
         phase: String::new(),
         seconds: String::new(),
         system: one.name.to_owned(),
-        is_doubtful: one.mark().is_some(),
+        is_excluded: crate::exclusion::of_all(one).is_some(),
         offered: shown(offered, one.trusted().len(), words::digits),
         attempts: shown(attempts, one.trusted().len(), words::digits),
         ok: share(one, phase, Figures::ok_share),
@@ -131,34 +107,6 @@ fn phase_row(phase: &str, one: &Contestant<'_>) -> PhaseRow {
     }
 }
 
-/// Every fault of every trial.
-pub(super) fn faults(scenario: &Scenario<'_>) -> Vec<FaultLine> {
-    trials(scenario)
-        .flat_map(|trial| trial.faults.iter().map(move |fault| fault_line(trial, fault)))
-        .collect()
-}
-
-/// One fault.
-pub(crate) fn fault_line(trial: &Trial, fault: &FaultRow) -> FaultLine {
-    let at = |at_s: Option<f64>| {
-        at_s.map_or_else(|| "not seen".to_owned(), |at_s| format!("{at_s:.2} s"))
-    };
-    let seen = |at_s: Option<f64>, proof: &str| match at_s {
-        Some(_) if !proof.is_empty() => format!("{} ({proof})", at(at_s)),
-        _ => at(at_s),
-    };
-    FaultLine {
-        place: place(trial),
-        what: format!("{}; {} of {}", words::harm(fault), fault.kind, fault.processes),
-        commanded: at(Some(fault.commanded_s)),
-        effective: seen(fault.effective_s, &fault.effect_proof),
-        heal_commanded: at(fault.heal_commanded_s),
-        healed: seen(fault.healed_s, &fault.heal_proof),
-        in_work: words::count(fault.in_work_at_onset.unwrap_or(fault.in_flight_at_onset)),
-        idle: fault.met_nothing(),
-    }
-}
-
 /// Every trial's audit, also a missing one.
 pub(super) fn audits(scenario: &Scenario<'_>) -> Vec<AuditRow> {
     trials(scenario).map(audit_row).collect()
@@ -168,13 +116,14 @@ fn audit_row(trial: &Trial) -> AuditRow {
     let mut row = AuditRow {
         place: place(trial),
         page: page(trial),
-        verdict: verdict_word(trial).to_owned(),
+        verdict: word_of(trial).to_owned(),
+        is_good: trial.audit.as_ref().is_some_and(|audit| audit.verdict == Answer::True),
         counts: counts(trial),
         found: Vec::new(),
         oddities: Vec::new(),
     };
     let Some(audit) = &trial.audit else { return row };
-    row.found = audit.reasons.clone();
+    row.found = audit.sentences();
     let line = |finding: &record::Finding| {
         format!("{} {}: {}", words::count(finding.count), finding.class, finding.meaning)
     };
@@ -193,19 +142,18 @@ pub(crate) fn counts(trial: &Trial) -> String {
     let Some(counts) = trial.audit.as_ref().map(|audit| &audit.counts) else {
         return String::new();
     };
-    format!(
-        "asked {}, acknowledged {}, failed {}, unknown {}; orders {}: paid {}, declined {}, \
-         pending {}; captures {}",
-        counts.asked,
-        counts.acknowledged,
-        counts.failed,
-        counts.unknown,
-        counts.orders,
-        counts.paid,
-        counts.declined,
-        counts.pending,
-        counts.captures
-    )
+    let parts = [
+        ("asked", counts.asked),
+        ("acknowledged", counts.acknowledged),
+        ("failed", counts.failed),
+        ("unknown", counts.unknown),
+        ("orders", counts.orders),
+        ("paid", counts.paid),
+        ("declined", counts.declined),
+        ("pending", counts.pending),
+        ("captures", counts.captures),
+    ];
+    parts.map(|(what, count)| format!("{what} {}", words::count(count))).join(", ")
 }
 
 /// How the generator fared, trial by trial.
@@ -222,7 +170,7 @@ fn generator_row(trial: &Trial) -> GeneratorRow {
     };
     GeneratorRow {
         place: format!("{}/{}", trial.manifest.scenario, place(trial)),
-        is_doubtful: !trusted(trial),
+        is_excluded: !trusted(trial),
         lag: [generator.lag_p50_us, generator.lag_p99_us, generator.lag_max_us].map(micros),
         cpu: words::percent(generator.cpu_share),
         run_queue: words::percent(generator.run_queue_share),
@@ -230,28 +178,6 @@ fn generator_row(trial: &Trial) -> GeneratorRow {
         hiccup: [generator.hiccup_p99_us, generator.hiccup_max_us].map(micros),
         fsync_before: disk(fsync.before_p50_us, fsync.before_p99_us),
         fsync_after: disk(fsync.after_p50_us, fsync.after_p99_us),
-    }
-}
-
-/// What each trial spent; none if nobody watched.
-pub(super) fn costs(run: &Run) -> Vec<CostRow> {
-    let watched = run.trials.iter().filter(|trial| !trial.manifest.cost.cpu_s.is_empty());
-    watched.map(cost_row).collect()
-}
-
-fn cost_row(trial: &Trial) -> CostRow {
-    let cost = &trial.manifest.cost;
-    let seconds = |s: f64| format!("{} s", words::digits(s));
-    let process = |(name, cpu_s): (&String, &f64)| format!("{name} {}", seconds(*cpu_s));
-    let mebibytes = cost.rss_peak_bytes as f64 / f64::from(1 << 20);
-    CostRow {
-        place: format!("{}/{}", trial.manifest.scenario, place(trial)),
-        is_doubtful: !trusted(trial),
-        per_order: cost.cpu_ms_per_completed_order.map_or_else(|| "–".to_owned(), words::millis),
-        orders: words::count(cost.completed_orders),
-        system_cpu: seconds(cost.system_cpu_s),
-        by_process: cost.cpu_s.iter().map(process).collect::<Vec<_>>().join(", "),
-        memory: format!("{} MiB", words::digits(mebibytes)),
     }
 }
 

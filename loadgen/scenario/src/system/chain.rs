@@ -8,10 +8,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
+use super::spec::SystemSpec;
 use super::variant::{Misfit, Variant};
-use super::{At, FOLDER, SystemSpec, Wrong};
+use super::wrong::{At, Wrong};
 use crate::config::{self, ConfigError};
 use crate::{locate, stem};
+
+/// Where systems have names.
+pub const FOLDER: &str = "systems";
 
 /// Where processes and links stand: the last file that says something of each, and its line.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Init, ProcessSpec, Stop};
+use super::process::{Init, ProcessSpec, Stop};
 
 /// `[change.NAME]` or `[add.NAME]`: what stands here is in place of the base's.
 #[derive(Clone, Debug, Deserialize)]

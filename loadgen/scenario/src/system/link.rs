@@ -2,28 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
-use super::{At, SystemSpec, Wrong};
+use super::spec::{LinkSpec, SystemSpec};
+use super::wrong::{At, Wrong};
 use crate::config::near;
 
 /// What uses a link that the generator goes through.
 const ENTRY: &str = "entry";
 /// In tables the proxy's process has this name.
 pub const LINKS: &str = "links";
-
-/// An edge between processes. `{link:NAME}` is its upstream's address in ordinary runs, and the
-/// fault proxy's in scenarios that harm a link or ask for it with `links = true`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinkSpec {
-    /// Its name.
-    pub name: String,
-    /// Who goes through it: processes, or `entry` for the generator.
-    pub from: Vec<String>,
-    /// host:port of whom it leads to.
-    pub upstream: String,
-}
 
 impl LinkSpec {
     /// The rules that need no other link.

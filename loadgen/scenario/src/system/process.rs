@@ -5,9 +5,12 @@ use std::process::ExitStatus;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NETWORK_ROLE, secret};
+use super::secret;
 use crate::Target;
 use crate::config::Span;
+
+/// The role of the card network, which is no part of what is compared.
+pub(super) const NETWORK_ROLE: &str = "provider";
 
 /// One process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

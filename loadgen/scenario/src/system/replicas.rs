@@ -1,6 +1,8 @@
 //! Several processes of one `[[process]]`: `{index}` becomes a number in each. It starts nothing.
 
-use super::{At, ProcessSpec, SystemSpec, Wrong};
+use super::process::ProcessSpec;
+use super::spec::SystemSpec;
+use super::wrong::{At, Wrong};
 
 const INDEX: &str = "{index}";
 /// More on one machine compare nothing.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::change::Change;
-use super::{LinkSpec, SystemSpec, Urls};
+use super::spec::{LinkSpec, SystemSpec, Urls};
 use crate::config::{Span, near};
 
 /// What a file with `extends` holds.

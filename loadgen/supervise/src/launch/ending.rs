@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use super::{Running, STOP_WITHIN, lock};
+use super::{Running, STOP_WITHIN};
+use crate::mutex::lock;
 use crate::tree::{self, Member};
 use link_proxy::Links;
 use scenario::system::{LINKS, StopSignal};

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::ports::{Ports, Reserved};
 use super::program::own_program;
-use super::{DATA, OUTSIDE};
 use crate::cores::Cores;
+use crate::folder::{DATA, OUTSIDE};
 use link_proxy::Links;
 use scenario::system::{LEASE, SystemSpec};
 

@@ -9,9 +9,10 @@ use anyhow::{Context, ensure};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::user::{self, Account};
-use super::{DATA, Kept, Running, end_of, last_lines};
+use super::{Kept, Running, user};
+use crate::folder::DATA;
 use crate::http::address;
+use crate::logs;
 use scenario::system::{Init, ProcessSpec};
 
 /// A look that takes longer has failed.
@@ -47,7 +48,7 @@ impl Running {
     /// If the folder cannot be made, or init fails or takes too long; with the end of its log.
     pub(super) async fn make_ready(&mut self, index: usize) -> anyhow::Result<()> {
         let spec = &self.spec.processes[index];
-        if let Some(account) = account(spec)? {
+        if let Some(account) = user::of(spec)? {
             let trial = self.logs.parent().unwrap_or(Path::new("."));
             user::make_home(&trial.join(DATA).join(&spec.name), account)?;
         }
@@ -61,9 +62,9 @@ impl Running {
 
     async fn initialize(&self, spec: &ProcessSpec, init: &Init) -> anyhow::Result<()> {
         let log = self.logs.join(format!("{}-init.log", spec.name));
-        let words = || last_lines(&end_of(&log).unwrap_or_default());
+        let words = || logs::last_words(&log);
         let mut command = self.kept(spec, &init.command)?;
-        command.stderr(super::log(&log)?);
+        command.stderr(logs::open(&log)?);
         let mut kept = Kept::spawn(&mut command, |command| self.spawn_beside(command))?;
         kept.begun().await.with_context(|| format!("cannot start {}", init.command[0]))?;
         let status = timeout(init.timeout.0, kept.end()).await;
@@ -77,10 +78,4 @@ impl Running {
     pub fn begins_anew(&mut self, index: usize) {
         self.begun[index] = false;
     }
-}
-
-/// Whom a process runs as, if that is somebody else.
-pub(super) fn account(spec: &ProcessSpec) -> anyhow::Result<Option<Account>> {
-    let account = spec.user.as_deref().map(user::account).transpose();
-    account.map(Option::flatten).with_context(|| format!("process {}", spec.name))
 }

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
+use crate::mutex::lock;
 use record::redact;
 use scenario::system::secret::{NETWORK, next};
-
-use super::lock;
 
 /// The random words of one run, by name.
 #[derive(Clone)]

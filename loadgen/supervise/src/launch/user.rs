@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use rustix::process::geteuid;
 
+use scenario::system::ProcessSpec;
+
 const USERS: &str = "/etc/passwd";
 
 /// A user and the group that goes with it.
@@ -14,11 +16,17 @@ pub(super) struct Account {
     pub(super) gid: u32,
 }
 
+/// Whom a process runs as, if that is somebody else.
+pub(super) fn of(spec: &ProcessSpec) -> anyhow::Result<Option<Account>> {
+    let account = spec.user.as_deref().map(account).transpose();
+    account.map(Option::flatten).with_context(|| format!("process {}", spec.name))
+}
+
 /// The user of this name or number; `None` if that is who runs this.
 ///
 /// # Errors
 /// If there is no such user, or only root may become it.
-pub(super) fn account(user: &str) -> anyhow::Result<Option<Account>> {
+fn account(user: &str) -> anyhow::Result<Option<Account>> {
     let users = std::fs::read_to_string(USERS).with_context(|| format!("cannot read {USERS}"))?;
     let found = find(&users, user).with_context(|| {
         format!("there is no user {user:?} in {USERS}; expected a name or a number of one")

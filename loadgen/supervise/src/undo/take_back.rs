@@ -1,4 +1,4 @@
-//! Taking harm back: processes first, then what they may have held, the newest first. Whatever an
+//! Cleaning up: processes first, then what they may have held, the newest first. Whatever an
 //! entry names must still be what it was: a process by its start, the rest by the trial's folder or
 //! the journal's mark.
 
@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::Signal;
 use tokio::time::Instant;
 
-use super::{Author, Entry, Healed, MARK, Undo, boot};
+use super::entry::{Author, CleanedUp, Entry, MARK, Undo, boot};
 use crate::tree::{self, Member};
 
 /// How long a killed process, or a control group that it leaves, may take to go.
@@ -19,8 +19,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Takes everything back; tells what was done, and which entries are closed by that.
-pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (Healed, Vec<Entry>) {
-    let (mut told, mut closed) = (Healed::default(), Vec::new());
+pub(super) fn all(author: &Author, open: &[(Entry, Undo)]) -> (CleanedUp, Vec<Entry>) {
+    let (mut told, mut closed) = (CleanedUp::default(), Vec::new());
     // Processes, mounts, devices and groups end with the machine; files do not.
     let rebooted = !boot().is_ok_and(|boot| boot == author.boot);
     let mut take = |(entry, undo): &(Entry, Undo)| {

@@ -45,11 +45,11 @@ fn what_is_open_is_taken_back_once() {
     std::fs::write(folder.path().join("kept"), "").unwrap();
     log.done(closed).unwrap();
 
-    let told = heal(folder.path()).unwrap().done;
+    let told = clean_up(folder.path()).unwrap().done;
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains(&format!("killed a (process {pid})")), "{told:?}");
     assert!(is_gone(&mut child) && !file.exists() && folder.path().join("kept").exists());
-    assert_eq!(heal(folder.path()).unwrap(), Healed::default());
+    assert_eq!(clean_up(folder.path()).unwrap(), CleanedUp::default());
 }
 
 /// A server's children have sessions of their own, and not all keep their environment.
@@ -70,7 +70,7 @@ fn all_that_descends_from_a_process_is_continued_and_killed_with_it() {
     while below.iter().any(|member| member.states() != ['T']) {
         std::thread::yield_now();
     }
-    let told = heal(folder.path()).unwrap().done;
+    let told = clean_up(folder.path()).unwrap().done;
     assert!(told.len() == 2 && told[0].contains(": continued process"), "{told:?}");
     assert!(told[1].contains(": killed a (process"), "{told:?}");
     assert!(!below.iter().any(Member::lives) && is_gone(&mut child));
@@ -85,7 +85,7 @@ fn a_process_with_another_start_is_not_touched() {
     let name = "a".to_owned();
     log.before(Undo::Process { pid: child.id(), started: later, name }).unwrap();
     log.before(Undo::Detach { pid: child.id(), started: later }).unwrap();
-    assert_eq!(heal(folder.path()).unwrap(), Healed::default());
+    assert_eq!(clean_up(folder.path()).unwrap(), CleanedUp::default());
     assert!(!is_gone(&mut child));
 }
 
@@ -94,7 +94,7 @@ fn a_process_that_was_never_written_down_is_known_by_its_mark() {
     let folder = tempfile::tempdir().unwrap();
     let log = abandoned(folder.path());
     let (mut ours, mut stranger) = (sleeper(log.mark()), sleeper("another"));
-    let told = heal(folder.path()).unwrap().done;
+    let told = clean_up(folder.path()).unwrap().done;
     assert!(told.len() == 1 && told[0].contains("not yet written down"), "{told:?}");
     assert!(is_gone(&mut ours) && !is_gone(&mut stranger));
 }
@@ -105,7 +105,7 @@ fn a_harness_that_runs_is_left_alone() {
     let log = UndoLog::begin(folder.path()).unwrap();
     let mut child = sleeper(log.mark());
     log.process(child.id(), "a").unwrap();
-    assert_eq!(heal(folder.path()).unwrap(), Healed::default());
+    assert_eq!(clean_up(folder.path()).unwrap(), CleanedUp::default());
     assert!(!is_gone(&mut child));
 }
 
@@ -118,7 +118,7 @@ fn nothing_outside_the_trial_is_removed() {
     log.before(Undo::RemoveFile { path: file.clone() }).unwrap();
     log.before(Undo::RemoveCgroup { path: other.path().to_owned() }).unwrap();
     log.before(Undo::Unmount { path: "/proc".into() }).unwrap();
-    let told = heal(folder.path()).unwrap();
+    let told = clean_up(folder.path()).unwrap();
     assert!(told.done.is_empty() && told.failed.len() == 3, "{told:?}");
     assert!(file.exists());
 }
@@ -131,10 +131,10 @@ fn a_torn_last_line_is_no_error_and_a_foreign_one_is() {
     let path = folder.path().join(JOURNAL);
     let whole = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{whole}{{\"entry\":7,\"un")).unwrap();
-    assert_eq!(heal(folder.path()).unwrap(), Healed::default());
+    assert_eq!(clean_up(folder.path()).unwrap(), CleanedUp::default());
     assert!(left(folder.path()).unwrap().is_empty());
     std::fs::write(&path, format!("{whole}hello\n")).unwrap();
-    let error = heal(folder.path()).unwrap_err().to_string();
+    let error = clean_up(folder.path()).unwrap_err().to_string();
     assert!(error.contains("undo.jsonl:3"), "{error}");
 }
 
@@ -146,7 +146,7 @@ fn a_journal_is_found_as_deep_as_a_campaign_puts_it() {
     let log = abandoned(&trial);
     std::fs::write(trial.join("armed"), "").unwrap();
     log.before(Undo::RemoveFile { path: trial.join("armed") }).unwrap();
-    assert_eq!(heal(results.path()).unwrap().done.len(), 1);
+    assert_eq!(clean_up(results.path()).unwrap().done.len(), 1);
     assert!(!trial.join("armed").exists());
 }
 
@@ -173,7 +173,7 @@ fn what_is_below_a_link_is_the_trials_own() {
     let log = abandoned(&linked);
     std::fs::write(linked.join("armed"), "").unwrap();
     log.before(Undo::RemoveFile { path: linked.join("armed") }).unwrap();
-    let told = heal(&linked).unwrap();
+    let told = clean_up(&linked).unwrap();
     assert!(told.done.len() == 1 && told.failed.is_empty(), "{told:?}");
     assert!(!real.path().join("armed").exists());
 }
@@ -192,13 +192,13 @@ fn a_harness_that_waits_to_be_reaped_has_ended() {
     std::fs::write(&path, text.replace(&own, &author(harness.id()))).unwrap();
     std::fs::write(folder.path().join("armed"), "").unwrap();
     log.before(Undo::RemoveFile { path: folder.path().join("armed") }).unwrap();
-    assert_eq!(heal(folder.path()).unwrap(), Healed::default(), "it runs");
+    assert_eq!(clean_up(folder.path()).unwrap(), CleanedUp::default(), "it runs");
     harness.kill().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while Member::of(harness.id()).is_some_and(|member| member.lives()) {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(heal(folder.path()).unwrap().done.len(), 1);
+    assert_eq!(clean_up(folder.path()).unwrap().done.len(), 1);
     harness.wait().unwrap();
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::launch::{DATA, LOGS, OUTSIDE};
+use crate::folder::{DATA, LOGS, OUTSIDE};
 use record::FileRow;
 
 /// Files grow by the order, not by the second.

@@ -4,8 +4,8 @@ use std::fs;
 
 use rustix::param::clock_ticks_per_second;
 
-use super::Watched;
 use crate::tree::{Census, Stat};
+use crate::watched::Watched;
 
 /// What a process uses, all that descends from it taken together.
 pub(super) struct Used {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use brokers::embedded::{Control, Options, Queue, serve};
-use brokers::{Backoff, Settings};
+use brokers::embedded::{Options, Queue, serve};
+use brokers::{Backoff, Door, Settings, parse_span};
 use clap::{Parser, ValueEnum};
 use group_commit::{Commit, Location};
 use http_server::{Guard, Limits, Listen, shutdown_signal};
@@ -29,16 +29,16 @@ struct Flags {
     #[arg(long, value_name = "ADDRESS:PORT")]
     http: Option<SocketAddr>,
     /// How long a delivery belongs to its consumer unless extended
-    #[arg(long, default_value = "10s", value_parser = span)]
+    #[arg(long, default_value = "10s", value_parser = parse_span)]
     lease: Duration,
     /// Failures of a message before it is a dead letter; what is put off does not count
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
     /// The longest wait after the first failure; it doubles with each
-    #[arg(long, default_value = "100ms", value_parser = span)]
+    #[arg(long, default_value = "100ms", value_parser = parse_span)]
     backoff: Duration,
     /// The longest wait after any failure
-    #[arg(long, default_value = "10s", value_parser = span)]
+    #[arg(long, default_value = "10s", value_parser = parse_span)]
     backoff_max: Duration,
     /// Messages a topic holds, dead letters apart
     #[arg(long, default_value_t = 100_000)]
@@ -94,8 +94,8 @@ async fn side_door(
     let Some(listener) = http else { return Ok(()) };
     let limits = Limits::default().within_descriptors();
     let settings = settings.and(limits.settings());
-    let control = Arc::new(Control::new(queue, Guard::from_environment(), settings));
-    http_server::serve(listener, control, limits, stop.cancelled()).await?;
+    let door = Arc::new(Door::new(queue, Guard::from_environment(), settings));
+    http_server::serve(listener, door, limits, stop.cancelled()).await?;
     Ok(())
 }
 
@@ -122,17 +122,20 @@ fn announce(listener: &TcpListener, http: Option<&TcpListener>) -> Result<()> {
 }
 
 fn options(flags: &Flags) -> Options {
-    let settings = Settings {
-        lease: flags.lease,
-        attempts_max: flags.attempts,
-        backoff: Backoff { base: flags.backoff, max: flags.backoff_max },
-        depth_max: flags.depth_max,
-    };
     let commit = match flags.commit {
         Sharing::Group => Commit::Group,
         Sharing::Each => Commit::Each,
     };
-    Options { settings, commit, synchronous: flags.store.synchronous }
+    Options { settings: topics(flags), commit, synchronous: flags.store.synchronous }
+}
+
+fn topics(flags: &Flags) -> Settings {
+    Settings {
+        lease: flags.lease,
+        attempts_max: flags.attempts,
+        backoff: Backoff { base: flags.backoff, max: flags.backoff_max },
+        depth_max: flags.depth_max,
+    }
 }
 
 /// What the broker says of itself.
@@ -141,43 +144,13 @@ fn settings(flags: &Flags) -> http_server::Settings {
         Sharing::Group => "one fsync for all that wait",
         Sharing::Each => "one fsync for each",
     };
-    http_server::Settings::default()
+    topics(flags)
+        .told()
         .with("store", format!("SQLite, {}, {sharing}", flags.store.synchronous))
-        .with("messages of a topic, at most", flags.depth_max)
-        .with("failures of a message, at most", flags.attempts)
-        .time("lease of a message", flags.lease)
-        .time("wait after a failure", flags.backoff)
-        .time("wait after a failure, at most", flags.backoff_max)
         .with("version", env!("CARGO_PKG_VERSION"))
 }
 
 fn sqlite(url: &str) -> Result<Location, String> {
     let location = url.strip_prefix("sqlite:").ok_or("expected sqlite:/path/to/broker.db")?;
     Location::parse(location).map_err(|error| error.to_string())
-}
-
-/// A span above zero: `10s` or `250ms`.
-fn span(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a whole number of s or ms, such as 10s or 250ms".to_owned();
-    let millis = |number: &str, unit: u64| number.parse::<u64>().ok()?.checked_mul(unit);
-    let span = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(number), _) => millis(number, 1),
-        (None, Some(number)) => millis(number, 1_000),
-        (None, None) => None,
-    };
-    span.filter(|ms| *ms > 0).map(Duration::from_millis).ok_or_else(expected)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans() {
-        assert_eq!(span("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(span("250ms"), Ok(Duration::from_millis(250)));
-        for wrong in ["", "10", "0s", "-1s", "1.5s", "s", "99999999999999999999s"] {
-            assert!(span(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -22,7 +22,7 @@ use crate::{Error, Message, Micros, Settings, Settle};
 pub(super) const SCHEMA: Schema<'_> = Schema {
     name: "file of this broker",
     application_id: i32::from_be_bytes(*b"TriB"),
-    migrations: &[TABLES, DELAYS],
+    migrations: &[TABLES, DELAYS, ORDERING],
 };
 
 const TABLES: &str = "
@@ -53,6 +53,9 @@ insert into file values (random());
 /// How long a message was to wait: after a restart at most so long, whatever the clock says then.
 const DELAYS: &str = "alter table messages add column delay_us integer not null default 0;";
 
+/// What must stay in sequence; carried, since a topic here is one queue.
+const ORDERING: &str = "alter table messages add column ordering text;";
+
 const AGAIN: i64 = 1;
 const DEAD: i64 = 3;
 
@@ -78,11 +81,12 @@ const FAIL: &str =
     where id = ?1 and claims = ?2 and state = 2 returning topic";
 const FAILURES: &str = "select failures from messages where id = ?1 and claims = ?2 and state = 2";
 const INSERT: &str = "insert into messages
-    (topic, state, due_us, claims, failures, key, headers, payload, published_us)
-    values (?1, 0, 0, 0, 0, ?2, ?3, ?4, ?5)";
+    (topic, state, due_us, claims, failures, key, headers, payload, published_us, ordering)
+    values (?1, 0, 0, 0, 0, ?2, ?3, ?4, ?5, ?6)";
 const REPLAY: &str = "insert into messages
-    (topic, state, due_us, claims, failures, key, headers, payload, published_us)
-    select topic, 0, 0, 0, 0, key, headers, payload, published_us from messages where id = ?1";
+    (topic, state, due_us, claims, failures, key, headers, payload, published_us, ordering)
+    select topic, 0, 0, 0, 0, key, headers, payload, published_us, ordering
+    from messages where id = ?1";
 const OVERDUE: &str = "select id, claims from messages
     where state = 2 and due_us <= ?1 order by due_us limit ?2";
 const DUE: &str = "select exists
@@ -246,7 +250,8 @@ impl<'a> Batch<'a> {
                 message.key,
                 reading::to_json(&message.headers),
                 &message.payload[..],
-                self.now_us
+                self.now_us,
+                message.ordering
             ],
         )?;
         self.live(topic).change += 1;

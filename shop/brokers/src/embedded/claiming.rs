@@ -13,9 +13,9 @@ use crate::{Delivery, Micros};
 
 const AGAIN: &str = "select id, due_us, failures from messages
     where topic = ?1 and state = 1 and due_us <= ?2 order by due_us limit ?3";
-const FRESH: &str = "select id, claims, failures, published_us, key, headers, payload
+const FRESH: &str = "select id, claims, failures, published_us, key, headers, payload, ordering
     from messages where topic = ?1 and state = 0 order by id limit ?2";
-const ONE: &str = "select id, claims, failures, published_us, key, headers, payload
+const ONE: &str = "select id, claims, failures, published_us, key, headers, payload, ordering
     from messages where id = ?1";
 const LEASE: &str = "update messages set state = 2, claims = ?2, due_us = ?3 where id = ?1";
 const MORE_FRESH: &str = "select 1 from messages where topic = ?1 and state = 0 limit 1";

@@ -123,7 +123,7 @@ impl Connection {
                     under_way.push(ready(vec![reply(id, Err(error))]).boxed());
                 }
                 Err(Refused::Other(call)) => {
-                    let answer = self.other(call);
+                    let answer = self.other(*call);
                     under_way.push(async move { vec![reply(id, answer.await)] }.boxed());
                 }
             }
@@ -160,7 +160,7 @@ impl Connection {
                 }
                 Operation::Extend(claim)
             }
-            other => return Err(Refused::Other(other)),
+            other => return Err(Refused::Other(Box::new(other))),
         })
     }
 
@@ -253,7 +253,7 @@ impl Connection {
 
 /// Why a call is not a change of messages that can be made.
 enum Refused {
-    Other(Call),
+    Other(Box<Call>),
     Because(Error),
 }
 

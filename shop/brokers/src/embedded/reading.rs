@@ -67,29 +67,30 @@ pub(super) fn dead(
     limit: u32,
 ) -> Result<Vec<DeadLetter>> {
     let mut statement = connection.prepare_cached(
-        "select id, key, headers, payload, failures, errors, published_us, due_us from messages
-         where topic = ?1 and state = 3 and id > ?2 order by id limit ?3",
+        "select id, key, headers, payload, ordering, failures, errors, published_us, due_us
+         from messages where topic = ?1 and state = 3 and id > ?2 order by id limit ?3",
     )?;
     let letters = statement.query_map(params![topic, after, limit], |row| {
         Ok(DeadLetter {
             id: row.get(0)?,
             message: message(row, 1)?,
-            attempts: row.get(4)?,
-            errors: failures(row, 5)?,
-            published_us: row.get(6)?,
-            died_us: row.get(7)?,
+            attempts: row.get(5)?,
+            errors: failures(row, 6)?,
+            published_us: row.get(7)?,
+            died_us: row.get(8)?,
         })
     })?;
     letters.collect()
 }
 
-/// The message in the columns key, headers, payload that begin at `first`.
+/// The message in the columns key, headers, payload, ordering that begin at `first`.
 pub(super) fn message(row: &Row<'_>, first: usize) -> Result<Message> {
     let headers = row.get_ref(first + 1)?.as_str()?;
     Ok(Message {
         key: row.get(first)?,
         headers: if headers == "{}" { BTreeMap::new() } else { from_json(headers, first + 1)? },
         payload: Bytes::copy_from_slice(row.get_ref(first + 2)?.as_blob()?),
+        ordering: row.get(first + 3)?,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::{DeadLetter, Delivery, Depth, Error, Message, Receipt, Result, Settle
 /// Bytes of one frame.
 pub(super) const FRAME_MAX: usize = 64 * 1024;
 /// Raised when a frame changes its form.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 const LENGTH_BYTES: usize = 4;
 
 /// From the client. Every call is answered, in any order.

@@ -1,50 +1,81 @@
 //! Brokers to test.
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokers::channel::Channel;
-use brokers::embedded::{Client, Options, Queue, serve};
-use brokers::{Backoff, Broker, Depth, Settings, SubscribeOptions, Subscription};
+use brokers::embedded::{Options, Queue, serve};
+use brokers::{
+    Backoff, Broker, Capabilities, Depth, Error, Settings, SubscribeOptions, Subscription,
+};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::waiting::{TOPIC, holds, message};
+use crate::server::{self, Server};
+use crate::waiting::{DEADLINE, TOPIC, message, within};
 
 /// Longer than any test: a lease or backoff that must not end by itself.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3_600);
 
+/// One that is asked.
 #[derive(Clone, Copy)]
-pub(crate) enum Adapter {
-    Channel,
-    Embedded,
-}
+pub(crate) struct Adapter(&'static brokers::Adapter);
 
 pub(crate) struct Rig {
     pub(crate) broker: Arc<dyn Broker>,
-    _kept: Option<(tempfile::TempDir, DropGuard)>,
+    pub(crate) can: Capabilities,
+    _kept: Kept,
+}
+
+/// What ends with the test.
+enum Kept {
+    Nothing,
+    Served(#[expect(dead_code, reason = "it ends when it is dropped")] (TempDir, DropGuard)),
+    Server(#[expect(dead_code, reason = "it ends when it is dropped")] Server),
 }
 
 impl Adapter {
+    /// The adapter of this scheme; none, with a word, if its server is not installed.
+    pub(crate) fn of(scheme: &str) -> Option<Self> {
+        let adapter = brokers::adapters().iter().find(|adapter| adapter.scheme == scheme);
+        let adapter = adapter.expect(scheme);
+        adapter.server.as_ref().is_none_or(server::is_installed).then_some(Self(adapter))
+    }
+
     pub(crate) async fn start(self, settings: Settings) -> Rig {
-        match self {
-            Self::Channel => Rig { broker: Arc::new(Channel::new(settings)), _kept: None },
-            Self::Embedded => embedded(settings).await,
-        }
+        let can = self.0.capabilities;
+        let (broker, kept) = match &self.0.server {
+            Some(recipe) => {
+                let mut server = Server::away(recipe);
+                server.start();
+                (self.0.open(&server.address, settings).unwrap(), Kept::Server(server))
+            }
+            None if self.0.scheme == "embedded" => embedded(settings).await,
+            None => (self.0.open("", settings).unwrap(), Kept::Nothing),
+        };
+        within(async {
+            while let Err(Error::Unavailable(_)) = broker.depth(TOPIC).await {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        Rig { broker, can, _kept: kept }
     }
 }
 
-async fn embedded(settings: Settings) -> Rig {
+/// Its server in this process, with these settings.
+async fn embedded(settings: Settings) -> (Arc<dyn Broker>, Kept) {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { settings, ..Options::default() };
     let queue = Arc::new(Queue::open(&dir.path().join("broker.db"), options).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let url = format!("embedded://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     tokio::spawn(serve(listener, queue, stop.clone().cancelled_owned()));
-    let broker = Arc::new(Client::connect(&address).await.unwrap());
-    Rig { broker, _kept: Some((dir, stop.drop_guard())) }
+    (brokers::connect(&url).unwrap(), Kept::Served((dir, stop.drop_guard())))
 }
 
 /// Leases and backoffs that do not end during a test.
@@ -76,9 +107,39 @@ impl Rig {
         self.broker.depth(TOPIC).await.unwrap()
     }
 
-    /// Waits until the topic holds this.
+    /// That the topic holds this, as far as the broker can tell.
     #[track_caller]
-    pub(crate) fn holds(&self, depth: Depth) -> impl Future<Output = ()> {
-        holds(&self.broker, depth)
+    pub(crate) fn is(&self, expected: Depth) -> impl Future<Output = ()> {
+        let place = Location::caller();
+        async move {
+            let found = self.told(self.depth().await);
+            assert_eq!(found, self.told(expected), "{place}");
+        }
+    }
+
+    /// Waits until the topic holds this, as far as the broker can tell.
+    #[track_caller]
+    pub(crate) fn holds(&self, expected: Depth) -> impl Future<Output = ()> {
+        let place = Location::caller();
+        async move {
+            let end = Instant::now() + DEADLINE;
+            loop {
+                let found = self.depth().await;
+                if self.told(found) == self.told(expected) {
+                    return;
+                }
+                assert!(Instant::now() < end, "{place}: expected {expected:?}, found {found:?}");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// What it may tell of this depth.
+    fn told(&self, depth: Depth) -> Depth {
+        if self.can.depth {
+            return depth;
+        }
+        let live = depth.ready + depth.delayed + depth.leased;
+        Depth { ready: live, delayed: 0, leased: 0, ..depth }
     }
 }

@@ -28,9 +28,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
     fn assign(&mut self, index: usize, open: Open, request: Vec<u8>) {
         let Some(connection) = &mut self.connections[index] else { return };
         connection.open = Some(open);
-        self.scratch = std::mem::replace(&mut connection.request, request);
-        connection.written = 0;
-        connection.parser.reset();
+        self.scratch = connection.load(request);
+        connection.parser.reset(self.traffic.asks_for_heads());
         let at_ns = open.sent_ns + nanos(self.pacing.timeout);
         let generation = connection.generation;
         self.deadlines.push(Reverse(Deadline { at_ns, index, generation, connects: false }));
@@ -42,7 +41,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let Some(connection) = &self.connections[index] else { return };
         let target = connection.target;
         match self.waiting[target].pop_front() {
-            Some((open, request)) => self.assign(index, open, request),
+            Some((open, request)) => self.assign(index, self.waited(open), request),
             None => self.idle[target].push(index),
         }
     }
@@ -61,8 +60,13 @@ impl<T: Traffic, S: Source> Engine<T, S> {
 
     fn fail_waiting(&mut self, target: usize, trouble: Trouble, outcome: Outcome) {
         if let Some((open, _)) = self.waiting[target].pop_front() {
-            self.close_request(open, trouble, outcome);
+            self.close_request(self.waited(open), trouble, outcome);
         }
+    }
+
+    /// One that has waited for a connection until now.
+    fn waited(&self, open: Open) -> Open {
+        Open { waited_ns: self.now_ns().saturating_sub(open.sent_ns), ..open }
     }
 
     /// A connection that could not be made, at no address of its target: the request that has waited
@@ -100,7 +104,8 @@ impl<T: Traffic, S: Source> Engine<T, S> {
 
     fn connect_to(&mut self, address: SocketAddr, target: usize, of: Try) -> io::Result<()> {
         self.generation = self.generation.wrapping_add(1);
-        let connection = Connection::begin(address, (target, of), self.generation)?;
+        let tls = self.targets[target].tls();
+        let connection = Connection::begin(address, (target, of), tls, self.generation)?;
         let index = self.free.pop().unwrap_or(self.connections.len());
         let data = epoll::EventData::new_u64(u64::from(self.generation) << 32 | index as u64);
         let flags = epoll::EventFlags::IN
@@ -129,12 +134,16 @@ impl<T: Traffic, S: Source> Engine<T, S> {
             return;
         }
         if !connection.connected {
-            match connection.stream.take_error() {
-                Ok(None) => connection.connected = true,
-                Ok(Some(error)) | Err(error) => {
+            let refused = connection.stream.take_error().unwrap_or_else(Some);
+            match refused.map_or_else(|| connection.greet(&mut self.buffer), Err) {
+                Ok(greeted) => connection.connected = greeted,
+                Err(error) => {
                     self.not_connected(index, connect_trouble(&error));
                     return;
                 }
+            }
+            if !connection.connected {
+                return;
             }
             let (target, of) = (connection.target, connection.of);
             self.connecting[target] -= 1;

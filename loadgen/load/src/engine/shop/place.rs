@@ -46,8 +46,8 @@ pub(super) fn judge(shop: &mut ShopTraffic, job: &Job, response: &Response<'_>) 
     };
     let state = |status: &str| match Receipt::parse(status) {
         _ if !is_final => Receipt::Pending,
-        Receipt::Pending => Receipt::None,
-        receipt => receipt,
+        Some(receipt) if receipt.is_final() => receipt,
+        _ => Receipt::None,
     };
     let key = Known::Placed(job.seq).key(&shop.key_prefix, job.customer);
     let judged = read(response, Some(&key), state);

@@ -30,7 +30,15 @@ fn jobs() -> impl Iterator<Item = Job> + Send {
 
 fn pacing(drain: Duration) -> Pacing {
     let start = Instant::now() + Duration::from_millis(50);
-    Pacing { start, in_flight: 100, timeout: PATIENCE, drain, alone: false, flaw: Flaw::None }
+    Pacing {
+        start,
+        in_flight: 100,
+        timeout: PATIENCE,
+        drain,
+        alone: false,
+        real_time: false,
+        flaw: Flaw::None,
+    }
 }
 
 /// Orders of this source, asked for by a customer who asks again.

@@ -47,7 +47,7 @@ impl Direction {
 /// What is done to a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Harm {
+pub enum LinkFault {
     /// Bytes arrive `delay` ± `jitter` later each way, in their order; the throughput stays.
     Latency {
         /// The mean.
@@ -115,28 +115,28 @@ pub(super) enum Course {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct State {
     pub(super) generation: u64,
-    pub(super) harm: Option<(Harm, f64)>,
+    pub(super) fault: Option<(LinkFault, f64)>,
 }
 
 impl State {
-    /// The harm, if this connection is one of the share that it concerns. A lost reply is drawn
+    /// The fault, if this connection is one of the share that it concerns. A lost reply is drawn
     /// for each reply instead.
-    pub(super) fn concerns(&self, who: Who) -> Option<Harm> {
-        let (harm, share) = self.harm?;
-        (harm == Harm::ReplyLost || who.draws(self.generation, share)).then_some(harm)
+    pub(super) fn concerns(&self, who: Who) -> Option<LinkFault> {
+        let (fault, share) = self.fault?;
+        (fault == LinkFault::ReplyLost || who.draws(self.generation, share)).then_some(fault)
     }
 
     /// The share of replies that are lost.
     pub(super) fn replies_lost(&self) -> Option<f64> {
-        self.harm.filter(|(harm, _)| *harm == Harm::ReplyLost).map(|(_, share)| share)
+        self.fault.filter(|(fault, _)| *fault == LinkFault::ReplyLost).map(|(_, share)| share)
     }
 
     pub(super) fn course(&self, who: Who, way: Way) -> Course {
-        self.concerns(who).map_or(Course::Pass(Shape::default()), |harm| harm.course(way))
+        self.concerns(who).map_or(Course::Pass(Shape::default()), |fault| fault.course(way))
     }
 }
 
-impl Harm {
+impl LinkFault {
     fn course(self, way: Way) -> Course {
         let none = Shape::default();
         let shape = |direction: Direction, shape| {
@@ -193,43 +193,51 @@ mod tests {
     const WHO: Who = Who { seed: 7, connection: 3 };
 
     #[track_caller]
-    fn check(harm: Harm, way: Way, expected: Course) {
-        let state = State { generation: 1, harm: Some((harm, 1.0)) };
+    fn check(fault: LinkFault, way: Way, expected: Course) {
+        let state = State { generation: 1, fault: Some((fault, 1.0)) };
         assert_eq!(state.course(WHO, way), expected);
     }
 
     #[test]
-    fn each_harm_concerns_its_way() {
+    fn each_fault_concerns_its_way() {
         let none = Course::Pass(Shape::default());
         let direction = Direction::ToClient;
-        check(Harm::BlackHole { direction }, Way::ToClient, Course::Swallow);
-        check(Harm::BlackHole { direction }, Way::ToUpstream, none);
-        check(Harm::BlackHole { direction: Direction::Both }, Way::ToUpstream, Course::Swallow);
+        check(LinkFault::BlackHole { direction }, Way::ToClient, Course::Swallow);
+        check(LinkFault::BlackHole { direction }, Way::ToUpstream, none);
+        check(
+            LinkFault::BlackHole { direction: Direction::Both },
+            Way::ToUpstream,
+            Course::Swallow,
+        );
         let limited = Shape { bytes_per_s: Some(9), ..Shape::default() };
-        check(Harm::Bandwidth { bytes_per_s: 9, direction }, Way::ToClient, Course::Pass(limited));
-        check(Harm::Bandwidth { bytes_per_s: 9, direction }, Way::ToUpstream, none);
-        check(Harm::Reset, Way::ToClient, none);
+        check(
+            LinkFault::Bandwidth { bytes_per_s: 9, direction },
+            Way::ToClient,
+            Course::Pass(limited),
+        );
+        check(LinkFault::Bandwidth { bytes_per_s: 9, direction }, Way::ToUpstream, none);
+        check(LinkFault::Reset, Way::ToClient, none);
         assert_eq!(State::default().course(WHO, Way::ToClient), none);
     }
 
     #[test]
-    fn a_share_is_kept_and_drawn_anew_for_each_harm() {
+    fn a_share_is_kept_and_drawn_anew_for_each_fault() {
         let hit = |generation| {
-            let state = State { generation, harm: Some((Harm::Reset, 0.3)) };
+            let state = State { generation, fault: Some((LinkFault::Reset, 0.3)) };
             let hit = |n: &u64| state.concerns(Who { seed: 7, connection: *n }).is_some();
             (0..2_000).filter(hit).collect::<Vec<u64>>()
         };
         assert!((500..700).contains(&hit(1).len()), "{}", hit(1).len());
         assert_eq!(hit(1), hit(1));
         assert_ne!(hit(1), hit(2));
-        let none = State { generation: 1, harm: Some((Harm::Reset, 0.0)) };
+        let none = State { generation: 1, fault: Some((LinkFault::Reset, 0.0)) };
         assert!(none.concerns(WHO).is_none());
     }
 
     #[test]
-    fn the_words_of_a_harm() {
+    fn the_words_of_a_fault() {
         let json = r#"{"kind":"slow-close","delay":"2s","direction":"to-upstream"}"#;
-        let harm: Harm = serde_json::from_str(json).unwrap();
-        assert_eq!(serde_json::to_string(&harm).unwrap(), json);
+        let fault: LinkFault = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&fault).unwrap(), json);
     }
 }

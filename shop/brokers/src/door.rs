@@ -1,7 +1,6 @@
-//! The broker's side door for people and scrapers: health, figures, dead letters. It moves no
-//! message that is not dead.
+//! A broker's side door for people and scrapers: health, figures, dead letters. It moves no message that is
+//! not dead.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,34 +12,80 @@ use http_server::{Guard, Handler, Settings, json, not_allowed, problem};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{Counts, Queue, TopicDepth};
-use crate::clock::now_us;
-use crate::{DeadLetter, Error};
+use crate::{Broker, DeadLetter, Error, Result};
 
 /// Dead letters that one request lists or replays: replaying a flood at once is a flood.
 const LETTERS_MAX: u32 = 1_000;
 const READY_MAX: Duration = Duration::from_secs(1);
+/// Dead letters that a broker is asked for when some of them are wanted.
+const LOOKED_AT_MAX: u32 = 100_000;
+/// The topic whose depth tells whether a broker answers; nobody uses it.
+const PROBED: &str = "door";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a door is the door of.
+#[async_trait]
+pub trait Behind: Send + Sync + 'static {
+    /// Whether it would store something now.
+    async fn check(&self) -> Result<()>;
+    /// Its figures, as OpenMetrics.
+    async fn metrics(&self) -> Result<String>;
+    /// At most `limit` dead letters with numbers above `after`, oldest first.
+    async fn dead(&self, topic: &str, after: i64, limit: u32) -> Result<Vec<DeadLetter>>;
+    /// Puts at most `limit` dead letters back; returns how many.
+    async fn replay(&self, topic: &str, limit: u32) -> Result<u64>;
+}
+
+/// A broker that is seen from afar, through its port: it has no figures.
+pub struct Afar(Arc<dyn Broker>);
+
+impl Afar {
+    /// Of this broker.
+    #[must_use]
+    pub fn new(broker: Arc<dyn Broker>) -> Self {
+        Self(broker)
+    }
+}
+
+#[async_trait]
+impl Behind for Afar {
+    async fn check(&self) -> Result<()> {
+        self.0.depth(PROBED).await.map(drop)
+    }
+
+    async fn metrics(&self) -> Result<String> {
+        Ok("# EOF\n".to_owned())
+    }
+
+    async fn dead(&self, topic: &str, after: i64, limit: u32) -> Result<Vec<DeadLetter>> {
+        let letters = self.0.dead(topic, LOOKED_AT_MAX).await?;
+        Ok(letters.into_iter().filter(|l| l.id > after).take(limit as usize).collect())
+    }
+
+    async fn replay(&self, topic: &str, limit: u32) -> Result<u64> {
+        self.0.replay(topic, limit).await
+    }
+}
 
 /// Serves `GET /healthz`, `/readyz`, `/metrics`, `/settings`, `/dead/{topic}` and `POST /dead/{topic}/replay`;
 /// the last two take `?limit=`, 1,000 by default and at most; the list takes `?after=`, too: letters
 /// with numbers above it. Dead letters are not for pages in a browser; only who shows the control
 /// token sees their payloads and may replay them.
-pub struct Control {
-    queue: Arc<Queue>,
+pub struct Door {
+    behind: Arc<dyn Behind>,
     guard: Guard,
     settings: Settings,
 }
 
-impl Control {
-    /// The side door of this queue, who watches it, and what it says of itself.
+impl Door {
+    /// The side door of this broker, who watches it, and what it says of itself.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, guard: Guard, settings: Settings) -> Self {
-        Self { queue, guard, settings }
+    pub fn new(behind: Arc<dyn Behind>, guard: Guard, settings: Settings) -> Self {
+        Self { behind, guard, settings }
     }
 
     async fn ready(&self) -> Response<Bytes> {
-        match timeout(READY_MAX, self.queue.check()).await {
+        match timeout(READY_MAX, self.behind.check()).await {
             Ok(Ok(())) => json(StatusCode::OK, &json!({"status": "ready"})),
             Ok(Err(error)) => unready(&error.to_string()),
             Err(_) => unready("no commit within 1 s"),
@@ -48,14 +93,14 @@ impl Control {
     }
 
     async fn metrics(&self) -> Response<Bytes> {
-        match self.queue.depths().await {
-            Ok(topics) => open_metrics(metrics_text(&topics, self.queue.counts(), now_us())),
+        match self.behind.metrics().await {
+            Ok(text) => open_metrics(text),
             Err(error) => failed(&error),
         }
     }
 
     async fn dead(&self, topic: &str, page: Page, open: bool) -> Response<Bytes> {
-        match self.queue.dead(topic, page.after, page.limit).await {
+        match self.behind.dead(topic, page.after, page.limit).await {
             Ok(letters) => {
                 let letters: Vec<Value> = letters.iter().map(|l| letter_json(l, open)).collect();
                 json(StatusCode::OK, &json!({"topic": topic, "dead": letters}))
@@ -65,7 +110,7 @@ impl Control {
     }
 
     async fn replay(&self, topic: &str, limit: u32) -> Response<Bytes> {
-        match self.queue.replay(topic, limit).await {
+        match self.behind.replay(topic, limit).await {
             Ok(count) => json(StatusCode::OK, &json!({"topic": topic, "replayed": count})),
             Err(error) => failed(&error),
         }
@@ -73,7 +118,7 @@ impl Control {
 }
 
 #[async_trait]
-impl Handler for Control {
+impl Handler for Door {
     async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let Some(page) = page(request.uri().query()) else {
             let detail = format!("expected ?after=ID&limit=N with N from 1 to {LETTERS_MAX}");
@@ -155,76 +200,9 @@ fn letter_json(letter: &DeadLetter, open: bool) -> Value {
     })
 }
 
-fn metrics_text(topics: &[TopicDepth], counts: Counts, now_us: i64) -> String {
-    let mut text = String::new();
-    gauges(&mut text, topics, now_us);
-    let counters = [
-        ("publishes", "Messages stored", counts.publishes),
-        ("claims", "Deliveries claimed", counts.claims),
-        ("acks", "Messages done", counts.acks),
-        ("deferrals", "Deliveries put off, uncounted", counts.deferrals),
-        ("failures", "Failures reported", counts.failures),
-        ("rejections", "Messages given up at once", counts.rejections),
-        ("fenced", "Settlements refused because the lease was lost", counts.fenced),
-        ("commits", "Commits that reached the disk", counts.commits),
-        ("transactions", "Transactions in those commits", counts.transactions),
-    ];
-    for (name, help, value) in counters {
-        // Writing to a string does not fail.
-        let _ = write!(
-            text,
-            "# TYPE broker_{name} counter\n# HELP broker_{name} {help}.\nbroker_{name}_total {value}\n"
-        );
-    }
-    text + "# EOF\n"
-}
-
-fn gauges(text: &mut String, topics: &[TopicDepth], now_us: i64) {
-    *text += "# TYPE broker_messages gauge\n# HELP broker_messages Messages by topic and state.\n";
-    for TopicDepth { topic, depth, .. } in topics {
-        let states = [
-            ("ready", depth.ready),
-            ("delayed", depth.delayed),
-            ("leased", depth.leased),
-            ("dead", depth.dead),
-        ];
-        for (state, count) in states {
-            let labels = format!("topic=\"{topic}\",state=\"{state}\"");
-            let _ = writeln!(text, "broker_messages{{{labels}}} {count}");
-        }
-    }
-    *text += "# TYPE broker_oldest_ready_age_seconds gauge\n\
-              # UNIT broker_oldest_ready_age_seconds seconds\n\
-              # HELP broker_oldest_ready_age_seconds Since the oldest ready message was published.\n";
-    for TopicDepth { topic, oldest_ready_us, .. } in topics {
-        let age_us = oldest_ready_us.map_or(0, |published_us| (now_us - published_us).max(0));
-        let age_s = age_us as f64 / 1e6;
-        let _ = writeln!(text, "broker_oldest_ready_age_seconds{{topic=\"{topic}\"}} {age_s}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Depth;
-
-    #[test]
-    fn metrics_name_topics_states_and_ages() {
-        let depth = Depth { ready: 3, delayed: 0, leased: 2, dead: 1 };
-        let topic = "charges".to_owned();
-        let topics = [TopicDepth { topic, depth, oldest_ready_us: Some(1_000_000) }];
-        let counts = Counts { publishes: 6, commits: 4, ..Counts::default() };
-        let text = metrics_text(&topics, counts, 3_500_000);
-        for line in [
-            "broker_messages{topic=\"charges\",state=\"leased\"} 2\n",
-            "broker_oldest_ready_age_seconds{topic=\"charges\"} 2.5\n",
-            "broker_publishes_total 6\n",
-            "broker_commits_total 4\n",
-        ] {
-            assert!(text.contains(line), "{line} in {text}");
-        }
-        assert!(text.ends_with("# EOF\n"));
-    }
 
     #[test]
     fn a_page_is_in_bounds_or_refused() {

@@ -1,0 +1,229 @@
+//! The trials of a run, one after another: those that the measuring machine spoilt once more at the end, the
+//! spoilt ones laid aside.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::ahead::Ahead;
+use super::{Run, RunState, line, run_one};
+use crate::quiet::Disturbances;
+use crate::results;
+use crate::trial::{Finished, NothingMeasured, Trial};
+use audit::validity;
+use faults::Experiment;
+use record::read::LAID_ASIDE;
+use record::{Answer, Manifest, Verdict};
+use scenario::system::SystemSpec;
+use supervise::cores::Cores;
+use supervise::launch::{Interrupted, Secrets};
+
+/// One trial that is to be run.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) experiment: &'a Experiment,
+    /// The system's place in the run's list.
+    pub(super) order: usize,
+    pub(super) system: &'a SystemSpec,
+    /// The repetition, from 1.
+    pub(super) number: u32,
+}
+
+/// What the measuring machine has made of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoilt {
+    /// Nothing follows from it.
+    Void,
+    /// Its figures are far from their ends.
+    Blurred,
+}
+
+impl Spoilt {
+    fn how(manifest: &Manifest, verdict: &Verdict) -> Option<Self> {
+        let validity = &manifest.validity;
+        let is_final = validity.interrupted || validity.aborted.is_some();
+        if is_final || verdict.verdict == Answer::False {
+            return None;
+        }
+        if validity.valid {
+            return validity::is_much_blurred(manifest).then_some(Self::Blurred);
+        }
+        validity::is_of_instrument_alone(&validity.reasons).then_some(Self::Void)
+    }
+}
+
+/// What the trials of a run share.
+pub(super) struct UnderWay<'a> {
+    run: &'a Run,
+    folder: &'a Path,
+    cores: &'a Cores,
+    revision: &'a str,
+    interrupt: watch::Receiver<bool>,
+    /// The card network's secret, one for all trials.
+    network: String,
+    ahead: Ahead,
+    disturbances: Disturbances,
+    /// Trials that were run again, their records void.
+    reruns: Vec<String>,
+    pub(super) outcome: RunState,
+    /// Finished trials: on an error too, what is finished is reported.
+    pub(super) done: usize,
+}
+
+impl<'a> UnderWay<'a> {
+    pub(super) fn new(
+        run: &'a Run,
+        folder: &'a Path,
+        cores: &'a Cores,
+        revision: &'a str,
+        interrupt: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            run,
+            folder,
+            cores,
+            revision,
+            interrupt,
+            network: Secrets::draw_network(),
+            ahead: Ahead::default(),
+            disturbances: Disturbances::default(),
+            reruns: Vec::new(),
+            outcome: RunState::default(),
+            done: 0,
+        }
+    }
+
+    /// What is to be known of the run beside its trials.
+    pub(super) fn facts(&self) -> Vec<(String, String)> {
+        let again = format!("{}: {}", self.reruns.len(), self.reruns.join(", "));
+        let reruns = (!self.reruns.is_empty()).then(|| ("void trials run again".to_owned(), again));
+        reruns.into_iter().chain(self.disturbances.fact()).collect()
+    }
+
+    /// Runs them all, until it is stopped.
+    pub(super) async fn run_all(&mut self, mut places: Vec<Place<'a>>) -> anyhow::Result<()> {
+        let mut void = false;
+        for rerun in 0..=self.run.reruns {
+            let mut spoilt = Vec::new();
+            // Of those that are run again.
+            void = false;
+            for (nth, place) in places.iter().enumerate() {
+                if *self.interrupt.borrow() {
+                    self.outcome.interrupted = true;
+                } else if let Some(how) = self.run_place(&places[nth..], rerun).await? {
+                    void |= how == Spoilt::Void;
+                    spoilt.push(*place);
+                }
+                if self.outcome.interrupted {
+                    self.outcome.invalid |= rerun > 0 || void;
+                    return Ok(());
+                }
+            }
+            places = spoilt;
+        }
+        self.outcome.invalid |= void;
+        Ok(())
+    }
+
+    /// Runs the first of what is left; how the measuring machine spoilt it, if it did: another try may be better.
+    async fn run_place(
+        &mut self,
+        left: &[Place<'a>],
+        rerun: u32,
+    ) -> anyhow::Result<Option<Spoilt>> {
+        let Some(Place { experiment, order, system, number }) = left.first().copied() else {
+            return Ok(None);
+        };
+        let Experiment { scenario, plan } = experiment;
+        let folder = self.place_for(&scenario.name, &system.name, number, rerun)?;
+        let terminal = &self.run.terminal;
+        let (quiet, network) = (self.run.quiet, self.network.clone());
+        quiet.wait(self.cores, terminal, &mut self.interrupt, &mut self.disturbances).await;
+        let trial = Trial {
+            scenario,
+            faults: plan,
+            system,
+            system_order: u32::try_from(order).unwrap_or(u32::MAX),
+            number,
+            rerun,
+            folder: folder.clone(),
+            cores: self.cores,
+            command: &self.run.command,
+            revision: self.revision,
+            keep_data: self.run.keep_data,
+            network: &network,
+        };
+        let loads = left.iter().map(|place| place.experiment.scenario.duration_s());
+        let (begun, left_s) = (Instant::now(), self.ahead.expected_s(loads));
+        match run_one(&trial, terminal, Some(left_s), self.interrupt.clone()).await {
+            Ok(finished) => {
+                self.ahead.took(scenario.duration_s(), begun.elapsed());
+                self.done += 1;
+                Ok(self.finished(&trial, &finished))
+            }
+            Err(error) => {
+                results::discard(&folder);
+                if error.is::<NothingMeasured>() || error.is::<Interrupted>() {
+                    self.outcome.interrupted = true;
+                    return Ok(None);
+                }
+                let name = format!("{} on {}, trial {number}", scenario.name, system.name);
+                Err(error.context(name))
+            }
+        }
+    }
+
+    /// The folder of a trial; the spoilt record that stands there is laid aside.
+    fn place_for(
+        &mut self,
+        scenario: &str,
+        system: &str,
+        number: u32,
+        rerun: u32,
+    ) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.join(scenario).join(system).join(number.to_string());
+        if rerun > 0 {
+            let aside = folder.with_file_name(format!("{number}{LAID_ASIDE}{rerun}"));
+            let cannot = || format!("cannot lay {} aside", folder.display());
+            fs::rename(&folder, &aside).with_context(cannot)?;
+            let place = format!("{scenario}/{system}/{number}");
+            self.run.terminal.note(&format!("{place} was disturbed: it is run again"));
+            self.reruns.push(place);
+        }
+        Ok(folder)
+    }
+
+    /// Tells of a trial; how the measuring machine spoilt it, if it did. What the system did is a finding, however
+    /// bad, and is not tried again until it looks better; nor is what the user or a condition of the scenario ended.
+    fn finished(&mut self, trial: &Trial<'_>, finished: &Finished) -> Option<Spoilt> {
+        let Finished { manifest, verdict, thresholds, .. } = finished;
+        let terminal = &self.run.terminal;
+        line::lines(manifest, verdict, thresholds).iter().for_each(|line| terminal.say(line));
+        if verdict.verdict == Answer::False {
+            terminal.say(&line::again(trial));
+        }
+        let validity = &manifest.validity;
+        self.outcome.violated |= validity.valid && thresholds.iter().any(|t| !t.met);
+        self.outcome.violated |= self.convicts(manifest, verdict);
+        self.outcome.interrupted |= validity.interrupted;
+        let spoilt = Spoilt::how(manifest, verdict);
+        self.outcome.invalid |= !validity.valid && spoilt.is_none();
+        spoilt
+    }
+
+    /// Whether the audit speaks against the system, or a control against the audit.
+    fn convicts(&self, manifest: &Manifest, verdict: &Verdict) -> bool {
+        let Some(expected) = &manifest.expect_violation else {
+            return verdict.verdict == Answer::False;
+        };
+        // Cut short, a control may not have met its fault.
+        if manifest.validity.interrupted {
+            return false;
+        }
+        self.run.terminal.say(&format!("    {}", expected.sentence(verdict)));
+        !expected.is_met(verdict)
+    }
+}

@@ -1,0 +1,39 @@
+//! The broker between orders and payments, as both are told of it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use brokers::Broker;
+use clap::Args;
+use http_server::Settings;
+
+/// Charges to be made, from orders to payments.
+pub(crate) const CHARGES: &str = "charges";
+/// What became of them, from payments to orders.
+pub(crate) const SETTLEMENTS: &str = "settlements";
+
+/// Where it is.
+#[derive(Args)]
+pub(crate) struct BrokerArgs {
+    /// The broker: embedded://HOST:PORT, or redis://HOST:PORT?lease=10s&attempts=8 (these, backoff,
+    /// backoff-max and depth-max are for brokers whose clients keep the settings)
+    #[arg(long, value_name = "URL")]
+    broker: String,
+}
+
+impl BrokerArgs {
+    /// It need not be there yet.
+    pub(crate) fn connect(&self) -> anyhow::Result<Arc<dyn Broker>> {
+        brokers::connect(&self.broker).context("--broker")
+    }
+
+    /// What its clients say of it.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        brokers::told(&self.broker).context("--broker")
+    }
+}
+
+/// Whether the broker answers.
+pub(crate) async fn reach(broker: Arc<dyn Broker>) -> Result<(), brokers::Error> {
+    broker.depth(CHARGES).await.map(drop)
+}
