@@ -21,6 +21,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// Spinning programs beside the sender.
 const HOGS: [u32; 4] = [0, 1, 2, 4];
 const QUANTILES: [f64; 2] = [0.5, 0.99];
+/// The card network's latency in most scenarios.
+const DRAWN: &str = "lognormal:20ms,80ms";
 
 #[derive(Parser)]
 struct Arguments {
@@ -72,7 +74,9 @@ fn trial(arguments: &Arguments, round: u32, (hogs, real_time): Kind) -> anyhow::
     let scenario = arguments.out.join(format!("{name}.toml"));
     ensure!(text.contains("[limits]\n"), "the scenario has no table [limits] to be changed");
     let limits = format!("[limits]\nreal_time = {real_time}");
-    std::fs::write(&scenario, text.replacen("[limits]", &limits, 1))?;
+    // What the card network draws differs from run to run: it is to take the same for all.
+    let text = text.replacen("[limits]", &limits, 1).replace(DRAWN, "constant:20ms");
+    std::fs::write(&scenario, text)?;
     let spinning = Hogs::start(hogs)?;
     let programs = std::env::current_exe()?.with_file_name("loadgen");
     let status = Command::new(programs)
