@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn foreign(cores: f64) -> Foreign {
-        Foreign { cores, busiest: None }
+        Foreign { rivals: 0.0, cores, busiest: None }
     }
 
     #[test]

@@ -42,6 +42,7 @@ use scenario::system::SystemSpec;
 use supervise::cores::Cores;
 use supervise::disk::IMAGE;
 use supervise::folder::{DATA, OUTSIDE};
+use supervise::foreign::Look;
 use supervise::launch::{self, Running, Secrets, Settings};
 use supervise::mutex::lock;
 use supervise::watch::{Hiccups, Watch, Watching};
@@ -230,6 +231,7 @@ impl Trial<'_> {
         let gauges = Arc::new(Gauges::default());
         let pacing = self.pacing(start);
         let watch = Watch::start(Arc::clone(&running.watched), self.folder.clone(), start)?;
+        let others = Look::begin(self.cores);
         let hiccups = Hiccups::start(start, priority::of_watchers(pacing.real_time))?;
         let lookout = Lookout::new(&self.scenario.aborts, self.scenario.duration_s())?;
         let poisoner = self.poisoner(tokens.first().cloned().unwrap_or_default(), start);
@@ -259,6 +261,7 @@ impl Trial<'_> {
         let (loaded, faults) = tokio::join!(follow, faults::walk(stage, &schedule, ended));
         let mut generator = Generator::default();
         let stalls = hiccups.stop(&mut generator);
+        generator.rivals = others.end().rivals;
         let loaded = loaded?;
         let tokens = Tokens { tokens, until_us: tokens_until_us };
         let truth = self.truth(running, secrets, tokens, &loaded, stop);

@@ -233,6 +233,10 @@ pub struct Generator {
     /// CPU seconds of all the generator's threads while the load ran (10 ms ticks).
     #[serde(default)]
     pub cpu_s: f64,
+    /// At most so many of the systems' cores were used by programs that are not of the measurement, on average; 0
+    /// in older records.
+    #[serde(default)]
+    pub rivals: f64,
     /// Whether the sending thread had real-time priority; false in older records.
     #[serde(default)]
     pub real_time: bool,

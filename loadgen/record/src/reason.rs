@@ -61,6 +61,13 @@ pub enum Reason {
         /// The most that is trusted.
         trusted: f64,
     },
+    /// Other programs used what the systems ran on.
+    Rivals {
+        /// In cores.
+        cores: f64,
+        /// The most that is trusted.
+        trusted: f64,
+    },
     /// The hypervisor took time from the machine.
     Steal {
         /// Of the machine's time.
@@ -156,6 +163,8 @@ const RUN_QUEUE: &str =
     "the sending thread waited for its core {} % of the time; at most {} % is trusted";
 const HICCUP: &str = "the generator's core stood still for {} ms; at most {} ms is trusted";
 const STOOD_STILL: &str = "the machine stood still for {} % of the time; at most {} % is trusted";
+const RIVALS: &str =
+    "other programs used up to {} % of a core beside the systems; at most {} % is trusted";
 const STEAL: &str = "the hypervisor took {} % of the machine's time";
 const CLOCK_DRIFT: &str = "wall and monotonic clock moved apart by {} µs";
 const SHARED_CORE: &str = "generator and system share their only core";
@@ -215,6 +224,9 @@ impl Reason {
             Self::Hiccup { ms, trusted_ms } => (HICCUP, vec![number(ms), number(trusted_ms)]),
             Self::StoodStill { share, trusted } => {
                 (STOOD_STILL, vec![percent(*share, 0), percent(*trusted, 0)])
+            }
+            Self::Rivals { cores, trusted } => {
+                (RIVALS, vec![percent(*cores, 0), percent(*trusted, 0)])
             }
             Self::Steal { share } => (STEAL, vec![percent(*share, 1)]),
             Self::ClockDrift { us } => (CLOCK_DRIFT, vec![number(us)]),

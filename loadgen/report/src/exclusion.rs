@@ -52,6 +52,7 @@ fn plainly(reason: &Reason) -> String {
         | Reason::Hiccup { .. }
         | Reason::Steal { .. }
         | Reason::StoodStill { .. }
+        | Reason::Rivals { .. }
         | Reason::ClockDrift { .. } => DISTURBED.to_owned(),
         Reason::GeneratorCpu { .. } | Reason::Dropped { .. } => {
             "the load generator came to its limit".to_owned()

@@ -9,7 +9,7 @@ use rustix::param::clock_ticks_per_second;
 use tokio::time::Instant;
 
 use crate::cores::Cores;
-use crate::tree::{Census, Member};
+use crate::tree::{Census, Member, Stat};
 
 /// With less than this of one core in use by others, a machine is quiet: a desktop's clock and mail take 5 %, a
 /// program that spins takes 100 %.
@@ -22,6 +22,9 @@ pub struct Foreign {
     pub cores: f64,
     /// The busiest of them, if one was seen to work.
     pub busiest: Option<Busy>,
+    /// At most so many of the systems' cores were used by programs that are not of this measurement. The kernel's
+    /// own threads are none.
+    pub rivals: f64,
 }
 
 /// A process that works.
@@ -56,6 +59,8 @@ pub struct Look {
     begun: Instant,
     ours: Vec<usize>,
     busy_ticks: u64,
+    systems: Vec<usize>,
+    systems_ticks: u64,
     census: Census,
 }
 
@@ -66,7 +71,15 @@ impl Look {
         let mut ours: Vec<usize> = cores.generator.iter().chain(&cores.systems).copied().collect();
         ours.sort_unstable();
         ours.dedup();
-        Self { begun: Instant::now(), busy_ticks: busy_ticks(&ours), census: Census::take(), ours }
+        let systems = cores.systems.clone();
+        Self {
+            begun: Instant::now(),
+            busy_ticks: busy_ticks(&ours),
+            ours,
+            systems_ticks: busy_ticks(&systems),
+            systems,
+            census: Census::take(),
+        }
     }
 
     /// What others used meanwhile. Of a process that came or went in between it is only known that all of them
@@ -74,6 +87,7 @@ impl Look {
     #[must_use]
     pub fn end(self) -> Foreign {
         let now = Census::take();
+        let systems_ticks = busy_ticks(&self.systems).saturating_sub(self.systems_ticks);
         let busy_ticks = busy_ticks(&self.ours).saturating_sub(self.busy_ticks);
         let cores = |ticks: u64| {
             ticks as f64 / clock_ticks_per_second() as f64 / self.begun.elapsed().as_secs_f64()
@@ -94,8 +108,29 @@ impl Look {
             pid,
             cores: cores(ticks),
         });
-        Foreign { cores: cores(busy_ticks.saturating_sub(own_ticks)), busiest }
+        // The generator has cores of its own, or there is but one.
+        let of_systems = |stat: &Stat| family.contains(&stat.pid) && stat.pid != own;
+        let beside = systems_ticks.saturating_sub(spent(&self.census, &now, of_systems));
+        let programs =
+            spent(&self.census, &now, |stat| !family.contains(&stat.pid) && !stat.is_of_kernel());
+        let rivals = cores(beside.min(programs));
+        Foreign { cores: cores(busy_ticks.saturating_sub(own_ticks)), busiest, rivals }
     }
+}
+
+/// Clock ticks that those who are meant spent between two looks, with all that ended meanwhile and was waited
+/// for. What somebody had spent before, who has ended since, stands in his parent's account too: it goes off.
+fn spent(before: &Census, now: &Census, meant: impl Fn(&Stat) -> bool) -> u64 {
+    let all = |stat: &Stat| stat.own_ticks + stat.reaped_ticks;
+    let same = |a: &Stat, b: &Stat| a.pid == b.pid && a.started == b.started;
+    let known = |census: &Census, stat: &Stat| {
+        census.get(stat.pid).filter(|other| same(other, stat)).map(all)
+    };
+    let grown = now.stats().filter(|stat| meant(stat));
+    let grown: u64 =
+        grown.map(|stat| all(stat).saturating_sub(known(before, stat).unwrap_or(0))).sum();
+    let gone = before.stats().filter(|stat| meant(stat) && known(now, stat).is_none());
+    grown.saturating_sub(gone.map(all).sum())
 }
 
 /// Clock ticks in which these cores worked, since boot: proc(5), stat. What a hypervisor took is not of this
@@ -139,15 +174,16 @@ mod tests {
         }
         spinner.signal(rustix::process::Signal::KILL).unwrap();
         let foreign = found.expect("the spinner is never the busiest");
+        assert!(foreign.rivals <= foreign.cores + 1e-9, "{foreign:?}");
         assert!(foreign.cores > 0.0 && foreign.to_string().contains("the busiest sh"), "{foreign}");
     }
 
     #[test]
     fn a_quiet_machine_is_quiet() {
-        let foreign = |cores| Foreign { cores, busiest: None };
+        let foreign = |cores| Foreign { cores, busiest: None, rivals: 0.0 };
         assert!(foreign(0.19).is_quiet() && !foreign(0.21).is_quiet());
         let busy = Busy { name: "rustc".to_owned(), pid: 7, cores: 0.931 };
-        let text = Foreign { cores: 1.2, busiest: Some(busy) }.to_string();
+        let text = Foreign { cores: 1.2, busiest: Some(busy), rivals: 0.0 }.to_string();
         assert_eq!(
             text,
             "other processes use 120 % of a core, the busiest rustc (process 7), 93 %"

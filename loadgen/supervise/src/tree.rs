@@ -12,6 +12,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 /// Each pass finds those that were born during the one before; whoever is stopped bears nobody.
 const PASSES_MAX: usize = 1_000;
 
+/// The parent of the kernel's threads.
+const KTHREADD: u32 = 2;
+
 /// What proc(5) says of a process in `stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -56,6 +59,12 @@ impl Stat {
         })
     }
 
+    /// Whether it is a thread of the kernel's.
+    #[must_use]
+    pub fn is_of_kernel(&self) -> bool {
+        self.pid == KTHREADD || self.parent == KTHREADD
+    }
+
     /// Whether it has not ended: what has, but was not waited for, is a single thread in state Z.
     fn lives(&self) -> bool {
         self.threads > 1 || !matches!(self.state, 'Z' | 'X')
@@ -81,6 +90,11 @@ impl Census {
     /// The ids of all of them.
     pub fn pids(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.keys().copied()
+    }
+
+    /// All of them.
+    pub fn stats(&self) -> impl Iterator<Item = &Stat> + '_ {
+        self.0.values()
     }
 
     /// A process of it.

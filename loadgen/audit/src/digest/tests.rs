@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use super::*;
 use load::recorder;
 use record::read::table;
-use record::{GeneratorLimits, Receipt, Sample, Trouble};
+use record::{Generator, GeneratorLimits, Receipt, Sample, Trouble};
 
 const MS: u64 = 1_000_000;
 
@@ -35,6 +35,11 @@ fn sample(of: (u64, u8, bool), from_ms: u64, to_ms: u64, outcome: Outcome) -> Sa
 
 /// Records and digests; the recorder's counts, and the time series.
 fn digested(samples: Vec<Sample>) -> (recorder::Totals, Vec<TimelineRow>) {
+    digested_beside(0.0, samples)
+}
+
+/// The same of a load beside whose systems others used so many cores.
+fn digested_beside(rivals: f64, samples: Vec<Sample>) -> (recorder::Totals, Vec<TimelineRow>) {
     let folder = tempfile::tempdir().unwrap();
     let (send, recorded) = sync_channel(1);
     send.send(samples).unwrap();
@@ -48,7 +53,9 @@ fn digested(samples: Vec<Sample>) -> (recorder::Totals, Vec<TimelineRow>) {
         send_lag_us: 1_000,
         ..GeneratorLimits::default()
     };
-    let manifest = Manifest { interval_s: 1, duration_s: 9, limits, ..Manifest::default() };
+    let generator = Generator { rivals, ..Generator::default() };
+    let manifest =
+        Manifest { interval_s: 1, duration_s: 9, limits, generator, ..Manifest::default() };
     write(folder.path(), &manifest, []).unwrap();
     let rows = table::rows(&folder.path().join("timeline.csv"), false).unwrap();
     (totals, rows)
@@ -109,4 +116,22 @@ fn what_is_sent_late_has_two_ends() {
     let ms = |ms: Option<f64>| ms.map(|ms| (ms / 5.0).round() * 5.0);
     assert_eq!((ms(row(4).p99_ms), ms(row(4).p99_least_ms)), (Some(320.0), Some(20.0)));
     assert_eq!(row(5).p99_least_ms, None);
+}
+
+/// Nobody was late, and one order took 300 ms: its system may have had to share its core.
+#[test]
+fn beside_rivals_no_time_is_more_than_an_upper_end() {
+    let samples = || {
+        let quick = |s: u64| sample((s, 0, false), s * 1_000, s * 1_000 + 20, Outcome::Ok);
+        let slow = sample((9, 0, false), 4_100, 4_400, Outcome::Ok);
+        (0..9).map(quick).chain([slow]).collect::<Vec<Sample>>()
+    };
+    let ends = |rivals| {
+        let (_, rows) = digested_beside(rivals, samples());
+        let row = rows.iter().find(|row| row.t_s == 4).unwrap();
+        let ms = |ms: Option<f64>| ms.map(|ms| (ms / 5.0).round() * 5.0);
+        (ms(row.p99_ms), ms(row.p99_least_ms), row.touched_ok)
+    };
+    assert_eq!(ends(0.1), (Some(300.0), None, Some(0)));
+    assert_eq!(ends(0.9), (Some(300.0), Some(20.0), Some(0)));
 }

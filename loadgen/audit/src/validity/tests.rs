@@ -111,6 +111,8 @@ fn what_can_only_have_lengthened_a_time_blurs_it() {
     blurred(|m| m.generator.lag_p99_us = 1_001, "send lag p99 is 1001 µs");
     blurred(|m| m.generator.run_queue_share = 0.05, "");
     blurred(|m| m.generator.run_queue_share = 0.051, "waited for its core 5.1 %");
+    blurred(|m| m.generator.rivals = 0.1, "");
+    blurred(|m| m.generator.rivals = 0.93, "other programs used up to 93 % of a core");
     blurred(|m| m.generator.hiccup_max_us = 100_000, "");
     blurred(|m| m.generator.hiccup_max_us = 101_000, "stood still for 101 ms");
 }

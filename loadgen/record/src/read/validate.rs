@@ -158,6 +158,7 @@ impl Manifest {
             generator.polled_share,
             generator.run_queue_share,
             generator.steal_share,
+            generator.rivals,
         ];
         shares.into_iter().try_for_each(|share| number("a share", share.abs()))?;
         number("generator.cpu_s", generator.cpu_s)?;

@@ -3,8 +3,8 @@
 use super::{
     ABORTED, CLOCK_DRIFT, DROPPED, DROPPED_BY_IN_FLIGHT, ENDED_BY_ITSELF, FAULT_UNPROVED,
     GENERATOR_CPU, HICCUP, INTERRUPTED, LEDGER_OPEN, LEFT_OVER, LITTLES_LAW, NOT_JUDGED,
-    NOT_RETRIED, NOTHING_SUCCEEDED, RUN_QUEUE, Reason, SEND_LAG, SHARED_CORE, STEAL, STILL_PENDING,
-    STOOD_STILL, UNRECORDED,
+    NOT_RETRIED, NOTHING_SUCCEEDED, RIVALS, RUN_QUEUE, Reason, SEND_LAG, SHARED_CORE, STEAL,
+    STILL_PENDING, STOOD_STILL, UNRECORDED,
 };
 use crate::RequestCounts;
 use crate::doubt::NOTHING;
@@ -26,7 +26,7 @@ impl Reason {
 }
 
 /// A sentence that fits several templates belongs to the first.
-const READERS: [(&str, Reader); 22] = [
+const READERS: [(&str, Reader); 23] = [
     (INTERRUPTED, |_| Some(Reason::Interrupted)),
     (ABORTED, |at| {
         let (at_s, condition) = (at[0].parse().ok()?, at[1].to_owned());
@@ -44,6 +44,7 @@ const READERS: [(&str, Reader); 22] = [
         Some(Reason::Hiccup { ms: at[0].parse().ok()?, trusted_ms: at[1].parse().ok()? })
     }),
     (STOOD_STILL, |at| Some(Reason::StoodStill { share: share(at[0])?, trusted: share(at[1])? })),
+    (RIVALS, |at| Some(Reason::Rivals { cores: share(at[0])?, trusted: share(at[1])? })),
     (STEAL, |at| Some(Reason::Steal { share: share(at[0])? })),
     (CLOCK_DRIFT, |at| Some(Reason::ClockDrift { us: at[0].parse().ok()? })),
     (SHARED_CORE, |_| Some(Reason::SharedCore)),

@@ -14,6 +14,7 @@ fn every_kind() -> Vec<Reason> {
         Reason::RunQueue { share: 0.051, trusted: 0.05 },
         Reason::Hiccup { ms: 101, trusted_ms: 100 },
         Reason::StoodStill { share: 0.07, trusted: 0.05 },
+        Reason::Rivals { cores: 0.93, trusted: 0.1 },
         Reason::Steal { share: 0.06 },
         Reason::ClockDrift { us: -5_001 },
         Reason::SharedCore,
