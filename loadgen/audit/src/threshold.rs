@@ -263,6 +263,8 @@ mod tests {
         let mut late = trial();
         late.timeline[2].touched_failed = Some(1);
         late.timeline[1].touched_ok = Some(2);
+        // In time eight of them, over two seconds, may have been final in time.
+        late.timeline[1].touched_missed = Some(8);
         let judged = |text: &str| {
             let expect = text.parse().unwrap();
             let judged = judge(&Threshold { expect, operation: None, phase: None }, &late);
@@ -273,6 +275,9 @@ mod tests {
         assert!(!met && why.starts_with("between 0 % and 15 %: the measuring machine"), "{why}");
         let (met, why) = judged("failed < 1%");
         assert!(!met && why.starts_with("between 0 % and 15 %"), "{why}");
+        let (met, why) = judged("goodput >= 3");
+        assert!(!met && why.starts_with("between 0 per second and 4 per second"), "{why}");
+        assert_eq!(judged("goodput >= 5"), (false, "0".to_owned()), "at no end");
     }
 
     #[test]

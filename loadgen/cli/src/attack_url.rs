@@ -6,13 +6,12 @@ mod neighbour;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval};
+use tokio::time::Instant;
 
 use crate::environment;
 use crate::results;
@@ -269,20 +268,8 @@ impl Attack {
             whole_s,
             Some(whole_s),
         );
-        let mut tick = interval(Duration::from_millis(100));
-        let end = load.end();
-        tokio::pin!(end);
-        loop {
-            tokio::select! {
-                loaded = &mut end => return loaded,
-                _ = tick.tick() => {
-                    if *interrupt.borrow() {
-                        gauges.stop.store(true, Ordering::Relaxed);
-                    }
-                    self.terminal.progress(start.elapsed().as_secs_f64() / whole_s);
-                }
-            }
-        }
+        let tell = || self.terminal.progress(start.elapsed().as_secs_f64() / whole_s);
+        load.follow(gauges, interrupt, &tell).await
     }
 
     fn scenario(&self) -> anyhow::Result<Scenario> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval};
+use tokio::time::Instant;
 
 use crate::fsync;
 use crate::prepare::{self, Prepared};
@@ -50,7 +50,6 @@ use supervise::witness::Seals;
 
 /// Between the decision to start and second 0, so that all threads are ready.
 const LEAD: Duration = Duration::from_millis(200);
-const PROGRESS: Duration = Duration::from_millis(200);
 
 /// One trial to be run.
 pub struct Trial<'a> {
@@ -254,7 +253,7 @@ impl Trial<'_> {
         let schedule = self.faults();
         let stop = interrupt.clone();
         let follow = async {
-            let loaded = self.follow(load, &gauges, interrupt, progress).await;
+            let loaded = load.follow(&gauges, interrupt, &self.telling(&gauges, progress)).await;
             let _ = end.send(true);
             loaded
         };
@@ -332,28 +331,10 @@ impl Trial<'_> {
         Poisoner { folder, key_prefix, token, start }
     }
 
-    async fn follow(
-        &self,
-        load: Load,
-        gauges: &Gauges,
-        mut interrupt: watch::Receiver<bool>,
-        progress: &dyn Fn(f64),
-    ) -> anyhow::Result<Loaded> {
+    /// Tells of the share of the arrivals that have begun.
+    fn telling<'t>(&self, gauges: &'t Gauges, progress: &'t dyn Fn(f64)) -> impl Fn() + use<'t> {
         let total = Profile::new(self.scenario).total().max(1.0);
-        let mut tick = interval(PROGRESS);
-        let end = load.end();
-        tokio::pin!(end);
-        loop {
-            tokio::select! {
-                loaded = &mut end => return loaded,
-                _ = tick.tick() => {
-                    if *interrupt.borrow_and_update() {
-                        gauges.stop.store(true, Ordering::Relaxed);
-                    }
-                    progress(gauges.begun.load(Ordering::Relaxed) as f64 / total);
-                }
-            }
-        }
+        move || progress(gauges.begun.load(Ordering::Relaxed) as f64 / total)
     }
 
     fn write(&self, mut measured: Measured, fsync: Fsync) -> anyhow::Result<Finished> {

@@ -10,12 +10,15 @@ pub mod recorder;
 pub mod workload;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::interval;
 
 use crate::engine::{
     AnyTraffic, Engine, Gauges, Pacing, Policy, Schedule, Sessions, Summary, Target, Think,
@@ -33,6 +36,9 @@ use own_time::own_cpu_s;
 /// Batches of 512 samples (28 KiB) that may wait for the recorder: a quarter of a million requests,
 /// twenty seconds at the generator's ceiling of 12,000/s.
 const BATCHES_MAX: usize = 512;
+
+/// How often is told how far a load is.
+const TELL: Duration = Duration::from_millis(200);
 
 /// What is asked, and when: everything that is fixed before the run.
 #[derive(Clone, Debug)]
@@ -234,6 +240,32 @@ impl Load {
         Ok(Self { engine, cpu_before_s, recorder })
     }
 
+    /// Waits as [`Self::end`] does, and stops the load when it is interrupted; `tell` is called meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub async fn follow(
+        self,
+        gauges: &Gauges,
+        interrupt: watch::Receiver<bool>,
+        tell: &dyn Fn(),
+    ) -> anyhow::Result<Loaded> {
+        let mut tick = interval(TELL);
+        let end = self.end();
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                loaded = &mut end => return loaded,
+                _ = tick.tick() => {
+                    if *interrupt.borrow() {
+                        gauges.stop.store(true, Ordering::Relaxed);
+                    }
+                    tell();
+                }
+            }
+        }
+    }
+
     /// Waits for the end of the load and of its recording.
     ///
     /// # Errors
@@ -252,8 +284,6 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::sync::atomic::Ordering;
-    use std::time::Duration;
 
     use tokio::time::Instant;
 

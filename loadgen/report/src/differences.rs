@@ -130,10 +130,11 @@ fn pairs(
     quantity: impl Fn(&Trial) -> Option<Figure>,
 ) -> Pairs {
     let of = |one: &Contestant<'_>, number: u32| {
-        let trial = one.trials.iter().find(|trial| trial.manifest.trial == number);
-        trial.filter(|trial| trusted(trial)).map(|trial| quantity(trial))
+        // Of one that was run again only the last has its say.
+        let mut trials = one.trials.iter().filter(|trial| trusted(trial));
+        trials.find(|trial| trial.manifest.trial == number).map(|trial| quantity(trial))
     };
-    let numbers = first.trials.iter().map(|trial| trial.manifest.trial);
+    let numbers = first.trusted().into_iter().map(|trial| trial.manifest.trial);
     let both: Vec<_> =
         numbers.filter_map(|number| Some((of(other, number)?, of(first, number)?))).collect();
     let positive = |figure: Option<Figure>| figure.filter(|figure| figure.value > 0.0);
@@ -204,6 +205,23 @@ mod tests {
         let cpu = |trial: &Trial| trial.manifest.cost.cpu_ms_per_completed_order.map(Figure::from);
         let said = sentence(&first, &other, "t", &cpu).unwrap_or_default();
         assert_eq!(said, expected);
+    }
+
+    /// Its record stays beside the new one, and has the same number.
+    #[test]
+    fn what_was_run_again_is_one_pair() {
+        let trial = |folder: &str, cpu| {
+            let mut trial = Trial { folder: folder.into(), ..Trial::default() };
+            trial.manifest.trial = 1;
+            trial.manifest.validity.valid = true;
+            trial.manifest.cost.cpu_ms_per_completed_order = Some(cpu);
+            trial
+        };
+        let firsts = [trial("1", 2.0), trial("1-void-1", 50.0)];
+        let others = [trial("1-void-1", 90.0), trial("1", 4.0)];
+        let cpu = |trial: &Trial| trial.manifest.cost.cpu_ms_per_completed_order.map(Figure::from);
+        let of = pairs(&contestant("a", &firsts), &contestant("b", &others), cpu);
+        assert_eq!((of.ratios, of.left_out), (vec![Figure::from(2.0)], 0));
     }
 
     /// A ratio on the pairs in which the slower system finished would flatter it.

@@ -169,11 +169,13 @@ fn a_machine_that_stands_still_adds_what_it_stood_and_each_time_counts() {
     let mut observed = Observed::new(10.0);
     // Due while it stood: late for that reason alone.
     observed.add(1_100 * MS, 1_300 * MS, 1_310 * MS);
+    observed.add(1_150 * MS, 1_300 * MS, 1_900 * MS);
     observed.add(5_000 * MS, 5_000 * MS, 5_010 * MS);
     let stall = |at_s, ms| Stall { at_s, ms };
     let doubts = observed.doubts(&[stall(1.0, 300.0), stall(7.0, 100.0)]);
     let adds = |from: u64, to: u64| doubts.adds_ns(from * MS, to * MS) / MS;
     assert_eq!(adds(1_100, 1_310), 210, "all of it");
+    assert_eq!(adds(1_150, 1_900), 300, "the stall, and not its lateness again");
     assert_eq!(adds(900, 1_400), 300);
     assert_eq!(adds(900, 8_000), 400);
     assert_eq!(adds(5_000, 5_010), 0);

@@ -5,12 +5,13 @@ use std::fmt::Write;
 use super::summary::{PhaseSummary, Summary, Times, TrialSummary};
 use record::Outcome;
 
-const FAMILIES: [(&str, &str, &str); 5] = [
+const FAMILIES: [(&str, &str, &str); 6] = [
     ("triptych_requests", "", "Requests by outcome."),
     ("triptych_time_seconds", "seconds", "Times by quantile; quantile 1 is the largest."),
     ("triptych_cpu_seconds_per_order", "", "System CPU per completed order."),
     ("triptych_violations", "", "Orders that the audit found in a class of violation."),
     ("triptych_valid", "", "1 if the trial may be believed."),
+    ("triptych_blurred", "", "1 if the machine was disturbed: then times are upper ends."),
 ];
 
 /// The whole exposition.
@@ -75,7 +76,13 @@ fn family(out: &mut String, name: &str, run: &str, trial: &TrialSummary) {
                 put(out, format_args!("{name}{{{labels},class=\"{class}\"}} {n}"));
             }
         }
-        _ => put(out, format_args!("{name}{{{labels}}} {}", u8::from(trial.validity.valid))),
+        "triptych_valid" => {
+            put(out, format_args!("{name}{{{labels}}} {}", u8::from(trial.validity.valid)));
+        }
+        _ => {
+            let blurred = !trial.validity.blurs.is_empty();
+            put(out, format_args!("{name}{{{labels}}} {}", u8::from(blurred)));
+        }
     }
 }
 
@@ -152,6 +159,7 @@ mod tests {
             format!("triptych_requests{{{of},operation=\"place\",outcome=\"ok\"}} 2\n"),
             format!("triptych_cpu_seconds_per_order{{{of}}} 0.0015\n"),
             format!("triptych_valid{{{of}}} 1\n"),
+            format!("triptych_blurred{{{of}}} 0\n"),
         ] {
             assert!(text.contains(&line), "{line} in {text}");
         }

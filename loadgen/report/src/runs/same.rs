@@ -1,8 +1,8 @@
 //! Whether two runs asked the same of a system, under the same conditions.
 
 use super::is_pair;
-use record::Manifest;
 use record::read::Trial;
+use record::{GeneratorLimits, Manifest};
 
 /// Settings that the harness gives: where they differ, the question did.
 const GIVEN: [&str; 8] = [
@@ -23,13 +23,20 @@ pub(super) fn conditions(a: &Manifest, b: &Manifest) -> Vec<String> {
         ("the phases", a.phases != b.phases),
         ("the faults", a.faults != b.faults),
         ("warm-up or duration", (a.warm_up_s, a.duration_s) != (b.warm_up_s, b.duration_s)),
-        ("time-outs, bounds or objective", a.limits != b.limits),
+        ("time-outs, bounds or objective", !limits_agree(a.limits, b.limits)),
     ];
     let shapes = differing.iter().filter(|(_, differs)| *differs);
     let shapes = shapes.map(|(what, _)| format!("{what} differ"));
     shapes
         .chain(settings(a, b).filter(|(key, _)| GIVEN.contains(key)).map(|(_, text)| text))
         .collect()
+}
+
+/// What an older record does not know differs from nothing.
+fn limits_agree(a: GeneratorLimits, b: GeneratorLimits) -> bool {
+    let known = a.send_lag_us > 0 && b.send_lag_us > 0;
+    let without = |limits| GeneratorLimits { send_lag_us: 0, ..limits };
+    if known { a == b } else { without(a) == without(b) }
 }
 
 /// Settings that are the system's own and differ.

@@ -147,6 +147,10 @@ fn refused(change: impl Fn(&mut Run), part: &str) {
 fn what_was_asked_otherwise_or_elsewhere_is_refused() {
     let each = |change: fn(&mut Trial)| move |run: &mut Run| run.trials.iter_mut().for_each(change);
     refused(each(|t| t.manifest.limits.timeout_s = 9.0), "time-outs, bounds or objective differ");
+    let mut chance = Chance(1);
+    let (older, mut newer) = (run(&mut chance, 0.0), run(&mut chance, 0.0));
+    newer.trials.iter_mut().for_each(|t| t.manifest.limits.send_lag_us = 1_000);
+    assert!(compare_runs(&older, &newer).is_ok(), "an older record does not know it");
     refused(each(|t| t.manifest.faults.push(1.into())), "the faults differ");
     refused(
         each(|t| {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::super::compare::trusted;
 use super::{odd, rounded, verdict_word, violations};
 use record::read::{Run, Trial};
 use record::{Class, atomic_write};
@@ -25,6 +26,7 @@ struct Row<'r> {
     interrupted: bool,
     aborted: bool,
     reasons: String,
+    blurs: String,
     load_s: u32,
     drained_s: f64,
     send_lag_p50_us: u64,
@@ -64,6 +66,7 @@ fn row<'r>(run: &'r str, trial: &'r Trial) -> Row<'r> {
     let manifest = &trial.manifest;
     let (generator, cost, fsync) = (&manifest.generator, &manifest.cost, &manifest.fsync);
     let audit = trial.audit.as_ref();
+    let blurs: Vec<String> = manifest.validity.blurs.iter().map(ToString::to_string).collect();
     Row {
         run,
         revision: &manifest.revision,
@@ -75,10 +78,11 @@ fn row<'r>(run: &'r str, trial: &'r Trial) -> Row<'r> {
         started_at_us: manifest.started_at_us,
         schedule_hash: &manifest.schedule_hash,
         operations_hash: &manifest.operations_hash,
-        valid: manifest.validity.valid,
+        valid: trusted(trial),
         interrupted: manifest.validity.interrupted,
         aborted: manifest.validity.aborted.is_some(),
         reasons: manifest.validity.sentences().join("; "),
+        blurs: blurs.join("; "),
         load_s: manifest.duration_s,
         drained_s: rounded(manifest.drained_s, 1e3),
         send_lag_p50_us: generator.lag_p50_us,
