@@ -240,16 +240,15 @@ fn violations(one: &Contestant<'_>) -> Cell {
     }
 }
 
-/// Marks what none of the others surpasses; nothing where all that compete are alike.
+/// Marks what surpasses another, and which none surpasses: several may be the best, none may, and one of which
+/// little is known is not.
 fn mark_best(cells: &mut [&mut Cell], values: &[Option<Spread>], is_more: bool) {
     let known: Vec<(usize, Spread)> =
         values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))).collect();
-    let is_surpassed = |one: &Spread| known.iter().any(|(_, other)| is_above(one, other, is_more));
-    let competes = |one: &Spread| one.median.is_finite() && !is_surpassed(one);
-    let unsurpassed: Vec<usize> =
-        known.iter().filter(|(_, one)| competes(one)).map(|(at, _)| *at).collect();
-    if unsurpassed.len() < known.len() {
-        unsurpassed.into_iter().for_each(|at| cells[at].is_best = true);
+    for (at, one) in &known {
+        let surpasses = known.iter().any(|(_, other)| is_above(other, one, is_more));
+        let is_surpassed = known.iter().any(|(_, other)| is_above(one, other, is_more));
+        cells[*at].is_best = one.median.is_finite() && surpasses && !is_surpassed;
     }
 }
 

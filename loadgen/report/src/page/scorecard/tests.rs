@@ -37,6 +37,9 @@ fn whose_ends_overlap_is_not_better() {
     check(&[Some([2.0, 9.0, 9.0]), exact(3.0)], false, &[]);
     check(&[Some([0.0, 0.0, 0.9]), exact(0.8)], true, &[]);
     check(&[Some([0.0, 0.0, 0.6]), exact(0.8)], true, &[1]);
+    // The second may be anything from the worst to nearly the best: it is none.
+    let unclear = [exact(0.062), Some([0.058, 0.058, 0.144]), Some([0.127, 0.127, 1.0])];
+    check(&unclear, true, &[2]);
 }
 
 /// Of 2,000 times the 10 to 30 slowest make the p99.
