@@ -14,8 +14,8 @@ pub struct Adapter {
     pub capabilities: Capabilities,
     /// Who keeps the settings of its topics.
     pub settings: Keeper,
-    /// How a server of it is started for what it promises to hold; none if it needs none, or is our own.
-    pub server: Option<Server>,
+    /// Who starts a server of it, by the name of its recipe; none if it needs none, or is our own.
+    pub server: Option<&'static str>,
     /// From an address, and the settings of its topics, to the port.
     pub(crate) open: fn(&str, Settings) -> Result<Arc<dyn Broker>>,
 }
@@ -47,12 +47,6 @@ pub struct Capabilities {
     pub depth: bool,
     /// It finds messages by their keys.
     pub lookup: bool,
-}
-
-/// A server that others wrote.
-pub struct Server {
-    /// Its program and arguments; `{port}` and `{data}` are for whoever starts it.
-    pub command: &'static [&'static str],
 }
 
 impl Adapter {

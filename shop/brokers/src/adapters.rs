@@ -4,10 +4,22 @@
 use std::sync::Arc;
 
 use crate::adapter::{Adapter, Keeper};
-use crate::{Broker, Error, Result, Settings, channel, embedded, memory, redis};
+#[cfg(feature = "redis")]
+use crate::redis;
+use crate::{Broker, Error, Result, Settings, channel, embedded, memory};
 
-const ADAPTERS: &[Adapter] =
-    &[embedded::ADAPTER, channel::ADAPTER, memory::ADAPTER, redis::ADAPTER];
+const ADAPTERS: &[Adapter] = &[
+    embedded::ADAPTER,
+    channel::ADAPTER,
+    memory::ADAPTER,
+    #[cfg(feature = "redis")]
+    redis::ADAPTER,
+];
+/// What a build without its feature does not know.
+const LEFT_OUT: &[&str] = &[
+    #[cfg(not(feature = "redis"))]
+    "redis",
+];
 
 /// All that there are.
 #[must_use]
@@ -63,6 +75,10 @@ impl<'a> Target<'a> {
 
 /// The scheme alone is shown: the rest of a URL may hold a password.
 fn unknown(scheme: &str) -> Error {
+    if LEFT_OUT.contains(&scheme) {
+        let build = "cargo build --release --workspace --bins --features engines";
+        return Error::Invalid(format!("this build has no `{scheme}:`; build with `{build}`"));
+    }
     let known: Vec<_> = adapters().iter().map(|adapter| adapter.form).collect();
     Error::Invalid(format!("no broker is reached by `{scheme}:…`; known are {}", known.join(", ")))
 }

@@ -22,6 +22,7 @@ mod lane;
 mod lease;
 mod memory;
 mod port;
+#[cfg(feature = "redis")]
 mod redis;
 mod settings;
 mod supplied;
@@ -29,7 +30,7 @@ mod topic;
 mod window;
 mod worker;
 
-pub use adapter::{Adapter, Capabilities, Keeper, Server};
+pub use adapter::{Adapter, Capabilities, Keeper};
 pub use adapters::{adapters, connect, told};
 pub use door::{Afar, Behind, Door};
 pub use error::{Error, Result};

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use redis::{Script, ScriptInvocation, Value, cmd};
 use tokio::time::Instant;
 
-use crate::adapter::{Adapter, Capabilities, Keeper, Server};
+use crate::adapter::{Adapter, Capabilities, Keeper};
 use crate::engine::{Bound, Count, Engine, Handle, Source, Taken};
 use crate::supplied::Supplied;
 use crate::{Broker, Error, Result, Settings};
@@ -27,25 +27,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     form: "redis://HOST:PORT",
     capabilities: Capabilities { durable: true, lease: true, ..Capabilities::NONE },
     settings: Keeper::Client,
-    server: Some(Server {
-        command: &[
-            "redis-server",
-            "--port",
-            "{port}",
-            "--bind",
-            "127.0.0.1",
-            "--dir",
-            "{data}",
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "always",
-            "--maxmemory-policy",
-            "noeviction",
-        ],
-    }),
+    server: Some("redis"),
     open,
 };
 

@@ -14,9 +14,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server, and its engine once it answers; none if it is not installed.
 async fn rig() -> Option<(Server, Redis)> {
-    let recipe = ADAPTER.server.as_ref().filter(|recipe| server::is_installed(recipe))?;
-    let mut server = Server::away(recipe);
-    server.start();
+    let mut server = Server::away(server::installed("redis")?);
+    server.start().await;
     let engine = Redis { line: Arc::new(Line::new(&server.address).unwrap()) };
     let declared = async {
         while engine.declare(QUEUE, &Settings::default()).await.is_err() {

@@ -42,15 +42,15 @@ impl Adapter {
     pub(crate) fn of(scheme: &str) -> Option<Self> {
         let adapter = brokers::adapters().iter().find(|adapter| adapter.scheme == scheme);
         let adapter = adapter.expect(scheme);
-        adapter.server.as_ref().is_none_or(server::is_installed).then_some(Self(adapter))
+        adapter.server.is_none_or(|name| server::installed(name).is_some()).then_some(Self(adapter))
     }
 
     pub(crate) async fn start(self, settings: Settings) -> Rig {
         let can = self.0.capabilities;
-        let (broker, kept) = match &self.0.server {
-            Some(recipe) => {
-                let mut server = Server::away(recipe);
-                server.start();
+        let (broker, kept) = match self.0.server {
+            Some(name) => {
+                let mut server = Server::away(servers::recipe(name).unwrap());
+                server.start().await;
                 (self.0.open(&server.address, settings).unwrap(), Kept::Server(server))
             }
             None if self.0.scheme == "embedded" => embedded(settings).await,

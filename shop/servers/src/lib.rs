@@ -1,0 +1,151 @@
+//! Servers that others wrote, as private instances on loopback: what is installed, how each is started for
+//! what is promised of it, how it is told to stop. A system file and a test start the same one.
+//!
+//! To add one: its file, its `mod`, and its name in `RECIPES`.
+
+mod redis;
+mod running;
+mod tree;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+pub use running::{Output, Running};
+
+/// All that can be started.
+const RECIPES: &[Recipe] = &[redis::RECIPE];
+
+/// How a server is started and stopped.
+pub struct Recipe {
+    /// As system files and URLs name it.
+    pub name: &'static str,
+    /// How it is installed, for people.
+    pub install: &'static str,
+    /// Its program, where this machine has it.
+    pub(crate) program: fn() -> Option<PathBuf>,
+    /// What must be run, of this program, in this place.
+    pub(crate) parts: fn(&Path, &Place) -> Result<Parts>,
+    /// Lets what is under way end, and ends it.
+    pub(crate) stop: Signal,
+    /// How it ends when it was told to: 0, or what its runtime says instead.
+    pub(crate) stopped: &'static [i32],
+    /// Says its version when it is run.
+    pub(crate) version: fn(&Path) -> Command,
+}
+
+/// Where an instance lives, and what is wanted of it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The port of loopback where clients are served.
+    pub port: u16,
+    /// Where clients are told to come, by a server that tells them: a link, or the port itself.
+    pub advertised: SocketAddr,
+    /// A folder of its own, which is there.
+    pub data: PathBuf,
+    /// Whether it must fsync before it answers; else it is as it is when installed.
+    pub durable: bool,
+}
+
+/// Commands that make an instance.
+pub(crate) struct Parts {
+    /// Run to their end, one after the other, before each start; what was done before they leave alone.
+    pub(crate) steps: Vec<Command>,
+    /// Run beside the server, from before it until after it.
+    pub(crate) companions: Vec<Command>,
+    /// The server itself.
+    pub(crate) server: Command,
+}
+
+impl Parts {
+    /// A server that needs nothing else.
+    pub(crate) fn of(server: Command) -> Self {
+        Self { steps: Vec::new(), companions: Vec::new(), server }
+    }
+}
+
+impl Place {
+    /// A durable instance on this port, with its data there.
+    #[must_use]
+    pub fn durable(port: u16, data: PathBuf) -> Self {
+        Self { port, advertised: ([127, 0, 0, 1], port).into(), data, durable: true }
+    }
+}
+
+impl Recipe {
+    /// Whether this machine has it.
+    #[must_use]
+    pub fn is_installed(&self) -> bool {
+        (self.program)().is_some()
+    }
+
+    /// The first line of what it says of its version; none if it is not installed or does not say.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        let told = (self.version)(&(self.program)()?).output().ok()?;
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+    }
+}
+
+/// All that can be started.
+#[must_use]
+pub fn recipes() -> &'static [Recipe] {
+    RECIPES
+}
+
+/// The recipe of this name.
+#[must_use]
+pub fn recipe(name: &str) -> Option<&'static Recipe> {
+    RECIPES.iter().find(|recipe| recipe.name == name)
+}
+
+/// A port of loopback that nobody listens on now.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// The first of these places where there is a file: a name is looked for on the PATH.
+pub(crate) fn found(places: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = |name: &str| {
+        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    };
+    places.iter().find_map(|place| match place.contains('/') {
+        true => Some(PathBuf::from(place)).filter(|file| file.is_file()),
+        false => on_path(place),
+    })
+}
+
+/// A command of this program with these arguments.
+pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_on_the_path_or_at_its_place() {
+        assert!(found(&["no-such-program", "sh"]).is_some());
+        assert_eq!(found(&["/bin/sh"]), Some(PathBuf::from("/bin/sh")));
+        assert_eq!(found(&["/no/such/program", "no-such-program"]), None);
+    }
+
+    #[test]
+    fn names_are_one_recipe_each() {
+        for one in recipes() {
+            assert!(std::ptr::eq(recipe(one.name).unwrap(), one), "{}", one.name);
+        }
+        assert!(recipe("nothing").is_none());
+    }
+}

@@ -1,0 +1,136 @@
+//! An instance that runs, and all that belongs to it.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::{Place, Recipe, tree};
+
+/// How long a server may take to stop, and a step before it to end.
+const STOP_MAX: Duration = Duration::from_secs(10);
+const STEP_MAX: Duration = Duration::from_secs(60);
+
+/// What opens and replays dead letters is not a server's to know.
+const CONTROL_TOKEN: &str = "TRIPTYCH_CONTROL_TOKEN";
+
+/// A server under way. Dropping it kills it with all that it started.
+pub struct Running {
+    recipe: &'static Recipe,
+    server: Child,
+    companions: Vec<Child>,
+}
+
+/// Where its output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// With ours.
+    Shown,
+    /// Nowhere.
+    Dropped,
+}
+
+impl Recipe {
+    /// Starts an instance, on what it kept; it need not answer yet.
+    ///
+    /// # Errors
+    /// If it is not installed, or a step before it fails.
+    pub async fn start(&'static self, place: &Place, output: Output) -> Result<Running> {
+        let program = (self.program)()
+            .with_context(|| format!("{} is not installed ({})", self.name, self.install))?;
+        let parts = (self.parts)(&program, place)?;
+        for step in parts.steps {
+            finish(prepared(step, output)).await?;
+        }
+        let started = |command| {
+            let mut command = prepared(command, output);
+            let what = named(&command);
+            command.spawn().with_context(|| format!("{what} cannot be started"))
+        };
+        let companions = parts.companions.into_iter().map(started).collect::<Result<_>>()?;
+        Ok(Running { recipe: self, server: started(parts.server)?, companions })
+    }
+}
+
+impl Running {
+    /// Waits until the server ends by itself.
+    ///
+    /// # Errors
+    /// If that cannot be learnt.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        Ok(self.server.wait().await?)
+    }
+
+    /// Tells it to stop, and waits for it.
+    ///
+    /// # Errors
+    /// If it does not, or not as it should.
+    pub async fn stop(&mut self) -> Result<()> {
+        let root = root(&self.server).context("the server has ended")?;
+        rustix::process::kill_process(root, self.recipe.stop)?;
+        let ended = timeout(STOP_MAX, self.server.wait()).await;
+        let ended = ended.context("the server does not stop")??;
+        if ended.code().is_some_and(|code| self.recipe.stopped.contains(&code)) {
+            return Ok(());
+        }
+        bail!("the server stopped with {ended}")
+    }
+
+    /// Kills it, and whatever it started: nothing is written any more.
+    ///
+    /// # Errors
+    /// If its end cannot be learnt.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.signal(Signal::KILL);
+        for child in std::iter::once(&mut self.server).chain(&mut self.companions) {
+            child.wait().await?;
+        }
+        Ok(())
+    }
+
+    /// Halts all of it, as if the machine stood still, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        self.signal(if frozen { Signal::STOP } else { Signal::CONT });
+    }
+
+    fn signal(&self, signal: Signal) {
+        for root in std::iter::once(&self.server).chain(&self.companions).filter_map(root) {
+            tree::signal(root, signal);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+fn root(child: &Child) -> Option<Pid> {
+    Pid::from_raw(child.id()?.cast_signed())
+}
+
+fn prepared(command: std::process::Command, output: Output) -> Command {
+    let mut command = Command::from(command);
+    command.stdin(Stdio::null()).env_remove(CONTROL_TOKEN).kill_on_drop(true);
+    if output == Output::Dropped {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    command
+}
+
+fn named(command: &Command) -> String {
+    command.as_std().get_program().display().to_string()
+}
+
+/// Runs a step to its end.
+async fn finish(mut step: Command) -> Result<()> {
+    let what = named(&step);
+    let ended = timeout(STEP_MAX, step.status()).await;
+    let ended = ended.with_context(|| format!("{what} does not end"))?;
+    let ended = ended.with_context(|| format!("{what} cannot be started"))?;
+    if ended.success() { Ok(()) } else { bail!("{what} ended with {ended}") }
+}
