@@ -107,7 +107,7 @@ fn fenced(script: &str) -> Script {
 }
 
 fn open(address: &str, settings: Settings) -> Result<Arc<dyn Broker>> {
-    let line = Arc::new(Line::new(address)?);
+    let line = Arc::new(Line::new(address, settings.durable)?);
     Ok(Arc::new(Supplied::new(Redis { line }, settings)))
 }
 

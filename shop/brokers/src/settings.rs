@@ -17,6 +17,9 @@ pub struct Settings {
     pub backoff: Backoff,
     /// Messages a topic holds, dead letters apart. Default 100,000.
     pub depth_max: u64,
+    /// Whether a server that answers before it has fsynced is refused. Default yes; no is for whoever
+    /// measures what that saves, and loses.
+    pub durable: bool,
 }
 
 impl Default for Settings {
@@ -26,6 +29,7 @@ impl Default for Settings {
             attempts_max: 8,
             backoff: Backoff::default(),
             depth_max: 100_000,
+            durable: true,
         }
     }
 }
@@ -56,8 +60,11 @@ impl Settings {
             "backoff" => self.backoff.base = parse_span(value)?,
             "backoff-max" => self.backoff.max = parse_span(value)?,
             "depth-max" => self.depth_max = number(0)?,
+            "durable" if value == "yes" => self.durable = true,
+            "durable" if value == "no" => self.durable = false,
+            "durable" => return Err(format!("expected yes or no, found {value:?}")),
             _ => {
-                let known = "lease, attempts, backoff, backoff-max, depth-max";
+                let known = "lease, attempts, backoff, backoff-max, depth-max, durable";
                 return Err(format!("unknown; known are {known}"));
             }
         }
@@ -164,7 +171,7 @@ mod tests {
         let settings = Settings::parse(all).unwrap();
         let backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
         let lease = Duration::from_secs(4);
-        assert_eq!(settings, Settings { lease, attempts_max: 3, backoff, depth_max: 9 });
+        assert_eq!(settings, Settings { lease, attempts_max: 3, backoff, depth_max: 9, durable: true });
         assert_eq!(Settings::parse(""), Ok(Settings::default()));
         for (wrong, why) in [
             ("leese=4s", "leese: unknown; known are lease, "),

@@ -26,15 +26,15 @@ pub struct Recipe {
     /// How it is installed, for people.
     pub install: &'static str,
     /// Its program, where this machine has it.
-    pub(crate) program: fn() -> Option<PathBuf>,
+    pub program: fn() -> Option<PathBuf>,
     /// What must be run, of this program, in this place.
-    pub(crate) parts: fn(&Path, &Place) -> Result<Parts>,
+    pub parts: fn(&Path, &Place) -> Result<Parts>,
     /// Lets what is under way end, and ends it.
-    pub(crate) stop: Signal,
+    pub stop: Signal,
     /// How it ends when it was told to: 0, or what its runtime says instead.
-    pub(crate) stopped: &'static [i32],
+    pub stopped: &'static [i32],
     /// Says its version when it is run.
-    pub(crate) version: fn(&Path) -> Command,
+    pub version: fn(&Path) -> Command,
 }
 
 /// Where an instance lives, and what is wanted of it.
@@ -51,18 +51,19 @@ pub struct Place {
 }
 
 /// Commands that make an instance.
-pub(crate) struct Parts {
+pub struct Parts {
     /// Run to their end, one after the other, before each start; what was done before they leave alone.
-    pub(crate) steps: Vec<Command>,
+    pub steps: Vec<Command>,
     /// Run beside the server, from before it until after it.
-    pub(crate) companions: Vec<Command>,
+    pub companions: Vec<Command>,
     /// The server itself.
-    pub(crate) server: Command,
+    pub server: Command,
 }
 
 impl Parts {
     /// A server that needs nothing else.
-    pub(crate) fn of(server: Command) -> Self {
+    #[must_use]
+    pub fn of(server: Command) -> Self {
         Self { steps: Vec::new(), companions: Vec::new(), server }
     }
 }

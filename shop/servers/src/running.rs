@@ -96,6 +96,13 @@ impl Running {
         self.signal(if frozen { Signal::STOP } else { Signal::CONT });
     }
 
+    /// All that run now: the server, what it has started, and what runs beside it.
+    #[must_use]
+    pub fn processes(&self) -> Vec<i32> {
+        let roots = std::iter::once(&self.server).chain(&self.companions).filter_map(root);
+        roots.flat_map(tree::family).map(|process| process.as_raw_nonzero().get()).collect()
+    }
+
     fn signal(&self, signal: Signal) {
         for root in std::iter::once(&self.server).chain(&self.companions).filter_map(root) {
             tree::signal(root, signal);

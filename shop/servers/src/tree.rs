@@ -22,7 +22,7 @@ pub(crate) fn signal(root: Pid, signal: Signal) {
 }
 
 /// A process and all that descend from it now.
-fn family(root: Pid) -> Vec<Pid> {
+pub(crate) fn family(root: Pid) -> Vec<Pid> {
     let mut family = vec![root];
     let mut next = 0;
     while let Some(parent) = family.get(next) {

@@ -135,6 +135,7 @@ fn topics(flags: &Flags) -> Settings {
         attempts_max: flags.attempts,
         backoff: Backoff { base: flags.backoff, max: flags.backoff_max },
         depth_max: flags.depth_max,
+        durable: true,
     }
 }
 

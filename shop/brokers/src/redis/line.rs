@@ -23,6 +23,8 @@ const SETTINGS: [(&str, &str); 2] = [("appendonly", "yes"), ("appendfsync", "alw
 pub(crate) struct Line {
     address: String,
     client: Client,
+    /// Whether it must be set so that returned means durable.
+    durable: bool,
     state: Mutex<State>,
 }
 
@@ -58,17 +60,17 @@ impl From<Error> for Refusal {
 
 impl Line {
     /// To the server at `HOST:PORT`, which need not be there yet.
-    pub(crate) fn new(address: &str) -> Result<Self> {
+    pub(crate) fn new(address: &str, durable: bool) -> Result<Self> {
         let client = Client::open(format!("redis://{address}/"));
         let client = client.map_err(|error| Error::Invalid(format!("redis: {error}")))?;
         let address = address.rsplit('@').next().unwrap_or_default().to_owned();
-        Ok(Self { address, client, state: Mutex::default() })
+        Ok(Self { address, client, durable, state: Mutex::default() })
     }
 
     /// A connection of its own to the same server.
     pub(crate) fn another(&self) -> Self {
         let (address, client) = (self.address.clone(), self.client.clone());
-        Self { address, client, state: Mutex::default() }
+        Self { address, client, durable: self.durable, state: Mutex::default() }
     }
 
     /// Runs a script.
@@ -132,7 +134,7 @@ impl Line {
             .set_response_timeout(Some(ANSWER_MAX));
         let made = self.client.get_multiplexed_async_connection_with_config(&config).await;
         let mut connection = made.map_err(|error| self.meaning(&error))?;
-        for (name, expected) in SETTINGS {
+        for (name, expected) in SETTINGS.into_iter().filter(|_| self.durable) {
             let mut asked = cmd("CONFIG");
             let asked = asked.arg("GET").arg(name).query_async(&mut connection).await;
             let found: Vec<String> = asked.map_err(|error| self.meaning(&error))?;

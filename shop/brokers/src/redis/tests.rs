@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 async fn rig() -> Option<(Server, Redis)> {
     let mut server = Server::away(server::installed("redis")?);
     server.start().await;
-    let engine = Redis { line: Arc::new(Line::new(&server.address).unwrap()) };
+    let engine = Redis { line: Arc::new(Line::new(&server.address, true).unwrap()) };
     let declared = async {
         while engine.declare(QUEUE, &Settings::default()).await.is_err() {
             tokio::task::yield_now().await;

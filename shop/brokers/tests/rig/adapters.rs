@@ -85,6 +85,7 @@ pub(crate) fn patient() -> Settings {
         attempts_max: 3,
         backoff: Backoff { base: FOREVER, max: FOREVER },
         depth_max: 1_000,
+        durable: true,
     }
 }
 

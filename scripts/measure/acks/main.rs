@@ -1,0 +1,97 @@
+//! What an acknowledgement costs, and what it is worth when the process or the power goes: each broker, as
+//! installed and with an fsync before each answer, in one interleaved run. For `scripts/bench-brokers`.
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+#![expect(clippy::print_stderr, reason = "it says how far it is")]
+
+mod contestant;
+mod load;
+mod loss;
+mod syncs;
+mod table;
+mod used;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+use contestant::{Contestant, Started};
+use load::Way;
+use table::{Row, Tables};
+
+/// Measures brokers.
+#[derive(Parser)]
+struct Flags {
+    /// Rounds; each starts every contestant anew and measures every combination once
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds of each measurement, after a quarter of it for warming up
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// How many messages are under way at once
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    outstanding: Vec<u32>,
+    /// Only these brokers; else all that are installed
+    #[arg(long, value_delimiter = ',')]
+    brokers: Vec<String>,
+    /// How often each is killed under load, and how often its power is cut (needs root)
+    #[arg(long, default_value_t = 5)]
+    crashes: usize,
+    /// Where brokers keep their data; a memory file system would measure nothing
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// The folder of tables and charts, made if it is not there
+    #[arg(long, default_value = "results/brokers")]
+    out: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let flags = Flags::parse();
+    ensure!(flags.rounds > 0, "--rounds: expected at least 1");
+    let contestants = contestant::all(&flags.brokers)?;
+    std::fs::create_dir_all(&flags.out)?;
+    let mut tables = Tables::default();
+    for round in 0..flags.rounds {
+        for nth in 0..contestants.len() {
+            // Each has every place in a round in turn.
+            let contestant = &contestants[(nth + round) % contestants.len()];
+            eprintln!("round {} of {}: {contestant}", round + 1, flags.rounds);
+            measure(contestant, round, &flags, &mut tables).await?;
+        }
+    }
+    for contestant in &contestants {
+        eprintln!("fsyncs and losses: {contestant}");
+        tables.syncs.extend(syncs::counted(contestant, &flags.dir).await?);
+        tables.losses.extend(loss::counted(contestant, &flags.dir, flags.crashes).await?);
+    }
+    tables.write(&flags.out)?;
+    print!("{}", tables.markdown(&contestants));
+    println!("\ntables: {}", flags.out.display());
+    Ok(())
+}
+
+/// Every combination of one contestant, on a new instance.
+async fn measure(
+    contestant: &Contestant,
+    round: usize,
+    flags: &Flags,
+    tables: &mut Tables,
+) -> Result<()> {
+    let started = Started::new(contestant, &flags.dir).await?;
+    let span = Duration::from_secs_f64(flags.seconds);
+    for &outstanding in &flags.outstanding {
+        for way in [Way::Publish, Way::EndToEnd] {
+            let figures = load::measure(&started, way, outstanding, span).await?;
+            tables.rows.push(Row {
+                contestant: contestant.clone(),
+                round,
+                way,
+                outstanding,
+                figures,
+            });
+        }
+    }
+    started.end().await
+}
