@@ -12,7 +12,7 @@ use record::read::{Run, Trial};
 use record::{Class, Kind};
 use record::{Finding, Verdict, atomic_write};
 
-use super::audit_tables::AuditTables;
+use super::audit_tables::{AuditTables, FILE, has_page};
 use super::compare::{Scenario, trusted};
 use super::exclusion;
 use super::figure_text::NOTHING;
@@ -21,16 +21,9 @@ use super::page::{self, faults, tables};
 use super::violation_text::{fewer_than, word};
 use super::{charts, words};
 
-/// The page's name in the trial's folder.
-pub(super) const FILE: &str = "audit.html";
 const HTML: &str = include_str!("page/audit.html");
 /// The lives that are told in full; more would be a record, not a page.
 const LIVES: usize = 48;
-
-/// Whether the trial has a page: a load without orders has neither orders nor money to follow.
-pub(super) fn has_page(trial: &Trial) -> bool {
-    trial.has_orders()
-}
 
 /// Writes the pages of all trials of `run`, which lies in `folder`; returns their paths.
 pub(super) fn write_all(folder: &Path, run: &Run, source: &str) -> anyhow::Result<Vec<PathBuf>> {

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use audit::{Flow, Money, Point};
+use record::read::Trial;
 use record::{Attempt, Manifest, Outcome, history, ledger, prepared_keys};
 
+/// The name of the page that is made of them, in the trial's folder.
+pub(super) const FILE: &str = "audit.html";
 /// More points than this of one outcome are thinned out: the eye cannot tell them apart.
 pub(super) const POINTS: usize = 20_000;
 /// A history of more attempts is read only if orders offend, so that a report stays quick.
@@ -20,6 +23,11 @@ pub(super) struct AuditTables {
     pub(super) money: Option<Vec<Money>>,
     /// What is left out, and why.
     pub(super) left_out: Vec<String>,
+}
+
+/// Whether the trial has such a page: a load without orders has neither orders nor money to follow.
+pub(super) fn has_page(trial: &Trial) -> bool {
+    trial.has_orders()
 }
 
 /// Every `stride`-th of the points that were put in: the same ones each time.

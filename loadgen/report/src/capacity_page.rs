@@ -15,7 +15,8 @@ use record::write_csv;
 
 use super::charts::capacity as chart;
 use super::page::{render, revision};
-use super::{Paths, embed, words};
+use super::paths::Paths;
+use super::{embed, words};
 
 const HTML: &str = include_str!("page/capacity.html");
 const README: &str = include_str!("page/capacity.md");

@@ -20,6 +20,7 @@ mod interactive;
 mod page;
 mod palette;
 mod panels;
+mod paths;
 mod pixels;
 mod plot;
 pub mod runs;
@@ -32,7 +33,7 @@ mod tests;
 mod violation_text;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use audit::capacity::replay;
 use compare::Comparison;
@@ -40,6 +41,8 @@ use page::Page;
 use record::atomic_write;
 use record::read::Run;
 use summary::Scorecard;
+
+pub use paths::Paths;
 
 /// The scorecard for a pull request.
 const SUMMARY: &str = "summary.md";
@@ -55,21 +58,6 @@ pub fn scorecard(run: &Path) -> anyhow::Result<String> {
     }
     let record = Run::read(run)?;
     Ok(Scorecard::of(&Comparison::of(&record)).text())
-}
-
-/// What a report consists of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Paths {
-    /// `summary.csv`; of a search `capacity.csv`.
-    pub summary: PathBuf,
-    /// `report.html`, which needs no other file; for slides it links the pictures beside it.
-    pub html: PathBuf,
-    /// `README.md`.
-    pub readme: PathBuf,
-    /// `charts/*.png`.
-    pub charts: Vec<PathBuf>,
-    /// `SCENARIO/SYSTEM/TRIAL/audit.html`; none of a search, whose trials are many and alike.
-    pub audits: Vec<PathBuf>,
 }
 
 /// Writes the report of the results folder `run` into it, each file at once; an older report is

@@ -5,6 +5,7 @@
 //! and the card network are ports too.
 
 pub mod auth;
+mod charge;
 mod error;
 pub mod orders;
 pub mod payments;
@@ -12,14 +13,13 @@ mod tasks;
 mod time;
 
 pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore, Verify};
+pub use charge::{Charge, Settlement, Verdict};
 pub use error::{Error, Result};
 pub use orders::{
     Backlog, Courier, Handover, Item, Listed, Most, Number, Order, OrderId, OrderService,
     OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader,
     keep_reconciling, keep_recovering,
 };
-pub use payments::{
-    CardNetwork, Charge, Charged, PaymentService, PaymentStore, Payments, Settlement, Verdict,
-};
+pub use payments::{CardNetwork, Charged, PaymentService, PaymentStore, Payments};
 pub use tasks::{Tasks, Work};
 pub use time::{Micros, now_us};

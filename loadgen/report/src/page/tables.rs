@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::audit_page;
+use crate::audit_tables;
 use crate::compare::{Contestant, Scenario, trusted};
 use crate::figure_text::{share, shown, time_of};
 use crate::figures::{Figures, attempts_each};
@@ -133,8 +133,8 @@ fn audit_row(trial: &Trial) -> AuditRow {
 }
 
 fn page(trial: &Trial) -> String {
-    let file = trial.folder.join(audit_page::FILE);
-    if audit_page::has_page(trial) { file.display().to_string() } else { String::new() }
+    let file = trial.folder.join(audit_tables::FILE);
+    if audit_tables::has_page(trial) { file.display().to_string() } else { String::new() }
 }
 
 /// The sums behind the verdict; empty without one.

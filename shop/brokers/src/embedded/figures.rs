@@ -5,7 +5,8 @@ use std::fmt::Write;
 use async_trait::async_trait;
 
 use super::queue::Queue;
-use super::topics::{Counts, TopicDepth};
+use super::reading::TopicDepth;
+use super::topics::Counts;
 use crate::clock::now_us;
 use crate::door::Behind;
 use crate::{DeadLetter, Result};

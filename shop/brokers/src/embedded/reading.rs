@@ -6,11 +6,21 @@ use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::TopicDepth;
 use crate::{DeadLetter, Depth, Failure, Message, Micros};
 
 /// Failures of one dead letter that are listed: the last ones, so that a letter fits a frame.
 const FAILURES_MAX: usize = 8;
+
+/// A topic's messages, for those who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDepth {
+    /// Its name.
+    pub topic: String,
+    /// Messages by state.
+    pub depth: Depth,
+    /// When the oldest ready message was published, in microseconds since the epoch.
+    pub oldest_ready_us: Option<i64>,
+}
 
 /// What comes again and is due is as ready as what is fresh.
 pub(super) fn depth(connection: &Connection, topic: &str, now_us: Micros) -> Result<Depth> {

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::offers::Offers;
 use crate::port::check_topic;
-use crate::{Depth, Error, Result};
+use crate::{Error, Result};
 
 /// Topics of one broker.
 const TOPICS_MAX: usize = 1_024;
@@ -52,17 +52,6 @@ impl Topics {
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Topic>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A topic's messages, for those who watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicDepth {
-    /// Its name.
-    pub topic: String,
-    /// Messages by state.
-    pub depth: Depth,
-    /// When the oldest ready message was published, in microseconds since the epoch.
-    pub oldest_ready_us: Option<i64>,
 }
 
 /// What happened since the start.
