@@ -12,6 +12,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
+use crate::Boxed;
 use crate::quiet::Quiet;
 use crate::results;
 use crate::selftest;
@@ -114,7 +115,14 @@ impl Run {
     /// # Errors
     /// If the results cannot be written or a system cannot be started; trials that were finished
     /// before stay, with their report.
-    pub async fn run(
+    pub fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+    ) -> Boxed<'_, anyhow::Result<(Option<PathBuf>, RunState)>> {
+        Box::pin(self.all(interrupt))
+    }
+
+    async fn all(
         &self,
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<(Option<PathBuf>, RunState)> {

@@ -16,6 +16,7 @@ use audit::validity::RUN_QUEUE_SHARE_MAX;
 use load::engine::Flaw;
 use scenario::Arrivals;
 use scenario::config::Span;
+use crate::Boxed;
 use supervise::cores::Cores;
 
 use experiment::{Experiment, Observed};
@@ -55,7 +56,15 @@ pub struct Check {
 ///
 /// # Errors
 /// If an experiment cannot be run at all.
-pub async fn examine(folder: &Path, flaw: Flaw, tell: &dyn Fn(&Check)) -> anyhow::Result<bool> {
+pub fn examine<'a>(
+    folder: &'a Path,
+    flaw: Flaw,
+    tell: &'a dyn Fn(&Check),
+) -> Boxed<'a, anyhow::Result<bool>> {
+    Box::pin(examined(folder, flaw, tell))
+}
+
+async fn examined(folder: &Path, flaw: Flaw, tell: &dyn Fn(&Check)) -> anyhow::Result<bool> {
     let cores = Cores::divide()?;
     Cores::pin(&cores.generator)?;
     let setting = Setting { folder, cores: &cores, flaw };
