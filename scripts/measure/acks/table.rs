@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use report::brokers::Bar;
 
 use crate::contestant::Contestant;
 use crate::load::{Figures, Way};
@@ -97,6 +98,32 @@ impl Tables {
             }
         }
         text + &self.kept(contestants)
+    }
+
+    /// Draws the rates end to end with the most under way, and what was lost.
+    pub(crate) fn draw(&self, contestants: &[Contestant], folder: &Path) -> Result<()> {
+        let Some(level) = self.rows.iter().map(|row| row.outstanding).max() else { return Ok(()) };
+        let bar = |contestant: &Contestant| Bar {
+            name: contestant.to_string(),
+            durable: contestant.durable,
+            rates: self
+                .of(contestant, Way::EndToEnd, level)
+                .iter()
+                .map(|figures| figures.per_second)
+                .collect(),
+            losses: self
+                .losses
+                .iter()
+                .filter(|loss| loss.contestant.is(contestant))
+                .map(|loss| (loss.crash.name().to_owned(), loss.lost, loss.acknowledged))
+                .collect(),
+        };
+        let bars: Vec<Bar> = contestants.iter().map(bar).collect();
+        let subtitle = format!(
+            "From the call until its consumer's acknowledgement has returned, {level} of 256 bytes under way, over \
+             loopback; median of the rounds. Crashes under load; the machine's power is that of its disk alone."
+        );
+        report::brokers::draw(&bars, &subtitle, "scripts/bench-brokers", &folder.join("brokers.png"))
     }
 
     fn of(&self, contestant: &Contestant, way: Way, level: u32) -> Vec<Figures> {
