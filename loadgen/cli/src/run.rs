@@ -44,6 +44,8 @@ pub struct Run {
     pub out: PathBuf,
     /// Keep the databases.
     pub keep_data: bool,
+    /// The luck of the card network; else it draws its own.
+    pub luck: Option<String>,
     /// Who is told meanwhile.
     pub terminal: Terminal,
     /// The command line.

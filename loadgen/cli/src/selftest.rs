@@ -12,11 +12,11 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::time::Instant;
 
+use crate::Boxed;
 use audit::validity::RUN_QUEUE_SHARE_MAX;
 use load::engine::Flaw;
 use scenario::Arrivals;
 use scenario::config::Span;
-use crate::Boxed;
 use supervise::cores::Cores;
 
 use experiment::{Experiment, Observed};

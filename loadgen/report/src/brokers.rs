@@ -61,7 +61,10 @@ fn rows(canvas: &Canvas<'_>, body: Area, bars: &[Bar]) -> anyhow::Result<()> {
     let plot = Plot { area, x: Scale::from_zero(most), y: Scale::Linear { lo: 0.0, hi: 1.0 } };
     let marks: Vec<_> = plot.x.marks(4).into_iter().map(|at| (at, whole(at))).collect();
     plot.floor(canvas, &marks)?;
-    let heads = [(area.left, "messages per second"), (area.right + RATE_WIDTH, "lost of what it had acknowledged")];
+    let heads = [
+        (area.left, "messages per second"),
+        (area.right + RATE_WIDTH, "lost of what it had acknowledged"),
+    ];
     for (x, head) in heads {
         canvas.text((x, body.top + HEAD_HEIGHT / 2.0), Hold::Left, TEXT, palette::SOFT, head)?;
     }
@@ -129,7 +132,10 @@ mod tests {
             name: format!("a broker with a long name, number {nth} (installed)"),
             durable: nth.is_multiple_of(2),
             rates: vec![f64::from(nth) * 1e3, f64::from(nth) * 1.1e3],
-            losses: vec![("kill -9".to_owned(), 0, 1_512), ("power cut".to_owned(), nth as usize, 1_498)],
+            losses: vec![
+                ("kill -9".to_owned(), 0, 1_512),
+                ("power cut".to_owned(), nth as usize, 1_498),
+            ],
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("brokers.png");

@@ -55,8 +55,19 @@ impl Tables {
     fn write_rows(&self, path: &Path) -> Result<()> {
         let mut csv = csv::Writer::from_path(path)?;
         csv.write_record([
-            "broker", "version", "setting", "way", "outstanding", "round", "messages",
-            "messages_per_s", "p50_us", "p99_us", "max_us", "server_cpu_us", "client_cpu_us",
+            "broker",
+            "version",
+            "setting",
+            "way",
+            "outstanding",
+            "round",
+            "messages",
+            "messages_per_s",
+            "p50_us",
+            "p99_us",
+            "max_us",
+            "server_cpu_us",
+            "client_cpu_us",
         ])?;
         for Row { contestant, round, way, outstanding, figures } in &self.rows {
             csv.write_record([
@@ -85,9 +96,14 @@ impl Tables {
         levels.dedup();
         let mut text = String::new();
         for way in [Way::Publish, Way::EndToEnd] {
-            let _ = writeln!(text, "\n{}: messages/s (lowest to highest), p50 and p99 in ms\n", way.name());
+            let _ = writeln!(
+                text,
+                "\n{}: messages/s (lowest to highest), p50 and p99 in ms\n",
+                way.name()
+            );
             let heads: Vec<String> = levels.iter().map(|n| format!("{n} under way")).collect();
-            let _ = writeln!(text, "| broker | {} | CPU of server, client, µs |", heads.join(" | "));
+            let _ =
+                writeln!(text, "| broker | {} | CPU of server, client, µs |", heads.join(" | "));
             let _ = writeln!(text, "| --- |{} ---: |", " ---: |".repeat(levels.len()));
             for contestant in contestants {
                 let cells: Vec<String> =
@@ -123,7 +139,12 @@ impl Tables {
             "From the call until its consumer's acknowledgement has returned, {level} of 256 bytes under way, over \
              loopback; median of the rounds. Crashes under load; the machine's power is that of its disk alone."
         );
-        report::brokers::draw(&bars, &subtitle, "scripts/bench-brokers", &folder.join("brokers.png"))
+        report::brokers::draw(
+            &bars,
+            &subtitle,
+            "scripts/bench-brokers",
+            &folder.join("brokers.png"),
+        )
     }
 
     fn of(&self, contestant: &Contestant, way: Way, level: u32) -> Vec<Figures> {
@@ -163,7 +184,8 @@ impl Tables {
         for contestant in contestants {
             let syncs: Vec<&Syncs> =
                 self.syncs.iter().filter(|syncs| syncs.contestant.is(contestant)).collect();
-            let calls = |nth: usize| syncs.get(nth).map_or("–".to_owned(), |s| s.calls.to_string());
+            let calls =
+                |nth: usize| syncs.get(nth).map_or("–".to_owned(), |s| s.calls.to_string());
             let of = |crash, part: &dyn Fn(&Loss) -> (usize, usize)| {
                 let mut found = self.losses.iter();
                 let found = found.find(|l| l.contestant.is(contestant) && l.crash == crash);

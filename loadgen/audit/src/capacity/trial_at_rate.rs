@@ -93,7 +93,8 @@ impl TrialAtRate {
         let (judged, reasons) = match judged {
             Judged::Broken if !blurs.is_empty() => {
                 let share = keeps.share - window.touched();
-                let spared = window.findings(&Keeps { share, thresholds: Vec::new(), ..keeps.clone() });
+                let spared =
+                    window.findings(&Keeps { share, thresholds: Vec::new(), ..keeps.clone() });
                 match spared.troubles.is_empty() {
                     true => (Judged::Unclear, [reasons, blurs].concat()),
                     false => (Judged::Broken, spared.troubles),
@@ -276,7 +277,10 @@ mod tests {
     fn a_blurred_trial_that_kept_the_rate_kept_it_and_one_that_broke_it_may_be_innocent() {
         let blurred = |touched: u64| {
             move |t: &mut Trial| {
-                t.manifest.validity.blurs.push(Reason::SendLag { p99_us: 4_100, allowed_us: 1_000 });
+                t.manifest
+                    .validity
+                    .blurs
+                    .push(Reason::SendLag { p99_us: 4_100, allowed_us: 1_000 });
                 let place = t.timeline.iter_mut().filter(|r| r.operation == Operation::Place);
                 place.for_each(|r| r.touched_ok = Some(r.offered * touched / 100));
             }

@@ -131,7 +131,8 @@ impl<'t> Window<'t> {
         let within = self.phase.from_s..self.phase.to_s;
         let rows = self.trial.timeline.iter();
         let rows = rows.filter(|row| row.operation == main && within.contains(&row.t_s));
-        let touched = |row: &TimelineRow| row.touched_ok.unwrap_or(0) + row.touched_failed.unwrap_or(0);
+        let touched =
+            |row: &TimelineRow| row.touched_ok.unwrap_or(0) + row.touched_failed.unwrap_or(0);
         self.main.value(rows.map(touched).sum())
     }
 

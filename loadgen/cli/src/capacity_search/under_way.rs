@@ -85,7 +85,7 @@ impl<'a> UnderWay<'a> {
             numbers: BTreeMap::new(),
             steps: Vec::new(),
             outcome: RunState::default(),
-            network: Secrets::draw_network(),
+            network: Secrets::draw_network(&Secrets::draw_luck()),
             disturbances: Disturbances::default(),
         }
     }
