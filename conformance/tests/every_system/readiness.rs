@@ -16,8 +16,12 @@ const TOLD_WITHIN: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Who cannot work without whom: the role that dies, the roles that need it.
-const NEEDS: [(&str, &[&str]); 3] =
-    [("provider", &["payments"]), ("payments", &["orders"]), ("broker", &["orders", "payments"])];
+const NEEDS: [(&str, &[&str]); 4] = [
+    ("provider", &["payments"]),
+    ("payments", &["orders"]),
+    ("broker", &["orders", "payments"]),
+    ("database", &["auth", "orders", "payments"]),
+];
 
 pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
     let mut stand = Stand::start(system).await?;

@@ -8,11 +8,12 @@ use anyhow::{Context, ensure};
 use crate::stand::{SECRETS, Stand};
 
 /// What whoever plays a role may know.
-const NEEDED: [(&str, &[&str]); 5] = [
+const NEEDED: [(&str, &[&str]); 6] = [
     ("auth", &["token"]),
     ("orders", &["token", "operator", "payments"]),
     ("payments", &["payments", "merchant"]),
     ("broker", &["control"]),
+    ("database", &[]),
     ("provider", &["control", "merchant"]),
 ];
 

@@ -45,7 +45,7 @@ macro_rules! page {
                  sum(octet_length(items)) over run - octet_length(items) as before,
                  lead(number) over run is not null as further
              from (select ", columns!(), " from orders where ", $filter, " and number > $1
-                 and number <= $4 order by number limit $2 + 1) as part window run as (order by number)) as page
+                 and number <= $4 order by number limit $2::bigint + 1) as part window run as (order by number)) as page
              where nth <= $2 and (nth = 1 or before < $3) order by number"
         )
     };
