@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::time::{Instant, sleep};
 
 use crate::adapter::{Adapter, Capabilities, Keeper};
 use crate::engine::{Bound, Count, Engine, Source};
@@ -30,8 +31,12 @@ pub(crate) const LAVINMQ: Adapter = adapter(Kind::Classic);
 
 const fn adapter(kind: Kind) -> Adapter {
     let (form, open): (_, fn(&str, Settings) -> Result<Arc<dyn Broker>>) = match kind {
-        Kind::Quorum => ("rabbitmq://HOST:PORT", |address, settings| open(Kind::Quorum, address, settings)),
-        Kind::Classic => ("lavinmq://HOST:PORT", |address, settings| open(Kind::Classic, address, settings)),
+        Kind::Quorum => {
+            ("rabbitmq://HOST:PORT", |address, settings| open(Kind::Quorum, address, settings))
+        }
+        Kind::Classic => {
+            ("lavinmq://HOST:PORT", |address, settings| open(Kind::Classic, address, settings))
+        }
     };
     Adapter {
         scheme: kind.scheme(),
@@ -42,6 +47,10 @@ const fn adapter(kind: Kind) -> Adapter {
         open,
     }
 }
+
+/// What was looked at is back after a commit of the server.
+const GIVEN_BACK_MAX: Duration = Duration::from_secs(1);
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 fn open(kind: Kind, address: &str, settings: Settings) -> Result<Arc<dyn Broker>> {
     Ok(Arc::new(Supplied::new(Rabbit::new(kind, address, settings.lease), settings)))
@@ -128,6 +137,19 @@ impl Engine for Rabbit {
         let _alone = self.looking.lock().await;
         let waiting = self.line.declare(queue).await?;
         let limit = u32::try_from(waiting).unwrap_or(u32::MAX).min(limit);
-        taker::look(Arc::clone(&self.line), queue, limit).await
+        let bodies = taker::look(Arc::clone(&self.line), queue, limit).await?;
+        self.given_back(queue, waiting).await?;
+        Ok(bodies)
+    }
+}
+
+impl Rabbit {
+    /// Waits until a queue has again what was looked at, unless others have taken of it meanwhile.
+    async fn given_back(&self, queue: &str, waiting: u64) -> Result<()> {
+        let end = Instant::now() + GIVEN_BACK_MAX;
+        while self.line.declare(queue).await? < waiting && Instant::now() < end {
+            sleep(ASKED_AGAIN_AFTER).await;
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap, Message, Request, ServerAddr};
+use async_nats::{
+    Client, ConnectErrorKind, ConnectOptions, HeaderMap, Message, Request, ServerAddr,
+};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -110,13 +112,13 @@ impl Line {
         })
     }
 
-    /// Asks JetStream for something, such as `STREAM.CREATE.x`.
+    /// Asks JetStream for something, such as `STREAM.CREATE.x`; null is nothing to say.
     pub(super) async fn manage(
         &self,
         what: String,
         body: &Value,
     ) -> std::result::Result<Value, Refusal> {
-        let body = Bytes::from(body.to_string());
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
         let answer = self.ask(format!("$JS.API.{what}"), HeaderMap::new(), body).await?;
         self.read(&answer)
     }

@@ -137,7 +137,8 @@ impl Line {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
         let published = async {
-            let sent = open.channel.basic_publish("".into(), queue.into(), options, body, properties);
+            let sent =
+                open.channel.basic_publish("".into(), queue.into(), options, body, properties);
             sent.await?.await
         };
         match self.answered(published).await {
@@ -150,7 +151,10 @@ impl Line {
     }
 
     /// What is answered in time. If it is not, both connections are in doubt.
-    pub(super) async fn answered<T>(&self, work: impl Future<Output = lapin::Result<T>>) -> Result<T> {
+    pub(super) async fn answered<T>(
+        &self,
+        work: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T> {
         match timeout(ANSWER_MAX, work).await {
             Ok(answer) => answer.map_err(|error| self.meaning(&error)),
             Err(_) => {

@@ -12,8 +12,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::{Delivery, DeliveryResult};
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
-    ChannelFlowOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+    BasicQosOptions, ChannelFlowOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Consumer, ConsumerDelegate};
@@ -31,13 +31,16 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 /// How much one consumer may be sent at once, by the protocol.
 const CREDIT_MAX: u32 = u16::MAX as u32;
 
-/// What one consumer has. Deliveries are written here by the connection's own thread, in the sequence of its
-/// frames: who has an answer to something later finds them here.
+/// What one consumer has. Deliveries are put into the inbox by the connection's own thread, in the sequence of
+/// its frames: who has an answer to something later finds them there.
 pub(super) struct Desk {
     pub(super) queue: String,
     line: Arc<Line>,
     lease: Duration,
     state: Mutex<State>,
+    /// Nobody has asked for them yet. The connection's thread waits for this lock while it has its own: who
+    /// holds it calls nothing of the client.
+    inbox: Mutex<Inbox>,
     changed: Notify,
 }
 
@@ -49,9 +52,13 @@ struct State {
     consumers: Vec<Consumer>,
     /// How many deliveries the server may send that are not settled.
     credit: u32,
-    /// Nobody has asked for them yet.
-    arrived: VecDeque<Delivery>,
     held: HashMap<u64, Held>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    channel: u32,
+    arrived: VecDeque<Delivery>,
 }
 
 /// A delivery that was taken.
@@ -62,17 +69,6 @@ struct Held {
 }
 
 impl State {
-    /// A new channel has nothing of the old one.
-    fn opened(&mut self, open: Open) {
-        *self = Self { channel: self.channel + 1, open: Some(open), ..Self::default() };
-    }
-
-    fn hand_out(&mut self, most: u32, until: Instant) -> Vec<Taken> {
-        let most = self.arrived.len().min(most as usize);
-        let arrived: Vec<Delivery> = self.arrived.drain(..most).collect();
-        arrived.into_iter().map(|delivery| self.hold(delivery, until)).collect()
-    }
-
     fn hold(&mut self, delivery: Delivery, until: Instant) -> Taken {
         let Delivery { delivery_tag: tag, redelivered, data, .. } = delivery;
         self.held.insert(tag, Held { until, done: false });
@@ -104,20 +100,43 @@ impl State {
         self.held.values().filter(|held| !held.done).map(|held| held.until).min()
     }
 
-    fn has(&self) -> u64 {
-        let held = self.held.values().filter(|held| !held.done).count();
-        (self.arrived.len() + held) as u64
+    fn has(&self) -> usize {
+        self.held.values().filter(|held| !held.done).count()
     }
 }
 
 impl Desk {
     pub(super) fn new(line: Arc<Line>, queue: &str, lease: Duration) -> Self {
-        let (state, changed) = Default::default();
-        Self { queue: queue.to_owned(), line, lease, state, changed }
+        let (state, inbox, changed) = Default::default();
+        Self { queue: queue.to_owned(), line, lease, state, inbox, changed }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new channel has nothing of the old one.
+    fn opened(&self, open: Open) {
+        let mut state = self.state();
+        let channel = state.channel + 1;
+        let left = std::mem::replace(&mut *self.inbox(), Inbox { channel, ..Inbox::default() });
+        *state = State { channel, open: Some(open), ..State::default() };
+        drop((state, left));
+    }
+
+    fn hand_out(&self, most: u32) -> Vec<Taken> {
+        let mut state = self.state();
+        let arrived: Vec<Delivery> = {
+            let arrived = &mut self.inbox().arrived;
+            let most = arrived.len().min(most as usize);
+            arrived.drain(..most).collect()
+        };
+        let until = Instant::now() + self.lease;
+        arrived.into_iter().map(|delivery| state.hold(delivery, until)).collect()
     }
 
     /// How much it has of what the server sent before it was asked.
@@ -128,7 +147,8 @@ impl Desk {
             let _ = self.heard(&open).await;
         }
         let state = self.state();
-        if state.open.as_ref().is_some_and(Open::is_good) { state.has() } else { 0 }
+        let has = state.has() + self.inbox().arrived.len();
+        if state.open.as_ref().is_some_and(Open::is_good) { has as u64 } else { 0 }
     }
 
     /// That the server has done what this channel asked for before.
@@ -138,13 +158,13 @@ impl Desk {
     }
 
     fn arrived(&self, channel: u32, delivery: DeliveryResult) {
-        let mut state = self.state();
+        let mut inbox = self.inbox();
         if let Ok(Some(delivery)) = delivery
-            && state.channel == channel
+            && inbox.channel == channel
         {
-            state.arrived.push_back(delivery);
+            inbox.arrived.push_back(delivery);
         }
-        drop(state);
+        drop(inbox);
         self.changed.notify_waiters();
     }
 
@@ -172,7 +192,10 @@ struct Bell {
 }
 
 impl ConsumerDelegate for Bell {
-    fn on_new_delivery(&self, delivery: DeliveryResult) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn on_new_delivery(
+        &self,
+        delivery: DeliveryResult,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         if let Some(desk) = self.desk.upgrade() {
             desk.arrived(self.channel, delivery);
         }
@@ -199,7 +222,7 @@ impl Taker {
             return Ok(open);
         }
         let open = self.desk.line.open().await?;
-        self.desk.state().opened(open.clone());
+        self.desk.opened(open.clone());
         Ok(open)
     }
 
@@ -258,17 +281,14 @@ impl Taker {
         loop {
             let changed = self.desk.changed.notified();
             self.let_go(open).await?;
-            let (taken, expiry) = {
-                let mut state = self.desk.state();
-                let until = Instant::now() + self.desk.lease;
-                (state.hand_out(most, until), state.next_expiry())
-            };
+            let taken = self.desk.hand_out(most);
             if !taken.is_empty() || Instant::now() >= end {
                 return Ok(taken);
             }
             if !open.is_good() {
                 return Err(self.desk.line.unavailable("the connection ended"));
             }
+            let expiry = self.desk.state().next_expiry();
             wait(changed, Some(expiry.map_or(end, |expiry| expiry.min(end)))).await;
         }
     }
@@ -352,8 +372,7 @@ async fn close(desk: &Desk, open: &Open) -> Result<()> {
         let cancelled = open.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         desk.line.answered(cancelled).await?;
     }
-    let arrived = desk.state().hand_out(u32::MAX, Instant::now() + desk.lease);
-    for taken in arrived {
+    for taken in desk.hand_out(u32::MAX) {
         desk.line.publish(&desk.queue, &taken.body).await?;
         desk.done(&taken.handle).await?;
     }
