@@ -230,7 +230,7 @@ impl Cluster {
             let told = match self.keeper(group).await? {
                 Some(keeper) => {
                     let asked = self.ask(Whom::Broker(keeper), request).await;
-                    let told = asked.and_then(|mut answer| Ok(read(&mut answer)));
+                    let told = asked.map(|mut answer| read(&mut answer));
                     if !matches!(told, Ok(Ok(_))) {
                         self.known().keepers.remove(group);
                     }

@@ -222,15 +222,15 @@ impl Member {
     /// A broker refuses all of a request for one that is not ours: then each half goes by itself.
     async fn settle_all(&self, all: Vec<(i64, Fate)>) -> Vec<Result<()>> {
         let mut outcomes = vec![Ok(()); all.len()];
-        let mut parts = vec![0..all.len()];
-        while let Some(part) = parts.pop() {
-            let outcome = self.settle_together(&all[part.clone()]).await;
-            if outcome == Err(Error::Fenced) && part.len() > 1 {
-                let middle = part.start + part.len() / 2;
-                parts.extend([part.start..middle, middle..part.end]);
+        let mut parts = Vec::from([(0, all.len())]);
+        while let Some((first, end)) = parts.pop() {
+            let outcome = self.settle_together(&all[first..end]).await;
+            if outcome == Err(Error::Fenced) && end - first > 1 {
+                let middle = first.midpoint(end);
+                parts.extend([(first, middle), (middle, end)]);
                 continue;
             }
-            outcomes[part].fill(outcome);
+            outcomes[first..end].fill(outcome);
         }
         outcomes
     }
