@@ -2,7 +2,7 @@
 //! record that a member has acquired; what is done is accepted, one record by itself.
 //!
 //! The protocol is spoken here: clients of share groups take a batch and settle all of it before the next, and
-//! hear of its settlements together (decision 50). Returned means durable, because a broker that does not fsync
+//! hear of its settlements together (decision 52). Returned means durable, because a broker that does not fsync
 //! each batch before it answers is refused.
 
 mod batcher;
