@@ -29,8 +29,8 @@ use crate::adapter::{Adapter, Capabilities, Keeper};
 
 pub use client::Client;
 pub use queue::{Options, Queue};
-pub use server::serve;
 pub use reading::TopicDepth;
+pub use server::serve;
 pub use topics::Counts;
 
 pub(crate) const ADAPTER: Adapter = Adapter {

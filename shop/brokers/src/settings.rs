@@ -171,7 +171,10 @@ mod tests {
         let settings = Settings::parse(all).unwrap();
         let backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
         let lease = Duration::from_secs(4);
-        assert_eq!(settings, Settings { lease, attempts_max: 3, backoff, depth_max: 9, durable: true });
+        assert_eq!(
+            settings,
+            Settings { lease, attempts_max: 3, backoff, depth_max: 9, durable: true }
+        );
         assert_eq!(Settings::parse(""), Ok(Settings::default()));
         for (wrong, why) in [
             ("leese=4s", "leese: unknown; known are lease, "),
