@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, bounds, environment, settings, timing};
+use service::{ServiceArgs, bounds, environment, fanout, settings, timing};
 use shop::auth::Tokens;
-use shop::{OrderService, Verify, keep_recovering};
-use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
+use shop::{Follower, OrderService, Verify, keep_recovering};
+use web::client::{Base, Http, Probe, RemoteFollower, RemotePayments, RemoteVerify};
 use web::{Ready, Routes};
 
 #[derive(Args)]
@@ -20,10 +20,13 @@ pub(crate) struct Arguments {
     /// The payments service
     #[arg(long, value_name = "http://HOST:PORT")]
     payments: Base,
+    /// The notifications service, told of each settlement before its customer is answered
+    #[arg(long, value_name = "http://HOST:PORT")]
+    notifications: Option<Base>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, auth, payments } = arguments;
+    let Arguments { args, auth, payments, notifications } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let charges = Probe::ready(&http, &payments);
@@ -39,12 +42,21 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         None => (Arc::new(Tokens::new(&environment::token_secret()?)?), settings::own_tokens()),
     };
+    let mut followers: Vec<Arc<dyn Follower>> = Vec::new();
+    if let Some(base) = notifications {
+        let probe = Probe::ready(&http, &base);
+        ready = ready.needs("notifications", timing::LOOK, move || probe.clone().check());
+        let credential = environment::notifications_credential()?;
+        followers.push(Arc::new(RemoteFollower::new(http.clone(), &base, credential)));
+    }
+    let following = fanout::followed_by(&stores, followers)?;
+    let settings = settings.and(fanout::told(following.as_ref()));
     let credential = environment::payments_credential()?;
     let payments = Arc::new(RemotePayments::new(http, &payments, credential));
     let operator = environment::operator_token();
-    let placing = service::tasks();
-    let orders =
-        OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
+    let (placing, kept) = (service::tasks(), stores.orders);
+    let tasks = Arc::clone(&placing);
+    let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
     let orders = Arc::new(orders);
     let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     let orders_left = Arc::clone(&orders);

@@ -11,6 +11,10 @@ const TOKEN_SECRET: &str = "TRIPTYCH_TOKEN_SECRET";
 const OPERATOR_TOKEN: &str = "TRIPTYCH_OPERATOR_TOKEN";
 /// Whoever shows it may have payments charge.
 const PAYMENTS_TOKEN: &str = "TRIPTYCH_PAYMENTS_TOKEN";
+/// Whoever shows it may tell notifications of settlements.
+const NOTIFICATIONS_TOKEN: &str = "TRIPTYCH_NOTIFICATIONS_TOKEN";
+/// Signs what is posted to customers' callback URLs.
+const CALLBACK_SECRET: &str = "TRIPTYCH_CALLBACK_SECRET";
 /// Whoever shows it may charge at the card network.
 const MERCHANT_TOKEN: &str = "TRIPTYCH_MERCHANT_TOKEN";
 
@@ -36,6 +40,30 @@ pub fn payments_credential() -> Result<Credential, NoSecret> {
 /// If the token is too short.
 pub fn payments_guard() -> Result<Guard, NoSecret> {
     Ok(Guard::new(Some(secret(PAYMENTS_TOKEN)?)))
+}
+
+/// What orders show to notifications.
+///
+/// # Errors
+/// If it is too short.
+pub fn notifications_credential() -> Result<Credential, NoSecret> {
+    Ok(Credential::new(&secret(NOTIFICATIONS_TOKEN)?))
+}
+
+/// Who lets orders in at notifications.
+///
+/// # Errors
+/// If the token is too short.
+pub fn notifications_guard() -> Result<Guard, NoSecret> {
+    Ok(Guard::new(Some(secret(NOTIFICATIONS_TOKEN)?)))
+}
+
+/// The secret that signs notifications.
+///
+/// # Errors
+/// If it is too short.
+pub fn callback_secret() -> Result<Vec<u8>, NoSecret> {
+    secret(CALLBACK_SECRET).map(String::into_bytes)
 }
 
 /// What a merchant shows to the card network.

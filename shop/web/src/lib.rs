@@ -11,6 +11,7 @@ pub mod problem;
 mod ready;
 mod request;
 mod routes;
+mod settlements;
 
 pub use ready::Ready;
 pub use routes::Routes;

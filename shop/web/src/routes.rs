@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_server::{Guard, Handler};
-use shop::{Auth, Orders, Payments, Verify};
+use shop::{Auth, Follower, GivenUpStore, Orders, Payments, Verify};
 
 use crate::request::Refused;
-use crate::{accounts, charges, orders, problem};
+use crate::{accounts, charges, orders, problem, settlements};
 
 /// The routes that a process plays. What it does not play is 404.
 #[derive(Default)]
@@ -18,6 +18,8 @@ pub struct Routes {
     orders: Option<Arc<dyn Orders>>,
     verify: Option<Arc<dyn Verify>>,
     charges: Option<(Arc<dyn Payments>, Guard)>,
+    settlements: Option<(Arc<dyn Follower>, Guard)>,
+    given_up: Option<Arc<dyn GivenUpStore>>,
 }
 
 impl Routes {
@@ -51,12 +53,26 @@ impl Routes {
         Self { charges: Some((payments, guard)), ..self }
     }
 
+    /// `POST /settlements`: for other services, which this guard lets in.
+    #[must_use]
+    pub fn settlements(self, follower: Arc<dyn Follower>, guard: Guard) -> Self {
+        Self { settlements: Some((follower, guard)), ..self }
+    }
+
+    /// `GET /dead/notices`: notifications that were given up, for whoever runs this process.
+    #[must_use]
+    pub fn given_up(self, store: Arc<dyn GivenUpStore>) -> Self {
+        Self { given_up: Some(store), ..self }
+    }
+
     fn plays(&self, resource: Resource<'_>) -> bool {
         match resource {
             Resource::Signup | Resource::Login => self.accounts.is_some(),
             Resource::Orders | Resource::Order(_) => self.orders.is_some(),
             Resource::Verify => self.verify.is_some(),
             Resource::Charges => self.charges.is_some(),
+            Resource::Settlements => self.settlements.is_some(),
+            Resource::GivenUp => self.given_up.is_some(),
         }
     }
 }
@@ -69,6 +85,8 @@ enum Resource<'a> {
     Order(&'a str),
     Verify,
     Charges,
+    Settlements,
+    GivenUp,
 }
 
 impl<'a> Resource<'a> {
@@ -79,6 +97,8 @@ impl<'a> Resource<'a> {
             "/login" => Self::Login,
             "/verify" => Self::Verify,
             "/charges" => Self::Charges,
+            "/settlements" => Self::Settlements,
+            "/dead/notices" => Self::GivenUp,
             _ => Self::Order(path.strip_prefix("/orders/").filter(|id| !id.contains('/'))?),
         })
     }
@@ -91,14 +111,16 @@ impl<'a> Resource<'a> {
             Self::Order(_) => "/orders/{id}",
             Self::Verify => "/verify",
             Self::Charges => "/charges",
+            Self::Settlements => "/settlements",
+            Self::GivenUp => "/dead/notices",
         }
     }
 
     fn allowed(self) -> &'static str {
         match self {
-            Self::Signup | Self::Login | Self::Charges => "POST",
+            Self::Signup | Self::Login | Self::Charges | Self::Settlements => "POST",
             Self::Orders => "GET, POST",
-            Self::Order(_) | Self::Verify => "GET",
+            Self::Order(_) | Self::Verify | Self::GivenUp => "GET",
         }
     }
 }
@@ -130,6 +152,21 @@ impl Handler for Routes {
             (Resource::Charges, &Method::POST, Self { charges: Some((payments, guard)), .. }) => {
                 match guard.no_service(&request) {
                     None => charges::charge(&**payments, &request).await,
+                    Some(refused) => Ok(refused),
+                }
+            }
+            (
+                Resource::Settlements,
+                &Method::POST,
+                Self { settlements: Some((follower, guard)), .. },
+            ) => match guard.no_service(&request) {
+                None => settlements::tell(&**follower, &request).await,
+                Some(refused) => Ok(refused),
+            },
+            (Resource::GivenUp, &Method::GET, Self { given_up: Some(store), .. }) => {
+                // Nobody needs a token to look, but no page in a browser may.
+                match Guard::new(None).stranger(&request) {
+                    None => settlements::dead(&**store, &request).await,
                     Some(refused) => Ok(refused),
                 }
             }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod durability;
+mod following;
 mod orders;
 mod outbox;
 mod pages;
@@ -39,6 +40,11 @@ macro_rules! contract {
                 rows_come_oldest_first, rows_vanish_when_sent, a_number_is_never_given_again,
                 a_full_outbox_refuses_what_would_add_to_it,
                 a_backlog_is_as_old_as_its_first_order;
+            following: a_final_order_owes_its_event_until_it_is_told,
+                what_nobody_follows_owes_nothing,
+                an_insertion_that_others_follow_is_as_any_other,
+                concurrent_settlements_owe_one_event, events_have_the_numbers_asked_for,
+                what_is_given_up_is_listed_once;
         }
     };
 }

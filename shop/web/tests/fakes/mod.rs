@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use http_server::{Guard, Handler, Limits, serve};
 use shop::{
-    Auth, Charge, Charged, Credentials, Error, Item, Order, OrderId, OrderStatus, Orders, Page,
-    Payments, PlaceOrder, Result, Session, Settlement, UserId, Verdict, Verify,
+    Auth, Charge, Charged, Credentials, Error, Follower, GivenUp, GivenUpStore, Item, Number,
+    Order, OrderId, OrderStatus, Orders, Page, Payments, PlaceOrder, Result, Session, Settled,
+    Settlement, UserId, Verdict, Verify,
 };
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -122,6 +123,26 @@ impl Payments for Fake {
             _ => Verdict::Paid { charge_id: "ch-1".to_owned() },
         };
         Ok(Charged::Now(Settlement { key, amount_cents, verdict }))
+    }
+}
+
+#[async_trait]
+impl Follower for Fake {
+    async fn tell(&self, settled: &Settled) -> Result<()> {
+        let Settled { key, status, callback_url, .. } = settled;
+        self.note(format!("tell {key} {} {callback_url:?}", status.as_str()))
+    }
+}
+
+#[async_trait]
+impl GivenUpStore for Fake {
+    async fn give_up(&self, _: GivenUp) -> Result<()> {
+        Ok(())
+    }
+
+    async fn given_up(&self, after: Number, limit: u32) -> Result<Vec<(Number, GivenUp)>> {
+        self.note(format!("given up {after} {limit}"))?;
+        Ok(vec![(7, GivenUp { key: "k".to_owned(), error: "410".to_owned(), at: 5 })])
     }
 }
 
