@@ -10,7 +10,7 @@
 //!   charge KEY EVENT [CENTS] [id=ID] [at=S] [n=N]     unreadable     forged KEY     network-lines N
 //!   read CUSTOMER get|list KEY [STATUS [CENTS] …]|404     read CUSTOMER end
 //!   cut FROM TO|never     unseen-cut FROM TO     fault KIND FROM TO     tokens-until S
-//!   not-waited     doubt WHY     no-clock
+//!   not-waited     doubt WHY     no-clock     notified
 //!   expect VERDICT [CLASS …]
 //! ```
 
@@ -22,7 +22,7 @@ use record::ledger::{ChargeRow, DeadRow, FORGED, Ledger, OrderRow, UNREADABLE};
 use record::reads::{How, ReadRow};
 use record::{Answer, Attempt, Doubt, FaultRow, Operation, Outcome, Receipt, Trouble, Verdict};
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("acknowledged", include_str!("cases/acknowledged.txt")),
     ("unanswered", include_str!("cases/unanswered.txt")),
     ("seen", include_str!("cases/seen.txt")),
@@ -34,6 +34,7 @@ const FILES: [(&str, &str); 11] = [
     ("journal", include_str!("cases/journal.txt")),
     ("witness", include_str!("cases/witness.txt")),
     ("poisoned", include_str!("cases/poisoned.txt")),
+    ("notices", include_str!("cases/notices.txt")),
 ];
 const CENTS: i64 = 500;
 
@@ -54,6 +55,8 @@ pub(super) struct Facts {
     pub(super) no_clock: bool,
     pub(super) tokens_until_ns: Option<u64>,
     pub(super) network_lines: Option<u64>,
+    /// Every order asked for a notification.
+    pub(super) notified: bool,
     pub(super) doubts: Vec<String>,
 }
 
@@ -68,6 +71,7 @@ impl Facts {
             tokens_until_ns: self.tokens_until_ns,
             network_lines: self.network_lines,
             waited: !self.not_waited,
+            notified: self.notified,
             doubts: self.doubts.iter().cloned().map(Doubt::from).collect(),
         }
     }
@@ -175,6 +179,7 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
             facts.faults.push(FaultRow { effective_s: None, ..cut });
         }
         ("fault", [kind, from, to]) => facts.faults.push(fault(kind, from, to)),
+        ("notified", []) => facts.notified = true,
         ("not-waited", []) => facts.not_waited = true,
         ("doubt", _) => facts.doubts.push(rest.to_owned()),
         _ => panic!("{word} {rest}: not a fact"),

@@ -59,6 +59,8 @@ pub struct Setting {
     pub network_lines: Option<u64>,
     /// Whether pending orders had all the time that the scenario grants them.
     pub waited: bool,
+    /// Whether every order asked for a notification.
+    pub notified: bool,
     /// Reasons not to believe that the record is whole.
     pub doubts: Vec<Doubt>,
 }
@@ -254,6 +256,10 @@ impl Audit {
         if !waited && counts.pending > 0 {
             doubts.push(Doubt::NotWaitedFor { orders: counts.pending });
         }
+        let missing = self.stories.values().filter(|story| story.lacks_its_notice()).count();
+        if self.setting.notified && !waited && missing > 0 {
+            doubts.push(Doubt::NotNotifiedYet { orders: missing as u64 });
+        }
         if self.unread > 0 {
             doubts.push(Doubt::Unread { reads: self.unread });
         }
@@ -269,6 +275,7 @@ impl Audit {
         let terms = Terms {
             waited: self.setting.waited,
             whole: self.journal.is_whole(self.setting.network_lines),
+            notified: self.setting.notified,
             clock: self.setting.clock,
         };
         let mut found: Vec<Vec<&str>> = vec![Vec::new(); Class::COUNT];

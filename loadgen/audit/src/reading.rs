@@ -69,6 +69,7 @@ fn setting(manifest: &Manifest, faults: &[FaultRow]) -> Setting {
         network_lines: evidence.network_lines,
         // Older records do not say how the drain ended, but an interrupted one did not wait.
         waited: evidence.waited.unwrap_or(!manifest.validity.interrupted),
+        notified: evidence.notified,
         doubts: evidence.doubts.iter().cloned().map(Doubt::from).collect(),
     }
 }

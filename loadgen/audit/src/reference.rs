@@ -10,7 +10,7 @@ use record::ledger::{ChargeRow, FORGED, OrderRow};
 use record::reads::{How, ReadRow};
 use record::{Answer, Attempt, FaultRow, Operation, Outcome, Receipt, Trouble};
 
-const LEGAL: [&str; 8] = [
+const LEGAL: [&str; 9] = [
     "told-error-then-charged",
     "told-error-then-declined",
     "recovered",
@@ -19,6 +19,7 @@ const LEGAL: [&str; 8] = [
     "indeterminate",
     "dead-but-done",
     "poisoned",
+    "notified-again",
 ];
 /// What two readings of clocks may be apart, where nobody says: a millisecond.
 const WITHIN_US: i64 = 1_000;
@@ -55,7 +56,7 @@ fn keys(facts: &Facts) -> BTreeSet<String> {
 
 /// The journal's lines that the network wrote.
 fn lines(facts: &Facts) -> impl Iterator<Item = &ChargeRow> {
-    let known = ["captured", "declined", "repeated", "error"];
+    let known = ["captured", "declined", "repeated", "error", "notified-paid", "notified-declined"];
     facts.charges.iter().filter(move |row| known.contains(&row.event.as_str()))
 }
 
@@ -156,7 +157,8 @@ impl<'a> Known<'a> {
 }
 
 fn classes(k: &Known<'_>) -> Vec<&'static str> {
-    [of_orders(k), of_money(k), of_answers(k), of_instants(k), of_ends(k), of_silence(k)].concat()
+    let parts = [of_orders(k), of_money(k), of_answers(k), of_instants(k), of_ends(k)];
+    parts.into_iter().chain([of_notices(k), of_silence(k)]).flatten().collect()
 }
 
 /// The classes whose conditions hold.
@@ -269,6 +271,24 @@ fn of_ends(k: &Known<'_>) -> Vec<&'static str> {
     ])
 }
 
+fn of_notices(k: &Known<'_>) -> Vec<&'static str> {
+    let of = |event: &str| k.lines.iter().filter(|row| row.event == event).collect::<Vec<_>>();
+    let told = [("paid", of("notified-paid")), ("declined", of("notified-declined"))];
+    let falsely = told.iter().any(|(state, notices)| {
+        let orders: Vec<_> = k.orders.iter().filter(|row| row.status == *state).collect();
+        let settled = orders.iter().filter_map(|row| row.settled_at).min();
+        let early = |at_us: i64| settled.is_some_and(|settled| at_us + WITHIN_US < settled);
+        notices.iter().any(|row| orders.is_empty() || early(row.at_us))
+    });
+    let count: usize = told.iter().map(|(_, notices)| notices.len()).sum();
+    let asked = k.facts.notified && !k.facts.not_waited && is_whole(k.facts);
+    held(&[
+        (asked && !k.orders.is_empty() && !k.is_open() && count == 0, "not-notified"),
+        (falsely, "notified-falsely"),
+        (count >= 2, "notified-again"),
+    ])
+}
+
 fn of_silence(k: &Known<'_>) -> Vec<&'static str> {
     if k.told() != "unknown" {
         return Vec::new();
@@ -288,6 +308,8 @@ fn of_silence(k: &Known<'_>) -> Vec<&'static str> {
 fn has_wrong_amount(k: &Known<'_>) -> bool {
     let orders = k.orders.iter().map(|row| row.total_cents);
     let captures = k.captures.iter().map(|row| row.amount_cents);
+    let notices = k.lines.iter().filter(|row| row.event.starts_with("notified"));
+    let captures = captures.chain(notices.map(|row| row.amount_cents));
     let told = k.observed();
     let met: Vec<i64> =
         orders.chain(captures).chain(told.iter().filter_map(|a| a.amount)).collect();
@@ -400,7 +422,13 @@ fn is_doubtful(facts: &Facts) -> bool {
         How::List => row.status != 200,
         How::End => false,
     };
+    let unnotified = |key: &String| {
+        let known = Known::of(facts, key);
+        let notified = known.lines.iter().any(|row| row.event.starts_with("notified"));
+        facts.notified && !known.orders.is_empty() && !known.is_open() && !notified
+    };
     !facts.doubts.is_empty()
+        || (facts.not_waited && all.iter().any(unnotified))
         || !all.iter().any(accepted)
         || (facts.not_waited && all.iter().any(left))
         || all.iter().any(unfounded)
@@ -488,6 +516,9 @@ fn journal() -> impl Strategy<Value = Vec<ChargeRow>> {
         "unreadable",
         FORGED,
         "refunded",
+        "notified-paid",
+        "notified-paid",
+        "notified-declined",
     ]);
     let cents = word(&["500", "500", "500", "7"]);
     let id = word(&["id=1", "id=1", "id=2", "id=3", "id=4", "id=5"]);
@@ -543,7 +574,7 @@ prop_compose! {
         faults in prop::collection::vec(cuts(), 0..2),
         network_lines in prop::option::weighted(0.3, 0_u64..4),
         tokens_until_s in prop::option::of(0_u64..8),
-        (not_waited, no_clock, doubt) in (any::<bool>(), any::<bool>(), 0_u8..8),
+        (not_waited, no_clock, notified, doubt) in (any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..8),
     ) -> Facts {
         // A replica is often the same as the first, and what is read the same as the ledger.
         let replicas = copies.into_iter().map(|copy| copy.unwrap_or_else(|| orders.clone())).collect();
@@ -571,6 +602,7 @@ prop_compose! {
             no_clock,
             tokens_until_ns,
             network_lines,
+            notified,
             doubts,
         }
     }

@@ -12,6 +12,8 @@ pub(super) struct Terms {
     pub(super) waited: bool,
     /// The journal has all of its lines: what is not in it has not been.
     pub(super) whole: bool,
+    /// Every order asked for a notification.
+    pub(super) notified: bool,
     /// How instants are compared.
     pub(super) clock: Clock,
 }
@@ -29,6 +31,7 @@ impl Story {
         self.judge_answers(&mut when);
         self.judge_instants(terms.clock, &mut when);
         self.judge_end(terms, &mut when);
+        self.judge_notices(terms, &mut when);
         self.judge_silence(&mut when);
     }
 
@@ -128,6 +131,27 @@ impl Story {
         when(self.dead && !given_up, Class::DeadButDone);
         when(self.repeated, Class::Repeated);
         when(self.indeterminate, Class::Indeterminate);
+    }
+
+    /// Whether it is final, and its customer does not know it yet.
+    pub(super) fn lacks_its_notice(&self) -> bool {
+        self.orders.total() > 0 && self.orders.open == 0 && self.notified.total() == 0
+    }
+
+    /// Notified once at least, and never of what is not, or not yet.
+    fn judge_notices(&self, terms: Terms, when: &mut impl FnMut(bool, Class)) {
+        let (orders, notified) = (self.orders, self.notified);
+        let asked = terms.notified && terms.waited && terms.whole;
+        when(asked && self.lacks_its_notice(), Class::NotNotified);
+        let falsely = |orders: u32, notified_us: i64, settled_us: i64| {
+            let early = settled_us != i64::MAX && terms.clock.before(notified_us, settled_us);
+            notified_us != i64::MAX && (orders == 0 || early)
+        };
+        let (told, settled) = (self.notified_us, self.settled_us);
+        let paid = falsely(orders.paid, told.paid, settled.paid);
+        let declined = falsely(orders.declined, told.declined, settled.declined);
+        when(paid || declined, Class::NotifiedFalsely);
+        when(notified.total() > 1, Class::NotifiedAgain);
     }
 
     /// What became of orders whose customers do not know.

@@ -149,6 +149,9 @@ pub(super) struct Story {
     pub(super) decided_us: Finals<i64>,
     pub(super) line_us: i64,
     pub(super) charged_after_decline: bool,
+    /// What its customer was notified of, and the first instant of each, µs.
+    pub(super) notified: States,
+    pub(super) notified_us: Finals<i64>,
     pub(super) repeated: bool,
     pub(super) dead: bool,
     /// Sums of fingerprints of its rows: in the first listing, in the replica that is being read.
@@ -196,6 +199,8 @@ impl Default for Story {
             decided_us: Finals { paid: i64::MAX, declined: i64::MAX },
             line_us: i64::MAX,
             charged_after_decline: false,
+            notified: States::default(),
+            notified_us: Finals { paid: i64::MAX, declined: i64::MAX },
             repeated: false,
             dead: false,
             listing: 0,
@@ -305,8 +310,16 @@ impl Story {
             }
             "declined" => self.decided_us.add(Receipt::Declined, row.at_us),
             "repeated" => self.repeated = true,
+            "notified-paid" => self.notified(Receipt::Paid, row),
+            "notified-declined" => self.notified(Receipt::Declined, row),
             _ => {}
         }
+    }
+
+    fn notified(&mut self, of: Receipt, row: &ChargeRow) {
+        self.notified.add(of);
+        self.notified_us.add(of, row.at_us);
+        self.met.add(row.amount_cents);
     }
 
     pub(super) fn dead(&mut self) {

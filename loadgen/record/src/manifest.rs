@@ -137,6 +137,9 @@ pub struct TruthReading {
     /// records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_lines: Option<u64>,
+    /// Whether every order asked for a notification; then the journal tells who was notified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub notified: bool,
 }
 
 /// A part of the schedule that has statistics of its own.
