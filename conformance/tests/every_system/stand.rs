@@ -28,7 +28,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// Of deliveries whose consumers are to end without a word.
 const LEASE: Span = Span(Duration::from_secs(2));
 /// The names of all secrets in the system files.
-pub(crate) const SECRETS: [&str; 5] = ["token", "operator", "control", "payments", "merchant"];
+pub(crate) const SECRETS: [&str; 7] =
+    ["token", "operator", "control", "payments", "merchant", "notifications", "callback"];
 
 pub(crate) struct Stand {
     pub(crate) running: Running,

@@ -113,6 +113,8 @@ struct Measured {
     stalls: Vec<Stall>,
     started: Second0,
     tokens_until_us: Option<i64>,
+    /// Whether every order asked for a notification.
+    notified: bool,
     told: Told,
     ended: Vec<String>,
     /// What only the final sweep took back.
@@ -280,6 +282,7 @@ impl Trial<'_> {
             stalls,
             started,
             tokens_until_us,
+            notified: entry.callbacks.is_some(),
             told,
             ended,
             left,

@@ -4,6 +4,7 @@
 mod journal;
 mod letters;
 mod listing;
+mod notices;
 mod reads;
 
 use std::path::{Path, PathBuf};
@@ -99,11 +100,24 @@ impl Truth {
         match self.listing(self.source.orders.first(), QUIET, &path).await {
             Ok(open) => {
                 told.pending = open > 0;
-                told.whole = open == 0 || !*self.interrupt.borrow();
+                let notified = told.pending || self.notices(&mut told).await;
+                let whole = !told.pending && notified;
+                told.whole = whole || !*self.interrupt.borrow();
             }
             Err(error) => told.fail(&error),
         }
         told
+    }
+
+    /// Whether the customers of all orders were notified, if that is what they asked for; waits for it.
+    async fn notices(&self, told: &mut Told) -> bool {
+        if self.entry.callbacks.is_none() {
+            return true;
+        }
+        let journal = Path::new(&self.source.journal);
+        let patience = Patience::until(self.drain, self.interrupt.clone(), INTERRUPTED[0]);
+        let arrived = notices::arrive(&self.folder, journal, &patience).await;
+        told.doubt("notifications cannot be waited for", arrived).unwrap_or(false)
     }
 
     /// Reads everything else; what is not told is a doubt.

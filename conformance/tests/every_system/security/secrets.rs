@@ -8,12 +8,13 @@ use anyhow::{Context, ensure};
 use crate::stand::{SECRETS, Stand};
 
 /// What whoever plays a role may know.
-const NEEDED: [(&str, &[&str]); 5] = [
+const NEEDED: [(&str, &[&str]); 6] = [
     ("auth", &["token"]),
-    ("orders", &["token", "operator", "payments"]),
+    ("orders", &["token", "operator", "payments", "notifications"]),
     ("payments", &["payments", "merchant"]),
     ("broker", &["control"]),
-    ("provider", &["control", "merchant"]),
+    ("provider", &["control", "merchant", "callback"]),
+    ("notifications", &["notifications", "callback"]),
 ];
 
 pub(crate) async fn spread(system: &str) -> anyhow::Result<()> {

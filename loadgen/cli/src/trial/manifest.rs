@@ -26,6 +26,7 @@ impl Trial<'_> {
             clocks_read_within_us: Some(measured.started.within_us),
             tokens_until_us: measured.tokens_until_us,
             network_lines: told.marks.iter().map(|mark| mark.lines).max(),
+            notified: measured.notified,
         }
     }
 

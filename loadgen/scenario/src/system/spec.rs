@@ -67,6 +67,10 @@ pub struct Entry {
     pub orders: Urls,
     /// For the provider's /control.
     pub provider: String,
+    /// Where customers want to be notified of their orders, at the card network's process: every order
+    /// bears this URL as its callback_url. Without it none asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callbacks: Option<String>,
 }
 
 /// Where the audit reads.

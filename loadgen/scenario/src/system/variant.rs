@@ -56,6 +56,7 @@ struct EntryChange {
     auth: Option<Urls>,
     orders: Option<Urls>,
     provider: Option<String>,
+    callbacks: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -169,7 +170,8 @@ impl Variant {
     }
 
     fn put_places(&self, spec: &mut SystemSpec) {
-        if let Some(EntryChange { auth, orders, provider }) = self.entry.clone() {
+        if let Some(EntryChange { auth, orders, provider, callbacks }) = self.entry.clone() {
+            spec.entry.callbacks = callbacks.or(spec.entry.callbacks.take());
             put(&mut spec.entry.auth, auth);
             put(&mut spec.entry.orders, orders);
             put(&mut spec.entry.provider, provider);
