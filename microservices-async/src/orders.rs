@@ -40,11 +40,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stores = stores::open(&args.store).context("--store")?;
     let (told, broker) = (broker.settings()?, broker.connect()?);
     let (kept, queue) = (stores.clone(), Arc::clone(&broker));
-    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
-        "the broker",
-        timing::LOOK,
-        move || broker::reach(Arc::clone(&queue)),
-    );
+    let reach = move || broker::reach(Arc::clone(&queue));
+    let ready = Ready::new().needs("the broker", timing::LOOK, reach);
+    let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
     let told = told.and(settings::kept(&stores)).and(settings::own_tokens()).and(trust.settings());
     let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
     let following = fanout::followed_by(&stores, followers.behind(&broker))?;

@@ -363,6 +363,7 @@ fn what_is_in_memory_is_judged_the_same_way() {
             no_clock: true,
             tokens_until_ns: None,
             network_lines: None,
+            notified: false,
             ..case.facts
         };
         let told = super::judge(&attempts, &ledger, &prepared, !facts.not_waited);

@@ -96,6 +96,6 @@ pub(super) const STATEMENTS: [(&str, &str); 4] = [
         IS_OWED,
         "SEARCH e USING COVERING INDEX sqlite_autoindex_events_1 (key=?); SEARCH c USING PRIMARY KEY (key=?) LEFT-JOIN",
     ),
-    (TOLD, "SEARCH events USING COVERING INDEX sqlite_autoindex_events_1 (key=?)"),
+    (TOLD, "SEARCH events USING INDEX sqlite_autoindex_events_1 (key=?)"),
     (FORGET, "SEARCH callbacks USING PRIMARY KEY (key=?)"),
 ];

@@ -6,6 +6,8 @@ It keeps nothing on a disk: it is here to be judged, not measured. `--wrong list
 """
 
 import argparse
+import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -47,9 +49,15 @@ WAYS = {
     "refuses-all": "accepts the preparation and refuses the load",
     "forges": "says paid, and writes the network's journal itself",
     "tears": "cuts the network's journal",
+    "notifies": "notifies customers, honestly",
+    "notifies-nobody": "is asked for notifications and sends none",
+    "notifies-early": "notifies customers of what it hopes for",
+    "notifies-otherwise": "notifies customers of the other state",
+    "notifies-twice": "notifies customers twice (legal)",
 }
 SECRET = os.environ.get("SHOP_OPERATOR", "")
 MERCHANT = os.environ.get("SHOP_MERCHANT", "")
+CALLBACK = os.environ.get("SHOP_CALLBACK", "")
 
 
 def now_us():
@@ -81,7 +89,7 @@ class Shop:
             self.count += 1
             return self.count % 3 == 0
 
-    def place(self, customer, key, items):
+    def place(self, customer, key, items, callback):
         """(status, answer, headers)."""
         with self.lock:
             if key in self.seen:
@@ -95,7 +103,29 @@ class Shop:
         # The preparation is served honestly: it is not what is looked at.
         wrong = "" if "-p" in key else self.wrong
         self.keep(customer, order)
-        return self.settle(customer, order, wrong) if wrong else (201, self.pay(order, cents), {})
+        if wrong == "notifies-early":
+            self.notify(callback, order, "paid")
+        answer = self.settle(customer, order, wrong) if wrong else (201, self.pay(order, cents), {})
+        other = {"paid": "declined", "declined": "paid"}[order["status"]] if callback else ""
+        status = other if wrong == "notifies-otherwise" else order["status"]
+        for _ in range({"notifies-nobody": 0, "notifies-early": 0, "notifies-twice": 2}.get(wrong, 1)):
+            self.notify(callback, order, status)
+        return answer
+
+    def notify(self, callback, order, status):
+        """Posts to the customer, signed, if he asked for it."""
+        if not callback:
+            return
+        names = ("id", "key", "total_cents", "charge_id", "settled_at")
+        body = json.dumps({"status": status, **{name: order[name] for name in names}})
+        at_s = int(time.time())
+        mac = hmac.new(CALLBACK.encode(), f"{at_s}.{body}".encode(), hashlib.sha256).hexdigest()
+        url = urlsplit(callback)
+        head = {"content-type": "application/json", "triptych-signature": f"t={at_s},v1={mac}"}
+        connection = http.client.HTTPConnection(url.netloc, timeout=5)
+        connection.request("POST", url.path, body, head)
+        connection.getresponse().read()
+        connection.close()
 
     def keep(self, customer, order):
         with self.lock:
@@ -256,7 +286,7 @@ class Handler(BaseHTTPRequestHandler):
             shop.tokens[token] = told["email"]
             return self.answer(200, {"token": token, "expires_at": now_us() + 3_600_000_000})
         key = self.headers["idempotency-key"]
-        return self.answer(*shop.place(self.customer(), key, told["items"]))
+        return self.answer(*shop.place(self.customer(), key, told["items"], told.get("callback_url")))
 
     def do_GET(self):
         url = urlsplit(self.path)
