@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use brokers::{Received, SubscribeOptions, Topic, Trouble};
 use service::bounds;
-use shop::{Charge, Charged, Follower, Orders, Payments, Settled, Settlement};
+use shop::{Charge, Charged, Follower, Orders, Payments, Settled, Settlement, Stock, Wanted};
 use tokio_util::sync::CancellationToken;
 
 use crate::careless::{self, ConsumeMode};
@@ -70,4 +70,23 @@ pub(crate) async fn settled(
         async move { follower.tell(&received.value).await.map_err(trouble) }
     };
     events.consume(OPTIONS, stop.cancelled_owned(), handle).await
+}
+
+/// Reserves what orders need, and hands their charges over to payments before the message is acked.
+pub(crate) async fn reservations(
+    stock: Arc<dyn Stock>,
+    wanted: Topic<Wanted>,
+    charges: Topic<Charge>,
+    stop: CancellationToken,
+) -> Result<(), brokers::Error> {
+    let handle = |received: Received<Wanted>| {
+        let (stock, charges) = (Arc::clone(&stock), charges.clone());
+        async move {
+            let Wanted { charge, items } = received.value;
+            stock.reserve(&charge.key, &items).await.map_err(trouble)?;
+            charges.publish(&charge.key, BTreeMap::new(), &charge).await?;
+            Ok(())
+        }
+    };
+    wanted.consume(OPTIONS, stop.cancelled_owned(), handle).await
 }

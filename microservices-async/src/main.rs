@@ -7,12 +7,14 @@ mod consume;
 mod courier;
 mod followers;
 mod gauges;
+mod inventory;
 mod notifications;
 mod orders;
 mod payments;
 mod queued;
 mod relay;
 mod trouble;
+mod way;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,8 @@ enum Service {
     Payments(payments::Arguments),
     /// Tells customers of the settlements that come by message
     Notifications(notifications::Arguments),
+    /// Reserves what orders need, on the way of their charges
+    Inventory(inventory::Arguments),
 }
 
 #[tokio::main]
@@ -43,6 +47,7 @@ async fn main() -> ExitCode {
         Service::Auth(arguments) => ("auth", auth::run(arguments).await),
         Service::Orders(arguments) => ("orders", orders::run(arguments).await),
         Service::Payments(arguments) => ("payments", payments::run(arguments).await),
+        Service::Inventory(arguments) => ("inventory", inventory::run(arguments).await),
         Service::Notifications(arguments) => ("notifications", notifications::run(arguments).await),
     };
     service::exit_code(name, result)

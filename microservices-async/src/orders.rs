@@ -45,7 +45,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
     let told = told.and(settings::kept(&stores)).and(settings::own_tokens()).and(trust.settings());
     let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
-    let following = fanout::followed_by(&stores, followers.behind(&broker))?;
+    let (fans, charges) = followers.behind(&broker, &stores)?;
+    let following = fanout::followed_by(&stores, fans)?;
     let told = told.and(fanout::told(following.as_ref()));
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
@@ -57,7 +58,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders = Arc::new(orders);
 
     let stop = CancellationToken::new();
-    let charges = Topic::new(Arc::clone(&broker), broker::CHARGES);
     let settlements = Topic::new(broker, broker::SETTLEMENTS);
     let metrics = Gauges::kept(&stores.outbox);
     let relay = tokio::spawn(relay::run(Arc::clone(&stores.outbox), charges.clone(), wake));

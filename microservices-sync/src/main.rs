@@ -1,5 +1,7 @@
 //! Wiring: auth, orders and payments, each a process of its own; they call each other over HTTP.
 
+mod fans;
+mod inventory;
 mod notifications;
 mod orders;
 mod payments;
@@ -14,7 +16,8 @@ use service::{ServiceArgs, auth};
 /// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth, and orders without --auth; at least
 /// 32 bytes), TRIPTYCH_PAYMENTS_TOKEN (orders and payments), TRIPTYCH_MERCHANT_TOKEN (payments, for the
 /// card network), TRIPTYCH_NOTIFICATIONS_TOKEN (notifications, and orders with --notifications),
-/// TRIPTYCH_CALLBACK_SECRET (notifications), TRIPTYCH_OPERATOR_TOKEN (orders; reads all orders; optional).
+/// TRIPTYCH_INVENTORY_TOKEN (inventory, and orders with --inventory), TRIPTYCH_CALLBACK_SECRET
+/// (notifications), TRIPTYCH_OPERATOR_TOKEN (orders; reads all orders; optional).
 #[derive(Parser)]
 #[command(version)]
 enum Service {
@@ -26,6 +29,8 @@ enum Service {
     Payments(payments::Arguments),
     /// Tells customers what became of their orders
     Notifications(notifications::Arguments),
+    /// Knows stock
+    Inventory(ServiceArgs),
 }
 
 #[tokio::main]
@@ -34,6 +39,7 @@ async fn main() -> ExitCode {
         Service::Auth(arguments) => ("auth", auth::run(arguments).await),
         Service::Orders(arguments) => ("orders", orders::run(arguments).await),
         Service::Payments(arguments) => ("payments", payments::run(arguments).await),
+        Service::Inventory(arguments) => ("inventory", inventory::run(arguments).await),
         Service::Notifications(arguments) => ("notifications", notifications::run(arguments).await),
     };
     service::exit_code(name, result)

@@ -6,9 +6,11 @@ use anyhow::Context;
 use clap::Args;
 use service::{ServiceArgs, bounds, environment, fanout, settings, timing};
 use shop::auth::Tokens;
-use shop::{Follower, OrderService, Verify, keep_recovering};
-use web::client::{Base, Http, Probe, RemoteFollower, RemotePayments, RemoteVerify};
+use shop::{OrderService, Verify, keep_recovering};
+use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
 use web::{Ready, Routes};
+
+use crate::fans::FanArgs;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -20,13 +22,12 @@ pub(crate) struct Arguments {
     /// The payments service
     #[arg(long, value_name = "http://HOST:PORT")]
     payments: Base,
-    /// The notifications service, told of each settlement before its customer is answered
-    #[arg(long, value_name = "http://HOST:PORT")]
-    notifications: Option<Base>,
+    #[command(flatten)]
+    fans: FanArgs,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, auth, payments, notifications } = arguments;
+    let Arguments { args, auth, payments, fans } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let charges = Probe::ready(&http, &payments);
@@ -42,14 +43,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         None => (Arc::new(Tokens::new(&environment::token_secret()?)?), settings::own_tokens()),
     };
-    let mut followers: Vec<Arc<dyn Follower>> = Vec::new();
-    if let Some(base) = notifications {
-        let probe = Probe::ready(&http, &base);
-        ready = ready.needs("notifications", timing::LOOK, move || probe.clone().check());
-        let credential = environment::notifications_credential()?;
-        followers.push(Arc::new(RemoteFollower::new(http.clone(), &base, credential)));
-    }
-    let following = fanout::followed_by(&stores, followers)?;
+    let (fans, ready) = fans.asked(&http, ready)?;
+    let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));
     let credential = environment::payments_credential()?;
     let payments = Arc::new(RemotePayments::new(http, &payments, credential));

@@ -24,9 +24,8 @@ struct Arguments {
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
-    /// Customers are notified of settlements, at callback URLs that begin with this
-    #[arg(long, value_name = "http://HOST:PORT")]
-    callbacks: Option<Base>,
+    #[command(flatten)]
+    fans: fanout::OwnFans,
 }
 
 #[tokio::main]
@@ -34,7 +33,7 @@ async fn main() -> ExitCode {
     service::exit_code("monolith", run(Arguments::parse()).await)
 }
 
-async fn run(Arguments { args, provider, callbacks }: Arguments) -> anyhow::Result<()> {
+async fn run(Arguments { args, provider, fans }: Arguments) -> anyhow::Result<()> {
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
@@ -45,8 +44,8 @@ async fn run(Arguments { args, provider, callbacks }: Arguments) -> anyhow::Resu
     );
     let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
     let settings = settings.and(settings::charging()).and(settings::recovery());
-    let (followers, routes) = fanout::own(callbacks, &stores, &http, Routes::new())?;
-    let following = fanout::followed_by(&stores, followers)?;
+    let (fans, routes) = fans.play(&stores, &http, Routes::new())?;
+    let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;

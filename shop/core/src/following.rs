@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use crate::{Handover, Micros, Number, Order, OrderId, OrderStatus, Placed, Result, Settlement};
+use crate::{
+    Handover, Item, Micros, Number, Order, OrderId, OrderStatus, Placed, Result, Settlement, Stock,
+};
 
 pub use telling::keep_telling;
 
@@ -74,6 +76,8 @@ pub trait Events: Send + Sync {
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<(Order, Option<Settled>)>;
     /// At most `limit` events that are owed, with numbers in this range, lowest first.
     async fn owed(&self, numbers: Range<Number>, limit: u32) -> Result<Owed>;
+    /// What was ordered under each of these keys, in their sequence; nothing of a key that has no order.
+    async fn items(&self, keys: Vec<String>) -> Result<Vec<Vec<Item>>>;
     /// The event of this key is owed no more.
     async fn told(&self, key: &str) -> Result<()>;
 }
@@ -92,13 +96,20 @@ pub struct Owed {
 pub struct Following {
     pub(crate) events: Arc<dyn Events>,
     followers: Arc<[Arc<dyn Follower>]>,
+    pub(crate) stock: Option<Arc<dyn Stock>>,
 }
 
 impl Following {
     /// These follow all orders of the store that keeps these events.
     #[must_use]
     pub fn new(events: Arc<dyn Events>, followers: Vec<Arc<dyn Follower>>) -> Self {
-        Self { events, followers: followers.into() }
+        Self { events, followers: followers.into(), stock: None }
+    }
+
+    /// Before an order is charged, what it needs is reserved there.
+    #[must_use]
+    pub fn reserving(self, stock: Option<Arc<dyn Stock>>) -> Self {
+        Self { stock, ..self }
     }
 
     /// How many follow.

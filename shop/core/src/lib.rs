@@ -8,6 +8,7 @@ pub mod auth;
 mod charge;
 mod error;
 mod following;
+mod inventory;
 pub mod notifications;
 pub mod orders;
 pub mod payments;
@@ -18,6 +19,7 @@ pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore,
 pub use charge::{Charge, Settlement, Verdict};
 pub use error::{Error, Result};
 pub use following::{Events, Follower, Following, Owed, Settled, keep_telling};
+pub use inventory::{InventoryService, Reservation, Reserved, Shelf, Stock, StockStore, Wanted};
 pub use notifications::{Callbacks, GivenUp, GivenUpStore, NotificationService};
 pub use orders::{
     Backlog, Courier, Handover, Item, Listed, Most, Number, Order, OrderId, OrderService,

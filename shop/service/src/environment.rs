@@ -13,6 +13,8 @@ const OPERATOR_TOKEN: &str = "TRIPTYCH_OPERATOR_TOKEN";
 const PAYMENTS_TOKEN: &str = "TRIPTYCH_PAYMENTS_TOKEN";
 /// Whoever shows it may tell notifications of settlements.
 const NOTIFICATIONS_TOKEN: &str = "TRIPTYCH_NOTIFICATIONS_TOKEN";
+/// Whoever shows it may tell the inventory of orders and settlements.
+const INVENTORY_TOKEN: &str = "TRIPTYCH_INVENTORY_TOKEN";
 /// Signs what is posted to customers' callback URLs.
 const CALLBACK_SECRET: &str = "TRIPTYCH_CALLBACK_SECRET";
 /// Whoever shows it may charge at the card network.
@@ -56,6 +58,22 @@ pub fn notifications_credential() -> Result<Credential, NoSecret> {
 /// If the token is too short.
 pub fn notifications_guard() -> Result<Guard, NoSecret> {
     Ok(Guard::new(Some(secret(NOTIFICATIONS_TOKEN)?)))
+}
+
+/// What orders show to the inventory.
+///
+/// # Errors
+/// If it is too short.
+pub fn inventory_credential() -> Result<Credential, NoSecret> {
+    Ok(Credential::new(&secret(INVENTORY_TOKEN)?))
+}
+
+/// Who lets orders in at the inventory; each of its doors has one.
+///
+/// # Errors
+/// If the token is too short.
+pub fn inventory_guard() -> Result<Guard, NoSecret> {
+    Ok(Guard::new(Some(secret(INVENTORY_TOKEN)?)))
 }
 
 /// The secret that signs notifications.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use http_server::Settings;
 use shop::notifications::Signer;
-use shop::{Error, Follower, Following, NotificationService, keep_telling};
+use shop::{
+    Error, Follower, Following, InventoryService, NotificationService, Stock, keep_telling,
+};
 use stores::Stores;
 use web::Routes;
 use web::client::{Base, CALLBACK_CALL, Http, RemoteCallbacks};
@@ -31,30 +33,71 @@ pub fn notifications(
     Ok(Arc::new(NotificationService::new(callbacks, given_up, signer)))
 }
 
-/// The followers that a process plays itself, and its routes with theirs; none without `callbacks`.
+/// The inventory.
 ///
 /// # Errors
-/// As `notifications`.
-pub fn own(
+/// If the store keeps none.
+pub fn inventory(stores: &Stores) -> anyhow::Result<Arc<InventoryService>> {
+    Ok(Arc::new(InventoryService::new(stores.stock().context("--store")?)))
+}
+
+/// Who follows, and who is asked before.
+#[derive(Default)]
+pub struct Fans {
+    /// Told of every settlement.
+    pub followers: Followers,
+    /// Where what an order needs is reserved before it is charged.
+    pub stock: Option<Arc<dyn Stock>>,
+}
+
+/// What a process plays itself if it is asked to.
+#[derive(clap::Args)]
+pub struct OwnFans {
+    /// Customers are notified of settlements, at callback URLs that begin with this
+    #[arg(long, value_name = "http://HOST:PORT")]
     callbacks: Option<Base>,
-    stores: &Stores,
-    http: &Http,
-    routes: Routes,
-) -> anyhow::Result<(Followers, Routes)> {
-    let Some(allowed) = callbacks else { return Ok((Vec::new(), routes)) };
-    let notifications = notifications(stores, http.clone(), allowed)?;
-    Ok((vec![notifications], routes.given_up(stores.given_up()?)))
+    /// What an order needs is reserved before it is charged
+    #[arg(long)]
+    inventory: bool,
+}
+
+impl OwnFans {
+    /// All of them, and the routes with theirs.
+    ///
+    /// # Errors
+    /// As `notifications` and `inventory`.
+    pub fn play(
+        self,
+        stores: &Stores,
+        http: &Http,
+        mut routes: Routes,
+    ) -> anyhow::Result<(Fans, Routes)> {
+        let mut fans = Fans::default();
+        if let Some(allowed) = self.callbacks {
+            fans.followers.push(notifications(stores, http.clone(), allowed)?);
+            routes = routes.given_up(stores.given_up()?);
+        }
+        if self.inventory {
+            let inventory = inventory(stores)?;
+            fans.followers.push(Arc::clone(&inventory) as _);
+            fans.stock = Some(inventory);
+            routes = routes.stock(stores.stock()?);
+        }
+        Ok((fans, routes))
+    }
 }
 
 /// Has these followers told, and told again of what is left; `None` of nobody.
 ///
 /// # Errors
 /// If the store keeps no events.
-pub fn followed_by(stores: &Stores, followers: Followers) -> anyhow::Result<Option<Following>> {
+pub fn followed_by(stores: &Stores, fans: Fans) -> anyhow::Result<Option<Following>> {
+    let Fans { followers, stock } = fans;
     if followers.is_empty() {
         return Ok(None);
     }
     let following = Following::new(stores.events().context("--store")?, followers);
+    let following = following.reserving(stock);
     let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     tokio::spawn(keep_telling(following.clone(), age, every, bounds::AGAIN, not_told));
     Ok(Some(following))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use group_commit::Stats;
-use shop::{Events, GivenUpStore, OrderStore, Outbox, PaymentStore, Result, UserStore};
+use shop::{Events, GivenUpStore, OrderStore, Outbox, PaymentStore, Result, StockStore, UserStore};
 
 /// A kind of database.
 pub struct Adapter {
@@ -37,11 +37,16 @@ pub struct Stores {
 pub(crate) struct ForFollowers {
     events: Arc<dyn Events>,
     given_up: Arc<dyn GivenUpStore>,
+    stock: Arc<dyn StockStore>,
 }
 
 impl ForFollowers {
-    pub(crate) fn of<T: Events + GivenUpStore + 'static>(all: &Arc<T>) -> Self {
-        Self { events: Arc::clone(all) as _, given_up: Arc::clone(all) as _ }
+    pub(crate) fn of<T: Events + GivenUpStore + StockStore + 'static>(all: &Arc<T>) -> Self {
+        Self {
+            events: Arc::clone(all) as _,
+            given_up: Arc::clone(all) as _,
+            stock: Arc::clone(all) as _,
+        }
     }
 }
 
@@ -90,6 +95,14 @@ impl Stores {
     /// If this database keeps none.
     pub fn given_up(&self) -> std::result::Result<Arc<dyn GivenUpStore>, OpenError> {
         self.following().map(|following| Arc::clone(&following.given_up))
+    }
+
+    /// Stock.
+    ///
+    /// # Errors
+    /// If this database keeps none.
+    pub fn stock(&self) -> std::result::Result<Arc<dyn StockStore>, OpenError> {
+        self.following().map(|following| Arc::clone(&following.stock))
     }
 
     fn following(&self) -> std::result::Result<&ForFollowers, OpenError> {

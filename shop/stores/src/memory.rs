@@ -2,6 +2,7 @@
 //! as the databases, except durability.
 
 mod following;
+mod stock;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -11,8 +12,8 @@ use async_trait::async_trait;
 use group_commit::Stats;
 use shop::{
     Backlog, Charge, Error, GivenUp, Handover, Listed, Micros, Most, Number, Order, OrderId,
-    OrderStatus, OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Result, Settlement,
-    User, UserStore, Verdict,
+    OrderStatus, OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Reservation, Result,
+    Settlement, Shelf, User, UserStore, Verdict,
 };
 
 use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores};
@@ -63,6 +64,8 @@ struct State {
     callbacks: HashMap<String, String>,
     events: BTreeMap<Number, String>,
     given_up: Vec<GivenUp>,
+    shelves: BTreeMap<String, Shelf>,
+    reservations: Vec<Reservation>,
 }
 
 impl Memory {

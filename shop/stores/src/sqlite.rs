@@ -6,6 +6,7 @@ mod given_up;
 mod orders;
 mod outbox;
 mod payments;
+mod stock;
 mod users;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ const SCHEMA: Schema<'_> = Schema {
     migrations: &[
         include_str!("../migrations/0001_shop.sql"),
         include_str!("../migrations/0002_following.sql"),
+        include_str!("../migrations/0003_stock.sql"),
     ],
 };
 /// One may be held up by a long page of the audit while another looks charges up.
@@ -205,6 +207,6 @@ mod tests {
         let job = move |c: &rusqlite::Connection| {
             c.query_row(ask, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
         };
-        assert_eq!(sqlite.db.read(job).await.unwrap(), (7, 7));
+        assert_eq!(sqlite.db.read(job).await.unwrap(), (9, 9));
     }
 }

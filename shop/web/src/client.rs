@@ -8,6 +8,7 @@ mod http_client;
 mod payments;
 mod probe;
 mod provider;
+mod stock;
 mod timeouts;
 mod verify;
 
@@ -19,5 +20,6 @@ pub use http_client::{Http, IDLE_MAX};
 pub use payments::RemotePayments;
 pub use probe::Probe;
 pub use provider::RemoteProvider;
+pub use stock::RemoteStock;
 pub use timeouts::{CALLBACK_CALL, CONNECT, PROVIDER_CALL, SERVICE_CALL};
 pub use verify::RemoteVerify;

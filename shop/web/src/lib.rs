@@ -12,6 +12,7 @@ mod ready;
 mod request;
 mod routes;
 mod settlements;
+mod stock;
 
 pub use ready::Ready;
 pub use routes::Routes;

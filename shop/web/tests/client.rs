@@ -12,7 +12,7 @@ use fakes::{Fake, TOKEN, served, user};
 use http::{Request, Response, StatusCode};
 use http_server::{Handler, json};
 use shop::{
-    Callbacks, CardNetwork, Charge, Charged, Error, Follower, Payments, Settled, Settlement,
+    Callbacks, CardNetwork, Charge, Charged, Error, Follower, Payments, Settled, Settlement, Stock,
     Verdict, Verify,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use web::Routes;
 use web::client::{
     Base, Credential, Http, Probe, RemoteCallbacks, RemoteFollower, RemotePayments, RemoteProvider,
-    RemoteVerify,
+    RemoteStock, RemoteVerify,
 };
 
 fn credential() -> Credential {
@@ -73,6 +73,19 @@ async fn a_remote_follower_is_told_like_a_local_one() {
     assert_eq!(follower.tell(&settled()).await, Err(down));
     let other = RemoteFollower::new(Http::default(), &base, Credential::new("other"));
     assert!(matches!(other.tell(&settled()).await, Err(Error::Unauthenticated(_))));
+}
+
+#[tokio::test]
+async fn a_remote_inventory_is_asked_like_a_local_one() {
+    let fake = Arc::new(Fake::default());
+    let routes = Routes::new().reservations(Arc::clone(&fake) as _, fakes::guard());
+    let base = served(Arc::new(routes)).await;
+    let items = fakes::order(shop::OrderStatus::Pending).items;
+    let stock = RemoteStock::new(Http::default(), &base, credential());
+    assert_eq!(stock.reserve("k", &items).await, Ok(()));
+    assert_eq!(*fake.asked.lock().unwrap(), ["reserve k 1 tea"]);
+    let other = RemoteStock::new(Http::default(), &base, Credential::new("other"));
+    assert!(matches!(other.reserve("k", &items).await, Err(Error::Unauthenticated(_))));
 }
 
 /// Takes notifications, and shows what came.

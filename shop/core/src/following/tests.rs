@@ -49,6 +49,10 @@ impl Events for Ledger {
         Ok(Owed { events, newest })
     }
 
+    async fn items(&self, _: Vec<String>) -> Result<Vec<Vec<Item>>> {
+        Ok(Vec::new())
+    }
+
     async fn told(&self, key: &str) -> Result<()> {
         self.0.lock().unwrap().1.retain(|_, settled| settled.key != key);
         Ok(())

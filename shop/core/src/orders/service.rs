@@ -83,6 +83,10 @@ impl Workflow {
 
     pub(super) async fn charge(&self, order: Order) -> Result<Order> {
         let Some(charge) = order.charge() else { return Ok(order) };
+        if let Some(stock) = self.following.as_ref().and_then(|following| following.stock.as_ref())
+        {
+            stock.reserve(&order.key, &order.items).await.map_err(Error::after_the_fact)?;
+        }
         match self.payments.charge(charge).await.map_err(Error::after_the_fact)? {
             Charged::Now(settlement) => self.settle(settlement).await,
             Charged::Later => Ok(order),

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use shop::{
-    Events, GivenUp, GivenUpStore, Handover, Micros, Number, Order, Owed, Placed, Result, Settled,
-    Settlement,
+    Events, GivenUp, GivenUpStore, Handover, Item, Micros, Number, Order, Owed, Placed, Result,
+    Settled, Settlement,
 };
 
 use super::{Memory, State};
@@ -52,6 +52,13 @@ impl Events for Memory {
         let events = owed.filter_map(|(number, key)| Some((*number, state.event(key)?))).collect();
         let newest = state.events.last_key_value().map_or(0, |(number, _)| *number);
         Ok(Owed { events, newest })
+    }
+
+    async fn items(&self, keys: Vec<String>) -> Result<Vec<Vec<Item>>> {
+        let state = self.state();
+        let of =
+            |key: &String| state.by_key.get(key).map(|index| state.orders[*index].items.clone());
+        Ok(keys.iter().map(|key| of(key).unwrap_or_default()).collect())
     }
 
     async fn told(&self, key: &str) -> Result<()> {

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
-use shop::{Events, Handover, Micros, Number, Order, Owed, Placed, Result, Settled, Settlement};
+use shop::{
+    Events, Handover, Item, Micros, Number, Order, Owed, Placed, Result, Settled, Settlement,
+};
 
 use super::orders::Stored;
 use super::{Sqlite, meaning, orders};
@@ -74,6 +76,19 @@ impl Events for Sqlite {
             event.map(|event| event.map(|event| (number, event))).transpose()
         });
         Ok(Owed { events: events.collect::<Result<_>>()?, newest })
+    }
+
+    async fn items(&self, keys: Vec<String>) -> Result<Vec<Vec<Item>>> {
+        let job = move |c: &Connection| {
+            let found = keys.iter().map(|key| orders::of_key(c, key).optional());
+            found.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let found = self.db.read(job).await.map_err(meaning)?;
+        let items = |stored: Option<Stored>| match stored {
+            Some(stored) => Ok(stored.order()?.items),
+            None => Ok(Vec::new()),
+        };
+        found.into_iter().map(items).collect()
     }
 
     async fn told(&self, key: &str) -> Result<()> {

@@ -268,7 +268,7 @@ fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::{SCHEMA, events};
+    use crate::sqlite::{SCHEMA, events, stock};
 
     #[track_caller]
     fn check(sql: &str, expected: &str) {
@@ -299,5 +299,6 @@ mod tests {
             "SEARCH orders USING INDEX orders_pending (status=? AND rowid>? AND rowid<?)",
         );
         events::STATEMENTS.iter().for_each(|(sql, plan)| check(sql, plan));
+        stock::STATEMENTS.iter().for_each(|(sql, plan)| check(sql, plan));
     }
 }

@@ -68,6 +68,8 @@ pub(crate) async fn an_insertion_that_others_follow_is_as_any_other(stores: Stor
     assert_eq!(stores.outbox.backlog().await.unwrap().charges, 1);
     let event = events.settle(paid(&asked.key, "ch-1"), 7).await.unwrap().1.unwrap();
     assert_eq!(event.callback_url.as_deref(), Some("http://c/1"), "the first stands");
+    let items = events.items(vec!["nobody's".to_owned(), asked.key.clone()]).await;
+    assert_eq!(items, Ok(vec![Vec::new(), asked.items.clone()]));
     let missing = events.settle(paid("nobody's", "ch-1"), 7).await;
     assert_eq!(missing, Err(shop::Error::NotFound));
 }

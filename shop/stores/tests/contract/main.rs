@@ -8,6 +8,7 @@ mod outbox;
 mod pages;
 mod payments;
 mod sample;
+mod stock;
 mod users;
 
 use stores::{Stores, adapters};
@@ -45,6 +46,8 @@ macro_rules! contract {
                 an_insertion_that_others_follow_is_as_any_other,
                 concurrent_settlements_owe_one_event, events_have_the_numbers_asked_for,
                 what_is_given_up_is_listed_once;
+            stock: a_reservation_is_held_once_and_ends_once, concurrent_reservations_lose_nothing,
+                stock_is_listed_page_by_page;
         }
     };
 }
