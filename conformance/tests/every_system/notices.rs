@@ -1,6 +1,6 @@
 //! Where a system notifies customers (variants with `entry.callbacks`): each final order is notified of the
 //! state that it has, also of those that became final while nobody could notify; who names a URL that may
-//! not be called is given up and harms no other.
+//! not be called is given up and harms no other. Where a system keeps stock, what was ordered is sold or released.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use scenario::Latency;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::shop::{Shop, answer};
+use crate::shop::{Shop, answer, client};
 use crate::stand::Stand;
 
 const QUICK: Latency = Latency::Constant { ms: 5.0 };
@@ -33,6 +33,7 @@ pub(crate) async fn arrive(system: &str) -> anyhow::Result<()> {
     ensure!(place(&shop, &token, "declined", Some(&url)).await? < 300);
     notified(&stand, &["declined", "paid"]).await?;
     given_up(&stand, "elsewhere").await?;
+    stock(&stand, json!({"sku": "tea", "held": 0, "sold": 6, "released": 2})).await?;
     outage(&mut stand, &shop, &token, &url).await?;
     stand.stop().await;
     Ok(())
@@ -82,6 +83,20 @@ async fn notified(stand: &Stand, keys: &[&str]) -> anyhow::Result<()> {
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{notices:?} instead of {keys:?}\n{}", stand.logs()?);
+        sleep(POLL).await;
+    }
+}
+
+/// Waits until this is all that the inventory says of its articles.
+async fn stock(stand: &Stand, expected: Value) -> anyhow::Result<()> {
+    let Some(base) = &stand.running.spec.audit.stock else { return Ok(()) };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let shelves = answer(client()?.get(format!("{base}/shelves"))).await?.good(200)?;
+        if shelves == json!({"shelves": [expected]}) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{shelves} instead of {expected}");
         sleep(POLL).await;
     }
 }

@@ -16,11 +16,12 @@ const TOLD_WITHIN: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Who cannot work without whom: the role that dies, the roles that need it.
-const NEEDS: [(&str, &[&str]); 4] = [
+const NEEDS: [(&str, &[&str]); 5] = [
     ("provider", &["payments"]),
     ("payments", &["orders"]),
     ("notifications", &["orders"]),
-    ("broker", &["orders", "payments", "notifications"]),
+    ("inventory", &["orders"]),
+    ("broker", &["orders", "payments", "notifications", "inventory"]),
 ];
 
 pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
@@ -124,8 +125,8 @@ async fn refusing(stand: &mut Stand, index: usize) -> anyhow::Result<()> {
 
 async fn death(stand: &mut Stand, dies: &str, needed_by: &[&str]) -> anyhow::Result<()> {
     let dead = stand.running.spec.players(dies);
-    // Behind a queue orders need neither payments nor notifications.
-    let behind = matches!(dies, "payments" | "notifications");
+    // Behind a queue orders need none of those.
+    let behind = matches!(dies, "payments" | "notifications" | "inventory");
     if dead.is_empty() || behind && !stand.running.spec.players("broker").is_empty() {
         return Ok(());
     }

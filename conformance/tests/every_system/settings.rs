@@ -5,7 +5,7 @@ use anyhow::{Context, ensure};
 use crate::stand::Stand;
 
 /// All that any process may be given.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "operator",
     "control",
     "network",
@@ -13,6 +13,7 @@ const SECRETS: [&str; 8] = [
     "token",
     "payments",
     "notifications",
+    "inventory",
     "callback",
 ];
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::cases::{Facts, Found, charge, dead, found, order};
-use record::ledger::{ChargeRow, FORGED, OrderRow};
+use super::cases::{Facts, Found, charge, dead, found, order, reserved};
+use record::ledger::{ChargeRow, FORGED, OrderRow, ReservationRow, ShelfRow};
 use record::reads::{How, ReadRow};
 use record::{Answer, Attempt, FaultRow, Operation, Outcome, Receipt, Trouble};
 
@@ -32,6 +32,9 @@ pub(super) fn judge(facts: &Facts) -> (Answer, Found) {
             all.entry(class.to_owned()).or_default().insert(key.clone());
         }
     }
+    for sku in leaks(facts) {
+        all.entry("stock-leak".to_owned()).or_default().insert(sku);
+    }
     let answer = if all.keys().any(|class| !LEGAL.contains(&class.as_str())) {
         Answer::False
     } else if is_doubtful(facts) {
@@ -50,6 +53,7 @@ fn keys(facts: &Facts) -> BTreeSet<String> {
     keys.extend(lines(facts).map(|row| row.key.clone()));
     keys.extend(facts.dead.iter().map(|row| row.key.clone()));
     keys.extend(facts.reads.iter().flat_map(|row| [row.about.clone(), row.key.clone()]));
+    keys.extend(facts.reservations.iter().map(|row| row.key.clone()));
     keys.remove("");
     keys
 }
@@ -158,7 +162,7 @@ impl<'a> Known<'a> {
 
 fn classes(k: &Known<'_>) -> Vec<&'static str> {
     let parts = [of_orders(k), of_money(k), of_answers(k), of_instants(k), of_ends(k)];
-    parts.into_iter().chain([of_notices(k), of_silence(k)]).flatten().collect()
+    parts.into_iter().chain([of_notices(k), of_stock(k), of_silence(k)]).flatten().collect()
 }
 
 /// The classes whose conditions hold.
@@ -269,6 +273,45 @@ fn of_ends(k: &Known<'_>) -> Vec<&'static str> {
         (k.lines.iter().any(|row| row.event == "repeated"), "repeated"),
         (k.placed.iter().any(in_time), "indeterminate"),
     ])
+}
+
+/// Articles of which shelf and reservations differ.
+fn leaks(facts: &Facts) -> BTreeSet<String> {
+    let mut skus: BTreeSet<String> = facts.shelves.iter().map(|row| row.sku.clone()).collect();
+    skus.extend(facts.reservations.iter().map(|row| row.sku.clone()));
+    let reserved = |sku: &str, state: &str| -> i64 {
+        let rows = facts.reservations.iter().filter(|row| row.sku == sku && row.state == state);
+        rows.map(|row| row.quantity).sum()
+    };
+    skus.retain(|sku| {
+        let shelf = facts.shelves.iter().filter(|row| row.sku == *sku);
+        let said = shelf.fold([0; 3], |[held, sold, released], row| {
+            [held + row.held, sold + row.sold, released + row.released]
+        });
+        facts.stocked && said != ["held", "sold", "released"].map(|state| reserved(sku, state))
+    });
+    skus
+}
+
+fn reservations(k: &Known<'_>, state: &str) -> usize {
+    let rows = k.facts.reservations.iter().filter(|row| row.key == k.key);
+    rows.filter(|row| row.state == state).count()
+}
+
+fn leaves_stock(k: &Known<'_>) -> bool {
+    let over = reservations(k, "sold") + reservations(k, "released");
+    !k.orders.is_empty() && !k.is_open() && (reservations(k, "held") > 0 || over == 0)
+}
+
+fn of_stock(k: &Known<'_>) -> Vec<&'static str> {
+    if !k.facts.stocked {
+        return Vec::new();
+    }
+    let any = k.facts.reservations.iter().any(|row| row.key == k.key);
+    let astray = (reservations(k, "sold") > 0 && !k.has("paid"))
+        || (reservations(k, "released") > 0 && !k.has("declined"))
+        || (any && k.orders.is_empty());
+    held(&[(astray, "stock-astray"), (leaves_stock(k) && !k.facts.not_waited, "stock-left")])
 }
 
 fn of_notices(k: &Known<'_>) -> Vec<&'static str> {
@@ -427,8 +470,10 @@ fn is_doubtful(facts: &Facts) -> bool {
         let notified = known.lines.iter().any(|row| row.event.starts_with("notified"));
         facts.notified && !known.orders.is_empty() && !known.is_open() && !notified
     };
+    let left_stock = |key: &String| leaves_stock(&Known::of(facts, key));
     !facts.doubts.is_empty()
         || (facts.not_waited && all.iter().any(unnotified))
+        || (facts.not_waited && facts.stocked && all.iter().any(left_stock))
         || !all.iter().any(accepted)
         || (facts.not_waited && all.iter().any(left))
         || all.iter().any(unfounded)
@@ -560,6 +605,27 @@ fn cuts() -> impl Strategy<Value = FaultRow> {
     )
 }
 
+/// Whether there is an inventory, and what it says: often the same of articles as of orders.
+fn stock() -> impl Strategy<Value = (bool, Vec<ReservationRow>, Vec<ShelfRow>)> {
+    let state = word(&["held", "sold", "sold", "sold", "released"]);
+    let row = (key(), state, word(&["tea", "cup"]), 1_i64..3)
+        .prop_map(|(key, state, sku, quantity)| reserved(&key, state, sku, quantity));
+    let rows = prop::collection::vec(row, 0..4);
+    let shelf = (word(&["tea", "cup"]), 0_i64..3, 0_i64..3, 0_i64..3).prop_map(
+        |(sku, held, sold, released)| ShelfRow { sku: sku.to_owned(), held, sold, released },
+    );
+    let shelves = prop::collection::vec(shelf, 0..3);
+    (any::<bool>(), rows, shelves, any::<bool>()).prop_map(|(stocked, rows, shelves, honest)| {
+        let of = |row: &ReservationRow| {
+            let n = |state: &str| if row.state == state { row.quantity } else { 0 };
+            let (held, sold, released) = (n("held"), n("sold"), n("released"));
+            ShelfRow { sku: row.sku.clone(), held, sold, released }
+        };
+        let shelves = if honest { rows.iter().map(of).collect() } else { shelves };
+        (stocked, rows, shelves)
+    })
+}
+
 prop_compose! {
     fn histories()(
         attempts in prop::collection::vec(attempts(), 0..6),
@@ -573,7 +639,7 @@ prop_compose! {
         honest in any::<bool>(),
         faults in prop::collection::vec(cuts(), 0..2),
         network_lines in prop::option::weighted(0.3, 0_u64..4),
-        tokens_until_s in prop::option::of(0_u64..8),
+        (tokens_until_s, (stocked, reservations, shelves)) in (prop::option::of(0_u64..8), stock()),
         (not_waited, no_clock, notified, doubt) in (any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..8),
     ) -> Facts {
         // A replica is often the same as the first, and what is read the same as the ledger.
@@ -603,6 +669,9 @@ prop_compose! {
             tokens_until_ns,
             network_lines,
             notified,
+            stocked,
+            shelves,
+            reservations,
             doubts,
         }
     }

@@ -14,6 +14,8 @@ pub(super) struct Terms {
     pub(super) whole: bool,
     /// Every order asked for a notification.
     pub(super) notified: bool,
+    /// An inventory told what it holds.
+    pub(super) stocked: bool,
     /// How instants are compared.
     pub(super) clock: Clock,
 }
@@ -32,6 +34,7 @@ impl Story {
         self.judge_instants(terms.clock, &mut when);
         self.judge_end(terms, &mut when);
         self.judge_notices(terms, &mut when);
+        self.judge_stock(terms, &mut when);
         self.judge_silence(&mut when);
     }
 
@@ -152,6 +155,24 @@ impl Story {
         let declined = falsely(orders.declined, told.declined, settled.declined);
         when(paid || declined, Class::NotifiedFalsely);
         when(notified.total() > 1, Class::NotifiedAgain);
+    }
+
+    /// Whether it is final, and its stock is not.
+    pub(super) fn leaves_stock(&self) -> bool {
+        let [held, sold, released] = self.reserved;
+        let is_final = self.orders.total() > 0 && self.orders.open == 0;
+        is_final && (held > 0 || sold + released == 0)
+    }
+
+    fn judge_stock(&self, terms: Terms, when: &mut impl FnMut(bool, Class)) {
+        let [held, sold, released] = self.reserved;
+        let nobodys = self.orders.total() == 0 && held + sold + released > 0;
+        let astray = (sold > 0 && self.orders.paid == 0)
+            || (released > 0 && self.orders.declined == 0)
+            || nobodys;
+        when(terms.stocked && astray, Class::StockAstray);
+        let left = terms.stocked && terms.waited && self.leaves_stock();
+        when(left, Class::StockLeft);
     }
 
     /// What became of orders whose customers do not know.

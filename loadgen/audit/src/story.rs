@@ -5,7 +5,7 @@
 
 use super::clock::NEVER;
 use super::few::Few;
-use record::ledger::{ChargeRow, OrderRow};
+use record::ledger::{ChargeRow, OrderRow, ReservationRow};
 use record::{Attempt, Outcome, Receipt};
 
 /// What the customer was told of one key; of several attempts the strongest counts.
@@ -152,6 +152,8 @@ pub(super) struct Story {
     /// What its customer was notified of, and the first instant of each, µs.
     pub(super) notified: States,
     pub(super) notified_us: Finals<i64>,
+    /// Articles that the inventory holds, sold and released for it.
+    pub(super) reserved: [u32; 3],
     pub(super) repeated: bool,
     pub(super) dead: bool,
     /// Sums of fingerprints of its rows: in the first listing, in the replica that is being read.
@@ -201,6 +203,7 @@ impl Default for Story {
             charged_after_decline: false,
             notified: States::default(),
             notified_us: Finals { paid: i64::MAX, declined: i64::MAX },
+            reserved: [0; 3],
             repeated: false,
             dead: false,
             listing: 0,
@@ -320,6 +323,12 @@ impl Story {
         self.notified.add(of);
         self.notified_us.add(of, row.at_us);
         self.met.add(row.amount_cents);
+    }
+
+    /// A state that nobody knows is one that is not over.
+    pub(super) fn reservation(&mut self, row: &ReservationRow) {
+        let place = ["held", "sold", "released"].iter().position(|state| *state == row.state);
+        self.reserved[place.unwrap_or(0)] += 1;
     }
 
     pub(super) fn dead(&mut self) {

@@ -115,6 +115,8 @@ struct Measured {
     tokens_until_us: Option<i64>,
     /// Whether every order asked for a notification.
     notified: bool,
+    /// Whether there is an inventory.
+    stocked: bool,
     told: Told,
     ended: Vec<String>,
     /// What only the final sweep took back.
@@ -283,6 +285,7 @@ impl Trial<'_> {
             started,
             tokens_until_us,
             notified: entry.callbacks.is_some(),
+            stocked: running.spec.audit.stock.is_some(),
             told,
             ended,
             left,

@@ -6,6 +6,7 @@ mod letters;
 mod listing;
 mod notices;
 mod reads;
+mod stock;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -101,7 +102,8 @@ impl Truth {
             Ok(open) => {
                 told.pending = open > 0;
                 let notified = told.pending || self.notices(&mut told).await;
-                let whole = !told.pending && notified;
+                let stocked = told.pending || self.stock(&mut told).await;
+                let whole = !told.pending && notified && stocked;
                 told.whole = whole || !*self.interrupt.borrow();
             }
             Err(error) => told.fail(&error),
@@ -118,6 +120,16 @@ impl Truth {
         let patience = Patience::until(self.drain, self.interrupt.clone(), INTERRUPTED[0]);
         let arrived = notices::arrive(&self.folder, journal, &patience).await;
         told.doubt("notifications cannot be waited for", arrived).unwrap_or(false)
+    }
+
+    /// Whether nothing is held in the inventory, if there is one; waits for it, and reads it.
+    async fn stock(&self, told: &mut Told) -> bool {
+        let Some(base) = self.source.stock.as_deref() else { return true };
+        let patience = Patience::until(self.drain, self.interrupt.clone(), INTERRUPTED[0]);
+        // Each order has three articles at most; the bounds are those of orders.
+        let inventory = stock::Inventory { base, most: self.most() };
+        let read = inventory.read(&self.folder, &patience, || self.reading()).await;
+        told.doubt("the stock cannot be read", read).unwrap_or(false)
     }
 
     /// Reads everything else; what is not told is a doubt.

@@ -39,9 +39,12 @@ pub enum Class {
     Misread,
     Diverged,
     NotifiedFalsely,
+    StockAstray,
+    StockLeak,
     Stuck,
     DeadLettered,
     NotNotified,
+    StockLeft,
     ToldErrorThenCharged,
     ToldErrorThenDeclined,
     Recovered,
@@ -56,7 +59,7 @@ pub enum Class {
 type Row = (Class, Kind, &'static str, &'static str);
 
 /// Every class once, in the order of [`Class`].
-const TABLE: [Row; 36] = {
+const TABLE: [Row; 39] = {
     use Class as C;
     use Kind::{Liveness, Oddity, Safety};
     [
@@ -159,6 +162,18 @@ const TABLE: [Row; 36] = {
             "notified-falsely",
             "its customer was notified of a state that it has not, or not yet",
         ),
+        (
+            C::StockAstray,
+            Safety,
+            "stock-astray",
+            "the inventory sold or released what its order's state does not say, or holds it for nobody",
+        ),
+        (
+            C::StockLeak,
+            Safety,
+            "stock-leak",
+            "what the inventory says of an article is not what its reservations say together",
+        ),
         (C::Stuck, Liveness, "stuck", "no final state after the drain"),
         (C::DeadLettered, Liveness, "dead-lettered", "no final state, and its message is given up"),
         (
@@ -166,6 +181,12 @@ const TABLE: [Row; 36] = {
             Liveness,
             "not-notified",
             "final, and its customer, who asked for it, was never notified",
+        ),
+        (
+            C::StockLeft,
+            Liveness,
+            "stock-left",
+            "final, and what it needs was never reserved, or is held still",
         ),
         (
             C::ToldErrorThenCharged,
@@ -257,8 +278,8 @@ mod tests {
         assert_eq!(classes().collect::<std::collections::BTreeSet<_>>().len(), Class::COUNT);
         assert_eq!(Class::Stuck.name(), "stuck");
         assert!(Class::Vanished.meaning().contains("nothing happened"));
-        assert_eq!(Class::COUNT, 36);
-        assert_eq!(violations().last(), Some("not-notified"));
-        assert_eq!(violations().count(), 27);
+        assert_eq!(Class::COUNT, 39);
+        assert_eq!(violations().last(), Some("stock-left"));
+        assert_eq!(violations().count(), 30);
     }
 }

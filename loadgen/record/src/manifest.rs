@@ -140,6 +140,9 @@ pub struct TruthReading {
     /// Whether every order asked for a notification; then the journal tells who was notified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub notified: bool,
+    /// Whether an inventory reserved what each order needs, and told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stocked: bool,
 }
 
 /// A part of the schedule that has statistics of its own.

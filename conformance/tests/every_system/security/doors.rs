@@ -35,13 +35,16 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
     for (base, word) in &services {
         between_services(&stand, &format!("{base}/charges"), word).await?;
     }
-    let asked = |index: &&usize| {
-        let process = &stand.running.spec.processes[**index];
-        process.env.contains_key("TRIPTYCH_NOTIFICATIONS_TOKEN")
-    };
-    if let Some(index) = stand.running.spec.players("notifications").iter().find(asked) {
-        let url = format!("http://{}/settlements", servers[*index].1);
-        between_services(&stand, &url, "notifications").await?;
+    for (role, token, path) in [
+        ("notifications", "TRIPTYCH_NOTIFICATIONS_TOKEN", "settlements"),
+        ("inventory", "TRIPTYCH_INVENTORY_TOKEN", "settlements"),
+        ("inventory", "TRIPTYCH_INVENTORY_TOKEN", "reservations"),
+    ] {
+        let asked = |index: &&usize| stand.running.spec.processes[**index].env.contains_key(token);
+        if let Some(index) = stand.running.spec.players(role).iter().find(asked) {
+            let url = format!("http://{}/{path}", servers[*index].1);
+            between_services(&stand, &url, role).await?;
+        }
     }
     let everybodys = format!("{}/orders", stand.running.spec.entry.orders.first());
     for token in ["", "wrong", stand.control_token()] {

@@ -8,13 +8,14 @@ use anyhow::{Context, ensure};
 use crate::stand::{SECRETS, Stand};
 
 /// What whoever plays a role may know.
-const NEEDED: [(&str, &[&str]); 6] = [
+const NEEDED: [(&str, &[&str]); 7] = [
     ("auth", &["token"]),
-    ("orders", &["token", "operator", "payments", "notifications"]),
+    ("orders", &["token", "operator", "payments", "notifications", "inventory"]),
     ("payments", &["payments", "merchant"]),
     ("broker", &["control"]),
     ("provider", &["control", "merchant", "callback"]),
     ("notifications", &["notifications", "callback"]),
+    ("inventory", &["inventory"]),
 ];
 
 pub(crate) async fn spread(system: &str) -> anyhow::Result<()> {

@@ -27,6 +27,7 @@ impl Trial<'_> {
             tokens_until_us: measured.tokens_until_us,
             network_lines: told.marks.iter().map(|mark| mark.lines).max(),
             notified: measured.notified,
+            stocked: measured.stocked,
         }
     }
 

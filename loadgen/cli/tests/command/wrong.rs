@@ -33,6 +33,10 @@ fn system(name: &str) -> String {
         false => String::new(),
     };
     let (sent, received) = (secret("SHOP_CALLBACK"), secret("TRIPTYCH_CALLBACK_SECRET"));
+    let stock = match name.starts_with("stocks") {
+        true => "stock = \"http://127.0.0.1:{port:shop}/stock\"",
+        false => "",
+    };
     let callbacks = match notifies {
         true => "callbacks = \"http://127.0.0.1:{port:provider}/callbacks\"",
         false => "",
@@ -63,6 +67,7 @@ provider = "http://127.0.0.1:{{port:provider}}"
 [audit]
 orders = "http://127.0.0.1:{{port:shop}}/orders"
 journal = "{{outside}}/provider.jsonl"
+{stock}
 "#,
         shop.display()
     )
@@ -224,6 +229,20 @@ async fn who_notifies_nobody_or_of_something_else_is_found() {
             ("notifies-nobody", Found::Wrong("not-notified")),
             ("notifies-early", Found::Wrong("notified-falsely")),
             ("notifies-otherwise", Found::Wrong("notified-falsely")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_keeps_wrong_stock_is_found() {
+    check(
+        "",
+        &[
+            ("stocks", Found::Nothing),
+            ("stocks-nothing", Found::Wrong("stock-left")),
+            ("stocks-otherwise", Found::Wrong("stock-astray")),
+            ("stocks-more", Found::Wrong("stock-leak")),
         ],
     )
     .await;

@@ -85,6 +85,9 @@ pub struct AuditSource {
     /// URLs that list dead letters: GET ?after=…&limit=… answers {"dead": [{"id", "key", …}]}.
     #[serde(default)]
     pub dead_letters: Vec<String>,
+    /// Where an inventory lists its stock: this URL, `/shelves` and `/reservations`. Without it nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<String>,
 }
 
 /// An edge between processes. `{link:NAME}` is its upstream's address in ordinary runs, and the

@@ -65,6 +65,7 @@ struct AuditChange {
     orders: Option<Urls>,
     journal: Option<String>,
     dead_letters: Option<Vec<String>>,
+    stock: Option<String>,
 }
 
 /// What is wrong, and how many bytes from the beginning of the file.
@@ -176,7 +177,8 @@ impl Variant {
             put(&mut spec.entry.orders, orders);
             put(&mut spec.entry.provider, provider);
         }
-        if let Some(AuditChange { orders, journal, dead_letters }) = self.audit.clone() {
+        if let Some(AuditChange { orders, journal, dead_letters, stock }) = self.audit.clone() {
+            spec.audit.stock = stock.or(spec.audit.stock.take());
             put(&mut spec.audit.orders, orders);
             put(&mut spec.audit.journal, journal);
             put(&mut spec.audit.dead_letters, dead_letters);

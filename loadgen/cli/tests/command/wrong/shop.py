@@ -54,6 +54,10 @@ WAYS = {
     "notifies-early": "notifies customers of what it hopes for",
     "notifies-otherwise": "notifies customers of the other state",
     "notifies-twice": "notifies customers twice (legal)",
+    "stocks": "tells what its inventory holds, honestly",
+    "stocks-nothing": "reserves nothing",
+    "stocks-otherwise": "releases what is paid and sells what is declined",
+    "stocks-more": "says of an article that more was sold than orders say",
 }
 SECRET = os.environ.get("SHOP_OPERATOR", "")
 MERCHANT = os.environ.get("SHOP_MERCHANT", "")
@@ -237,6 +241,31 @@ class Shop:
             return 200, dict(order, status="pending", settled_at=None)
         return 200, order
 
+    def stock(self, what, after, limit):
+        """What an inventory would list: here it follows from the orders."""
+        with self.lock:
+            orders = sorted(self.orders.values(), key=lambda order: order["id"])
+        states = {"paid": "sold", "declined": "released", "pending": "held"}
+        if self.wrong == "stocks-otherwise":
+            states |= {"paid": "released", "declined": "sold"}
+        rows, shelves = [], {}
+        for n, order in enumerate(orders, 1):
+            quantities, state = {}, states[order["status"]]
+            for item in order["items"]:
+                quantities[item["sku"]] = quantities.get(item["sku"], 0) + item["quantity"]
+            for sku, quantity in quantities.items():
+                shelf = shelves.setdefault(sku, {"sku": sku, "held": 0, "sold": 0, "released": 0})
+                shelf[state] += quantity
+            rows.append({"id": n, "key": order["key"], "state": state, "quantities": quantities})
+        if self.wrong == "stocks-nothing":
+            rows, shelves = [], {}
+        if self.wrong == "stocks-more" and shelves:
+            next(iter(shelves.values()))["sold"] += 1
+        if what == "reservations":
+            return 200, {what: [row for row in rows if row["id"] > int(after or 0)][:limit]}
+        ordered = [shelves[sku] for sku in sorted(shelves) if sku > (after or "")]
+        return 200, {what: ordered[:limit]}
+
     def listed(self, customer, after, limit):
         with self.lock:
             mine = [o for i, o in sorted(self.orders.items())
@@ -292,9 +321,12 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path in ("/readyz", "/healthz"):
             return self.answer(200, {"status": "ready"})
+        query = parse_qs(url.query)
+        limit = min(int(query.get("limit", ["100"])[0]), 1000)
+        if url.path.startswith("/stock/"):
+            what = url.path.removeprefix("/stock/")
+            return self.answer(*self.shop.stock(what, query.get("after", [None])[0], limit))
         if url.path == "/orders":
-            query = parse_qs(url.query)
-            limit = min(int(query.get("limit", ["100"])[0]), 1000)
             return self.answer(*self.shop.listed(self.customer(), query.get("after", [None])[0], limit))
         return self.answer(*self.shop.look(self.customer(), url.path.rsplit("/", 1)[1]))
 
