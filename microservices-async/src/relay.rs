@@ -13,6 +13,8 @@ use crate::way::Way;
 
 /// How often the outbox is looked at when nobody wakes the relay.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a batch belongs to one relay of several: longer than a broker is waited for.
+const CLAIMED_FOR: Duration = Duration::from_secs(10);
 const RETRY: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
 
 /// Runs for ever: publishes what the outbox holds, forgets what is durable, waits to be woken.
@@ -44,18 +46,25 @@ enum Left {
 
 /// An error if none of a batch was handed over.
 async fn hand_over(outbox: &dyn Outbox, way: &Way) -> Result<Left, String> {
-    let batch = outbox.unsent(BATCH).await.map_err(|error| error.to_string())?;
+    let batch = outbox.claim(BATCH, CLAIMED_FOR).await.map_err(|error| error.to_string())?;
     if !batch.is_empty() {
         crash_point::reach(crash_point::BEFORE_PUBLISH);
     }
     let (rows, charges): (Vec<i64>, Vec<Charge>) = batch.into_iter().unzip();
     let published = way.publish(&charges).await;
-    let (mut sent, mut first) = (Vec::new(), None);
+    let (mut sent, mut kept, mut first) = (Vec::new(), Vec::new(), None);
     for (row, outcome) in rows.iter().zip(published) {
         match outcome {
             Ok(()) => sent.push(*row),
-            Err(error) => first = first.or(Some(error)),
+            Err(error) => {
+                kept.push(*row);
+                first = first.or(Some(error));
+            }
         }
+    }
+    if !kept.is_empty() {
+        // If this fails, they are free when their time is over.
+        let _ = outbox.let_go(kept).await;
     }
     if let Some(error) = first.filter(|_| sent.is_empty()) {
         return Err(error.to_string());

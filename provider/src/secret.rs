@@ -9,9 +9,12 @@ use crate::line::Line;
 /// Bytes of a seal: half of the hash. To guess one takes 2¹²⁸ tries.
 const SEAL_BYTES: usize = 16;
 
-/// A key of HMAC-SHA256 (RFC 2104).
+/// Two keys of HMAC-SHA256 (RFC 2104): another run may have the same luck, and never the same seals.
 #[derive(Clone)]
-pub(crate) struct Secret(Hmac<Sha256>);
+pub(crate) struct Secret {
+    seal: Hmac<Sha256>,
+    luck: Hmac<Sha256>,
+}
 
 impl Secret {
     /// The environment variable that gives it.
@@ -22,31 +25,40 @@ impl Secret {
         Self::new(&std::env::var(Self::VARIABLE).unwrap_or_default())
     }
 
+    /// Lines are sealed with the whole text; luck is drawn with what follows a colon, or else the whole.
     pub(crate) fn new(text: &str) -> Self {
-        match Hmac::new_from_slice(text.as_bytes()) {
-            Ok(mac) => Self(mac),
-            Err(_) => unreachable!("a key of HMAC may have any length"),
-        }
+        let luck = text.split_once(':').map_or(text, |(_, luck)| luck);
+        Self { seal: key(text), luck: key(luck) }
     }
 
     /// The seal of the n-th line, hexadecimal. The key comes last: it alone may hold a space.
     pub(crate) fn seal(&self, n: u64, line: &Line) -> String {
         let Line { at_us, event, key, amount_cents, charge_id } = line;
         let (event, id) = (event.as_str(), charge_id.as_deref().unwrap_or("-"));
-        let mac = self.of(format!("line {n} {at_us} {event} {amount_cents} {id} {key}").as_bytes());
+        let mac = of(
+            &self.seal,
+            format!("line {n} {at_us} {event} {amount_cents} {id} {key}").as_bytes(),
+        );
         mac[..SEAL_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The seed of one draw of luck.
     pub(crate) fn luck(&self, seed: u64, purpose: u8, attempt: u32, key: &str) -> [u8; 32] {
-        self.of(format!("luck {seed} {purpose} {attempt} {key}").as_bytes())
+        of(&self.luck, format!("luck {seed} {purpose} {attempt} {key}").as_bytes())
     }
+}
 
-    fn of(&self, words: &[u8]) -> [u8; 32] {
-        let mut mac = self.0.clone();
-        mac.update(words);
-        mac.finalize().into_bytes().into()
+fn key(text: &str) -> Hmac<Sha256> {
+    match Hmac::new_from_slice(text.as_bytes()) {
+        Ok(mac) => mac,
+        Err(_) => unreachable!("a key of HMAC may have any length"),
     }
+}
+
+fn of(key: &Hmac<Sha256>, words: &[u8]) -> [u8; 32] {
+    let mut mac = key.clone();
+    mac.update(words);
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -77,5 +89,9 @@ mod tests {
         let luck = |secret: &str| Secret::new(secret).luck(1, 2, 3, "k");
         assert_eq!(luck("a"), luck("a"));
         assert_ne!(luck("a"), luck("b"));
+        assert_eq!(luck("one:a"), luck("other:a"), "another run with the same luck");
+        assert_ne!(luck("one:a"), luck("one:b"));
+        let seal = |secret: &str| Secret::new(secret).seal(7, &line("k", None));
+        assert_ne!(seal("one:a"), seal("other:a"), "who knows the luck cannot seal");
     }
 }

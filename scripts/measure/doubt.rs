@@ -5,7 +5,7 @@
 #![expect(clippy::print_stderr, reason = "it says how far it is")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,9 @@ struct Arguments {
     /// The folder of the records.
     #[arg(long, default_value = "results/doubt")]
     out: PathBuf,
+    /// Run nothing: read what an earlier run with the same arguments has recorded.
+    #[arg(long)]
+    read: bool,
 }
 
 /// A kind of trial: how many spin, and whether the sender has priority.
@@ -70,28 +73,9 @@ fn main() -> anyhow::Result<()> {
 fn trial(arguments: &Arguments, round: u32, (hogs, real_time): Kind) -> anyhow::Result<Trial> {
     let name = format!("{}-{hogs}-{}-{round}", arguments.scenario, u8::from(real_time));
     let out = arguments.out.join(&name);
-    let text = std::fs::read_to_string(format!("scenarios/{}.toml", arguments.scenario))?;
-    let scenario = arguments.out.join(format!("{name}.toml"));
-    ensure!(text.contains("[limits]\n"), "the scenario has no table [limits] to be changed");
-    let limits = format!("[limits]\nreal_time = {real_time}");
-    // What the card network draws differs from run to run: it is to take the same for all.
-    let text = text.replacen("[limits]", &limits, 1).replace(DRAWN, "constant:20ms");
-    std::fs::write(&scenario, text)?;
-    let spinning = Hogs::start(hogs)?;
-    let programs = std::env::current_exe()?.with_file_name("loadgen");
-    let status = Command::new(programs)
-        .arg("run")
-        .arg(&scenario)
-        .args(["--system", &arguments.system])
-        .arg("--out")
-        .arg(&out)
-        // Those who spin are meant to, and their trials are to count as they are.
-        .args(["--quiet-within", "0s", "--reruns", "0"])
-        .stdout(Stdio::null())
-        .status()?;
-    drop(spinning);
-    // 3: it is invalid, and says why below.
-    ensure!(matches!(status.code(), Some(0 | 3)), "loadgen run ended with {status}");
+    if !arguments.read {
+        run(arguments, &name, &out, (hogs, real_time))?;
+    }
     let folder = out.join("latest").join(&name).join(&arguments.system).join("1");
     let trial = Trial::read(&folder)?.context("the run has written no record")?;
     let g = &trial.manifest.generator;
@@ -106,6 +90,37 @@ fn trial(arguments: &Arguments, round: u32, (hogs, real_time): Kind) -> anyhow::
         }
     );
     Ok(trial)
+}
+
+fn run(
+    arguments: &Arguments,
+    name: &str,
+    out: &Path,
+    (hogs, real_time): Kind,
+) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(format!("scenarios/{}.toml", arguments.scenario))?;
+    let scenario = arguments.out.join(format!("{name}.toml"));
+    ensure!(text.contains("[limits]\n"), "the scenario has no table [limits] to be changed");
+    let limits = format!("[limits]\nreal_time = {real_time}");
+    // What the card network draws differs from run to run: it is to take the same for all.
+    let text = text.replacen("[limits]", &limits, 1).replace(DRAWN, "constant:20ms");
+    std::fs::write(&scenario, text)?;
+    let spinning = Hogs::start(hogs)?;
+    let programs = std::env::current_exe()?.with_file_name("loadgen");
+    let status = Command::new(programs)
+        .arg("run")
+        .arg(&scenario)
+        .args(["--system", &arguments.system])
+        .arg("--out")
+        .arg(out)
+        // Those who spin are meant to, and their trials are to count as they are.
+        .args(["--quiet-within", "0s", "--reruns", "0"])
+        .stdout(Stdio::null())
+        .status()?;
+    drop(spinning);
+    // 3: it is invalid, and says why below.
+    ensure!(matches!(status.code(), Some(0 | 3)), "loadgen run ended with {status}");
+    Ok(())
 }
 
 /// Threads that spin on the generator's core.
@@ -177,48 +192,104 @@ fn share(trial: &Trial, index: usize) -> Option<Figure> {
     (all > 0).then(|| Figure { least, value: part(ok), most })
 }
 
-/// One line per figure and kind.
-fn print(found: &BTreeMap<Kind, Vec<BTreeMap<String, Figure>>>) -> anyhow::Result<()> {
-    let quiet = found.get(&(0, true)).context("nothing was measured")?;
+/// Of a figure: what quiet trials show. They differ among themselves, so the truth is a range.
+struct Truth(Vec<f64>);
+
+impl Truth {
+    fn ends(&self) -> (f64, f64) {
+        let least = self.0.iter().copied().fold(f64::INFINITY, f64::min);
+        (least, self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// Whether an interval holds a value of this range, or misses it by this part.
+    fn meets(&self, of: Figure, missed_by: f64) -> bool {
+        let (least, most) = self.ends();
+        of.least * (1.0 - missed_by) <= most && least <= of.most * (1.0 + missed_by)
+    }
+
+    /// Without one of them.
+    fn without(&self, nth: usize) -> Self {
+        let others = self.0.iter().enumerate().filter(|(other, _)| *other != nth);
+        Self(others.map(|(_, value)| *value).collect())
+    }
+}
+
+/// Intervals that met the truth, exactly and but for a percent, of all.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    exactly: usize,
+    nearly: usize,
+    all: usize,
+}
+
+impl Met {
+    fn count(&mut self, truth: &Truth, of: Figure) {
+        self.exactly += usize::from(truth.meets(of, 0.0));
+        self.nearly += usize::from(truth.meets(of, 0.01));
+        self.all += 1;
+    }
+
+    fn told(self) -> String {
+        let Self { exactly, nearly, all } = self;
+        format!("{exactly} of {all}, {nearly} but for 1 %")
+    }
+}
+
+type Trials = Vec<BTreeMap<String, Figure>>;
+
+/// Values of one figure in these trials.
+fn values(trials: &Trials, name: &str) -> Vec<Figure> {
+    trials.iter().filter_map(|figures| figures.get(name).copied()).collect()
+}
+
+/// One line per figure and kind, then per kind how often the truth was met.
+fn print(found: &BTreeMap<Kind, Trials>) -> anyhow::Result<()> {
+    let quiet = found.iter().filter(|((hogs, _), _)| *hogs == 0);
+    let quiet: Trials = quiet.flat_map(|(_, trials)| trials.clone()).collect();
     let names: Vec<&String> = quiet.first().context("nothing was measured")?.keys().collect();
-    println!(
-        "{:>4} {:>9}  {:<28} {:>9} {:>18} {:>9} {:>9} {:>7}",
-        "hogs", "priority", "figure", "quiet", "quiet, all", "busy", "inside", "width"
-    );
-    let (mut inside, mut strictly, mut all) = (0, 0, 0);
-    for ((hogs, real_time), trials) in found {
+    let truth = |name: &str| Truth(values(&quiet, name).iter().map(|of| of.value).collect());
+    println!("hogs  priority   figure                         quiet, all          busy     width");
+    let mut met: BTreeMap<Kind, Met> = BTreeMap::new();
+    for (kind, trials) in found.iter().filter(|((hogs, _), _)| *hogs > 0) {
         for name in &names {
-            let values = |of: &[BTreeMap<String, Figure>]| -> Vec<Figure> {
-                of.iter().filter_map(|figures| figures.get(*name).copied()).collect()
-            };
-            let (truths, ours) = (values(quiet), values(trials));
-            let truth = median(truths.iter().map(|of| of.value));
-            let lo = truths.iter().map(|of| of.value).fold(f64::INFINITY, f64::min);
-            let hi = truths.iter().map(|of| of.value).fold(0.0, f64::max);
-            // A quiet machine's own trials differ: they are the truth as far as it is known.
-            let holds = ours.iter().filter(|of| of.least <= hi && lo <= of.most).count();
-            let exact = ours.iter().filter(|of| of.least <= truth && truth <= of.most).count();
+            let (truth, ours) = (truth(name), values(trials, name));
             let width = median(ours.iter().map(|of| (of.most - of.least) / of.most.max(1e-9)));
-            if *hogs > 0 {
-                inside += holds;
-                strictly += exact;
-                all += ours.len();
-            }
+            let (least, most) = truth.ends();
             println!(
-                "{hogs:>4} {:>9}  {name:<28} {truth:>9.2} {:>18} {:>9.2} {:>9} {:>6.1}%",
-                if *real_time { "real-time" } else { "normal" },
-                format!("{lo:.2} to {hi:.2}"),
+                "{:>4}  {:<9}  {name:<28} {:>18} {:>9.2} {:>7.1}%",
+                kind.0,
+                priority(*kind),
+                format!("{least:.2} to {most:.2}"),
                 median(ours.iter().map(|of| of.value)),
-                format!("{holds} of {}", ours.len()),
                 width * 100.0
             );
+            let met = met.entry(*kind).or_default();
+            ours.iter().for_each(|of| met.count(&truth, *of));
         }
     }
-    println!(
-        "beside spinning programs: {inside} of {all} intervals hold a value that a quiet machine shows, {strictly} \
-         the median of those"
-    );
+    println!("\nintervals that hold a value which the quiet trials show:");
+    println!("quiet trials, each against the others: {}", among(&quiet, &names).told());
+    for (kind, met) in met {
+        println!("beside {} that spin, {} priority: {}", kind.0, priority(kind), met.told());
+    }
     Ok(())
+}
+
+fn priority((_, real_time): Kind) -> &'static str {
+    if real_time { "real-time" } else { "normal" }
+}
+
+/// How often a quiet trial is met by the others: no interval can do better than the machine itself.
+fn among(quiet: &Trials, names: &[&String]) -> Met {
+    let mut met = Met::default();
+    for name in names {
+        let all = values(quiet, name);
+        let truth = Truth(all.iter().map(|of| of.value).collect());
+        for (nth, of) in all.into_iter().enumerate() {
+            met.count(&truth.without(nth), of);
+        }
+    }
+    met
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

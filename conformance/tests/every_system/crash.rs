@@ -13,8 +13,13 @@ use crate::stand::Stand;
 
 /// Who dies, in this order, and when: so many orders of the wave exist, so many of their charges
 /// are decided. A role that nobody plays is left out.
-const DEATHS: [(&str, usize, usize); 4] =
-    [("payments", 5, 3), ("orders", 5, 0), ("broker", 5, 0), ("provider", 5, 3)];
+const DEATHS: [(&str, usize, usize); 5] = [
+    ("payments", 5, 3),
+    ("orders", 5, 0),
+    ("broker", 5, 0),
+    ("database", 5, 3),
+    ("provider", 5, 3),
+];
 /// Orders that are asked for at once before each death.
 const WAVE: u64 = 10;
 /// Orders that are asked for while the process is dead.

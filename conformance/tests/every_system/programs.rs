@@ -22,22 +22,18 @@ pub(crate) fn system(name: &str) -> anyhow::Result<SystemSpec> {
     Ok(spec)
 }
 
-/// A server that the system starts behind a `--`, and this machine lacks: in CI that is a failure.
-pub(crate) fn missing(name: &str) -> anyhow::Result<Option<String>> {
-    let behind = |command: &[String]| {
-        let dashes = command.iter().position(|word| word == "--")?;
-        command.get(dashes + 1).cloned()
+/// A server that the system starts by its recipe, and this machine lacks: in CI that is a failure.
+pub(crate) fn missing(name: &str) -> anyhow::Result<Option<&'static str>> {
+    let started = |command: &[String]| {
+        let flag = command.iter().position(|word| word == "--server")?;
+        servers::recipe(command.get(flag + 1)?)
     };
-    let servers: Vec<_> = read(name)?.processes.iter().filter_map(|p| behind(&p.command)).collect();
-    let missing = servers.into_iter().find(|server| !is_on_path(server));
+    let mut recipes = read(name)?.processes.into_iter().filter_map(|p| started(&p.command));
+    let missing = recipes.find(|one| !one.is_installed()).map(|one| one.name);
     let is_user = std::env::var_os("CI").is_none();
-    ensure!(missing.is_none() || is_user, "CI runs scripts/install-servers first: {missing:?}");
+    let is_needed = missing.is_some_and(|name| !servers::ELSEWHERE.contains(&name));
+    ensure!(is_user || !is_needed, "CI runs scripts/install-servers first: {missing:?}");
     Ok(missing)
-}
-
-fn is_on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn read(name: &str) -> anyhow::Result<SystemSpec> {
@@ -66,7 +62,7 @@ fn build() -> anyhow::Result<PathBuf> {
         return Ok(folder.to_owned());
     }
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["build", "--quiet", "--workspace"]);
+    cargo.current_dir(root()).args(["build", "--quiet", "--workspace", "--features", "engines"]);
     cargo.args(["--profile", if profile == "debug" { "dev" } else { &profile }]);
     cargo.arg("--target-dir").arg(target);
     for program in needed()? {

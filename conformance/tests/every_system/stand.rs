@@ -1,6 +1,8 @@
 //! One running system with what a test may know of it: addresses, processes, ledger, logs.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -76,7 +78,9 @@ impl Stand {
     }
 
     async fn of(spec: SystemSpec) -> anyhow::Result<Self> {
-        let (folder, secrets) = (tempfile::tempdir()?, Secrets::new());
+        // Some servers are run as a user of their own, who must come to his folder.
+        let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir()?;
+        let secrets = Secrets::new();
         let Cores { generator, systems } = Cores::divide()?;
         let all: BTreeSet<usize> = generator.into_iter().chain(systems).collect();
         let all: Vec<usize> = all.into_iter().collect();

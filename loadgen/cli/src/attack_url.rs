@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::Boxed;
 use crate::environment;
 use crate::results;
 use crate::terminal::{Terminal, folded, warn};
@@ -119,7 +120,11 @@ impl Attack {
     ///
     /// # Errors
     /// If an option is out of range, the host cannot be resolved, or the record not written.
-    pub async fn run(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<Attacked> {
+    pub fn run(&self, interrupt: watch::Receiver<bool>) -> Boxed<'_, anyhow::Result<Attacked>> {
+        Box::pin(self.attack(interrupt))
+    }
+
+    async fn attack(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<Attacked> {
         let traffic = UrlTraffic::new(self.request()?);
         let scenario = self.scenario()?;
         readable(&self.planned(&scenario))?;

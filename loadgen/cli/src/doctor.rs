@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::geteuid;
 use tokio::time::Instant;
 
+use crate::Boxed;
 use crate::environment;
 use crate::fsync;
 use faults::requirements;
@@ -34,7 +35,11 @@ pub struct Findings(pub Vec<(bool, String)>);
 ///
 /// # Errors
 /// If the folder cannot be written or a thread not started.
-pub async fn examine(folder: &Path) -> anyhow::Result<Findings> {
+pub fn examine(folder: &Path) -> Boxed<'_, anyhow::Result<Findings>> {
+    Box::pin(examined(folder))
+}
+
+async fn examined(folder: &Path) -> anyhow::Result<Findings> {
     let mut found = Findings(Vec::new());
     let cores = Cores::divide()?;
     found.add(

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
+use anyhow::Context as _;
 use record::atomic_write::write_json;
 use record::files;
 use record::redact;
@@ -41,6 +42,21 @@ pub fn facts(cores: &Cores, command: &[String], folder: &Path) -> Facts {
         facts.insert("redacted".to_owned(), said);
     }
     facts
+}
+
+/// The luck of the card network in the run of this results folder.
+///
+/// # Errors
+/// If that run has not ended, or is older than that it would say.
+pub fn luck_of(run: &Path) -> anyhow::Result<String> {
+    let path = run.join(files::ENVIRONMENT);
+    let text = fs::read_to_string(&path);
+    let text = text.with_context(|| format!("{}: expected a run's folder", path.display()))?;
+    let facts: Facts = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let luck = facts.get(files::LUCK).cloned();
+    luck.with_context(|| {
+        format!("{} does not say {:?}: it has not ended, or is older", path.display(), files::LUCK)
+    })
 }
 
 /// Writes the facts into a results folder.

@@ -21,6 +21,12 @@ pub mod run;
 pub mod selftest;
 pub mod serve;
 pub mod terminal;
+use std::pin::Pin;
+
+/// What a command does: in a box, so that it is compiled here and not once more in the program that waits for it
+/// (decision 38).
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 // whatever the bytes
 #[cfg(test)]
 mod foreign_histograms;

@@ -12,6 +12,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
+use crate::Boxed;
 use crate::quiet::Quiet;
 use crate::results;
 use crate::selftest;
@@ -43,6 +44,8 @@ pub struct Run {
     pub out: PathBuf,
     /// Keep the databases.
     pub keep_data: bool,
+    /// The luck of the card network; else it draws its own.
+    pub luck: Option<String>,
     /// Who is told meanwhile.
     pub terminal: Terminal,
     /// The command line.
@@ -114,7 +117,14 @@ impl Run {
     /// # Errors
     /// If the results cannot be written or a system cannot be started; trials that were finished
     /// before stay, with their report.
-    pub async fn run(
+    pub fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+    ) -> Boxed<'_, anyhow::Result<(Option<PathBuf>, RunState)>> {
+        Box::pin(self.all(interrupt))
+    }
+
+    async fn all(
         &self,
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<(Option<PathBuf>, RunState)> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::time::Instant;
 
+use crate::Boxed;
 use audit::validity::RUN_QUEUE_SHARE_MAX;
 use load::engine::Flaw;
 use scenario::Arrivals;
@@ -55,7 +56,15 @@ pub struct Check {
 ///
 /// # Errors
 /// If an experiment cannot be run at all.
-pub async fn examine(folder: &Path, flaw: Flaw, tell: &dyn Fn(&Check)) -> anyhow::Result<bool> {
+pub fn examine<'a>(
+    folder: &'a Path,
+    flaw: Flaw,
+    tell: &'a dyn Fn(&Check),
+) -> Boxed<'a, anyhow::Result<bool>> {
+    Box::pin(examined(folder, flaw, tell))
+}
+
+async fn examined(folder: &Path, flaw: Flaw, tell: &dyn Fn(&Check)) -> anyhow::Result<bool> {
     let cores = Cores::divide()?;
     Cores::pin(&cores.generator)?;
     let setting = Setting { folder, cores: &cores, flaw };

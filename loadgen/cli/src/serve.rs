@@ -8,6 +8,7 @@ mod stored;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +62,11 @@ impl Server {
     }
 
     /// Answers until it is told to stop.
-    pub async fn serve(self, mut stop: watch::Receiver<bool>) {
+    pub fn serve(self, stop: watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.listen(stop))
+    }
+
+    async fn listen(self, mut stop: watch::Receiver<bool>) {
         let Self { listener, address, root } = self;
         let site = Arc::new(Site { root, port: address.port() });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{stdin, stdout};
 use std::os::fd::AsFd;
+use std::pin::Pin;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,12 @@ pub(super) enum Reply {
 ///
 /// # Errors
 /// If input or output are no pipes, or fail.
-pub async fn serve_standard_streams() -> anyhow::Result<()> {
+pub fn serve_standard_streams() -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>> {
+    // In a box, it is compiled here and not once more in the program (decision 38).
+    Box::pin(standard_streams())
+}
+
+async fn standard_streams() -> anyhow::Result<()> {
     let who = "`loadgen links` is started by `loadgen run`, over pipes";
     let input = pipe::Receiver::from_owned_fd(stdin().as_fd().try_clone_to_owned()?);
     let output = pipe::Sender::from_owned_fd(stdout().as_fd().try_clone_to_owned()?);

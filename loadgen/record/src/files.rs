@@ -2,6 +2,8 @@
 
 /// Machine and tools.
 pub const ENVIRONMENT: &str = "environment.json";
+/// In it, once the run has ended: the card network's luck. Until then nobody may know it.
+pub const LUCK: &str = "luck of the card network";
 
 /// Settings, ledger of requests, validity; written last: a folder without it is no record.
 pub const MANIFEST: &str = "manifest.json";

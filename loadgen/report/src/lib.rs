@@ -4,6 +4,7 @@
 
 mod audit_page;
 mod audit_tables;
+pub mod brokers;
 mod canvas;
 mod capacity_page;
 mod charts;

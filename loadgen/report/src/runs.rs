@@ -17,6 +17,7 @@ use crate::compare::{Comparison, Contestant, Scenario, trusted};
 use crate::{page, words};
 pub use figure::{Claim, Figure};
 pub use machine::Machine;
+use record::files;
 use record::read::{Run, Trial};
 
 /// What came of it.
@@ -28,6 +29,8 @@ pub struct Compared {
     pub b: Side,
     /// What the machine changed by.
     pub machine: Machine,
+    /// Whether the card network decided and delayed each charge in B as in A; else pairs differ by its luck, too.
+    pub same_luck: bool,
     /// Systems under scenarios that could be compared.
     pub systems: Vec<System>,
     /// Those that could not.
@@ -115,7 +118,9 @@ fn compare_runs(a: &Run, b: &Run) -> anyhow::Result<Compared> {
         b.name,
         if refused.is_empty() { "they share no system under a scenario".to_owned() } else { why() }
     );
-    Ok(Compared { a: Side::of(a), b: Side::of(b), machine, systems, refused })
+    let luck = |run: &Run| run.environment.get(files::LUCK).cloned();
+    let same_luck = luck(a).is_some() && luck(a) == luck(b);
+    Ok(Compared { a: Side::of(a), b: Side::of(b), machine, same_luck, systems, refused })
 }
 
 /// What is in both: the scenario as `a` has it, and the system in `a` and in `b`.

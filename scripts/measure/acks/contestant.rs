@@ -61,7 +61,8 @@ pub(crate) fn all(named: &[String]) -> Result<Vec<Contestant>> {
         let found = known.iter().any(|recipe| recipe.name == name);
         ensure!(found, "--brokers {name}: expected some of {}", names(&known));
     }
-    let wanted = |recipe: &&&'static Recipe| named.is_empty() || named.iter().any(|n| n == recipe.name);
+    let wanted =
+        |recipe: &&&'static Recipe| named.is_empty() || named.iter().any(|n| n == recipe.name);
     let mut all = Vec::new();
     for recipe in known.iter().filter(wanted) {
         ensure!(
@@ -103,7 +104,8 @@ impl Contestant {
 
     /// Starts it on this folder, and waits until it answers.
     pub(crate) async fn start(&self, data: &Path) -> Result<(Running, Arc<dyn Broker>)> {
-        let place = Place { durable: self.durable, ..Place::durable(servers::free_port()?, data.into()) };
+        let place =
+            Place { durable: self.durable, ..Place::durable(servers::free_port()?, data.into()) };
         let running = self.recipe.start(&place, Output::Dropped).await?;
         let broker = brokers::connect(&self.url(place.port))?;
         let answers = async {
@@ -159,7 +161,9 @@ impl Started {
 
     /// Sends a message through a topic, so that nobody waits for it to be made.
     pub(crate) async fn open(&self, topic: &str) -> Result<()> {
-        self.broker.publish(topic, Message { key: "first".to_owned(), ..Message::default() }).await?;
+        self.broker
+            .publish(topic, Message { key: "first".to_owned(), ..Message::default() })
+            .await?;
         let consumer = self.broker.subscribe(topic, SubscribeOptions::default()).await?;
         let end = Instant::now() + READY_MAX;
         let delivery = tokio::time::timeout_at(end, consumer.next()).await??;

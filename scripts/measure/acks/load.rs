@@ -164,7 +164,8 @@ async fn end_to_end(
     let subscription: Arc<dyn Subscription> =
         broker.subscribe(topic, SubscribeOptions { prefetch: outstanding }).await?.into();
     let places = Arc::new(Semaphore::new(outstanding as usize));
-    let mut publishing = tokio::spawn(produce(Arc::clone(broker), topic.to_owned(), Arc::clone(&places)));
+    let mut publishing =
+        tokio::spawn(produce(Arc::clone(broker), topic.to_owned(), Arc::clone(&places)));
     let consumed = tokio::select! {
         consumed = consume(&subscription, &places, window) => consumed,
         failed = &mut publishing => failed?.and(Err(anyhow::anyhow!("publishing has ended"))),

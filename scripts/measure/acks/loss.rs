@@ -78,13 +78,15 @@ async fn crashed(
     crashes: usize,
 ) -> Result<Loss> {
     let contestant = contestant.clone();
-    let mut loss = Loss { contestant, crash, crashes, acknowledged: 0, lost: 0, done: 0, undone: 0 };
+    let mut loss =
+        Loss { contestant, crash, crashes, acknowledged: 0, lost: 0, done: 0, undone: 0 };
     for _ in 0..crashes {
         let temporary = tempfile::Builder::new().prefix("acks-").tempdir_in(dir)?;
         let undo = UndoLog::begin(temporary.path())?;
         let outcome = once(&mut loss, temporary.path(), &undo).await;
         let left = undo.sweep();
-        outcome.with_context(|| format!("{}, {}; left: {left:?}", loss.contestant, crash.name()))?;
+        outcome
+            .with_context(|| format!("{}, {}; left: {left:?}", loss.contestant, crash.name()))?;
     }
     Ok(loss)
 }
@@ -173,20 +175,28 @@ async fn publish(broker: Arc<dyn Broker>, publisher: u64, told: Shared) {
         if broker.publish(TOPIC, message).await.is_err() {
             return;
         }
-        tell(&told, |told| drop(told.kept.insert(key)));
+        tell(&told, |told| {
+            told.kept.insert(key);
+        });
     }
 }
 
 /// Acknowledges every other message, until that fails.
 async fn consume(broker: Arc<dyn Broker>, told: Shared) {
-    let Ok(consumer) = broker.subscribe(TOPIC, SubscribeOptions { prefetch: 1 }).await else { return };
+    let Ok(consumer) = broker.subscribe(TOPIC, SubscribeOptions { prefetch: 1 }).await else {
+        return;
+    };
     while let Ok(delivery) = consumer.next().await {
         let key = delivery.message.key;
-        tell(&told, |told| drop(told.taken.insert(key.clone())));
+        tell(&told, |told| {
+            told.taken.insert(key.clone());
+        });
         if consumer.ack(&delivery.receipt).await.is_err() {
             return;
         }
-        tell(&told, |told| drop(told.done.insert(key)));
+        tell(&told, |told| {
+            told.done.insert(key);
+        });
     }
 }
 

@@ -67,6 +67,7 @@ async fn main() -> Result<()> {
         tables.losses.extend(loss::counted(contestant, &flags.dir, flags.crashes).await?);
     }
     tables.write(&flags.out)?;
+    tables.draw(&contestants, &flags.out)?;
     print!("{}", tables.markdown(&contestants));
     println!("\ntables: {}", flags.out.display());
     Ok(())

@@ -96,7 +96,8 @@ impl Trace {
         for process in &processes {
             strace.args(["-p", &process.to_string()]);
         }
-        let strace = strace.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+        let strace =
+            strace.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
         let end = Instant::now() + ATTACHED_WITHIN;
         while !processes.iter().all(|process| is_traced(*process)) {
             ensure!(Instant::now() < end, "strace does not attach");
@@ -119,7 +120,9 @@ impl Trace {
 fn is_traced(process: i32) -> bool {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     threads.filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok()).all(
-        |status| status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")),
+        |status| {
+            status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        },
     )
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use report::brokers::Bar;
 
 use crate::contestant::Contestant;
 use crate::load::{Figures, Way};
@@ -54,8 +55,19 @@ impl Tables {
     fn write_rows(&self, path: &Path) -> Result<()> {
         let mut csv = csv::Writer::from_path(path)?;
         csv.write_record([
-            "broker", "version", "setting", "way", "outstanding", "round", "messages",
-            "messages_per_s", "p50_us", "p99_us", "max_us", "server_cpu_us", "client_cpu_us",
+            "broker",
+            "version",
+            "setting",
+            "way",
+            "outstanding",
+            "round",
+            "messages",
+            "messages_per_s",
+            "p50_us",
+            "p99_us",
+            "max_us",
+            "server_cpu_us",
+            "client_cpu_us",
         ])?;
         for Row { contestant, round, way, outstanding, figures } in &self.rows {
             csv.write_record([
@@ -84,9 +96,14 @@ impl Tables {
         levels.dedup();
         let mut text = String::new();
         for way in [Way::Publish, Way::EndToEnd] {
-            let _ = writeln!(text, "\n{}: messages/s (lowest to highest), p50 and p99 in ms\n", way.name());
+            let _ = writeln!(
+                text,
+                "\n{}: messages/s (lowest to highest), p50 and p99 in ms\n",
+                way.name()
+            );
             let heads: Vec<String> = levels.iter().map(|n| format!("{n} under way")).collect();
-            let _ = writeln!(text, "| broker | {} | CPU of server, client, µs |", heads.join(" | "));
+            let _ =
+                writeln!(text, "| broker | {} | CPU of server, client, µs |", heads.join(" | "));
             let _ = writeln!(text, "| --- |{} ---: |", " ---: |".repeat(levels.len()));
             for contestant in contestants {
                 let cells: Vec<String> =
@@ -97,6 +114,37 @@ impl Tables {
             }
         }
         text + &self.kept(contestants)
+    }
+
+    /// Draws the rates end to end with the most under way, and what was lost.
+    pub(crate) fn draw(&self, contestants: &[Contestant], folder: &Path) -> Result<()> {
+        let Some(level) = self.rows.iter().map(|row| row.outstanding).max() else { return Ok(()) };
+        let bar = |contestant: &Contestant| Bar {
+            name: contestant.to_string(),
+            durable: contestant.durable,
+            rates: self
+                .of(contestant, Way::EndToEnd, level)
+                .iter()
+                .map(|figures| figures.per_second)
+                .collect(),
+            losses: self
+                .losses
+                .iter()
+                .filter(|loss| loss.contestant.is(contestant))
+                .map(|loss| (loss.crash.name().to_owned(), loss.lost, loss.acknowledged))
+                .collect(),
+        };
+        let bars: Vec<Bar> = contestants.iter().map(bar).collect();
+        let subtitle = format!(
+            "From the call until its consumer's acknowledgement has returned, {level} of 256 bytes under way, over \
+             loopback; median of the rounds. Crashes under load; the machine's power is that of its disk alone."
+        );
+        report::brokers::draw(
+            &bars,
+            &subtitle,
+            "scripts/bench-brokers",
+            &folder.join("brokers.png"),
+        )
     }
 
     fn of(&self, contestant: &Contestant, way: Way, level: u32) -> Vec<Figures> {
@@ -136,7 +184,8 @@ impl Tables {
         for contestant in contestants {
             let syncs: Vec<&Syncs> =
                 self.syncs.iter().filter(|syncs| syncs.contestant.is(contestant)).collect();
-            let calls = |nth: usize| syncs.get(nth).map_or("–".to_owned(), |s| s.calls.to_string());
+            let calls =
+                |nth: usize| syncs.get(nth).map_or("–".to_owned(), |s| s.calls.to_string());
             let of = |crash, part: &dyn Fn(&Loss) -> (usize, usize)| {
                 let mut found = self.losses.iter();
                 let found = found.find(|l| l.contestant.is(contestant) && l.crash == crash);

@@ -32,7 +32,8 @@ fn cpu(process: &str) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, fields) = stat.rsplit_once(')').context("a name in brackets")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks = |index: usize| -> Result<u64> { Ok(fields.get(index).context("a field")?.parse()?) };
+    let ticks =
+        |index: usize| -> Result<u64> { Ok(fields.get(index).context("a field")?.parse()?) };
     let all = ticks(11)? + ticks(12)?;
     Ok(Duration::from_secs_f64(all as f64 / rustix::param::clock_ticks_per_second() as f64))
 }

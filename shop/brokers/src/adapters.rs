@@ -4,21 +4,55 @@
 use std::sync::Arc;
 
 use crate::adapter::{Adapter, Keeper};
+#[cfg(feature = "kafka")]
+use crate::kafka;
+#[cfg(feature = "nats")]
+use crate::nats;
+#[cfg(feature = "postgres")]
+use crate::postgres;
+#[cfg(feature = "rabbitmq")]
+use crate::rabbitmq;
 #[cfg(feature = "redis")]
 use crate::redis;
+#[cfg(feature = "sqs")]
+use crate::sqs;
 use crate::{Broker, Error, Result, Settings, channel, embedded, memory};
 
 const ADAPTERS: &[Adapter] = &[
     embedded::ADAPTER,
     channel::ADAPTER,
     memory::ADAPTER,
+    #[cfg(feature = "nats")]
+    nats::ADAPTER,
+    #[cfg(feature = "kafka")]
+    kafka::ADAPTER,
+    #[cfg(feature = "postgres")]
+    postgres::ADAPTER,
+    #[cfg(feature = "rabbitmq")]
+    rabbitmq::ADAPTER,
+    #[cfg(feature = "rabbitmq")]
+    rabbitmq::LAVINMQ,
     #[cfg(feature = "redis")]
     redis::ADAPTER,
+    #[cfg(feature = "sqs")]
+    sqs::ADAPTER,
 ];
 /// What a build without its feature does not know.
 const LEFT_OUT: &[&str] = &[
+    #[cfg(not(feature = "nats"))]
+    "nats",
+    #[cfg(not(feature = "kafka"))]
+    "kafka",
+    #[cfg(not(feature = "postgres"))]
+    "postgres",
+    #[cfg(not(feature = "rabbitmq"))]
+    "rabbitmq",
+    #[cfg(not(feature = "rabbitmq"))]
+    "lavinmq",
     #[cfg(not(feature = "redis"))]
     "redis",
+    #[cfg(not(feature = "sqs"))]
+    "sqs",
 ];
 
 /// All that there are.

@@ -18,13 +18,33 @@ pub mod embedded;
 mod engine;
 mod error;
 mod inbox;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lane;
+#[cfg(any(feature = "nats", feature = "rabbitmq"))]
+mod lazy;
 mod lease;
 mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 mod port;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "sqs"
+))]
+mod room;
 mod settings;
+#[cfg(feature = "sqs")]
+mod sqs;
 mod supplied;
 mod topic;
 mod window;

@@ -74,7 +74,7 @@ macro_rules! contract {
     };
 }
 
-asked!(channel embedded memory redis);
+asked!(channel embedded kafka lavinmq memory nats postgres rabbitmq redis sqs);
 
 #[test]
 fn every_adapter_is_asked() {

@@ -24,6 +24,8 @@ const KILLS: usize = 3;
 const PUBLISHED_PER_LIFE: usize = 100;
 /// No caller waits for longer than this for an answer that does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon one that starts is asked again.
+const POLL: Duration = Duration::from_millis(10);
 
 /// Asks the servers of these adapters.
 macro_rules! asked {
@@ -46,7 +48,7 @@ macro_rules! promises {
     )* };
 }
 
-asked!(redis);
+asked!(kafka lavinmq nats postgres rabbitmq redis sqs);
 
 #[test]
 fn every_server_is_asked() {
@@ -75,8 +77,9 @@ struct Rig {
 
 impl Rig {
     fn of(scheme: &str) -> Option<Self> {
+        // A build without its client asks nothing of it.
         let adapter: &Adapter =
-            brokers::adapters().iter().find(|adapter| adapter.scheme == scheme).expect(scheme);
+            brokers::adapters().iter().find(|adapter| adapter.scheme == scheme)?;
         let recipe = server::installed(adapter.server?)?;
         let server = Server::away(recipe);
         let settings = Settings { lease: Duration::from_secs(2), ..Settings::default() };
@@ -102,7 +105,7 @@ impl Rig {
         within(async {
             while let Err(error) = self.broker.publish(TOPIC, message(key)).await {
                 assert!(matches!(error, Error::Unavailable(_)), "{error}");
-                tokio::task::yield_now().await;
+                tokio::time::sleep(POLL).await;
             }
         })
         .await;

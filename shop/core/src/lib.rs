@@ -26,6 +26,6 @@ pub use orders::{
     OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader,
     keep_reconciling, keep_recovering,
 };
-pub use payments::{CardNetwork, Charged, PaymentService, PaymentStore, Payments};
+pub use payments::{Begun, CardNetwork, Charged, PaymentService, PaymentStore, Payments};
 pub use tasks::{Tasks, Work};
 pub use time::{Micros, now_us};

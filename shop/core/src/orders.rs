@@ -9,6 +9,7 @@ mod recovery;
 mod service;
 
 use std::ops::Range;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -194,7 +195,16 @@ pub trait OrderStore: Send + Sync {
 /// The charges that are owed to the payments service but not handed over (transactional outbox).
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// At most `limit` charges with their row numbers, oldest first.
+    /// As `unsent`, without those that another has claimed; what is returned is the caller's for so long, or
+    /// until he lets go of it. A store that one process has alone leaves it to that process to have one relay.
+    async fn claim(&self, limit: u32, _span: Duration) -> Result<Vec<(i64, Charge)>> {
+        self.unsent(limit).await
+    }
+    /// Others may have these now.
+    async fn let_go(&self, _rows: Vec<i64>) -> Result<()> {
+        Ok(())
+    }
+    /// At most `limit` charges with their row numbers, oldest first, whoever has claimed them.
     async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Charge)>>;
     /// Forgets these rows: their charges are in durable hands.
     async fn sent(&self, rows: Vec<i64>) -> Result<()>;

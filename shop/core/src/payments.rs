@@ -2,6 +2,8 @@
 
 mod service;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{Charge, Handover, Result, Settlement, Verdict};
@@ -28,9 +30,29 @@ pub trait Payments: Send + Sync {
     }
 }
 
+/// What whoever is about to charge finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Nobody else charges: it is the caller's.
+    Ours,
+    /// It is decided.
+    Settled(Settlement),
+    /// Another process charges at this moment, or has ended while it did.
+    Theirs,
+}
+
 /// Where finished charges are remembered. Returned means durable.
 #[async_trait]
 pub trait PaymentStore: Send + Sync {
+    /// Makes the charge of this key the caller's for so long, unless it is decided or another's. A store
+    /// that one process has alone leaves it to that process to charge once at a time.
+    async fn begin(&self, charge: &Charge, _span: Duration) -> Result<Begun> {
+        Ok(self.find(&charge.key).await?.map_or(Begun::Ours, Begun::Settled))
+    }
+    /// Others may charge it now: the caller has not, or does not know.
+    async fn give_up(&self, _key: &str) -> Result<()> {
+        Ok(())
+    }
     /// The settlement recorded for this key.
     async fn find(&self, key: &str) -> Result<Option<Settlement>>;
     /// Records a settlement and returns the one that stands: the first for its key.

@@ -3,8 +3,15 @@
 //!
 //! To add one: its file, its `mod`, and its name in `RECIPES`.
 
+mod attended;
+mod kafka;
+mod lavinmq;
+mod nats;
+mod postgres;
+mod rabbitmq;
 mod redis;
 mod running;
+mod sqs;
 mod tree;
 
 use std::net::{SocketAddr, TcpListener};
@@ -14,10 +21,22 @@ use std::process::Command;
 use anyhow::Result;
 use rustix::process::Signal;
 
+pub use attended::{attend, known};
 pub use running::{Output, Running};
 
 /// All that can be started.
-const RECIPES: &[Recipe] = &[redis::RECIPE];
+const RECIPES: &[Recipe] = &[
+    kafka::RECIPE,
+    lavinmq::RECIPE,
+    nats::RECIPE,
+    postgres::RECIPE,
+    rabbitmq::RECIPE,
+    redis::RECIPE,
+    sqs::RECIPE,
+];
+
+/// Those that `scripts/install-servers` does not install: they are asked where they are found.
+pub const ELSEWHERE: &[&str] = &["lavinmq"];
 
 /// How a server is started and stopped.
 pub struct Recipe {
@@ -48,6 +67,10 @@ pub struct Place {
     pub data: PathBuf,
     /// Whether it must fsync before it answers; else it is as it is when installed.
     pub durable: bool,
+    /// Where the nodes of its cluster meet each other, this one among them; none if it is alone.
+    pub nodes: Vec<SocketAddr>,
+    /// Which of the nodes it is, from 0.
+    pub node: usize,
 }
 
 /// Commands that make an instance.
@@ -72,7 +95,8 @@ impl Place {
     /// A durable instance on this port, with its data there.
     #[must_use]
     pub fn durable(port: u16, data: PathBuf) -> Self {
-        Self { port, advertised: ([127, 0, 0, 1], port).into(), data, durable: true }
+        let advertised = ([127, 0, 0, 1], port).into();
+        Self { port, advertised, data, durable: true, nodes: Vec::new(), node: 0 }
     }
 }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{Place, Recipe, tree};
 
 /// How long a server may take to stop, and a step before it to end.
 const STOP_MAX: Duration = Duration::from_secs(10);
 const STEP_MAX: Duration = Duration::from_secs(60);
+/// How often it is looked whether all that a server started has ended.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What opens and replays dead letters is not a server's to know.
 const CONTROL_TOKEN: &str = "TRIPTYCH_CONTROL_TOKEN";
@@ -84,11 +86,16 @@ impl Running {
     /// # Errors
     /// If its end cannot be learnt.
     pub async fn kill(&mut self) -> Result<()> {
-        self.signal(Signal::KILL);
+        let killed = self.signal(Signal::KILL);
         for child in std::iter::once(&mut self.server).chain(&mut self.companions) {
             child.wait().await?;
         }
-        Ok(())
+        let all_ended = async {
+            while !killed.iter().all(|process| tree::has_ended(*process)) {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(STOP_MAX, all_ended).await.context("what the server started does not end")
     }
 
     /// Halts all of it, as if the machine stood still, or lets it go on.
@@ -103,10 +110,10 @@ impl Running {
         roots.flat_map(tree::family).map(|process| process.as_raw_nonzero().get()).collect()
     }
 
-    fn signal(&self, signal: Signal) {
-        for root in std::iter::once(&self.server).chain(&self.companions).filter_map(root) {
-            tree::signal(root, signal);
-        }
+    /// To all of them; returns whom it met.
+    fn signal(&self, signal: Signal) -> Vec<Pid> {
+        let roots = std::iter::once(&self.server).chain(&self.companions).filter_map(root);
+        roots.flat_map(|root| tree::signal(root, signal)).collect()
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::fs;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-/// Sends a signal to a process and all that descend from it, the parents first, until it meets nobody new.
-pub(crate) fn signal(root: Pid, signal: Signal) {
+/// Sends a signal to a process and all that descend from it, the parents first, until it meets nobody new;
+/// returns whom it met.
+pub(crate) fn signal(root: Pid, signal: Signal) -> Vec<Pid> {
     let mut met: Vec<Pid> = Vec::new();
     loop {
         let fresh: Vec<Pid> =
             family(root).into_iter().filter(|process| !met.contains(process)).collect();
         if fresh.is_empty() {
-            return;
+            return met;
         }
         for process in fresh {
             // It may have ended meanwhile.
@@ -19,6 +20,14 @@ pub(crate) fn signal(root: Pid, signal: Signal) {
             met.push(process);
         }
     }
+}
+
+/// Whether a process runs no more, though its parent may not have taken notice.
+pub(crate) fn has_ended(process: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    // Behind the name, which may hold anything.
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+        || test_kill_process(process).is_err()
 }
 
 /// A process and all that descend from it now.

@@ -9,7 +9,8 @@ pub struct ServiceArgs {
     /// Its address.
     #[command(flatten)]
     pub listen: Listen,
-    /// Where this service remembers: sqlite:PATH or memory:
+    /// Where this service remembers: sqlite:PATH, postgres://USER@HOST:PORT/DATABASE?pool=16 (a password in
+    /// the environment variable TRIPTYCH_DATABASE_PASSWORD), or memory:
     #[arg(long, value_name = "URL")]
     pub store: String,
 }

@@ -6,6 +6,8 @@
 mod adapter;
 mod memory;
 mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 
 pub use adapter::{Adapter, OpenError, Stores};

@@ -2,9 +2,16 @@
 //! `lib.rs`, and its name here. The contract suite asks each of them.
 
 use crate::adapter::{Adapter, OpenError, Stores};
+#[cfg(feature = "postgres")]
+use crate::postgres;
 use crate::{memory, sqlite};
 
-const ADAPTERS: &[Adapter] = &[sqlite::ADAPTER, memory::ADAPTER];
+const ADAPTERS: &[Adapter] = &[
+    sqlite::ADAPTER,
+    memory::ADAPTER,
+    #[cfg(feature = "postgres")]
+    postgres::ADAPTER,
+];
 
 /// All that there are.
 #[must_use]
@@ -13,7 +20,8 @@ pub fn adapters() -> &'static [Adapter] {
 }
 
 /// Opens `sqlite:PATH` (creates the file, runs migrations, blocks meanwhile), durable unless
-/// `?synchronous=off` or `=normal` follows, or `memory:` (empty, for tests).
+/// `?synchronous=off` or `=normal` follows; `postgres://USER@HOST:PORT/DATABASE`, which need not be there yet
+/// (`?pool=16`, and for comparison `synchronous=off`); or `memory:` (empty, for tests).
 ///
 /// # Errors
 /// If the URL is not understood, or the database cannot be opened.
@@ -22,7 +30,12 @@ pub fn open(url: &str) -> Result<Stores, OpenError> {
     let adapter = adapters().iter().find(|adapter| adapter.scheme == scheme);
     let adapter = adapter.ok_or_else(|| {
         let known: Vec<_> = adapters().iter().map(|adapter| adapter.form).collect();
-        OpenError::UnknownScheme { found: scheme.to_owned(), known: known.join(", ") }
+        let mut known = known.join(", ");
+        if scheme == "postgres" {
+            let build = "cargo build --release --workspace --bins --features engines";
+            known.push_str(&format!("; build with `{build}`"));
+        }
+        OpenError::UnknownScheme { found: scheme.to_owned(), known }
     })?;
     (adapter.open)(location)
 }

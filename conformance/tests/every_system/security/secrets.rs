@@ -8,11 +8,12 @@ use anyhow::{Context, ensure};
 use crate::stand::{SECRETS, Stand};
 
 /// What whoever plays a role may know.
-const NEEDED: [(&str, &[&str]); 7] = [
+const NEEDED: [(&str, &[&str]); 8] = [
     ("auth", &["token"]),
     ("orders", &["token", "operator", "payments", "notifications", "inventory"]),
     ("payments", &["payments", "merchant"]),
     ("broker", &["control"]),
+    ("database", &[]),
     ("provider", &["control", "merchant", "callback"]),
     ("notifications", &["notifications", "callback"]),
     ("inventory", &["inventory"]),

@@ -87,6 +87,21 @@ impl TrialAtRate {
             (true, true, false) => (Judged::Unclear, unclear),
             (true, true, true) => (Judged::Kept, Vec::new()),
         };
+        // What was kept although the machine was late is kept. What was broken is, if it would be without
+        // all that the machine may have touched.
+        let blurs = window.blurs();
+        let (judged, reasons) = match judged {
+            Judged::Broken if !blurs.is_empty() => {
+                let share = keeps.share - window.touched();
+                let spared =
+                    window.findings(&Keeps { share, thresholds: Vec::new(), ..keeps.clone() });
+                match spared.troubles.is_empty() {
+                    true => (Judged::Unclear, [reasons, blurs].concat()),
+                    false => (Judged::Broken, spared.troubles),
+                }
+            }
+            judged => (judged, reasons),
+        };
         let by_role = used::of(trial, &window.phase);
         let [response_p50_ms, response_p90_ms, response_p99_ms] = window.response();
         let [completed_p50_ms, completed_p90_ms, completed_p99_ms] = window.completed();
@@ -255,6 +270,35 @@ mod tests {
         let late = "send lag p99 is 4100 µs; the scenario allows 1000 µs";
         let dies_late = |t: &mut Trial| [died, silent, late].iter().for_each(|r| doubt(t, r));
         check(300, dies_late, Judged::Invalid, &[late]);
+    }
+
+    /// The machine was late beside some of the requests: that makes a system look worse, never better.
+    #[test]
+    fn a_blurred_trial_that_kept_the_rate_kept_it_and_one_that_broke_it_may_be_innocent() {
+        let blurred = |touched: u64| {
+            move |t: &mut Trial| {
+                t.manifest
+                    .validity
+                    .blurs
+                    .push(Reason::SendLag { p99_us: 4_100, allowed_us: 1_000 });
+                let place = t.timeline.iter_mut().filter(|r| r.operation == Operation::Place);
+                place.for_each(|r| r.touched_ok = Some(r.offered * touched / 100));
+            }
+        };
+        check(300, blurred(5), Judged::Kept, &[]);
+        check(1_300, blurred(5), Judged::Broken, &["0.00 % completed within 1 s"]);
+        check(1_300, blurred(100), Judged::Unclear, &["0.00 % completed within 1 s", "send lag"]);
+        let rivals = |t: &mut Trial| {
+            t.manifest.validity.blurs.push(Reason::Rivals { cores: 0.9, trusted: 0.1 });
+        };
+        check(300, rivals, Judged::Kept, &[]);
+        check(1_300, rivals, Judged::Unclear, &["open orders grew by"]);
+        let died = "the process monolith (signal: 9) ended by itself";
+        let dies = |t: &mut Trial| {
+            rivals(t);
+            doubt(t, died);
+        };
+        check(300, dies, Judged::Broken, &[died]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::validity;
 use record::latency::Metric;
 use record::read::{Spectrum, Trial};
-use record::{Operation, Outcome, Phase, Reason};
+use record::{Operation, Outcome, Phase, Reason, TimelineRow};
 
 use super::keeps::{Keeps, ToldBy};
 use super::open::{self, Second};
@@ -115,12 +115,32 @@ impl<'t> Window<'t> {
         })
     }
 
+    /// What makes requests look worse than they were, and never better (docs/methodology/doubt.md).
+    pub(super) fn blurs(&self) -> Vec<String> {
+        self.trial.manifest.validity.blurs.iter().map(Reason::to_string).collect()
+    }
+
+    /// The part of the main operation's arrivals that these may have touched: all, where the system's own cores
+    /// were used by others.
+    pub(super) fn touched(&self) -> f64 {
+        let is_everywhere = |reason: &Reason| matches!(reason, Reason::Rivals { .. });
+        if self.trial.manifest.validity.blurs.iter().any(is_everywhere) {
+            return 1.0;
+        }
+        let main = self.trial.main_operation();
+        let within = self.phase.from_s..self.phase.to_s;
+        let rows = self.trial.timeline.iter();
+        let rows = rows.filter(|row| row.operation == main && within.contains(&row.t_s));
+        let touched =
+            |row: &TimelineRow| row.touched_ok.unwrap_or(0) + row.touched_failed.unwrap_or(0);
+        self.main.value(rows.map(touched).sum())
+    }
+
     /// Reasons to believe nothing of it: instrument and machine.
     pub(super) fn doubts(&self) -> Vec<String> {
-        // A rate is judged by single requests: what blurs them is a doubt here.
-        let doubts = self.trial.manifest.validity.doubts();
+        let reasons = self.trial.manifest.validity.reasons.iter();
         let mut doubts: Vec<String> =
-            validity::of_instrument(doubts).map(Reason::to_string).collect();
+            validity::of_instrument(reasons).map(Reason::to_string).collect();
         let limits = self.trial.manifest.limits;
         let needed = self.rate_per_s() * limits.objective_s;
         if self.dropped() > 0 && f64::from(limits.in_flight) < needed {

@@ -10,6 +10,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
 use super::Capacity;
+use crate::Boxed;
 use crate::quiet::Disturbances;
 use crate::results;
 use crate::run::{RunState, run_one};
@@ -31,7 +32,14 @@ impl Capacity {
     /// # Errors
     /// If the results cannot be written or a system cannot be started; trials that were finished
     /// before stay, with their report.
-    pub async fn run(
+    pub fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+    ) -> Boxed<'_, anyhow::Result<(Option<PathBuf>, RunState)>> {
+        Box::pin(self.all(interrupt))
+    }
+
+    async fn all(
         &self,
         interrupt: watch::Receiver<bool>,
     ) -> anyhow::Result<(Option<PathBuf>, RunState)> {
@@ -77,7 +85,7 @@ impl<'a> UnderWay<'a> {
             numbers: BTreeMap::new(),
             steps: Vec::new(),
             outcome: RunState::default(),
-            network: Secrets::draw_network(),
+            network: Secrets::draw_network(&Secrets::draw_luck()),
             disturbances: Disturbances::default(),
         }
     }

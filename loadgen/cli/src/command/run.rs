@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use faults::Experiment;
+use loadgen::environment;
 use loadgen::quiet::Quiet;
 use loadgen::run::Run;
 use loadgen::terminal::Terminal;
@@ -34,6 +35,10 @@ pub(crate) struct Args {
     /// Replaces the scenarios' seed
     #[arg(long)]
     seed: Option<u64>,
+    /// Let the card network have the luck that it had in this run, which has ended: with the same seed it decides
+    /// and delays each charge as it did there
+    #[arg(long, value_name = "RUN")]
+    luck_of: Option<PathBuf>,
     /// How often a trial whose record is void is run again, at the end of the run
     #[arg(long, env = "LOADGEN_RERUNS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10))]
     reruns: u32,
@@ -92,6 +97,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         quiet: args.quiet.into(),
         out: args.out,
         keep_data: args.keep_data,
+        luck: args.luck_of.as_deref().map(environment::luck_of).transpose()?,
         terminal: terminal.clone(),
         command: command_line(),
     };

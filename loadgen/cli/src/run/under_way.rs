@@ -15,6 +15,7 @@ use crate::results;
 use crate::trial::{Finished, NothingMeasured, Trial};
 use audit::validity;
 use faults::Experiment;
+use record::files;
 use record::read::LAID_ASIDE;
 use record::{Answer, Manifest, Verdict};
 use scenario::system::SystemSpec;
@@ -64,6 +65,8 @@ pub(super) struct UnderWay<'a> {
     interrupt: watch::Receiver<bool>,
     /// The card network's secret, one for all trials.
     network: String,
+    /// Its part that another run may have, too.
+    luck: String,
     ahead: Ahead,
     disturbances: Disturbances,
     /// Trials that were run again, their records void.
@@ -81,13 +84,15 @@ impl<'a> UnderWay<'a> {
         revision: &'a str,
         interrupt: watch::Receiver<bool>,
     ) -> Self {
+        let luck = run.luck.clone().unwrap_or_else(Secrets::draw_luck);
         Self {
             run,
             folder,
             cores,
             revision,
             interrupt,
-            network: Secrets::draw_network(),
+            network: Secrets::draw_network(&luck),
+            luck,
             ahead: Ahead::default(),
             disturbances: Disturbances::default(),
             reruns: Vec::new(),
@@ -100,7 +105,8 @@ impl<'a> UnderWay<'a> {
     pub(super) fn facts(&self) -> Vec<(String, String)> {
         let again = format!("{}: {}", self.reruns.len(), self.reruns.join(", "));
         let reruns = (!self.reruns.is_empty()).then(|| ("void trials run again".to_owned(), again));
-        reruns.into_iter().chain(self.disturbances.fact()).collect()
+        let luck = (files::LUCK.to_owned(), self.luck.clone());
+        reruns.into_iter().chain(self.disturbances.fact()).chain([luck]).collect()
     }
 
     /// Runs them all, until it is stopped.

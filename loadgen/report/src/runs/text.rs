@@ -36,7 +36,14 @@ impl Compared {
             format!("{sign}{}", words::millis(change_ms.abs()))
         });
         let cpu = self.machine.cpu_ratio.map_or("not known".to_owned(), |r| format!("{r:.2} ×"));
-        format!("   the machine from A to B: fsync {fsync}; CPU of the generator's own work {cpu}")
+        let luck = if self.same_luck {
+            ""
+        } else {
+            "\n   the card network's luck differs: --luck-of A would make the pairs closer"
+        };
+        format!(
+            "   the machine from A to B: fsync {fsync}; CPU of the generator's own work {cpu}{luck}"
+        )
     }
 
     fn conclusion(&self) -> String {

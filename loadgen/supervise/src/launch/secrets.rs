@@ -28,7 +28,7 @@ impl Secrets {
     /// New ones, from the operating system's generator.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_network(&Self::draw_network())
+        Self::with_network(&Self::draw_network(&Self::draw_luck()))
     }
 
     /// New ones, but for the card network's.
@@ -42,10 +42,16 @@ impl Secrets {
         Self { root, given, operator, control, network }
     }
 
-    /// A secret for the card network.
+    /// A secret for the card network: what it seals with, and what follows the colon is its luck.
     #[must_use]
-    pub fn draw_network() -> String {
-        word(&rand::random(), NETWORK)
+    pub fn draw_network(luck: &str) -> String {
+        format!("{}:{luck}", word(&rand::random(), NETWORK))
+    }
+
+    /// What decides over charges and their times, with seed and key.
+    #[must_use]
+    pub fn draw_luck() -> String {
+        word(&rand::random(), "luck")
     }
 
     /// The word of this name: 64 characters, the same wherever the name is used in a run.
@@ -102,7 +108,8 @@ mod tests {
         assert_ne!(one.word("token"), one.word("merchant"));
         assert_ne!(one.word("token"), other.word("token"));
         assert_ne!(one.word("network"), other.word("network"));
-        let network = one.word("network");
+        let network = Secrets::draw_network("luck");
+        assert!(network.ends_with(":luck") && network != Secrets::draw_network("luck"));
         assert_eq!(Secrets::with_network(&network).word("network"), network);
         assert_ne!(Secrets::with_network(&network).word("token"), one.word("token"));
         assert_eq!((one.word("operator"), one.word("control")), (one.operator, one.control));

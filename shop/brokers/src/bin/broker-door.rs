@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use brokers::{Afar, Door};
 use clap::Parser;
-use http_server::{Guard, Limits, Listen, shutdown_signal};
-use servers::{Output, Place, Recipe};
-use tokio_util::sync::CancellationToken;
+use http_server::{Guard, Limits};
+use servers::Place;
 
 /// Starts a server, and serves health, settings and dead letters of the broker that it is.
 ///
@@ -36,6 +35,12 @@ struct Flags {
     /// A folder of its own, made if it is not there
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
+    /// Where the nodes of its cluster meet each other, in one order for all of them
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', requires = "node")]
+    nodes: Vec<SocketAddr>,
+    /// Which of the nodes it is, from 1
+    #[arg(long, requires = "nodes", value_parser = clap::value_parser!(u8).range(1..))]
+    node: Option<u8>,
 }
 
 #[tokio::main]
@@ -51,38 +56,19 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<()> {
     let broker = brokers::connect(&flags.broker).context("--broker")?;
-    let (signal, limits) = (shutdown_signal()?, Limits::default().within_descriptors());
+    let limits = Limits::default().within_descriptors();
     let settings = brokers::told(&flags.broker).context("--broker")?.and(limits.settings());
-    let recipe = recipe(&flags.server)?;
+    let recipe = servers::known(&flags.server)?;
     let version = recipe.version().unwrap_or_else(|| "unknown".to_owned());
     let store = format!("{}, refused unless it has to fsync before it answers", flags.server);
     let settings = settings.with("store", store).with("version", version);
-    if !flags.http.ip().is_loopback() {
-        bail!("--http {}: expected a loopback address", flags.http);
-    }
-    let listener = Listen { listen: flags.http, any_address: false }.bind().context("--http")?;
-    std::fs::create_dir_all(&flags.data).context("--data")?;
     let mut place = Place::durable(flags.port, flags.data);
     place.advertised = flags.advertised.unwrap_or(place.advertised);
-    let mut server = recipe.start(&place, Output::Shown).await?;
-    process_log::say(format_args!("http on {}", listener.local_addr()?));
-    let door =
-        Arc::new(Door::new(Arc::new(Afar::new(broker)), Guard::from_environment(), settings));
-    let stop = CancellationToken::new();
-    let served =
-        tokio::spawn(http_server::serve(listener, door, limits, stop.clone().cancelled_owned()));
-    let ended = tokio::select! {
-        () = signal => server.stop().await,
-        ended = server.ended() => Err(anyhow::anyhow!("the server ended by itself: {}", ended?)),
-    };
-    stop.cancel();
-    served.await??;
-    ended
-}
-
-fn recipe(name: &str) -> Result<&'static Recipe> {
-    servers::recipe(name).with_context(|| {
-        let known: Vec<_> = servers::recipes().iter().map(|recipe| recipe.name).collect();
-        format!("--server {name}: expected one of {}", known.join(", "))
-    })
+    if let Some(node) = flags.node {
+        let (node, all) = (usize::from(node), flags.nodes.len());
+        ensure!(node <= all, "--node {node}: there are {all} --nodes");
+        (place.node, place.nodes) = (node - 1, flags.nodes);
+    }
+    let door = Door::new(Arc::new(Afar::new(broker)), Guard::from_environment(), settings);
+    servers::attend(recipe, &place, flags.http, Arc::new(door), limits).await
 }

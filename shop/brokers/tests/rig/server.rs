@@ -18,7 +18,8 @@ pub(crate) fn installed(name: &str) -> Option<&'static Recipe> {
     if recipe.is_installed() {
         return Some(recipe);
     }
-    assert!(std::env::var_os("CI").is_none(), "CI runs scripts/install-servers first");
+    let expected = std::env::var_os("CI").is_some() && !servers::ELSEWHERE.contains(&name);
+    assert!(!expected, "CI runs scripts/install-servers first");
     println!("skipped: {name} is not installed ({})", recipe.install);
     None
 }

@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{CardNetwork, Charge, Charged, PaymentStore, Payments, Settlement};
+use super::{Begun, CardNetwork, Charge, Charged, PaymentStore, Payments, Settlement};
 use crate::{Error, Result, Tasks};
+
+/// How long a charge belongs to the process that has begun it: longer than network and store are waited for. Who
+/// ends meanwhile leaves it to others after that.
+const CHARGING_MAX: Duration = Duration::from_secs(8);
 
 /// Charges over a store and the card network.
 pub struct PaymentService {
@@ -50,14 +55,23 @@ impl Payments for PaymentService {
 
 impl Desk {
     async fn charge(&self, charge: Charge) -> Result<Charged> {
-        if let Some(found) = self.store.find(&charge.key).await? {
-            if found.amount_cents != charge.amount_cents {
+        match self.store.begin(&charge, CHARGING_MAX).await? {
+            Begun::Ours => {}
+            Begun::Theirs => {
+                let text = "another process charges it at this moment".to_owned();
+                return Err(Error::Busy(text));
+            }
+            Begun::Settled(found) if found.amount_cents != charge.amount_cents => {
                 return Err(Error::KeyReused);
             }
-            return Ok(Charged::Now(found));
+            Begun::Settled(found) => return Ok(Charged::Now(found)),
         }
-        let verdict = self.network.capture(&charge).await?;
-        let Charge { key, amount_cents, .. } = charge;
+        let captured = self.network.capture(&charge).await;
+        if captured.is_err() {
+            // If this fails, too, it is free again when its time is over.
+            let _ = self.store.give_up(&charge.key).await;
+        }
+        let (verdict, Charge { key, amount_cents, .. }) = (captured?, charge);
         let settled = self.store.record(Settlement { key, amount_cents, verdict }).await?;
         Ok(Charged::Now(settled))
     }
@@ -108,8 +122,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use std::time::Duration;
 
     use tokio::time::{sleep, timeout};
 

@@ -1,16 +1,21 @@
 //! What every store promises: one suite, run on each adapter. Then what only a file can promise.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "a test tells what it could not do")]
 
 mod durability;
+#[cfg(feature = "postgres")]
+mod far;
 mod following;
 mod orders;
 mod outbox;
 mod pages;
 mod payments;
 mod sample;
+mod server;
 mod stock;
 mod users;
 
+use server::Server;
 use stores::{Stores, adapters};
 use tempfile::TempDir;
 
@@ -36,9 +41,10 @@ macro_rules! contract {
                 pending_orders_come_as_they_were_inserted,
                 pending_orders_have_the_numbers_asked_for, settled_orders_are_not_pending;
             payments: a_settlement_is_found_by_its_key, the_first_settlement_stands,
-                concurrent_settlements_of_a_key_have_one_winner;
+                concurrent_settlements_of_a_key_have_one_winner,
+                who_begins_a_charge_that_is_decided_is_told;
             outbox: only_a_handover_by_outbox_leaves_a_row, a_key_leaves_one_row,
-                rows_come_oldest_first, rows_vanish_when_sent, a_number_is_never_given_again,
+                rows_come_oldest_first, rows_vanish_when_sent, what_was_let_go_is_claimed_again, a_number_is_never_given_again,
                 a_full_outbox_refuses_what_would_add_to_it,
                 a_backlog_is_as_old_as_its_first_order;
             following: a_final_order_owes_its_event_until_it_is_told,
@@ -57,27 +63,57 @@ macro_rules! promises {
         $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                let (stores, _kept) = crate::fresh(stringify!($scheme));
-                crate::$area::$promise(stores).await;
+                if let Some((stores, _kept)) = crate::fresh(stringify!($scheme)).await {
+                    crate::$area::$promise(stores).await;
+                }
             }
         )+)+
     };
 }
 
-asked!(memory sqlite);
+asked!(memory postgres sqlite);
 
-/// An empty store of this kind, and where it may keep its files.
-fn fresh(scheme: &str) -> (Stores, TempDir) {
+/// Where a store keeps what it keeps, until it is dropped.
+enum Kept {
+    Files(#[expect(dead_code, reason = "dropped last")] TempDir),
+    Server(#[expect(dead_code, reason = "dropped last")] Server),
+}
+
+/// An empty store of this kind; none if it is not in this build, or its server not installed.
+async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
+    let adapter = adapters().iter().find(|adapter| adapter.scheme == scheme)?;
+    if scheme == "postgres" {
+        let mut server = Server::away()?;
+        server.start().await;
+        let stores = server.stores();
+        server.serves(&stores).await;
+        return Some((stores, Kept::Server(server)));
+    }
     let folder = tempfile::tempdir().unwrap();
-    let adapter = adapters().iter().find(|adapter| adapter.scheme == scheme).expect(scheme);
     let path = folder.path().join("shop.db");
     let url = adapter.form.replace("PATH", &path.display().to_string());
-    (stores::open(&url).unwrap(), folder)
+    Some((stores::open(&url).unwrap(), Kept::Files(folder)))
 }
 
 #[test]
 fn every_adapter_is_asked() {
     for adapter in adapters() {
         assert!(ASKED.contains(&adapter.scheme), "asked! lacks {}", adapter.scheme);
+    }
+}
+
+/// Whether this store keeps what followers of settlements need; what it keeps, it must keep as all do.
+fn serves_followers(stores: &Stores) -> bool {
+    stores.events().is_ok()
+}
+
+#[test]
+fn memory_and_files_serve_followers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("shop.db").display());
+    for url in ["memory:", &file] {
+        let stores = stores::open(url).unwrap();
+        assert!(serves_followers(&stores), "{url}");
+        assert!(stores.given_up().is_ok() && stores.stock().is_ok(), "{url}");
     }
 }

@@ -1,5 +1,7 @@
 //! Charges to be handed over.
 
+use std::time::Duration;
+
 use shop::{Backlog, Charge, Error, Handover, Order, Placed};
 use stores::Stores;
 
@@ -76,6 +78,20 @@ pub(crate) async fn rows_vanish_when_sent(stores: Stores) {
     stores.outbox.sent(vec![]).await.unwrap();
     stores.outbox.sent(vec![i64::MAX]).await.unwrap();
     assert_eq!(depth(&stores).await, 3);
+}
+
+pub(crate) async fn what_was_let_go_is_claimed_again(stores: Stores) {
+    let span = Duration::from_secs(60);
+    for _ in 0..5 {
+        owe(&stores, &order(customer(1))).await;
+    }
+    let rows = unsent(&stores).await;
+    let claimed = stores.outbox.claim(3, span).await.unwrap();
+    assert_eq!(claimed, rows[..3]);
+    assert_eq!(unsent(&stores).await, rows, "what is claimed is not handed over");
+    stores.outbox.sent(vec![rows[0].0]).await.unwrap();
+    stores.outbox.let_go(vec![rows[1].0, rows[2].0]).await.unwrap();
+    assert_eq!(stores.outbox.claim(9, span).await.unwrap(), rows[1..]);
 }
 
 /// Two relays may send the same row; the slower one must not forget the row of another order.

@@ -1,5 +1,8 @@
 //! Finished charges.
 
+use std::time::Duration;
+
+use shop::{Begun, Charge};
 use stores::Stores;
 
 use crate::sample::{declined, paid, race};
@@ -32,4 +35,20 @@ pub(crate) async fn concurrent_settlements_of_a_key_have_one_winner(stores: Stor
     .await;
     let stands = stores.payments.find("a").await.unwrap().unwrap();
     assert!(results.iter().all(|r| *r == stands), "{results:#?}");
+}
+
+pub(crate) async fn who_begins_a_charge_that_is_decided_is_told(stores: Stores) {
+    let (span, card) = (Duration::from_secs(60), "card".to_owned());
+    let charge = Charge { key: "a".to_owned(), amount_cents: 900, card };
+    assert_eq!(stores.payments.begin(&charge, span).await, Ok(Begun::Ours));
+    assert_eq!(stores.payments.find("a").await, Ok(None), "begun is not decided");
+    stores.payments.give_up("a").await.unwrap();
+    assert_eq!(stores.payments.begin(&charge, span).await, Ok(Begun::Ours));
+    let settlement = paid("a", "ch-1");
+    assert_eq!(stores.payments.record(settlement.clone()).await.as_ref(), Ok(&settlement));
+    let told = Ok(Begun::Settled(settlement.clone()));
+    assert_eq!(stores.payments.begin(&charge, span).await, told);
+    stores.payments.give_up("a").await.unwrap();
+    assert_eq!(stores.payments.begin(&charge, span).await, told);
+    assert_eq!(stores.payments.record(declined("a")).await, Ok(settlement));
 }

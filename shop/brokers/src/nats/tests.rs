@@ -1,0 +1,101 @@
+//! That a delivery is its owner's alone, and that what is tried again is there once.
+
+use super::*;
+use crate::Error;
+use crate::engine::Handle;
+use server::Server;
+
+#[path = "../../tests/rig/server.rs"]
+mod server;
+
+const QUEUE: &str = "queue";
+const LEASE: Duration = Duration::from_millis(200);
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A server, and its engine once it answers; none if it is not installed.
+async fn rig() -> Option<(Server, Nats)> {
+    let mut server = Server::away(server::installed("nats")?);
+    server.start().await;
+    let engine = Nats::new(&server.address, LEASE).unwrap();
+    let declared = async {
+        while engine.declare(QUEUE, &Settings::default()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, declared).await.unwrap();
+    Some((server, engine))
+}
+
+async fn append(engine: &Nats) {
+    let bound = Bound { most: 1, queues: vec![QUEUE.to_owned()] };
+    assert!(engine.append(QUEUE, Bytes::from_static(b"body"), &bound).await.unwrap());
+}
+
+async fn taken(source: &dyn Source) -> Handle {
+    timeout(DEADLINE, async {
+        loop {
+            if let Some(taken) = source.take(1, LEASE / 3).await.unwrap().into_iter().next() {
+                return taken.handle;
+            }
+        }
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
+    let Some((_server, engine)) = rig().await else { return };
+    append(&engine).await;
+    let [zombie, heir] =
+        [engine.source(QUEUE, LEASE).await.unwrap(), engine.source(QUEUE, LEASE).await.unwrap()];
+    let old = taken(&*zombie).await;
+    assert_eq!(heir.forget(&old).await, Err(Error::Fenced), "it is not the owner");
+    let new = taken(&*heir).await;
+    let anew = Bytes::from_static(b"anew");
+    assert_eq!(zombie.forget(&old).await, Err(Error::Fenced));
+    assert_eq!(zombie.forward(&old, QUEUE, anew).await, Err(Error::Fenced));
+    assert_eq!(zombie.extend(&[old]).await, Ok(vec![false]));
+    assert_eq!(heir.extend(std::slice::from_ref(&new)).await, Ok(vec![true]));
+    assert_eq!(engine.count(QUEUE).await, Ok(Count { waiting: 0, taken: 1 }));
+    assert_eq!(heir.forget(&new).await, Ok(()));
+    assert_eq!(engine.count(QUEUE).await, Ok(Count::default()));
+}
+
+#[tokio::test]
+async fn what_is_published_again_under_its_identity_is_there_once() {
+    let Some((_server, engine)) = rig().await else { return };
+    for _ in 0..2 {
+        engine.streams.publish(QUEUE, "one", Bytes::from_static(b"body")).await.unwrap();
+    }
+    assert_eq!(engine.count(QUEUE).await, Ok(Count { waiting: 1, taken: 0 }));
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_gone_takes_no_acknowledgement() {
+    let Some((_server, engine)) = rig().await else { return };
+    append(&engine).await;
+    let source = engine.source(QUEUE, DEADLINE).await.unwrap();
+    let handle = taken(&*source).await;
+    let gone = format!("CONSUMER.DELETE.{QUEUE}.{CONSUMER}");
+    engine.streams.manage(gone, &Value::Null).await.unwrap();
+    let told = source.forget(&handle).await;
+    assert!(matches!(told, Err(Error::Unavailable(_))), "{told:?}");
+}
+
+#[tokio::test]
+async fn streams_that_were_lost_are_declared_again() {
+    let Some((_server, engine)) = rig().await else { return };
+    let source = engine.source(QUEUE, DEADLINE).await.unwrap();
+    engine.streams.manage(format!("STREAM.DELETE.{QUEUE}"), &Value::Null).await.unwrap();
+    append(&engine).await;
+    taken(&*source).await;
+}
+
+#[test]
+fn a_delivery_tells_its_times_by_either_name() {
+    let times = |name: &'static str| taker::deliveries(&Handle::from_static(name.as_bytes()));
+    assert_eq!(times("$JS.ACK.stream.triptych.3.7.9.1700000000000000000.0"), Some(3));
+    assert_eq!(times("$JS.ACK._.ACCOUNT.stream.triptych.4.7.9.1700000000000000000.0"), Some(4));
+    assert_eq!(times("_INBOX.x"), None);
+}

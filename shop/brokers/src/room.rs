@@ -1,0 +1,143 @@
+//! Whether there is room below a bound, for engines that cannot count and append in one step. One client keeps
+//! the bound; several may pass it together, by what they append between two looks.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::Result;
+use crate::engine::Bound;
+
+/// A look at the queues is believed for so long, and for half of the room that it found.
+const BELIEVED_FOR: Duration = Duration::from_millis(100);
+
+/// What one client knows of the room in its topics.
+#[derive(Default)]
+pub(crate) struct Room {
+    known: Mutex<BTreeMap<String, Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    looked: Option<Instant>,
+    /// What may be appended before the next look.
+    free: u64,
+    /// Appends that were begun and have not ended.
+    under_way: Arc<AtomicU64>,
+}
+
+impl Room {
+    /// Appends if there is room; `live` tells how many bodies the bounded queues have.
+    pub(crate) async fn append(
+        &self,
+        bound: &Bound,
+        live: impl Future<Output = Result<u64>>,
+        append: impl Future<Output = Result<()>>,
+    ) -> Result<bool> {
+        let Some(_under_way) = self.place(bound, live).await? else { return Ok(false) };
+        append.await.map(|()| true)
+    }
+
+    /// Who waits here while another looks finds what that one saw.
+    async fn place(
+        &self,
+        bound: &Bound,
+        live: impl Future<Output = Result<u64>>,
+    ) -> Result<Option<UnderWay>> {
+        let mut known = self.known.lock().await;
+        let known = known.entry(bound.queues.concat()).or_default();
+        let believed = known.looked.is_some_and(|looked| looked.elapsed() < BELIEVED_FOR);
+        if !believed || known.free == 0 {
+            let before = known.under_way.load(Ordering::Acquire);
+            let left = bound.most.saturating_sub(live.await? + before);
+            if left == 0 {
+                return Ok(None);
+            }
+            (known.looked, known.free) = (Some(Instant::now()), left.div_ceil(2));
+        }
+        known.free -= 1;
+        Ok(Some(UnderWay::begin(&known.under_way)))
+    }
+}
+
+/// One append, until it ends.
+struct UnderWay(Arc<AtomicU64>);
+
+impl UnderWay {
+    fn begin(count: &Arc<AtomicU64>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    /// A queue that counts, and how often it was asked.
+    struct Queue {
+        room: Room,
+        bound: Bound,
+        live: Cell<u64>,
+        looks: Cell<u32>,
+    }
+
+    impl Queue {
+        fn of(most: u64) -> Self {
+            let bound = Bound { most, queues: vec!["q".to_owned()] };
+            Self { room: Room::default(), bound, live: Cell::new(0), looks: Cell::new(0) }
+        }
+
+        async fn append(&self) -> bool {
+            let live = async {
+                self.looks.set(self.looks.get() + 1);
+                Ok(self.live.get())
+            };
+            let append = async {
+                tokio::task::yield_now().await;
+                self.live.set(self.live.get() + 1);
+                Ok(())
+            };
+            self.room.append(&self.bound, live, append).await.unwrap()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_keeps_the_bound_also_with_many_appends_at_once() {
+        let queue = Queue::of(10);
+        let appended = join_all((0..50).map(|_| queue.append())).await;
+        assert_eq!(appended.into_iter().filter(|appended| *appended).count(), 10);
+        assert!(!queue.append().await);
+        queue.live.set(9);
+        assert!(queue.append().await);
+        assert!(!queue.append().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_there_is_much_room_it_looks_rarely_and_yet_again() {
+        let queue = Queue::of(100_000);
+        for _ in 0..1_000 {
+            assert!(queue.append().await);
+        }
+        assert_eq!(queue.looks.get(), 1);
+        queue.live.set(100_000);
+        tokio::time::advance(BELIEVED_FOR).await;
+        assert!(!queue.append().await);
+        assert_eq!(queue.looks.get(), 2);
+    }
+}

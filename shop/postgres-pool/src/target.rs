@@ -1,0 +1,143 @@
+//! Which server, as a URL says it.
+
+use std::time::Duration;
+
+use tokio_postgres::Config;
+
+use crate::{ANSWER_MAX, CONNECT_MAX};
+
+/// The environment variable with the password: a URL is on a command line, which everybody can read.
+pub const PASSWORD: &str = "TRIPTYCH_DATABASE_PASSWORD";
+/// Who comes, and to which database, unless a URL says it: as a server of ours is made.
+const USER: &str = "shop";
+const DATABASE: &str = "postgres";
+/// Connections of one process: as many commits share an fsync, and a server of a hundred has room for six.
+const CONNECTIONS: usize = 16;
+const CONNECTIONS_MAX: usize = 1_000;
+/// A connection on which nothing moves is probed: what goes between may have forgotten it.
+const PROBED_AFTER: Duration = Duration::from_secs(10);
+
+/// Whether a commit is answered after its fsync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    /// It is: a server that would not do it is refused.
+    On,
+    /// It is not; for comparison only.
+    Off,
+}
+
+/// A database of a server, and how it is used.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub(crate) config: Config,
+    /// `HOST:PORT/DATABASE`, for people.
+    pub(crate) place: String,
+    /// How many connections there may be.
+    pub connections: usize,
+    /// Whether what is answered is kept.
+    pub synchronous: Synchronous,
+}
+
+impl Target {
+    /// From `USER@HOST:PORT/DATABASE?pool=16&synchronous=off`, with no query for an address alone.
+    ///
+    /// # Errors
+    /// What was expected; nothing of what was found but the query.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (address, query) = text.split_once('?').unwrap_or((text, ""));
+        let (user, server) = address.rsplit_once('@').unwrap_or((USER, address));
+        let (server, database) = server.split_once('/').unwrap_or((server, ""));
+        let database = if database.is_empty() { DATABASE } else { database };
+        let port =
+            server.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let is_plain = !user.is_empty() && !user.contains([':', '/']);
+        let Some((host, port)) = port.filter(|(host, _)| !host.is_empty() && is_plain) else {
+            let form = "expected postgres://USER@HOST:PORT/DATABASE";
+            return Err(format!("{form}, and a password in {PASSWORD}"));
+        };
+        let (place, config) = (format!("postgres at {server}/{database}"), Config::new());
+        let (connections, synchronous) = (CONNECTIONS, Synchronous::On);
+        let mut target = Self { config, place, connections, synchronous };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            target.set(pair)?;
+        }
+        target.configure(host, port, user, database);
+        Ok(target)
+    }
+
+    fn set(&mut self, pair: &str) -> Result<(), String> {
+        match pair.split_once('=') {
+            Some(("pool", number)) => {
+                let number = number.parse().ok().filter(|n| (1..=CONNECTIONS_MAX).contains(n));
+                self.connections =
+                    number.ok_or_else(|| format!("expected pool=1 to pool={CONNECTIONS_MAX}"))?;
+            }
+            Some(("synchronous", "on")) => self.synchronous = Synchronous::On,
+            Some(("synchronous", "off")) => self.synchronous = Synchronous::Off,
+            _ => return Err(format!("{pair:?}: expected pool=N, synchronous=on or =off")),
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, host: &str, port: u16, user: &str, database: &str) {
+        // Nothing that we gave up goes on there.
+        let mut options = format!("-c statement_timeout={}", ANSWER_MAX.as_millis());
+        if self.synchronous == Synchronous::Off {
+            options.push_str(" -c synchronous_commit=off");
+        }
+        let config = &mut self.config;
+        config.host(host).port(port).user(user).dbname(database).options(&options);
+        config.application_name("triptych").connect_timeout(CONNECT_MAX);
+        config.tcp_user_timeout(ANSWER_MAX).keepalives_idle(PROBED_AFTER);
+        if let Ok(password) = std::env::var(PASSWORD) {
+            config.password(password);
+        }
+    }
+
+    /// The same database, over at most so many connections.
+    #[must_use]
+    pub fn connections(mut self, most: usize) -> Self {
+        self.connections = most;
+        self
+    }
+
+    /// The same server, another database of it.
+    #[must_use]
+    pub fn database(mut self, name: &str) -> Self {
+        self.config.dbname(name);
+        let server = self.place.split('/').next().unwrap_or_default();
+        self.place = format!("{server}/{name}");
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_server_and_how_it_is_used() {
+        let target = Target::parse("ann@127.0.0.1:5432/orders?pool=4&synchronous=off").unwrap();
+        assert_eq!(target.config.get_user(), Some("ann"));
+        assert_eq!(target.config.get_dbname(), Some("orders"));
+        assert_eq!((target.connections, target.synchronous), (4, Synchronous::Off));
+        assert_eq!(target.place, "postgres at 127.0.0.1:5432/orders");
+        assert_eq!(target.database("x").place, "postgres at 127.0.0.1:5432/x");
+        let target = Target::parse("127.0.0.1:5432").unwrap();
+        assert_eq!(target.config.get_user(), Some(USER));
+        assert_eq!(target.config.get_dbname(), Some(DATABASE));
+        assert_eq!((target.connections, target.synchronous), (CONNECTIONS, Synchronous::On));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_without_its_password() {
+        for wrong in ["", "me:secret@host:1/x", "host", "host:x", ":1", "@host:1"] {
+            let refused = Target::parse(wrong).unwrap_err();
+            assert!(refused.contains("expected postgres://"), "{wrong}: {refused}");
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+        for wrong in ["pool=0", "pool=x", "pool", "synchronous=no", "lease=4s"] {
+            assert!(Target::parse(&format!("host:1?{wrong}")).is_err(), "{wrong}");
+        }
+    }
+}

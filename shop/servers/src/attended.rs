@@ -1,0 +1,53 @@
+//! A server with an HTTP door beside it, which says for it whether it is ready and how it is set: they start,
+//! stop and end together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use http_server::{Handler, Limits, Listen, shutdown_signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Output, Place, Recipe, recipe, recipes};
+
+/// The recipe of this name, or which there are.
+///
+/// # Errors
+/// If there is none.
+pub fn known(name: &str) -> Result<&'static Recipe> {
+    recipe(name).with_context(|| {
+        let known: Vec<_> = recipes().iter().map(|recipe| recipe.name).collect();
+        format!("--server {name}: expected one of {}", known.join(", "))
+    })
+}
+
+/// Starts a server, and serves its door on this address of loopback, until a signal; then stops both.
+///
+/// # Errors
+/// If one of them cannot be started, or ends by itself, or does not stop as it should.
+pub async fn attend(
+    recipe: &'static Recipe,
+    place: &Place,
+    http: SocketAddr,
+    door: Arc<dyn Handler>,
+    limits: Limits,
+) -> Result<()> {
+    let signal = shutdown_signal()?;
+    if !http.ip().is_loopback() {
+        bail!("--http {http}: expected a loopback address");
+    }
+    let listener = Listen { listen: http, any_address: false }.bind().context("--http")?;
+    std::fs::create_dir_all(&place.data).context("--data")?;
+    let mut server = recipe.start(place, Output::Shown).await?;
+    process_log::say(format_args!("http on {}", listener.local_addr()?));
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let served = tokio::spawn(http_server::serve(listener, door, limits, stopped));
+    let ended = tokio::select! {
+        () = signal => server.stop().await,
+        ended = server.ended() => Err(anyhow!("the server ended by itself: {}", ended?)),
+    };
+    stop.cancel();
+    served.await??;
+    ended
+}

@@ -1,0 +1,76 @@
+//! Apache Kafka 4, by Maven's jars: one process of Java, which is broker and controller of its own cluster. As
+//! installed it answers before it fsyncs.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+
+use crate::{Parts, Place, Recipe, command, found, free_port};
+
+/// Where `scripts/install-servers` puts its jars, and what says that they are there.
+const JARS: &str = "/usr/local/lib/kafka";
+const VERSION: &str = "/usr/local/lib/kafka/version";
+/// Names a cluster: 16 bytes, as Kafka writes them. Each instance is alone.
+const CLUSTER: &str = "dHJpcHR5Y2gta2Fma2EtMQ";
+
+pub(crate) const RECIPE: Recipe = Recipe {
+    name: "kafka",
+    install: "scripts/install-servers: Apache Kafka from Maven, and Debian's openjdk-17-jre-headless",
+    program: || found(&[VERSION]).and_then(|_| found(&["java"])),
+    parts,
+    stop: Signal::TERM,
+    // What Java answers to the signal.
+    stopped: &[143],
+    version: |java| run(java, &["kafka.Kafka", "--version"]),
+};
+
+fn parts(java: &Path, place: &Place) -> Result<Parts> {
+    let file = place.data.join("server.properties");
+    fs::write(&file, settings(place)?).with_context(|| format!("{}", file.display()))?;
+    let mut format = run(java, &["kafka.tools.StorageTool", "format", "--ignore-formatted"]);
+    format.args(["--cluster-id", CLUSTER, "--config"]).arg(&file);
+    let mut server = run(java, &["kafka.Kafka"]);
+    server.arg(&file);
+    Ok(Parts { steps: vec![format], companions: Vec::new(), server })
+}
+
+fn run(java: &Path, arguments: &[&str]) -> Command {
+    let mut command = command(java, &["-Xms256m", "-Xmx256m", "-XX:+UseG1GC", "-cp"]);
+    command.arg(format!("{JARS}/*")).args(arguments);
+    command
+}
+
+fn settings(place: &Place) -> Result<String> {
+    let Place { port, advertised, data, durable, .. } = place;
+    let controller = free_port()?;
+    let data = data.join("log");
+    let flush = if *durable { "log.flush.interval.messages=1\n" } else { "" };
+    Ok(format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{advertised}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={}
+{flush}offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.share.min.record.lock.duration.ms=1000
+group.share.max.record.lock.duration.ms=3600000
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+",
+        data.display()
+    ))
+}

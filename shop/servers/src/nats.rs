@@ -1,0 +1,80 @@
+//! NATS with JetStream: one process. As installed it answers before its fsync, which comes every two minutes;
+//! before 2.10 it cannot be told otherwise.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+
+use crate::{Parts, Place, Recipe, command, found};
+
+pub(crate) const RECIPE: Recipe = Recipe {
+    name: "nats",
+    install: "scripts/install-servers; Debian's is too old",
+    program: || found(&["/usr/local/bin/nats-server", "nats-server"]),
+    parts,
+    stop: Signal::INT,
+    stopped: &[0],
+    version: |program| command(program, &["--version"]),
+};
+
+fn parts(program: &Path, place: &Place) -> Result<Parts> {
+    if place.durable {
+        check(program)?;
+    }
+    let file = place.data.join("nats.conf");
+    std::fs::write(&file, config(place)).with_context(|| file.display().to_string())?;
+    let mut server = command(program, &["--config"]);
+    server.arg(file);
+    Ok(Parts::of(server))
+}
+
+fn config(place: &Place) -> String {
+    let (port, advertised, node) = (place.port, place.advertised, place.node);
+    let data = place.data.join("jetstream").display().to_string();
+    let sync = if place.durable { "sync_interval: always" } else { "" };
+    format!(
+        "server_name: shop{node}\nlisten: \"127.0.0.1:{port}\"\nclient_advertise: \"{advertised}\"\n\
+        jetstream {{ store_dir: {data:?}, {sync} }}\n{}",
+        cluster(place)
+    )
+}
+
+/// Its nodes tell clients of no other node: the ways there are the clients' to know.
+fn cluster(place: &Place) -> String {
+    let Some(own) = place.nodes.get(place.node) else { return String::new() };
+    let routes: Vec<_> = place.nodes.iter().map(|node| format!("\"nats://{node}\"")).collect();
+    let routes = routes.join(", ");
+    format!("cluster {{ name: shop, listen: \"{own}\", no_advertise: true, routes: [{routes}] }}\n")
+}
+
+/// That it can fsync before it answers.
+fn check(program: &Path) -> Result<()> {
+    let told = command(program, &["--version"]).output()?;
+    let told = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+    if version(&told).is_some_and(|version| version >= (2, 11)) {
+        return Ok(());
+    }
+    bail!(
+        "{}: {told}, expected v2.11 or newer: else what is answered may be lost",
+        program.display()
+    )
+}
+
+/// Of `nats-server: v2.15.1`.
+fn version(told: &str) -> Option<(u32, u32)> {
+    let mut parts = told.rsplit_once('v')?.1.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read() {
+        assert_eq!(version("nats-server: v2.15.1"), Some((2, 15)));
+        assert_eq!(version("nats-server: v2.9.10"), Some((2, 9)));
+        assert_eq!(version(""), None);
+    }
+}

@@ -1,0 +1,262 @@
+//! Orders.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use postgres_pool::{Row, ToSql};
+use shop::{
+    Backlog, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
+    OrderStore, Pending, Placed, Reader, Result, Settlement, UserId,
+};
+
+use super::{Postgres, bounded, column, meaning, payments};
+
+macro_rules! columns {
+    () => {
+        "id, key, customer, fingerprint, items, total_cents, card, status, charge_id, created_at,
+         settled_at, number"
+    };
+}
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("select ", columns!(), " from orders ", $rest)
+    };
+}
+/// Whoever deletes from the gate, though nothing is there, is seen by who waits at it.
+macro_rules! insert {
+    ($from:literal) => {
+        concat!(
+            "entered as (delete from gate where false returning 1),
+             added as (insert into orders (id, key, customer, fingerprint, items, total_cents, card, status,
+                 charge_id, created_at, settled_at)
+             select $1::uuid, $2::text, $3::uuid, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text,
+                 $10::bigint, $11::bigint ",
+            $from,
+            " on conflict (key) do nothing returning key, total_cents, card)"
+        )
+    };
+}
+/// No further than is wanted, and whether there is more: `before` are the bytes of the items above.
+macro_rules! page {
+    ($filter:literal) => {
+        concat!(
+            "select * from (select *, row_number() over run as nth,
+                 sum(octet_length(items)) over run - octet_length(items) as before,
+                 lead(number) over run is not null as further
+             from (select ", columns!(), " from orders where ", $filter, " and number > $1
+                 and number <= $4 order by number limit $2::bigint + 1) as part window run as (order by number)) as page
+             where nth <= $2 and (nth = 1 or before < $3) order by number"
+        )
+    };
+}
+
+const INSERT: &str =
+    concat!("with ", insert!(""), " select true as enough, exists (select from added) as added");
+/// The charges of the outbox are counted when those between the oldest and the newest are too many.
+const INSERT_OWING: &str = concat!(
+    "with room as (select case
+         when coalesce(max(number) - min(number) + 1, 0) < $12::bigint then true
+         else (select count(*) from (select from outbox limit $12::bigint) as waiting) < $12::bigint
+     end as enough from outbox), ",
+    insert!("from room where enough"),
+    ", owed as (insert into outbox (key, amount_cents, card)
+         select key, total_cents, card from added where card is not null)
+     select enough, exists (select from added) as added from room"
+);
+const SETTLE: &str = concat!(
+    "update orders set status = $2, charge_id = $3, settled_at = $4, card = null
+     where key = $1 and status = 'pending' returning ",
+    columns!()
+);
+const BY_KEY: &str = select!("where key = $1");
+const GET: &str = select!("where id = $1");
+const GET_OWN: &str = select!("where id = $1 and customer = $2");
+const NUMBER: &str = "select number from orders where id = $1";
+const NUMBER_OWN: &str = "select number from orders where id = $1 and customer = $2";
+const LIST: &str = page!("true");
+const LIST_OWN: &str = page!("customer = $5");
+const PENDING: &str =
+    select!("where status = 'pending' and number >= $1 and number < $2 order by number limit $3");
+/// Waits until all insertions that have begun are over; those that begin meanwhile wait.
+const HORIZON: &str = "begin; set local lock_timeout = '2s'; lock table gate in share mode;
+    select coalesce(max(number), 0) from orders; commit";
+
+#[async_trait]
+impl OrderStore for Postgres {
+    async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
+        let items = serde_json::to_string(&order.items)
+            .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
+        let Inserted { added, enough } = self.add(&order, &items, handover).await?;
+        if added {
+            crash_point::reach(crash_point::ORDER_COMMITTED);
+            return Ok(Placed::New(order));
+        }
+        match (self.one(BY_KEY, &[&order.key]).await?, handover) {
+            (Some(found), _) => Ok(Placed::Existing(found)),
+            (None, Handover::Outbox { most }) if !enough => Err(Backlog::full(most)),
+            (None, _) => Err(Error::Internal(format!("{} is there and is not", order.key))),
+        }
+    }
+
+    async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
+        let Settlement { key, verdict, .. } = &settlement;
+        let (status, charge_id) = payments::columns(verdict);
+        let settled = self.one(SETTLE, &[key, &status.as_str(), &charge_id, &at]).await?;
+        let settled = match settled {
+            Some(settled) => Some(settled),
+            // It is final already; a statement of its own sees what another has just settled.
+            None => self.one(BY_KEY, &[key]).await?,
+        };
+        crash_point::reach(crash_point::ORDER_SETTLED);
+        settled.ok_or(Error::NotFound)
+    }
+
+    async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {
+        match reader {
+            Reader::Operator => self.one(GET, &[&id.0]).await,
+            Reader::Customer(owner) => self.one(GET_OWN, &[&id.0, &owner.0]).await,
+        }
+    }
+
+    async fn list(&self, reader: Reader, after: Option<OrderId>, most: Most) -> Result<Listed> {
+        let after = match after {
+            Some(id) => self.number(reader, id).await?.ok_or(Error::NotFound)?,
+            None => 0,
+        };
+        let page = self.page(reader, after, Number::MAX, most).await?;
+        if page.last <= self.horizon.load(Ordering::Relaxed) {
+            return Ok(page.listed);
+        }
+        // One with a lower number may have come between.
+        let newest = self.wait_at_the_gate().await?;
+        Ok(self.page(reader, after, newest, most).await?.listed)
+    }
+
+    async fn pending(&self, numbers: Range<Number>, limit: u32) -> Result<Pending> {
+        let newest = self.wait_at_the_gate().await?;
+        let end = numbers.end.min(newest.saturating_add(1));
+        let asked: [&(dyn ToSql + Sync); 3] = [&numbers.start, &end, &i64::from(limit)];
+        let rows = self.pool.ask(PENDING, &asked).await.map_err(meaning)?;
+        let numbered = |row: &Row| Ok((column(row, "number")?, order(row)?));
+        Ok(Pending { orders: rows.iter().map(numbered).collect::<Result<_>>()?, newest })
+    }
+}
+
+/// What became of an insertion.
+struct Inserted {
+    added: bool,
+    /// Whether the outbox had room.
+    enough: bool,
+}
+
+/// A page, and the number of its last order.
+struct Numbered {
+    listed: Listed,
+    last: Number,
+}
+
+impl Postgres {
+    async fn add(&self, order: &Order, items: &str, handover: Handover) -> Result<Inserted> {
+        let status = order.status.as_str();
+        let mut row: Vec<&(dyn ToSql + Sync)> = vec![
+            &order.id.0,
+            &order.key,
+            &order.customer.0,
+            &order.fingerprint,
+            &items,
+            &order.total_cents,
+            &order.card,
+            &status,
+            &order.charge_id,
+            &order.created_at,
+            &order.settled_at,
+        ];
+        let most;
+        let sql = match handover {
+            Handover::Direct => INSERT,
+            Handover::Outbox { most: charges } => {
+                most = bounded(charges);
+                row.push(&most);
+                INSERT_OWING
+            }
+        };
+        let rows = self.pool.ask(sql, &row).await.map_err(meaning)?;
+        let told = rows.first().ok_or_else(|| Error::Internal("no row".to_owned()))?;
+        Ok(Inserted { added: column(told, "added")?, enough: column(told, "enough")? })
+    }
+
+    async fn one(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Order>> {
+        let rows = self.pool.ask(sql, params).await.map_err(meaning)?;
+        rows.first().map(order).transpose()
+    }
+
+    /// The number of this order, if this reader may see it.
+    async fn number(&self, reader: Reader, id: OrderId) -> Result<Option<Number>> {
+        let rows = match reader {
+            Reader::Operator => self.pool.ask(NUMBER, &[&id.0]).await,
+            Reader::Customer(owner) => self.pool.ask(NUMBER_OWN, &[&id.0, &owner.0]).await,
+        };
+        rows.map_err(meaning)?.first().map(|row| column(row, "number")).transpose()
+    }
+
+    async fn page(
+        &self,
+        reader: Reader,
+        after: Number,
+        end: Number,
+        most: Most,
+    ) -> Result<Numbered> {
+        let (orders, bytes) = (i64::from(most.orders), bounded(most.bytes));
+        let rows = match reader {
+            Reader::Operator => self.pool.ask(LIST, &[&after, &orders, &bytes, &end]).await,
+            Reader::Customer(owner) => {
+                self.pool.ask(LIST_OWN, &[&after, &orders, &bytes, &end, &owner.0]).await
+            }
+        };
+        let rows = rows.map_err(meaning)?;
+        let last = rows.last();
+        let more = last.map_or(Ok(false), |row| column(row, "further"))?;
+        let last = last.map_or(Ok(after), |row| column(row, "number"))?;
+        let orders = rows.iter().map(order).collect::<Result<_>>()?;
+        Ok(Numbered { listed: Listed { orders, more }, last })
+    }
+
+    /// The highest number that there is: no lower one is missing any more.
+    async fn wait_at_the_gate(&self) -> Result<Number> {
+        let newest = self.pool.run(HORIZON).await.map_err(meaning)?;
+        let newest = newest.and_then(|number| number.parse().ok());
+        let newest = newest.ok_or_else(|| Error::Internal("no newest order".to_owned()))?;
+        self.horizon.fetch_max(newest, Ordering::Relaxed);
+        Ok(newest)
+    }
+}
+
+fn order(row: &Row) -> Result<Order> {
+    let key: String = column(row, "key")?;
+    let items = serde_json::from_str(column(row, "items")?)
+        .map_err(|e| Error::Internal(format!("the items of {key}: {e}")))?;
+    Ok(Order {
+        id: OrderId(column(row, "id")?),
+        customer: UserId(column(row, "customer")?),
+        fingerprint: column(row, "fingerprint")?,
+        items,
+        total_cents: column(row, "total_cents")?,
+        card: column(row, "card")?,
+        status: status(column(row, "status")?)?,
+        charge_id: column(row, "charge_id")?,
+        created_at: column(row, "created_at")?,
+        settled_at: column(row, "settled_at")?,
+        key,
+    })
+}
+
+fn status(word: &str) -> Result<OrderStatus> {
+    let known = [OrderStatus::Pending, OrderStatus::Paid, OrderStatus::Declined];
+    let status = known.into_iter().find(|status| status.as_str() == word);
+    status.ok_or_else(|| Error::Internal(format!("an order that is {word:?}")))
+}

@@ -1,0 +1,241 @@
+//! What a database in another process can promise: it is killed, frozen, away or wrongly set, and what was
+//! answered is there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use postgres_pool::{Pool, Target};
+use shop::{Begun, Charge, Error, Listed, Most, Order, Reader};
+use stores::Stores;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::sample::{OUTBOX, RACERS, customer, everything, insert, order, paid, race};
+use crate::server::{Server, within};
+
+const WRITERS: usize = 16;
+const KILLS: usize = 3;
+const ORDERS_PER_LIFE: usize = 200;
+/// No caller waits for longer than this for an answer that does not come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Places and settles until that fails; the keys of what was answered.
+async fn write(stores: Stores, done: Arc<AtomicUsize>) -> (Vec<String>, Vec<String>) {
+    let (mut placed, mut settled) = (Vec::new(), Vec::new());
+    loop {
+        let ordered = order(customer(1));
+        let key = ordered.key.clone();
+        if stores.orders.insert(ordered, OUTBOX).await.is_err() {
+            return (placed, settled);
+        }
+        placed.push(key.clone());
+        if stores.orders.settle(paid(&key, "ch-1"), 7).await.is_err() {
+            return (placed, settled);
+        }
+        settled.push(key);
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_survives_kill_9_of_the_server() {
+    let Some(mut server) = Server::away() else { return };
+    let stores = server.stores();
+    let (mut placed, mut settled) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..KILLS {
+        server.start().await;
+        server.serves(&stores).await;
+        let (mut writers, done) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..WRITERS {
+            writers.spawn(write(stores.clone(), Arc::clone(&done)));
+        }
+        within(async {
+            while done.load(Ordering::Relaxed) < ORDERS_PER_LIFE {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        server.running.take().unwrap().kill().await.unwrap();
+        for (more_placed, more_settled) in writers.join_all().await {
+            placed.extend(more_placed);
+            settled.extend(more_settled);
+        }
+    }
+    server.start().await;
+    server.serves(&stores).await;
+    let orders = everything(&stores, Reader::Operator).await;
+    let found: BTreeSet<_> = orders.iter().map(|order| order.key.clone()).collect();
+    let final_ones: BTreeSet<_> =
+        orders.iter().filter(|order| order.settled_at.is_some()).map(|o| o.key.clone()).collect();
+    assert_eq!(placed.difference(&found).count(), 0, "orders were lost");
+    assert_eq!(settled.difference(&final_ones).count(), 0, "settlements were lost");
+    let owed = stores.outbox.unsent(u32::MAX).await.unwrap();
+    let owed: BTreeSet<_> = owed.into_iter().map(|(_, charge)| charge.key).collect();
+    assert_eq!(owed, found, "an order and its outbox row come together");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_may_come_later_than_its_clients() {
+    let Some(mut server) = Server::away() else { return };
+    let stores = server.stores();
+    let refused = stores.users.find("ann@example.com").await.err().unwrap();
+    assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+    server.start().await;
+    server.serves(&stores).await;
+    insert(&stores, &order(customer(1))).await;
+    server.running.take().unwrap().stop().await.unwrap();
+    assert!(stores.clone().check().await.is_err());
+    server.start().await;
+    server.serves(&stores).await;
+    assert_eq!(everything(&stores, Reader::Operator).await.len(), 1);
+}
+
+/// More wait than there are connections: none of these is lost with who gave up on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_a_frozen_server_is_refused_in_time_and_served_again_after() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    let stores = server.stores();
+    server.serves(&stores).await;
+    let begun = Instant::now();
+    server.running.as_ref().unwrap().freeze(true);
+    let mut asking = JoinSet::new();
+    for _ in 0..WRITERS * 2 {
+        let stores = stores.clone();
+        asking.spawn(async move { stores.payments.find("a").await });
+    }
+    // Who gives up earlier than it is answered takes no connection away.
+    let gives_up = tokio::time::timeout(Duration::from_millis(50), stores.clone().check()).await;
+    assert!(gives_up.is_err());
+    for told in asking.join_all().await {
+        assert!(matches!(told, Err(Error::TimedOut(_) | Error::Unavailable(_))), "{told:?}");
+    }
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    server.running.as_ref().unwrap().freeze(false);
+    server.serves(&stores).await;
+    let mut asking = JoinSet::new();
+    for _ in 0..WRITERS * 2 {
+        let stores = stores.clone();
+        asking.spawn(async move { stores.clone().check().await });
+    }
+    for told in asking.join_all().await {
+        assert_eq!(told, Ok(()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_would_lose_what_it_answers_is_refused() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    server.serves(&server.stores()).await;
+    let pool = Pool::new(Target::parse(&server.address()).unwrap(), None);
+    for (setting, told) in [("fsync", "fsync is off"), ("synchronous_commit", "commit is off")] {
+        set(&pool, &format!("alter system set {setting} = off")).await;
+        let refused = within(async {
+            loop {
+                if let Err(refused) = server.stores().check().await {
+                    break refused;
+                }
+            }
+        })
+        .await;
+        assert!(matches!(&refused, Error::Unavailable(text) if text.contains(told)), "{refused}");
+        set(&pool, &format!("alter system reset {setting}")).await;
+        server.serves(&server.stores()).await;
+    }
+    let lax = format!("postgres://{}?synchronous=off", server.address());
+    let stores = stores::open(&lax).unwrap();
+    assert_eq!(stores.clone().check().await, Ok(()));
+    assert!(stores.told().contains("may be lost"), "{}", stores.told());
+}
+
+/// Changes a setting of the whole server.
+async fn set(pool: &Pool, sql: &str) {
+    pool.run(sql).await.unwrap();
+    pool.run("select pg_reload_conf()").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_passes_an_order_that_commits_late() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    let stores = server.stores();
+    server.serves(&stores).await;
+    let [late, early] = [order(customer(1)), order(customer(1))];
+    let target = Target::parse(&format!("{}?pool=1", server.address())).unwrap();
+    let writer = Pool::new(target, None);
+    // One that has drawn its number and is not committed.
+    writer
+        .run(&format!("begin; delete from gate where false; {}", insertion(&late)))
+        .await
+        .unwrap();
+    insert(&stores, &early).await;
+    let (page, pending) = (stores.clone(), stores.clone());
+    let most = Most { orders: 9, bytes: usize::MAX };
+    let page = tokio::spawn(async move { page.orders.list(Reader::Operator, None, most).await });
+    let pending = tokio::spawn(async move { pending.orders.pending(0..i64::MAX, 9).await });
+    let gates = "select count(*) from pg_locks where relation = 'gate'::regclass and not granted";
+    let other = Pool::new(Target::parse(&server.address()).unwrap(), None);
+    within(async {
+        while other.run(gates).await.unwrap().as_deref() != Some("2") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    writer.run("commit").await.unwrap();
+    let keys = |listed: Listed| listed.orders.into_iter().map(|o| o.key).collect::<Vec<_>>();
+    let expected = [late.key.clone(), early.key.clone()];
+    assert_eq!(keys(page.await.unwrap().unwrap()), expected);
+    let pending = pending.await.unwrap().unwrap();
+    let found: Vec<_> = pending.orders.into_iter().map(|(_, order)| order.key).collect();
+    assert_eq!((found, pending.newest), (expected.to_vec(), 2));
+}
+
+fn insertion(order: &Order) -> String {
+    let Order { id, key, customer, .. } = order;
+    format!(
+        "insert into orders (id, key, customer, fingerprint, items, total_cents, status, created_at)
+         values ('{}', '{key}', '{}', '', '[]', 1, 'pending', 1)",
+        id.0, customer.0
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_all_processes_one_charges_and_one_relays() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    let clients = [server.stores(), server.stores()];
+    server.serves(&clients[0]).await;
+    let (span, soon) = (Duration::from_secs(60), Duration::from_secs(2));
+    let charge = Charge { key: "a".to_owned(), amount_cents: 900, card: "card".to_owned() };
+    let begun = race(|n| {
+        let (payments, charge) = (clients[n % 2].payments.clone(), charge.clone());
+        async move { payments.begin(&charge, soon).await.unwrap() }
+    })
+    .await;
+    let ours = begun.iter().filter(|begun| **begun == Begun::Ours).count();
+    let theirs = begun.iter().filter(|begun| **begun == Begun::Theirs).count();
+    assert_eq!((ours, theirs), (1, RACERS - 1));
+    within(async {
+        // Whoever had it is gone.
+        while clients[1].payments.begin(&charge, span).await.unwrap() != Begun::Ours {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(clients[0].payments.begin(&charge, span).await, Ok(Begun::Theirs));
+    for _ in 0..RACERS {
+        clients[0].orders.insert(order(customer(1)), OUTBOX).await.unwrap();
+    }
+    let claimed = race(|n| {
+        let outbox = clients[n % 2].outbox.clone();
+        async move { outbox.claim(2, span).await.unwrap() }
+    })
+    .await;
+    let numbers: Vec<_> = claimed.concat().into_iter().map(|(number, _)| number).collect();
+    let apart: BTreeSet<_> = numbers.iter().copied().collect();
+    assert_eq!(apart.len(), numbers.len(), "nothing is claimed twice: {numbers:?}");
+    assert_eq!(clients[1].outbox.unsent(1_000).await.unwrap().len(), RACERS);
+}
