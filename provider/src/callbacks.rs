@@ -86,7 +86,7 @@ fn checked(key: &Hmac<Sha256>, signature: &str, body: &[u8], now_s: i64) -> Opti
 }
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let pairs = hex.as_bytes().chunks_exact(2).filter(|_| hex.len() % 2 == 0);
+    let pairs = hex.as_bytes().chunks_exact(2).filter(|_| hex.len().is_multiple_of(2));
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     pairs.map(byte).collect()
 }

@@ -113,10 +113,6 @@ struct Measured {
     stalls: Vec<Stall>,
     started: Second0,
     tokens_until_us: Option<i64>,
-    /// Whether every order asked for a notification.
-    notified: bool,
-    /// Whether there is an inventory.
-    stocked: bool,
     told: Told,
     ended: Vec<String>,
     /// What only the final sweep took back.
@@ -284,8 +280,6 @@ impl Trial<'_> {
             stalls,
             started,
             tokens_until_us,
-            notified: entry.callbacks.is_some(),
-            stocked: running.spec.audit.stock.is_some(),
             told,
             ended,
             left,
