@@ -79,7 +79,8 @@ impl Stand {
 
     async fn of(spec: SystemSpec) -> anyhow::Result<Self> {
         // Some servers are run as a user of their own, who must come to his folder.
-        let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir()?;
+        let folder =
+            tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir()?;
         let secrets = Secrets::new();
         let Cores { generator, systems } = Cores::divide()?;
         let all: BTreeSet<usize> = generator.into_iter().chain(systems).collect();

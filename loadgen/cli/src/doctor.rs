@@ -1,5 +1,7 @@
 //! What this machine offers for measuring, and what it lacks.
 
+mod servers;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,17 +19,6 @@ use supervise::foreign::Look;
 use supervise::watch::Hiccups;
 
 const LISTEN: Duration = Duration::from_secs(1);
-/// Servers that later contestants can use, by their programs.
-const SERVERS: [&str; 6] =
-    ["postgres", "rabbitmq-server", "nats-server", "redis-server", "haproxy", "nginx"];
-/// Debian keeps some servers out of the PATH.
-const FURTHER: [&str; 4] = [
-    "/usr/sbin",
-    "/usr/lib/postgresql/15/bin",
-    "/usr/lib/postgresql/16/bin",
-    "/usr/lib/postgresql/17/bin",
-];
-
 /// Lines of findings: (good, text).
 pub struct Findings(pub Vec<(bool, String)>);
 
@@ -63,7 +54,7 @@ async fn examined(folder: &Path) -> anyhow::Result<Findings> {
     );
     found.timers().await?;
     found.others(&cores).await;
-    found.servers();
+    found.add(true, servers::found());
     found.privileges();
     found.faults(folder).await?;
     Ok(found)
@@ -105,17 +96,6 @@ impl Findings {
         if let Some(text) = autogroup(&environment::autogroup()) {
             self.add(false, text.to_owned());
         }
-    }
-
-    fn servers(&mut self) {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders: Vec<_> =
-            std::env::split_paths(&path).chain(FURTHER.iter().map(Into::into)).collect();
-        let here = |name: &&&str| folders.iter().any(|f| f.join(name).is_file());
-        let (there, missing): (Vec<&str>, Vec<&str>) = SERVERS.iter().partition(here);
-        let list =
-            |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        self.add(true, format!("servers found: {}; not found: {}", list(&there), list(&missing)));
     }
 
     /// Tries what some faults need.

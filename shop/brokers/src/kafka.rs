@@ -58,6 +58,8 @@ fn open(addresses: &str, settings: Settings) -> Result<Arc<dyn Broker>> {
         let text = "kafka: a password is not carried; expected kafka://HOST:PORT,HOST:PORT";
         return Err(Error::Invalid(text.to_owned()));
     }
+    // What is promised of a lease is what Kafka keeps.
+    let settings = Settings { lease: lock(settings.lease), ..settings };
     Ok(Arc::new(Supplied::new(Kafka::new(addresses), settings)))
 }
 
@@ -110,7 +112,8 @@ impl Shared {
         if let Some(lag) = self.cluster.ask_keeper(queue, &asked, calls::read_lag).await? {
             return Ok(lag);
         }
-        let (end, first) = (self.edge(queue, Edge::End).await?, self.edge(queue, Edge::First).await?);
+        let (end, first) =
+            (self.edge(queue, Edge::End).await?, self.edge(queue, Edge::First).await?);
         Ok((end - first).unsigned_abs())
     }
 
@@ -167,7 +170,9 @@ impl Engine for Kafka {
             let (_, found) = self.0.cluster.ask_leader(queue, &asked, calls::read_fetch).await?;
             let Some((last, _)) = found.last() else { break };
             let next = last + 1;
-            bodies.extend(found.into_iter().filter(|(offset, _)| *offset >= from).map(|(_, body)| body));
+            bodies.extend(
+                found.into_iter().filter(|(offset, _)| *offset >= from).map(|(_, body)| body),
+            );
             from = next;
         }
         bodies.truncate(limit as usize);

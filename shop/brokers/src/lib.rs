@@ -42,6 +42,17 @@ mod redis;
     feature = "sqs"
 ))]
 mod room;
+// The features whose tests start a server.
+#[cfg(test)]
+#[cfg(any(
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis"
+))]
+#[path = "../tests/rig/server.rs"]
+mod server;
 mod settings;
 #[cfg(feature = "sqs")]
 mod sqs;

@@ -25,28 +25,22 @@ use crate::{Broker, Result, Settings};
 use line::Line;
 use taker::{Desk, Taker};
 
-pub(crate) const ADAPTER: Adapter = adapter(Kind::Quorum);
+pub(crate) const ADAPTER: Adapter = Adapter {
+    scheme: "rabbitmq",
+    form: "rabbitmq://HOST:PORT",
+    capabilities: Capabilities { durable: true, ..Capabilities::NONE },
+    settings: Keeper::Client,
+    server: Some("rabbitmq"),
+    open: |address, settings| open(Kind::Quorum, address, settings),
+};
 /// Another server of the same protocol, which has no quorum queues.
-pub(crate) const LAVINMQ: Adapter = adapter(Kind::Classic);
-
-const fn adapter(kind: Kind) -> Adapter {
-    let (form, open): (_, fn(&str, Settings) -> Result<Arc<dyn Broker>>) = match kind {
-        Kind::Quorum => {
-            ("rabbitmq://HOST:PORT", |address, settings| open(Kind::Quorum, address, settings))
-        }
-        Kind::Classic => {
-            ("lavinmq://HOST:PORT", |address, settings| open(Kind::Classic, address, settings))
-        }
-    };
-    Adapter {
-        scheme: kind.scheme(),
-        form,
-        capabilities: Capabilities { durable: true, ..Capabilities::NONE },
-        settings: Keeper::Client,
-        server: Some(kind.scheme()),
-        open,
-    }
-}
+pub(crate) const LAVINMQ: Adapter = Adapter {
+    scheme: "lavinmq",
+    form: "lavinmq://HOST:PORT",
+    server: Some("lavinmq"),
+    open: |address, settings| open(Kind::Classic, address, settings),
+    ..ADAPTER
+};
 
 /// What was looked at is back after a commit of the server.
 const GIVEN_BACK_MAX: Duration = Duration::from_secs(1);
@@ -64,7 +58,7 @@ enum Kind {
 }
 
 impl Kind {
-    const fn scheme(self) -> &'static str {
+    fn scheme(self) -> &'static str {
         match self {
             Self::Quorum => "rabbitmq",
             Self::Classic => "lavinmq",

@@ -46,6 +46,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 fn open(address: &str, settings: Settings) -> Result<Arc<dyn Broker>> {
+    // What is promised of a lease is what SQS keeps.
+    let settings = Settings { lease: Duration::from_secs(seconds(settings.lease)), ..settings };
     let queues = Mutex::default();
     let sqs = Sqs(Arc::new(Shared { line: Line::new(address), queues }), Room::default());
     Ok(Arc::new(Supplied::new(sqs, settings)))
@@ -81,7 +83,13 @@ impl Shared {
     }
 
     /// Asks for an operation on a queue.
-    async fn ask(&self, operation: &str, queue: &str, mut asked: Value, waits: Duration) -> Result<Value> {
+    async fn ask(
+        &self,
+        operation: &str,
+        queue: &str,
+        mut asked: Value,
+        waits: Duration,
+    ) -> Result<Value> {
         asked["QueueUrl"] = self.url(queue).await?.into();
         let answer = self.line.ask(operation, &asked, waits).await;
         if answer.as_ref().is_err_and(|refusal| refusal.is("QueueDoesNotExist")) {
@@ -96,7 +104,13 @@ impl Shared {
         self.ask("SendMessage", queue, asked, Duration::ZERO).await.map(drop)
     }
 
-    async fn receive(&self, queue: &str, most: u32, hidden_s: u64, wait: Duration) -> Result<Vec<Message>> {
+    async fn receive(
+        &self,
+        queue: &str,
+        most: u32,
+        hidden_s: u64,
+        wait: Duration,
+    ) -> Result<Vec<Message>> {
         let wait_s = wait.as_secs().min(WAIT_S_MAX);
         let asked = json!({
             "MaxNumberOfMessages": most.min(BATCH),
@@ -116,7 +130,8 @@ impl Shared {
     }
 
     async fn count(&self, queue: &str) -> Result<Count> {
-        let names = ["", "NotVisible", "Delayed"].map(|n| format!("ApproximateNumberOfMessages{n}"));
+        let names =
+            ["", "NotVisible", "Delayed"].map(|n| format!("ApproximateNumberOfMessages{n}"));
         let asked = json!({ "AttributeNames": names });
         let answer = self.ask("GetQueueAttributes", queue, asked, Duration::ZERO).await?;
         let attributes = &answer["Attributes"];

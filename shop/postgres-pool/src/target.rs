@@ -94,6 +94,13 @@ impl Target {
         }
     }
 
+    /// Shows this password instead of that of the environment.
+    #[must_use]
+    pub fn password(mut self, word: &str) -> Self {
+        self.config.password(word);
+        self
+    }
+
     /// The same database, over at most so many connections.
     #[must_use]
     pub fn connections(mut self, most: usize) -> Self {

@@ -16,6 +16,9 @@ const VERSION: &str = "/usr/local/lib/kafka/version";
 /// Names a cluster: 16 bytes, as Kafka writes them. Each instance is alone.
 const CLUSTER: &str = "dHJpcHR5Y2gta2Fma2EtMQ";
 
+/// Flags for a Java that is soon over.
+const BRIEFLY: &[&str] = &["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
 pub(crate) const RECIPE: Recipe = Recipe {
     name: "kafka",
     install: "scripts/install-servers: Apache Kafka from Maven, and Debian's openjdk-17-jre-headless",
@@ -24,22 +27,27 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stop: Signal::TERM,
     // What Java answers to the signal.
     stopped: &[143],
-    version: |java| run(java, &["kafka.Kafka", "--version"]),
+    version: |java| run(java, BRIEFLY, &["kafka.Kafka", "--version"]),
 };
 
 fn parts(java: &Path, place: &Place) -> Result<Parts> {
     let file = place.data.join("server.properties");
     fs::write(&file, settings(place)?).with_context(|| format!("{}", file.display()))?;
-    let mut format = run(java, &["kafka.tools.StorageTool", "format", "--ignore-formatted"]);
-    format.args(["--cluster-id", CLUSTER, "--config"]).arg(&file);
-    let mut server = run(java, &["kafka.Kafka"]);
+    let format =
+        ["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", CLUSTER];
+    let mut format = run(java, BRIEFLY, &format);
+    format.arg("--config").arg(&file);
+    let mut server = run(java, &["-Xms256m", "-Xmx256m", "-XX:+UseG1GC"], &["kafka.Kafka"]);
     server.arg(&file);
-    Ok(Parts { steps: vec![format], companions: Vec::new(), server })
+    // What was formatted once stays so: another second of Java is not needed.
+    let is_new = !place.data.join("log/meta.properties").exists();
+    let steps = if is_new { vec![format] } else { Vec::new() };
+    Ok(Parts { steps, companions: Vec::new(), server })
 }
 
-fn run(java: &Path, arguments: &[&str]) -> Command {
-    let mut command = command(java, &["-Xms256m", "-Xmx256m", "-XX:+UseG1GC", "-cp"]);
-    command.arg(format!("{JARS}/*")).args(arguments);
+fn run(java: &Path, flags: &[&str], arguments: &[&str]) -> Command {
+    let mut command = command(java, flags);
+    command.arg("-cp").arg(format!("{JARS}/*")).args(arguments);
     command
 }
 

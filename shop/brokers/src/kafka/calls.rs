@@ -67,10 +67,9 @@ pub(super) fn refused(code: i16, what: &str, text: &str) -> Error {
     let text = format!("kafka refuses {what}: {text} (code {code})");
     match code {
         code::INVALID_RECORD_STATE => Error::Fenced,
-        code::TOO_LARGE
-        | code::INVALID_TOPIC
-        | code::INVALID_CONFIG
-        | code::INVALID_REQUEST => Error::Invalid(text),
+        code::TOO_LARGE | code::INVALID_TOPIC | code::INVALID_CONFIG | code::INVALID_REQUEST => {
+            Error::Invalid(text)
+        }
         code if code::NOT_ALLOWED.contains(&code) => Error::Invalid(text),
         _ => Error::Unavailable(text),
     }
@@ -113,7 +112,8 @@ pub(super) fn read_metadata(answer: &mut Answer) -> Result<Metadata> {
         })?;
         topic.i32()?;
         topic.tags()?;
-        let leader = leaders.into_iter().find(|(number, leader)| *number == PARTITION && *leader >= 0);
+        let leader =
+            leaders.into_iter().find(|(number, leader)| *number == PARTITION && *leader >= 0);
         Ok((code, leader.map(|(_, leader)| Place { id, leader })))
     })?;
     let (code, place) = topics.into_iter().next().ok_or_else(torn)?;
@@ -130,7 +130,8 @@ pub(super) fn create(queue: &str) -> Request {
     ];
     let request = Request::new(19, 7).list(1).text(queue).i32(1).i16(-1).list(0);
     let request = request.list(settings.len());
-    let named = |request: Request, (name, value): (&str, &str)| request.text(name).text(value).tags();
+    let named =
+        |request: Request, (name, value): (&str, &str)| request.text(name).text(value).tags();
     let request = settings.into_iter().fold(request, named).tags();
     request.i32(ANSWER_MAX.as_millis() as i32).bool(false).tags()
 }
@@ -170,7 +171,9 @@ pub(super) fn set_group(group: &str, lock: Duration, deliveries: i16) -> Request
         ("share.delivery.count.limit", deliveries.to_string()),
     ];
     let request = Request::new(44, 1).list(1).i8(GROUP).text(group).list(settings.len());
-    let set = |request: Request, (name, value): (&str, String)| request.text(name).i8(0).text(&value).tags();
+    let set = |request: Request, (name, value): (&str, String)| {
+        request.text(name).i8(0).text(&value).tags()
+    };
     settings.into_iter().fold(request, set).tags().bool(false).tags()
 }
 
@@ -345,7 +348,8 @@ pub(super) fn read_coordinator(answer: &mut Answer) -> Result<Option<(i32, Strin
         found.tags()?;
         match said.0 {
             code::NO_COORDINATOR => Ok(None),
-            code => checked(code, "to tell who keeps a group", &said.1).map(|()| Some((number, address))),
+            code => checked(code, "to tell who keeps a group", &said.1)
+                .map(|()| Some((number, address))),
         }
     })?;
     all.into_iter().next().ok_or_else(torn)
@@ -381,7 +385,8 @@ pub(super) fn read_lag(answer: &mut Answer) -> Result<Option<u64>> {
         group.tags()?;
         match said.0 {
             code::GROUP_NOT_FOUND => Ok(None),
-            code => checked(code, "to count a queue", &said.1).map(|()| lags.into_iter().flatten().next()),
+            code => checked(code, "to count a queue", &said.1)
+                .map(|()| lags.into_iter().flatten().next()),
         }
     })?;
     Ok(all.into_iter().next().flatten().and_then(|lag| u64::try_from(lag).ok()))
@@ -480,7 +485,8 @@ impl Acquired {
 /// Says what becomes of records, each at its place.
 pub(super) fn settle(turn: Turn<'_>, id: Uuid, fates: &[(i64, Fate)]) -> Request {
     let renews = fates.iter().any(|(_, fate)| *fate == Fate::Renewed);
-    let request = Request::new(79, 2).text(turn.group).text(turn.member).i32(turn.epoch).bool(renews);
+    let request =
+        Request::new(79, 2).text(turn.group).text(turn.member).i32(turn.epoch).bool(renews);
     let request = request.list(1).uuid(id).list(1).i32(PARTITION).list(fates.len());
     let one = |request: Request, (offset, fate): &(i64, Fate)| {
         request.i64(*offset).i64(*offset).list(1).i8(*fate as i8).tags()
@@ -522,7 +528,10 @@ mod tests {
         let found = [(3, body("three")), (4, body("four")), (6, body("six"))];
         let mut acquired = Acquired::default();
         acquired.add(&found, &[(4, 6, 2)]);
-        assert_eq!(acquired.records, [(4, 2, Some(body("four"))), (5, 2, None), (6, 2, Some(body("six")))]);
+        assert_eq!(
+            acquired.records,
+            [(4, 2, Some(body("four"))), (5, 2, None), (6, 2, Some(body("six")))]
+        );
     }
 
     #[test]

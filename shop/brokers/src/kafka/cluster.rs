@@ -63,7 +63,12 @@ impl Cluster {
     }
 
     /// Asks for what may wait for so long on purpose.
-    async fn ask_patiently(&self, whom: Whom, request: &Request, waits: Duration) -> Result<Answer> {
+    async fn ask_patiently(
+        &self,
+        whom: Whom,
+        request: &Request,
+        waits: Duration,
+    ) -> Result<Answer> {
         let mut line = self.line(whom).await?;
         let answer = match line.send(request).await {
             Ok(()) => line.answer(waits).await,

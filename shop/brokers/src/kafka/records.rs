@@ -87,7 +87,8 @@ fn decode_batch(mut batch: Bytes, all: &mut Vec<(i64, Bytes)>) -> Result<()> {
     }
     for _ in 0..count {
         let size = length(&mut batch)?;
-        let mut record = if batch.len() >= size { batch.split_to(size) } else { return Err(torn()) };
+        let mut record =
+            if batch.len() >= size { batch.split_to(size) } else { return Err(torn()) };
         all.push(decode_record(&mut record, first)?);
     }
     Ok(())
@@ -121,9 +122,7 @@ fn length(from: &mut Bytes) -> Result<usize> {
 /// CRC-32C (Castagnoli).
 fn checksum(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = table();
-    !bytes.iter().fold(u32::MAX, |sum, byte| {
-        (sum >> 8) ^ TABLE[usize::from(sum as u8 ^ byte)]
-    })
+    !bytes.iter().fold(u32::MAX, |sum, byte| (sum >> 8) ^ TABLE[usize::from(sum as u8 ^ byte)])
 }
 
 const fn table() -> [u32; 256] {

@@ -138,11 +138,16 @@ impl Member {
         let mut seen = self.seen.lock().await;
         let from = match *seen {
             Some(from) => from,
-            None => self.cluster.ask_leader(&self.queue, &calls::edge(&self.queue, Edge::End), calls::read_edge).await?,
+            None => {
+                self.cluster
+                    .ask_leader(&self.queue, &calls::edge(&self.queue, Edge::End), calls::read_edge)
+                    .await?
+            }
         };
         let wait = end.saturating_duration_since(Instant::now());
         let asked = calls::fetch(&self.queue, from, 1, wait);
-        let told = self.cluster.ask_leader_patiently(&self.queue, &asked, wait, calls::read_fetch).await;
+        let told =
+            self.cluster.ask_leader_patiently(&self.queue, &asked, wait, calls::read_fetch).await;
         // A queue that lost all ends before where we were.
         *seen = told.as_ref().ok().map(|(end, _)| *end);
         told.map(drop)

@@ -153,7 +153,10 @@ impl Answer {
     }
 
     /// A list, each element read so.
-    pub(super) fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn list<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let elements = unsigned(&mut self.0)?.saturating_sub(1) as usize;
         if elements > LIST_MAX {
             return Err(torn());
@@ -242,7 +245,8 @@ mod tests {
             let mut answer = Answer::new(Bytes::copy_from_slice(torn_answer), false).unwrap();
             assert_eq!(answer.bytes(), Err(torn()), "{torn_answer:?}");
         }
-        let mut answer = Answer::new(Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0x7f]), false).unwrap();
+        let mut answer =
+            Answer::new(Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0x7f]), false).unwrap();
         assert_eq!(answer.list(Answer::i8), Err(torn()));
     }
 }

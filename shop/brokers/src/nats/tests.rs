@@ -3,10 +3,7 @@
 use super::*;
 use crate::Error;
 use crate::engine::Handle;
-use server::Server;
-
-#[path = "../../tests/rig/server.rs"]
-mod server;
+use crate::server::{self, Server};
 
 const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_millis(200);

@@ -1,10 +1,7 @@
 //! That a delivery is its owner's alone, also before whoever has it next has moved it on.
 
 use super::*;
-use server::Server;
-
-#[path = "../../tests/rig/server.rs"]
-mod server;
+use crate::server::{self, Server};
 
 const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_millis(50);

@@ -1,7 +1,7 @@
 //! One consumer of a queue: what the server has sent it, what of this is in work and until when. It knows no
 //! bound.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::{self, Future};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -88,11 +88,11 @@ impl State {
     }
 
     /// What nobody settled or extended in time.
-    fn expired(&mut self) -> Vec<u64> {
+    fn expired(&mut self) -> HashSet<u64> {
         let now = Instant::now();
         let expired = self.held.iter().filter(|(_, held)| !held.done && held.until <= now);
-        let expired: Vec<u64> = expired.map(|(tag, _)| *tag).collect();
-        expired.iter().for_each(|tag| drop(self.held.remove(tag)));
+        let expired: HashSet<u64> = expired.map(|(tag, _)| *tag).collect();
+        self.held.retain(|tag, _| !expired.contains(tag));
         expired
     }
 

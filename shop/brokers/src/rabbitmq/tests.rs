@@ -5,10 +5,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::Error;
 use crate::engine::{Handle, Taken};
-use server::Server;
-
-#[path = "../../tests/rig/server.rs"]
-mod server;
+use crate::server::{self, Server};
 
 const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_millis(200);

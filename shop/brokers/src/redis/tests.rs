@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use server::Server;
-
-#[path = "../../tests/rig/server.rs"]
-mod server;
+use crate::server::{self, Server};
 
 const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_millis(50);

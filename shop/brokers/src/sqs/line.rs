@@ -54,7 +54,8 @@ impl Line {
         connector.set_connect_timeout(Some(CONNECT_MAX));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        let told = |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.to_owned());
+        let told =
+            |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.to_owned());
         let identity = Identity {
             key: told("AWS_ACCESS_KEY_ID", "test"),
             secret: told("AWS_SECRET_ACCESS_KEY", "test"),
@@ -100,7 +101,8 @@ impl Line {
     }
 
     async fn answer(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
-        let answer = self.client.request(request).await.map_err(|error| self.away(&error.to_string()))?;
+        let answer =
+            self.client.request(request).await.map_err(|error| self.away(&error.to_string()))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| self.away(&error.to_string()))?;
@@ -116,7 +118,10 @@ impl Line {
         let (kind, text) = (word("__type"), word("message"));
         let said = format!("sqs at {} refuses {operation}: {status} {kind} {text}", self.address);
         let error = match status {
-            _ if ["ReceiptHandleIsInvalid", "MessageNotInflight"].iter().any(|k| kind.ends_with(k)) => {
+            _ if ["ReceiptHandleIsInvalid", "MessageNotInflight"]
+                .iter()
+                .any(|k| kind.ends_with(k)) =>
+            {
                 Error::Fenced
             }
             _ if kind.ends_with("QueueDoesNotExist") => Error::Unavailable(said),

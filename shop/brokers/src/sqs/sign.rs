@@ -41,7 +41,8 @@ impl Identity {
         let text = format!("{ALGORITHM}\n{date}\n{scope}\n{request}");
         let signature = hex(&mac(&self.day_key(day, SERVICE), &text));
         let credential = format!("{}/{scope}", self.key);
-        let header = format!("Credential={credential}, SignedHeaders={SIGNED}, Signature={signature}");
+        let header =
+            format!("Credential={credential}, SignedHeaders={SIGNED}, Signature={signature}");
         (date, format!("{ALGORITHM} {header}"))
     }
 
@@ -115,7 +116,9 @@ mod tests {
     fn a_signature_covers_each_part() {
         let whole = Signed { host: "h", target: "t", content_type: "c", body: b"b" };
         let (_, first) = identity().sign(&whole, 7);
-        assert!(first.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/19700101/us-east-1/sqs/"));
+        assert!(
+            first.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/19700101/us-east-1/sqs/")
+        );
         for other in [
             Signed { host: "x", ..whole },
             Signed { target: "x", ..whole },

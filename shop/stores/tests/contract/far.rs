@@ -2,11 +2,14 @@
 //! answered is there.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use postgres_pool::{Pool, Target};
+use postgres_pool::{Error as PoolError, PASSWORD, Pool, Target};
 use shop::{Begun, Charge, Error, Listed, Most, Order, Reader};
 use stores::Stores;
 use tokio::task::JoinSet;
@@ -238,4 +241,61 @@ async fn of_all_processes_one_charges_and_one_relays() {
     let apart: BTreeSet<_> = numbers.iter().copied().collect();
     assert_eq!(apart.len(), numbers.len(), "nothing is claimed twice: {numbers:?}");
     assert_eq!(clients[1].outbox.unsent(1_000).await.unwrap().len(), RACERS);
+}
+
+const WORD: &str = "word-of-this-test";
+
+/// The process that system files start.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_know_the_password_stays_outside() {
+    // Whether it is installed.
+    if Server::away().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (port, http) = (servers::free_port().unwrap(), servers::free_port().unwrap());
+    let mut process = Command::new(env!("CARGO_BIN_EXE_database"));
+    process
+        .args(["--server", "postgres", "--port", &port.to_string(), "--data"])
+        .arg(folder.path());
+    process.args(["--http", &format!("127.0.0.1:{http}")]);
+    process.args(["--database", "auth", "--database", "o'\"rders"]).env(PASSWORD, WORD);
+    let mut process = Process(process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let target = Target::parse(&format!("shop@127.0.0.1:{port}")).unwrap();
+    let right = Pool::new(target.clone().password(WORD), None);
+    within(async {
+        while right.run("select 1").await.is_err() || !is_ready(http) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let made = "select count(*) from pg_database where datname in ('auth', 'o''\"rders')";
+    assert_eq!(right.run(made).await, Ok(Some("2".to_owned())));
+    let wrong = Pool::new(target.clone().password("another"), None);
+    let refused = wrong.run("select 1").await.unwrap_err();
+    assert!(matches!(&refused, PoolError::Unfit(text) if text.contains("28P01")), "{refused}");
+    assert!(Pool::new(target, None).run("select 1").await.is_err(), "without any");
+    let id = process.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(process.0.wait().unwrap().success());
+}
+
+/// Whether the door at this port says so.
+fn is_ready(http: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", http)) else { return false };
+    let asked = "GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    let mut told = String::new();
+    let exchanged =
+        stream.write_all(asked.as_bytes()).and_then(|()| stream.read_to_string(&mut told));
+    exchanged.is_ok() && told.starts_with("HTTP/1.1 200 ")
 }

@@ -76,7 +76,7 @@ asked!(memory postgres sqlite);
 /// Where a store keeps what it keeps, until it is dropped.
 enum Kept {
     Files(#[expect(dead_code, reason = "dropped last")] TempDir),
-    Server(#[expect(dead_code, reason = "dropped last")] Server),
+    Server(#[expect(dead_code, reason = "dropped last")] Box<Server>),
 }
 
 /// An empty store of this kind; none if it is not in this build, or its server not installed.
@@ -87,7 +87,7 @@ async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
         server.start().await;
         let stores = server.stores();
         server.serves(&stores).await;
-        return Some((stores, Kept::Server(server)));
+        return Some((stores, Kept::Server(Box::new(server))));
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
