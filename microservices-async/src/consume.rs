@@ -1,11 +1,11 @@
-//! Both ends of the queue: payments consumes charges, orders consumes settlements.
+//! The ends of the queues: payments consumes charges, orders consumes settlements, followers consume events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use brokers::{Received, SubscribeOptions, Topic, Trouble};
 use service::bounds;
-use shop::{Charge, Charged, Orders, Payments, Settlement};
+use shop::{Charge, Charged, Follower, Orders, Payments, Settled, Settlement, Stock, Wanted};
 use tokio_util::sync::CancellationToken;
 
 use crate::careless::{self, ConsumeMode};
@@ -57,4 +57,36 @@ pub(crate) async fn settlements(
         async move { orders.settle(received.value).await.map(drop).map_err(trouble) }
     };
     settlements.consume(OPTIONS, stop.cancelled_owned(), handle).await
+}
+
+/// Tells a follower of settlements.
+pub(crate) async fn settled(
+    follower: Arc<dyn Follower>,
+    events: Topic<Settled>,
+    stop: CancellationToken,
+) -> Result<(), brokers::Error> {
+    let handle = |received: Received<Settled>| {
+        let follower = Arc::clone(&follower);
+        async move { follower.tell(&received.value).await.map_err(trouble) }
+    };
+    events.consume(OPTIONS, stop.cancelled_owned(), handle).await
+}
+
+/// Reserves what orders need, and hands their charges over to payments before the message is acked.
+pub(crate) async fn reservations(
+    stock: Arc<dyn Stock>,
+    wanted: Topic<Wanted>,
+    charges: Topic<Charge>,
+    stop: CancellationToken,
+) -> Result<(), brokers::Error> {
+    let handle = |received: Received<Wanted>| {
+        let (stock, charges) = (Arc::clone(&stock), charges.clone());
+        async move {
+            let Wanted { charge, items } = received.value;
+            stock.reserve(&charge.key, &items).await.map_err(trouble)?;
+            charges.publish(&charge.key, BTreeMap::new(), &charge).await?;
+            Ok(())
+        }
+    };
+    wanted.consume(OPTIONS, stop.cancelled_owned(), handle).await
 }

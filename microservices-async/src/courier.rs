@@ -1,12 +1,13 @@
 //! Who carries charges to payments and settlements back: the outbox, and the topics of a broker.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use brokers::Topic;
-use futures_util::future::join_all;
 use shop::{Charge, Courier, Error, Outbox, Result, Settlement};
+
+use crate::way::Way;
 
 /// Charges published together: they share the broker's commits.
 pub(crate) const BATCH: u32 = 256;
@@ -14,7 +15,7 @@ pub(crate) const BATCH: u32 = 256;
 /// The way of a charge and of what became of it.
 pub(crate) struct Messages {
     pub(crate) outbox: Arc<dyn Outbox>,
-    pub(crate) charges: Topic<Charge>,
+    pub(crate) charges: Way,
     pub(crate) settlements: Topic<Settlement>,
 }
 
@@ -36,21 +37,11 @@ impl Courier for Messages {
 
     async fn take(&self, charges: Vec<Charge>) -> Result<()> {
         for part in charges.chunks(BATCH as usize) {
-            let published = publish(&self.charges, part.iter()).await;
+            let published = self.charges.publish(part).await;
             published.into_iter().collect::<std::result::Result<(), _>>().map_err(down)?;
         }
         Ok(())
     }
-}
-
-/// Publishes charges at once; tells of each whether it is in durable hands.
-pub(crate) async fn publish<'a>(
-    topic: &Topic<Charge>,
-    charges: impl Iterator<Item = &'a Charge>,
-) -> Vec<brokers::Result<()>> {
-    let published =
-        charges.map(|charge| async { topic.publish(&charge.key, BTreeMap::new(), charge).await });
-    join_all(published).await
 }
 
 fn down(error: brokers::Error) -> Error {

@@ -21,8 +21,16 @@ pub(crate) struct Gauges {
 }
 
 impl Gauges {
+    /// Metrics of this outbox, kept up to date for as long as the process runs.
+    pub(crate) fn kept(outbox: &Arc<dyn Outbox>) -> Metrics {
+        let (gauges, mut metrics) = (Self::default(), Metrics::default());
+        gauges.register(&mut metrics);
+        tokio::spawn(gauges.keep(Arc::clone(outbox)));
+        metrics
+    }
+
     /// Where `/metrics` shows them.
-    pub(crate) fn register(&self, metrics: &mut Metrics) {
+    fn register(&self, metrics: &mut Metrics) {
         let registry = metrics.registry();
         let help = "Charges that are not handed over to the broker";
         registry.register("outbox_charges", help, self.charges.clone());
@@ -31,7 +39,7 @@ impl Gauges {
     }
 
     /// Keeps them up to date for as long as it is polled.
-    pub(crate) async fn keep(self, outbox: Arc<dyn Outbox>) {
+    async fn keep(self, outbox: Arc<dyn Outbox>) {
         let mut tick = interval(EVERY);
         loop {
             tick.tick().await;

@@ -5,12 +5,16 @@ mod broker;
 mod careless;
 mod consume;
 mod courier;
+mod followers;
 mod gauges;
+mod inventory;
+mod notifications;
 mod orders;
 mod payments;
 mod queued;
 mod relay;
 mod trouble;
+mod way;
 
 use std::process::ExitCode;
 
@@ -21,7 +25,7 @@ use service::{ServiceArgs, auth};
 ///
 /// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth and orders; at least 32 bytes),
 /// TRIPTYCH_MERCHANT_TOKEN (payments, for the card network), TRIPTYCH_OPERATOR_TOKEN (orders; reads all
-/// orders; optional).
+/// orders; optional), TRIPTYCH_CALLBACK_SECRET (notifications).
 #[derive(Parser)]
 #[command(version)]
 enum Service {
@@ -31,6 +35,10 @@ enum Service {
     Orders(orders::Arguments),
     /// Takes money for the charges that come by message
     Payments(payments::Arguments),
+    /// Tells customers of the settlements that come by message
+    Notifications(notifications::Arguments),
+    /// Reserves what orders need, on the way of their charges
+    Inventory(inventory::Arguments),
 }
 
 #[tokio::main]
@@ -39,6 +47,8 @@ async fn main() -> ExitCode {
         Service::Auth(arguments) => ("auth", auth::run(arguments).await),
         Service::Orders(arguments) => ("orders", orders::run(arguments).await),
         Service::Payments(arguments) => ("payments", payments::run(arguments).await),
+        Service::Inventory(arguments) => ("inventory", inventory::run(arguments).await),
+        Service::Notifications(arguments) => ("notifications", notifications::run(arguments).await),
     };
     service::exit_code(name, result)
 }

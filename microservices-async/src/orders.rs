@@ -5,8 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use http_server::Metrics;
-use service::{ServiceArgs, environment, settings, timing};
+use service::{ServiceArgs, environment, fanout, settings, timing};
 use shop::OrderService;
 use shop::auth::Tokens;
 use tokio::sync::Notify;
@@ -16,6 +15,7 @@ use web::{Ready, Routes};
 use crate::broker::{self, BrokerArgs};
 use crate::careless::Trust;
 use crate::courier::Messages;
+use crate::followers::FollowerArgs;
 use crate::gauges::Gauges;
 use crate::queued::Queued;
 use crate::{consume, relay};
@@ -31,35 +31,35 @@ pub(crate) struct Arguments {
     outbox_max: u64,
     #[command(flatten)]
     trust: Trust,
+    #[command(flatten)]
+    followers: FollowerArgs,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, broker, outbox_max, trust } = arguments;
+    let Arguments { args, broker, outbox_max, trust, followers } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (told, broker) = (broker.settings()?, broker.connect()?);
     let (kept, queue) = (stores.clone(), Arc::clone(&broker));
-    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
-        "the broker",
-        timing::LOOK,
-        move || broker::reach(Arc::clone(&queue)),
-    );
+    let reach = move || broker::reach(Arc::clone(&queue));
+    let ready = Ready::new().needs("the broker", timing::LOOK, reach);
+    let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
     let told = told.and(settings::kept(&stores)).and(settings::own_tokens()).and(trust.settings());
     let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
+    let (fans, charges) = followers.behind(&broker, &stores)?;
+    let following = fanout::followed_by(&stores, fans)?;
+    let told = told.and(fanout::told(following.as_ref()));
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let wake = Arc::new(Notify::new());
     let payments = Arc::new(Queued::new(Arc::clone(&wake), outbox_max));
     let operator = environment::operator_token();
     let (placing, kept) = (service::tasks(), Arc::clone(&stores.orders));
-    let orders = OrderService::new(customers, kept, payments, operator, Arc::clone(&placing));
+    let tasks = Arc::clone(&placing);
+    let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
     let orders = Arc::new(orders);
 
     let stop = CancellationToken::new();
-    let charges = Topic::new(Arc::clone(&broker), broker::CHARGES);
     let settlements = Topic::new(broker, broker::SETTLEMENTS);
-    let gauges = Gauges::default();
-    let mut metrics = Metrics::default();
-    gauges.register(&mut metrics);
-    tokio::spawn(gauges.keep(Arc::clone(&stores.outbox)));
+    let metrics = Gauges::kept(&stores.outbox);
     let relay = tokio::spawn(relay::run(Arc::clone(&stores.outbox), charges.clone(), wake));
     let messages = Messages { outbox: stores.outbox, charges, settlements: settlements.clone() };
     trust.reconcile(stores.orders, Arc::new(messages));

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokers::{Backoff, Topic};
+use brokers::Backoff;
 use shop::{Charge, Outbox};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::courier::{self, BATCH};
+use crate::courier::BATCH;
+use crate::way::Way;
 
 /// How often the outbox is looked at when nobody wakes the relay.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -18,7 +19,7 @@ const RETRY: Backoff = Backoff { base: Duration::from_millis(50), max: Duration:
 
 /// Runs for ever: publishes what the outbox holds, forgets what is durable, waits to be woken.
 /// A charge whose publication is in doubt is published again; consumers are idempotent.
-pub(crate) async fn run(outbox: Arc<dyn Outbox>, charges: Topic<Charge>, wake: Arc<Notify>) {
+pub(crate) async fn run(outbox: Arc<dyn Outbox>, charges: Way, wake: Arc<Notify>) {
     let mut failures = 0;
     loop {
         match hand_over(&*outbox, &charges).await {
@@ -44,14 +45,15 @@ enum Left {
 }
 
 /// An error if none of a batch was handed over.
-async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<Left, String> {
+async fn hand_over(outbox: &dyn Outbox, way: &Way) -> Result<Left, String> {
     let batch = outbox.claim(BATCH, CLAIMED_FOR).await.map_err(|error| error.to_string())?;
     if !batch.is_empty() {
         crash_point::reach(crash_point::BEFORE_PUBLISH);
     }
-    let published = courier::publish(charges, batch.iter().map(|(_, charge)| charge)).await;
+    let (rows, charges): (Vec<i64>, Vec<Charge>) = batch.into_iter().unzip();
+    let published = way.publish(&charges).await;
     let (mut sent, mut kept, mut first) = (Vec::new(), Vec::new(), None);
-    for ((row, _), outcome) in batch.iter().zip(published) {
+    for (row, outcome) in rows.iter().zip(published) {
         match outcome {
             Ok(()) => sent.push(*row),
             Err(error) => {
@@ -67,7 +69,7 @@ async fn hand_over(outbox: &dyn Outbox, charges: &Topic<Charge>) -> Result<Left,
     if let Some(error) = first.filter(|_| sent.is_empty()) {
         return Err(error.to_string());
     }
-    let all = sent.len() == batch.len() && batch.len() < BATCH as usize;
+    let all = sent.len() == rows.len() && rows.len() < BATCH as usize;
     if !sent.is_empty() {
         outbox.sent(sent).await.map_err(|error| error.to_string())?;
     }

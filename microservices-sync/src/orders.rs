@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, bounds, environment, settings, timing};
+use service::{ServiceArgs, bounds, environment, fanout, settings, timing};
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
 use web::{Ready, Routes};
+
+use crate::fans::FanArgs;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -20,10 +22,12 @@ pub(crate) struct Arguments {
     /// The payments service
     #[arg(long, value_name = "http://HOST:PORT")]
     payments: Base,
+    #[command(flatten)]
+    fans: FanArgs,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, auth, payments } = arguments;
+    let Arguments { args, auth, payments, fans } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let charges = Probe::ready(&http, &payments);
@@ -39,12 +43,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         None => (Arc::new(Tokens::new(&environment::token_secret()?)?), settings::own_tokens()),
     };
+    let (fans, ready) = fans.asked(&http, ready)?;
+    let following = fanout::followed_by(&stores, fans)?;
+    let settings = settings.and(fanout::told(following.as_ref()));
     let credential = environment::payments_credential()?;
     let payments = Arc::new(RemotePayments::new(http, &payments, credential));
     let operator = environment::operator_token();
-    let placing = service::tasks();
-    let orders =
-        OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
+    let (placing, kept) = (service::tasks(), stores.orders);
+    let tasks = Arc::clone(&placing);
+    let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
     let orders = Arc::new(orders);
     let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     let orders_left = Arc::clone(&orders);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use service::{ServiceArgs, bounds, environment, poison, settings, timing};
+use service::{ServiceArgs, bounds, environment, fanout, poison, settings, timing};
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Http, Probe, RemoteProvider};
@@ -14,7 +14,8 @@ use web::{Ready, Routes};
 /// The shop in one process.
 ///
 /// Secrets come from the environment, of at least 32 bytes each: TRIPTYCH_TOKEN_SECRET,
-/// TRIPTYCH_MERCHANT_TOKEN (for the card network), TRIPTYCH_OPERATOR_TOKEN (reads all orders; optional).
+/// TRIPTYCH_MERCHANT_TOKEN (for the card network), TRIPTYCH_CALLBACK_SECRET (with --callbacks),
+/// TRIPTYCH_OPERATOR_TOKEN (reads all orders; optional).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -23,6 +24,8 @@ struct Arguments {
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
+    #[command(flatten)]
+    fans: fanout::OwnFans,
 }
 
 #[tokio::main]
@@ -30,7 +33,7 @@ async fn main() -> ExitCode {
     service::exit_code("monolith", run(Arguments::parse()).await)
 }
 
-async fn run(Arguments { args, provider }: Arguments) -> anyhow::Result<()> {
+async fn run(Arguments { args, provider, fans }: Arguments) -> anyhow::Result<()> {
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
@@ -41,6 +44,9 @@ async fn run(Arguments { args, provider }: Arguments) -> anyhow::Result<()> {
     );
     let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
     let settings = settings.and(settings::charging()).and(settings::recovery());
+    let (fans, routes) = fans.play(&stores, &http, Routes::new())?;
+    let following = fanout::followed_by(&stores, fans)?;
+    let settings = settings.and(fanout::told(following.as_ref()));
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
@@ -49,14 +55,14 @@ async fn run(Arguments { args, provider }: Arguments) -> anyhow::Result<()> {
     let (placing, charging) = (service::tasks(), service::tasks());
     let payments = Arc::new(PaymentService::new(stores.payments, network, Arc::clone(&charging)));
     let operator = environment::operator_token();
-    let customers = Arc::clone(&auth) as _;
-    let orders =
-        OrderService::new(customers, stores.orders, payments, operator, Arc::clone(&placing));
+    let (customers, tasks) = (Arc::clone(&auth) as _, Arc::clone(&placing));
+    let kept = stores.orders;
+    let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
     let orders = Arc::new(orders);
     let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     let orders_left = Arc::clone(&orders);
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
-    let routes = Routes::new().accounts(auth).orders(orders);
+    let routes = routes.accounts(auth).orders(orders);
     tokio::spawn(recovery);
     let served = service::run("monolith", args.listen, routes, Arc::new(ready), settings).await;
     service::finish([&placing, &charging]).await;

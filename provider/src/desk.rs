@@ -208,7 +208,12 @@ impl Desk {
         charge: &Charge,
         charge_id: Option<String>,
     ) -> Result<(), Broken> {
-        let line = Line::now(event, &charge.key, charge.amount_cents, charge_id);
+        self.write(Line::now(event, &charge.key, charge.amount_cents, charge_id)).await
+    }
+
+    /// Returns when the line is on disk.
+    pub(crate) async fn write(&self, line: Line) -> Result<(), Broken> {
+        let event = line.event;
         self.journal.append(line).await?;
         self.events.get_or_create(&Label(event)).inc();
         Ok(())
@@ -235,12 +240,16 @@ impl Account {
 fn remembered(history: Vec<Line>) -> HashMap<String, Arc<Account>> {
     let mut accounts = HashMap::new();
     for Line { event, key, amount_cents, charge_id, .. } in history {
+        if matches!(event, Event::NotifiedPaid | Event::NotifiedDeclined) {
+            continue;
+        }
         let account = accounts.entry(key).or_insert_with(|| Arc::new(Account::new(amount_cents)));
         account.attempts.fetch_add(1, Ordering::Relaxed);
         let decision = match (event, charge_id) {
             (Event::Captured, Some(charge_id)) => Decision::Captured { charge_id },
             (Event::Declined, _) => Decision::Declined,
-            (Event::Captured | Event::Repeated | Event::Error, _) => continue,
+            (Event::Captured | Event::Repeated | Event::Error, _)
+            | (Event::NotifiedPaid | Event::NotifiedDeclined, _) => continue,
         };
         // A raw network decides again and again; the first stands.
         let _ = account.decision.set(decision);

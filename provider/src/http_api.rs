@@ -1,6 +1,8 @@
-//! The network over HTTP: `POST /charges` for shops, `/control` for the experiment.
+//! The network over HTTP: `POST /charges` for shops, `/control` for the experiment; and `POST /callbacks`, where
+//! customers are told what became of their orders.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,9 +12,11 @@ use http_server::{Guard, Handler, hang_up, json, not_allowed, problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::callbacks::{Callbacks, Untaken};
 use crate::charge::{Charge, Decision};
 use crate::desk::{Desk, Refusal};
 
+const SIGNATURE: &str = "triptych-signature";
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
 /// What clients reach.
@@ -20,6 +24,7 @@ pub(crate) struct Api {
     desk: Arc<Desk>,
     merchants: Guard,
     control: Guard,
+    callbacks: Callbacks,
 }
 
 /// The answer to a request that went well, or the one that refuses it.
@@ -34,8 +39,23 @@ struct Answer<'a> {
 }
 
 impl Api {
-    pub(crate) fn new(desk: Arc<Desk>, merchants: Guard, control: Guard) -> Self {
-        Self { desk, merchants, control }
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        merchants: Guard,
+        control: Guard,
+        callbacks: Callbacks,
+    ) -> Self {
+        Self { desk, merchants, control, callbacks }
+    }
+
+    /// Taken only when it is in the journal.
+    async fn notified(&self, request: &Request<Bytes>) -> Answered {
+        let signature = request.headers().get(SIGNATURE).and_then(|value| value.to_str().ok());
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now_s = i64::try_from(now_s).unwrap_or(i64::MAX);
+        let line = self.callbacks.read(signature, request.body(), now_s).map_err(untaken)?;
+        self.desk.write(line).await.map_err(|broken| refused(broken.into()))?;
+        Ok(json(StatusCode::OK, &serde_json::json!({})))
     }
 
     async fn charge(&self, request: &Request<Bytes>) -> Answered {
@@ -69,10 +89,11 @@ impl Handler for Api {
     async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::POST, "/charges") => self.charge(&request).await,
+            (&Method::POST, "/callbacks") => self.notified(&request).await,
             (&Method::GET, "/control") => self.look(&request),
             (&Method::GET, "/control/journal") => self.mark(&request),
             (&Method::PATCH, "/control") => self.change(&request),
-            (_, "/charges") => Ok(not_allowed("POST")),
+            (_, "/charges" | "/callbacks") => Ok(not_allowed("POST")),
             (_, "/control") => Ok(not_allowed("GET, PATCH")),
             (_, "/control/journal") => Ok(not_allowed("GET")),
             _ => Ok(problem(StatusCode::NOT_FOUND, "no-such-path", "try POST /charges")),
@@ -83,6 +104,7 @@ impl Handler for Api {
     fn route(&self, _: &Method, path: &str) -> &'static str {
         match path {
             "/charges" => "/charges",
+            "/callbacks" => "/callbacks",
             "/control" => "/control",
             "/control/journal" => "/control/journal",
             _ => "other",
@@ -104,6 +126,20 @@ fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refused> {
 
 fn invalid(rule: &str) -> Refused {
     Box::new(problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid", rule))
+}
+
+fn untaken(untaken: Untaken) -> Refused {
+    Box::new(match untaken {
+        Untaken::Off => problem(StatusCode::NOT_FOUND, "no-such-path", "nobody is told here"),
+        Untaken::Unsigned => {
+            let text = "expected a fresh signature: triptych-signature: t=…,v1=…";
+            problem(StatusCode::UNAUTHORIZED, "unauthenticated", text)
+        }
+        Untaken::Malformed => {
+            let text = "expected key, status (paid or declined) and total_cents";
+            problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text)
+        }
+    })
 }
 
 fn refused(refusal: Refusal) -> Refused {

@@ -14,6 +14,12 @@ pub(crate) enum Event {
     Repeated,
     /// An attempt was answered 500; no money moved.
     Error,
+    /// A customer was notified that the order of this key is paid. No money moves by it.
+    #[serde(rename = "notified-paid")]
+    NotifiedPaid,
+    /// The same, that it is declined.
+    #[serde(rename = "notified-declined")]
+    NotifiedDeclined,
 }
 
 impl Event {
@@ -24,6 +30,8 @@ impl Event {
             Self::Declined => "declined",
             Self::Repeated => "repeated",
             Self::Error => "error",
+            Self::NotifiedPaid => "notified-paid",
+            Self::NotifiedDeclined => "notified-declined",
         }
     }
 }

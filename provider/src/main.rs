@@ -1,6 +1,7 @@
 //! The card network: it keeps its own fsynced journal of every charge. It knows
 //! no shop, only keys, amounts and cards.
 
+mod callbacks;
 mod charge;
 mod desk;
 mod draw;
@@ -21,6 +22,7 @@ use anyhow::Context;
 use clap::Parser;
 use http_server::{Guard, Limits, Listen, Metrics, Observed, secret, serve, shutdown_signal};
 
+use crate::callbacks::Callbacks;
 use crate::desk::Desk;
 use crate::draw::Draws;
 use crate::http_api::Api;
@@ -39,7 +41,8 @@ const MERCHANT_TOKEN: &str = "TRIPTYCH_MERCHANT_TOKEN";
 ///
 /// Whoever charges shows the token in the environment variable TRIPTYCH_MERCHANT_TOKEN (at least 32 bytes);
 /// TRIPTYCH_CONTROL_TOKEN, if set, allows changes by PATCH /control; with TRIPTYCH_NETWORK_SECRET the journal
-/// is sealed, and nobody else knows the luck of a key.
+/// is sealed, and nobody else knows the luck of a key. With TRIPTYCH_CALLBACK_SECRET it takes the shop's
+/// notifications at POST /callbacks, in its customers' place.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -93,7 +96,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut metrics = Metrics::default();
     let draws = Draws::new(own, arguments.seed);
     let desk = Desk::new(journal, history, settings, draws, &mut metrics);
-    let api = Arc::new(Api::new(Arc::clone(&desk), merchants, Guard::from_environment()));
+    let (control, callbacks) = (Guard::from_environment(), Callbacks::from_environment());
+    let api = Arc::new(Api::new(Arc::clone(&desk), merchants, control, callbacks));
     let listener = arguments.listen.bind()?;
     process_log::say(format_args!("provider: listening on {}", listener.local_addr()?));
     let limits = Limits { request: REQUEST, ..Limits::default() }.within_descriptors();

@@ -5,6 +5,7 @@
 mod crash;
 mod hang_up;
 mod hanging;
+mod notices;
 mod outside;
 mod poison;
 mod programs;
@@ -44,6 +45,10 @@ mod a_stop_finishes_what_is_in_flight {
 
 mod a_network_that_refuses_or_goes_silent_costs_no_order {
     each_system!(crate::outside::endure);
+}
+
+mod customers_who_ask_for_it_are_notified_of_what_is_final {
+    each_system!(crate::notices::arrive);
 }
 
 mod readiness_is_what_a_request_would_meet {

@@ -16,10 +16,12 @@ const TOLD_WITHIN: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Who cannot work without whom: the role that dies, the roles that need it.
-const NEEDS: [(&str, &[&str]); 4] = [
+const NEEDS: [(&str, &[&str]); 6] = [
     ("provider", &["payments"]),
     ("payments", &["orders"]),
-    ("broker", &["orders", "payments"]),
+    ("notifications", &["orders"]),
+    ("inventory", &["orders"]),
+    ("broker", &["orders", "payments", "notifications", "inventory"]),
     ("database", &["auth", "orders", "payments"]),
 ];
 
@@ -124,8 +126,9 @@ async fn refusing(stand: &mut Stand, index: usize) -> anyhow::Result<()> {
 
 async fn death(stand: &mut Stand, dies: &str, needed_by: &[&str]) -> anyhow::Result<()> {
     let dead = stand.running.spec.players(dies);
-    // Behind a queue orders do not need payments.
-    if dead.is_empty() || dies == "payments" && !stand.running.spec.players("broker").is_empty() {
+    // Behind a queue orders need none of those.
+    let behind = matches!(dies, "payments" | "notifications" | "inventory");
+    if dead.is_empty() || behind && !stand.running.spec.players("broker").is_empty() {
         return Ok(());
     }
     for index in &dead {

@@ -5,7 +5,17 @@ use anyhow::{Context, ensure};
 use crate::stand::Stand;
 
 /// All that any process may be given.
-const SECRETS: [&str; 6] = ["operator", "control", "network", "merchant", "token", "payments"];
+const SECRETS: [&str; 9] = [
+    "operator",
+    "control",
+    "network",
+    "merchant",
+    "token",
+    "payments",
+    "notifications",
+    "inventory",
+    "callback",
+];
 
 pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
     let stand = Stand::start(system).await?;

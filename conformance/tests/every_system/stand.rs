@@ -30,7 +30,16 @@ const POLL: Duration = Duration::from_millis(5);
 /// Of deliveries whose consumers are to end without a word.
 const LEASE: Span = Span(Duration::from_secs(2));
 /// The names of all secrets in the system files.
-pub(crate) const SECRETS: [&str; 5] = ["token", "operator", "control", "payments", "merchant"];
+pub(crate) const SECRETS: [&str; 8] = [
+    "token",
+    "operator",
+    "control",
+    "payments",
+    "merchant",
+    "notifications",
+    "inventory",
+    "callback",
+];
 
 pub(crate) struct Stand {
     pub(crate) running: Running,

@@ -10,7 +10,8 @@
 //!   charge KEY EVENT [CENTS] [id=ID] [at=S] [n=N]     unreadable     forged KEY     network-lines N
 //!   read CUSTOMER get|list KEY [STATUS [CENTS] …]|404     read CUSTOMER end
 //!   cut FROM TO|never     unseen-cut FROM TO     fault KIND FROM TO     tokens-until S
-//!   not-waited     doubt WHY     no-clock
+//!   reserved KEY held|sold|released SKU N     shelf SKU HELD SOLD RELEASED
+//!   not-waited     doubt WHY     no-clock     notified     stocked
 //!   expect VERDICT [CLASS …]
 //! ```
 
@@ -18,11 +19,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reference;
 use super::{Audit, Clock, Setting, Window};
-use record::ledger::{ChargeRow, DeadRow, FORGED, Ledger, OrderRow, UNREADABLE};
+use record::ledger::{
+    ChargeRow, DeadRow, FORGED, Ledger, OrderRow, ReservationRow, ShelfRow, UNREADABLE,
+};
 use record::reads::{How, ReadRow};
 use record::{Answer, Attempt, Doubt, FaultRow, Operation, Outcome, Receipt, Trouble, Verdict};
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 13] = [
     ("acknowledged", include_str!("cases/acknowledged.txt")),
     ("unanswered", include_str!("cases/unanswered.txt")),
     ("seen", include_str!("cases/seen.txt")),
@@ -34,6 +37,8 @@ const FILES: [(&str, &str); 11] = [
     ("journal", include_str!("cases/journal.txt")),
     ("witness", include_str!("cases/witness.txt")),
     ("poisoned", include_str!("cases/poisoned.txt")),
+    ("notices", include_str!("cases/notices.txt")),
+    ("stock", include_str!("cases/stock.txt")),
 ];
 const CENTS: i64 = 500;
 
@@ -54,6 +59,12 @@ pub(super) struct Facts {
     pub(super) no_clock: bool,
     pub(super) tokens_until_ns: Option<u64>,
     pub(super) network_lines: Option<u64>,
+    /// Every order asked for a notification.
+    pub(super) notified: bool,
+    /// An inventory told what it holds.
+    pub(super) stocked: bool,
+    pub(super) shelves: Vec<ShelfRow>,
+    pub(super) reservations: Vec<ReservationRow>,
     pub(super) doubts: Vec<String>,
 }
 
@@ -68,6 +79,8 @@ impl Facts {
             tokens_until_ns: self.tokens_until_ns,
             network_lines: self.network_lines,
             waited: !self.not_waited,
+            notified: self.notified,
+            stocked: self.stocked,
             doubts: self.doubts.iter().cloned().map(Doubt::from).collect(),
         }
     }
@@ -89,6 +102,8 @@ impl Facts {
         self.charges.iter().for_each(|row| audit.charge(row));
         self.dead.iter().for_each(|row| audit.dead(row));
         self.reads.iter().for_each(|row| audit.read(row));
+        self.shelves.iter().for_each(|row| audit.shelf(row));
+        self.reservations.iter().for_each(|row| audit.reservation(row));
         audit.judge()
     }
 }
@@ -175,6 +190,15 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
             facts.faults.push(FaultRow { effective_s: None, ..cut });
         }
         ("fault", [kind, from, to]) => facts.faults.push(fault(kind, from, to)),
+        ("notified", []) => facts.notified = true,
+        ("stocked", []) => facts.stocked = true,
+        ("reserved", [key, state, sku, quantity]) => {
+            facts.reservations.push(reserved(key, state, sku, quantity.parse().unwrap()));
+        }
+        ("shelf", [sku, held, sold, released]) => {
+            let [held, sold, released] = [held, sold, released].map(|n| n.parse().unwrap());
+            facts.shelves.push(ShelfRow { sku: (*sku).to_owned(), held, sold, released });
+        }
         ("not-waited", []) => facts.not_waited = true,
         ("doubt", _) => facts.doubts.push(rest.to_owned()),
         _ => panic!("{word} {rest}: not a fact"),
@@ -304,6 +328,11 @@ pub(super) fn charge(key: &str, event: &str, more: &[&str]) -> ChargeRow {
     row
 }
 
+pub(super) fn reserved(key: &str, state: &str, sku: &str, quantity: i64) -> ReservationRow {
+    let [key, state, sku] = [key, state, sku].map(str::to_owned);
+    ReservationRow { key, state, sku, quantity }
+}
+
 pub(super) fn dead(key: &str) -> DeadRow {
     DeadRow { key: key.to_owned(), ..DeadRow::default() }
 }
@@ -358,6 +387,10 @@ fn what_is_in_memory_is_judged_the_same_way() {
             no_clock: true,
             tokens_until_ns: None,
             network_lines: None,
+            notified: false,
+            stocked: false,
+            shelves: Vec::new(),
+            reservations: Vec::new(),
             ..case.facts
         };
         let told = super::judge(&attempts, &ledger, &prepared, !facts.not_waited);

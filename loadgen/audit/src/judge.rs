@@ -8,9 +8,10 @@ use super::clock::Clock;
 use super::journal::Journal;
 use super::operations;
 use super::rules::Terms;
+use super::stock::Shelves;
 use super::story::{Heard, Story, Told};
 use super::work::Work;
-use record::ledger::{ChargeRow, DeadRow, Ledger, OrderRow};
+use record::ledger::{ChargeRow, DeadRow, Ledger, OrderRow, ReservationRow, ShelfRow};
 use record::reads::{How, ReadRow};
 use record::{
     Answer, Attempt, AuditCounts, Class, Doubt, FaultRow, Finding, Kind, Outcome, Receipt, Verdict,
@@ -59,6 +60,10 @@ pub struct Setting {
     pub network_lines: Option<u64>,
     /// Whether pending orders had all the time that the scenario grants them.
     pub waited: bool,
+    /// Whether every order asked for a notification.
+    pub notified: bool,
+    /// Whether an inventory told what it holds.
+    pub stocked: bool,
     /// Reasons not to believe that the record is whole.
     pub doubts: Vec<Doubt>,
 }
@@ -70,6 +75,7 @@ pub struct Audit {
     setting: Setting,
     stories: HashMap<Box<str>, Story>,
     journal: Journal,
+    shelves: Shelves,
     /// Customers whose list was read to its end.
     listed: HashSet<u32>,
     /// Reads after the drain that were not answered.
@@ -174,6 +180,17 @@ impl Audit {
         self.story(&row.key).dead();
     }
 
+    /// What an inventory says of one article.
+    pub fn shelf(&mut self, row: &ShelfRow) {
+        self.shelves.shelf(row);
+    }
+
+    /// What it holds or held of one article for one order.
+    pub fn reservation(&mut self, row: &ReservationRow) {
+        self.shelves.reservation(row);
+        self.story(&row.key).reservation(row);
+    }
+
     /// What a customer read after the drain; the ledger must be known by then.
     pub fn read(&mut self, row: &ReadRow) {
         match (row.how, row.status) {
@@ -254,6 +271,14 @@ impl Audit {
         if !waited && counts.pending > 0 {
             doubts.push(Doubt::NotWaitedFor { orders: counts.pending });
         }
+        let missing = self.stories.values().filter(|story| story.lacks_its_notice()).count();
+        if self.setting.notified && !waited && missing > 0 {
+            doubts.push(Doubt::NotNotifiedYet { orders: missing as u64 });
+        }
+        let held = self.stories.values().filter(|story| story.leaves_stock()).count();
+        if self.setting.stocked && !waited && held > 0 {
+            doubts.push(Doubt::StockNotYet { orders: held as u64 });
+        }
         if self.unread > 0 {
             doubts.push(Doubt::Unread { reads: self.unread });
         }
@@ -269,11 +294,16 @@ impl Audit {
         let terms = Terms {
             waited: self.setting.waited,
             whole: self.journal.is_whole(self.setting.network_lines),
+            notified: self.setting.notified,
+            stocked: self.setting.stocked,
             clock: self.setting.clock,
         };
         let mut found: Vec<Vec<&str>> = vec![Vec::new(); Class::COUNT];
         for (key, story) in &self.stories {
             story.judge(terms, |class| found[class as usize].push(key));
+        }
+        if self.setting.stocked {
+            found[Class::StockLeak as usize].extend(self.shelves.leaks());
         }
         found
     }

@@ -17,6 +17,7 @@ mod operations;
 mod reading;
 mod recovery;
 mod rules;
+mod stock;
 mod story;
 pub mod threshold;
 pub mod validity;

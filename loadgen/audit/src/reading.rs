@@ -69,6 +69,8 @@ fn setting(manifest: &Manifest, faults: &[FaultRow]) -> Setting {
         network_lines: evidence.network_lines,
         // Older records do not say how the drain ended, but an interrupted one did not wait.
         waited: evidence.waited.unwrap_or(!manifest.validity.interrupted),
+        notified: evidence.notified,
+        stocked: evidence.stocked,
         doubts: evidence.doubts.iter().cloned().map(Doubt::from).collect(),
     }
 }
@@ -178,6 +180,12 @@ fn feed_ledger(audit: &mut Audit, folder: &Path) -> anyhow::Result<()> {
     }
     for row in ledger::dead(folder)? {
         audit.dead(&row?);
+    }
+    for row in ledger::shelves(folder)? {
+        audit.shelf(&row?);
+    }
+    for row in ledger::reservations(folder)? {
+        audit.reservation(&row?);
     }
     Ok(())
 }

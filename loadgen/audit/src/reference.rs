@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::cases::{Facts, Found, charge, dead, found, order};
-use record::ledger::{ChargeRow, FORGED, OrderRow};
+use super::cases::{Facts, Found, charge, dead, found, order, reserved};
+use record::ledger::{ChargeRow, FORGED, OrderRow, ReservationRow, ShelfRow};
 use record::reads::{How, ReadRow};
 use record::{Answer, Attempt, FaultRow, Operation, Outcome, Receipt, Trouble};
 
-const LEGAL: [&str; 8] = [
+const LEGAL: [&str; 9] = [
     "told-error-then-charged",
     "told-error-then-declined",
     "recovered",
@@ -19,6 +19,7 @@ const LEGAL: [&str; 8] = [
     "indeterminate",
     "dead-but-done",
     "poisoned",
+    "notified-again",
 ];
 /// What two readings of clocks may be apart, where nobody says: a millisecond.
 const WITHIN_US: i64 = 1_000;
@@ -30,6 +31,9 @@ pub(super) fn judge(facts: &Facts) -> (Answer, Found) {
         for class in classes(&Known::of(facts, &key)) {
             all.entry(class.to_owned()).or_default().insert(key.clone());
         }
+    }
+    for sku in leaks(facts) {
+        all.entry("stock-leak".to_owned()).or_default().insert(sku);
     }
     let answer = if all.keys().any(|class| !LEGAL.contains(&class.as_str())) {
         Answer::False
@@ -49,13 +53,14 @@ fn keys(facts: &Facts) -> BTreeSet<String> {
     keys.extend(lines(facts).map(|row| row.key.clone()));
     keys.extend(facts.dead.iter().map(|row| row.key.clone()));
     keys.extend(facts.reads.iter().flat_map(|row| [row.about.clone(), row.key.clone()]));
+    keys.extend(facts.reservations.iter().map(|row| row.key.clone()));
     keys.remove("");
     keys
 }
 
 /// The journal's lines that the network wrote.
 fn lines(facts: &Facts) -> impl Iterator<Item = &ChargeRow> {
-    let known = ["captured", "declined", "repeated", "error"];
+    let known = ["captured", "declined", "repeated", "error", "notified-paid", "notified-declined"];
     facts.charges.iter().filter(move |row| known.contains(&row.event.as_str()))
 }
 
@@ -156,7 +161,8 @@ impl<'a> Known<'a> {
 }
 
 fn classes(k: &Known<'_>) -> Vec<&'static str> {
-    [of_orders(k), of_money(k), of_answers(k), of_instants(k), of_ends(k), of_silence(k)].concat()
+    let parts = [of_orders(k), of_money(k), of_answers(k), of_instants(k), of_ends(k)];
+    parts.into_iter().chain([of_notices(k), of_stock(k), of_silence(k)]).flatten().collect()
 }
 
 /// The classes whose conditions hold.
@@ -269,6 +275,63 @@ fn of_ends(k: &Known<'_>) -> Vec<&'static str> {
     ])
 }
 
+/// Articles of which shelf and reservations differ.
+fn leaks(facts: &Facts) -> BTreeSet<String> {
+    let mut skus: BTreeSet<String> = facts.shelves.iter().map(|row| row.sku.clone()).collect();
+    skus.extend(facts.reservations.iter().map(|row| row.sku.clone()));
+    let reserved = |sku: &str, state: &str| -> i64 {
+        let rows = facts.reservations.iter().filter(|row| row.sku == sku && row.state == state);
+        rows.map(|row| row.quantity).sum()
+    };
+    skus.retain(|sku| {
+        let shelf = facts.shelves.iter().filter(|row| row.sku == *sku);
+        let said = shelf.fold([0; 3], |[held, sold, released], row| {
+            [held + row.held, sold + row.sold, released + row.released]
+        });
+        facts.stocked && said != ["held", "sold", "released"].map(|state| reserved(sku, state))
+    });
+    skus
+}
+
+fn reservations(k: &Known<'_>, state: &str) -> usize {
+    let rows = k.facts.reservations.iter().filter(|row| row.key == k.key);
+    rows.filter(|row| row.state == state).count()
+}
+
+fn leaves_stock(k: &Known<'_>) -> bool {
+    let over = reservations(k, "sold") + reservations(k, "released");
+    !k.orders.is_empty() && !k.is_open() && (reservations(k, "held") > 0 || over == 0)
+}
+
+fn of_stock(k: &Known<'_>) -> Vec<&'static str> {
+    if !k.facts.stocked {
+        return Vec::new();
+    }
+    let any = k.facts.reservations.iter().any(|row| row.key == k.key);
+    let astray = (reservations(k, "sold") > 0 && !k.has("paid"))
+        || (reservations(k, "released") > 0 && !k.has("declined"))
+        || (any && k.orders.is_empty());
+    held(&[(astray, "stock-astray"), (leaves_stock(k) && !k.facts.not_waited, "stock-left")])
+}
+
+fn of_notices(k: &Known<'_>) -> Vec<&'static str> {
+    let of = |event: &str| k.lines.iter().filter(|row| row.event == event).collect::<Vec<_>>();
+    let told = [("paid", of("notified-paid")), ("declined", of("notified-declined"))];
+    let falsely = told.iter().any(|(state, notices)| {
+        let orders: Vec<_> = k.orders.iter().filter(|row| row.status == *state).collect();
+        let settled = orders.iter().filter_map(|row| row.settled_at).min();
+        let early = |at_us: i64| settled.is_some_and(|settled| at_us + WITHIN_US < settled);
+        notices.iter().any(|row| orders.is_empty() || early(row.at_us))
+    });
+    let count: usize = told.iter().map(|(_, notices)| notices.len()).sum();
+    let asked = k.facts.notified && !k.facts.not_waited && is_whole(k.facts);
+    held(&[
+        (asked && !k.orders.is_empty() && !k.is_open() && count == 0, "not-notified"),
+        (falsely, "notified-falsely"),
+        (count >= 2, "notified-again"),
+    ])
+}
+
 fn of_silence(k: &Known<'_>) -> Vec<&'static str> {
     if k.told() != "unknown" {
         return Vec::new();
@@ -288,6 +351,8 @@ fn of_silence(k: &Known<'_>) -> Vec<&'static str> {
 fn has_wrong_amount(k: &Known<'_>) -> bool {
     let orders = k.orders.iter().map(|row| row.total_cents);
     let captures = k.captures.iter().map(|row| row.amount_cents);
+    let notices = k.lines.iter().filter(|row| row.event.starts_with("notified"));
+    let captures = captures.chain(notices.map(|row| row.amount_cents));
     let told = k.observed();
     let met: Vec<i64> =
         orders.chain(captures).chain(told.iter().filter_map(|a| a.amount)).collect();
@@ -400,7 +465,15 @@ fn is_doubtful(facts: &Facts) -> bool {
         How::List => row.status != 200,
         How::End => false,
     };
+    let unnotified = |key: &String| {
+        let known = Known::of(facts, key);
+        let notified = known.lines.iter().any(|row| row.event.starts_with("notified"));
+        facts.notified && !known.orders.is_empty() && !known.is_open() && !notified
+    };
+    let left_stock = |key: &String| leaves_stock(&Known::of(facts, key));
     !facts.doubts.is_empty()
+        || (facts.not_waited && all.iter().any(unnotified))
+        || (facts.not_waited && facts.stocked && all.iter().any(left_stock))
         || !all.iter().any(accepted)
         || (facts.not_waited && all.iter().any(left))
         || all.iter().any(unfounded)
@@ -488,6 +561,9 @@ fn journal() -> impl Strategy<Value = Vec<ChargeRow>> {
         "unreadable",
         FORGED,
         "refunded",
+        "notified-paid",
+        "notified-paid",
+        "notified-declined",
     ]);
     let cents = word(&["500", "500", "500", "7"]);
     let id = word(&["id=1", "id=1", "id=2", "id=3", "id=4", "id=5"]);
@@ -529,6 +605,27 @@ fn cuts() -> impl Strategy<Value = FaultRow> {
     )
 }
 
+/// Whether there is an inventory, and what it says: often the same of articles as of orders.
+fn stock() -> impl Strategy<Value = (bool, Vec<ReservationRow>, Vec<ShelfRow>)> {
+    let state = word(&["held", "sold", "sold", "sold", "released"]);
+    let row = (key(), state, word(&["tea", "cup"]), 1_i64..3)
+        .prop_map(|(key, state, sku, quantity)| reserved(&key, state, sku, quantity));
+    let rows = prop::collection::vec(row, 0..4);
+    let shelf = (word(&["tea", "cup"]), 0_i64..3, 0_i64..3, 0_i64..3).prop_map(
+        |(sku, held, sold, released)| ShelfRow { sku: sku.to_owned(), held, sold, released },
+    );
+    let shelves = prop::collection::vec(shelf, 0..3);
+    (any::<bool>(), rows, shelves, any::<bool>()).prop_map(|(stocked, rows, shelves, honest)| {
+        let of = |row: &ReservationRow| {
+            let n = |state: &str| if row.state == state { row.quantity } else { 0 };
+            let (held, sold, released) = (n("held"), n("sold"), n("released"));
+            ShelfRow { sku: row.sku.clone(), held, sold, released }
+        };
+        let shelves = if honest { rows.iter().map(of).collect() } else { shelves };
+        (stocked, rows, shelves)
+    })
+}
+
 prop_compose! {
     fn histories()(
         attempts in prop::collection::vec(attempts(), 0..6),
@@ -542,8 +639,8 @@ prop_compose! {
         honest in any::<bool>(),
         faults in prop::collection::vec(cuts(), 0..2),
         network_lines in prop::option::weighted(0.3, 0_u64..4),
-        tokens_until_s in prop::option::of(0_u64..8),
-        (not_waited, no_clock, doubt) in (any::<bool>(), any::<bool>(), 0_u8..8),
+        (tokens_until_s, (stocked, reservations, shelves)) in (prop::option::of(0_u64..8), stock()),
+        (not_waited, no_clock, notified, doubt) in (any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..8),
     ) -> Facts {
         // A replica is often the same as the first, and what is read the same as the ledger.
         let replicas = copies.into_iter().map(|copy| copy.unwrap_or_else(|| orders.clone())).collect();
@@ -571,6 +668,10 @@ prop_compose! {
             no_clock,
             tokens_until_ns,
             network_lines,
+            notified,
+            stocked,
+            shelves,
+            reservations,
             doubts,
         }
     }

@@ -12,6 +12,10 @@ pub(super) struct Terms {
     pub(super) waited: bool,
     /// The journal has all of its lines: what is not in it has not been.
     pub(super) whole: bool,
+    /// Every order asked for a notification.
+    pub(super) notified: bool,
+    /// An inventory told what it holds.
+    pub(super) stocked: bool,
     /// How instants are compared.
     pub(super) clock: Clock,
 }
@@ -29,6 +33,8 @@ impl Story {
         self.judge_answers(&mut when);
         self.judge_instants(terms.clock, &mut when);
         self.judge_end(terms, &mut when);
+        self.judge_notices(terms, &mut when);
+        self.judge_stock(terms, &mut when);
         self.judge_silence(&mut when);
     }
 
@@ -128,6 +134,45 @@ impl Story {
         when(self.dead && !given_up, Class::DeadButDone);
         when(self.repeated, Class::Repeated);
         when(self.indeterminate, Class::Indeterminate);
+    }
+
+    /// Whether it is final, and its customer does not know it yet.
+    pub(super) fn lacks_its_notice(&self) -> bool {
+        self.orders.total() > 0 && self.orders.open == 0 && self.notified.total() == 0
+    }
+
+    /// Notified once at least, and never of what is not, or not yet.
+    fn judge_notices(&self, terms: Terms, when: &mut impl FnMut(bool, Class)) {
+        let (orders, notified) = (self.orders, self.notified);
+        let asked = terms.notified && terms.waited && terms.whole;
+        when(asked && self.lacks_its_notice(), Class::NotNotified);
+        let falsely = |orders: u32, notified_us: i64, settled_us: i64| {
+            let early = settled_us != i64::MAX && terms.clock.before(notified_us, settled_us);
+            notified_us != i64::MAX && (orders == 0 || early)
+        };
+        let (told, settled) = (self.notified_us, self.settled_us);
+        let paid = falsely(orders.paid, told.paid, settled.paid);
+        let declined = falsely(orders.declined, told.declined, settled.declined);
+        when(paid || declined, Class::NotifiedFalsely);
+        when(notified.total() > 1, Class::NotifiedAgain);
+    }
+
+    /// Whether it is final, and its stock is not.
+    pub(super) fn leaves_stock(&self) -> bool {
+        let [held, sold, released] = self.reserved;
+        let is_final = self.orders.total() > 0 && self.orders.open == 0;
+        is_final && (held > 0 || sold + released == 0)
+    }
+
+    fn judge_stock(&self, terms: Terms, when: &mut impl FnMut(bool, Class)) {
+        let [held, sold, released] = self.reserved;
+        let nobodys = self.orders.total() == 0 && held + sold + released > 0;
+        let astray = (sold > 0 && self.orders.paid == 0)
+            || (released > 0 && self.orders.declined == 0)
+            || nobodys;
+        when(terms.stocked && astray, Class::StockAstray);
+        let left = terms.stocked && terms.waited && self.leaves_stock();
+        when(left, Class::StockLeft);
     }
 
     /// What became of orders whose customers do not know.

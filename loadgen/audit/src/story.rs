@@ -5,7 +5,7 @@
 
 use super::clock::NEVER;
 use super::few::Few;
-use record::ledger::{ChargeRow, OrderRow};
+use record::ledger::{ChargeRow, OrderRow, ReservationRow};
 use record::{Attempt, Outcome, Receipt};
 
 /// What the customer was told of one key; of several attempts the strongest counts.
@@ -149,6 +149,11 @@ pub(super) struct Story {
     pub(super) decided_us: Finals<i64>,
     pub(super) line_us: i64,
     pub(super) charged_after_decline: bool,
+    /// What its customer was notified of, and the first instant of each, µs.
+    pub(super) notified: States,
+    pub(super) notified_us: Finals<i64>,
+    /// Articles that the inventory holds, sold and released for it.
+    pub(super) reserved: [u32; 3],
     pub(super) repeated: bool,
     pub(super) dead: bool,
     /// Sums of fingerprints of its rows: in the first listing, in the replica that is being read.
@@ -196,6 +201,9 @@ impl Default for Story {
             decided_us: Finals { paid: i64::MAX, declined: i64::MAX },
             line_us: i64::MAX,
             charged_after_decline: false,
+            notified: States::default(),
+            notified_us: Finals { paid: i64::MAX, declined: i64::MAX },
+            reserved: [0; 3],
             repeated: false,
             dead: false,
             listing: 0,
@@ -305,8 +313,22 @@ impl Story {
             }
             "declined" => self.decided_us.add(Receipt::Declined, row.at_us),
             "repeated" => self.repeated = true,
+            "notified-paid" => self.notified(Receipt::Paid, row),
+            "notified-declined" => self.notified(Receipt::Declined, row),
             _ => {}
         }
+    }
+
+    fn notified(&mut self, of: Receipt, row: &ChargeRow) {
+        self.notified.add(of);
+        self.notified_us.add(of, row.at_us);
+        self.met.add(row.amount_cents);
+    }
+
+    /// A state that nobody knows is one that is not over.
+    pub(super) fn reservation(&mut self, row: &ReservationRow) {
+        let place = ["held", "sold", "released"].iter().position(|state| *state == row.state);
+        self.reserved[place.unwrap_or(0)] += 1;
     }
 
     pub(super) fn dead(&mut self) {

@@ -57,7 +57,7 @@ pub async fn prepare(
         let token = text(&session, "token")?;
         let until_us = session.get("expires_at").and_then(Value::as_i64);
         tokens_until_us = tokens_until_us.zip(until_us).map(|(all, one)| all.min(one));
-        let body = order_body(&jobs.job(Operation::Place, n));
+        let body = order_body(&jobs.job(Operation::Place, n), entry.callbacks.as_deref());
         let url = format!("{}/orders", entry.orders.first());
         let order = post(&http, &url, Some((&token, &key)), &body).await?;
         let id = text(&order, "id")?;
@@ -72,6 +72,7 @@ pub async fn prepare(
     let targets =
         hosts.iter().flatten().map(|h| Target::resolve(h)).collect::<anyhow::Result<_>>()?;
     let traffic = ShopTraffic::new(customers, hosts, prefix.to_owned());
+    let traffic = traffic.notified_at(entry.callbacks.clone());
     Ok(Prepared { traffic, targets, tokens, tokens_until_us })
 }
 

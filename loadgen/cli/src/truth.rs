@@ -4,7 +4,9 @@
 mod journal;
 mod letters;
 mod listing;
+mod notices;
 mod reads;
+mod stock;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -99,11 +101,35 @@ impl Truth {
         match self.listing(self.source.orders.first(), QUIET, &path).await {
             Ok(open) => {
                 told.pending = open > 0;
-                told.whole = open == 0 || !*self.interrupt.borrow();
+                let notified = told.pending || self.notices(&mut told).await;
+                let stocked = told.pending || self.stock(&mut told).await;
+                let whole = !told.pending && notified && stocked;
+                told.whole = whole || !*self.interrupt.borrow();
             }
             Err(error) => told.fail(&error),
         }
         told
+    }
+
+    /// Whether the customers of all orders were notified, if that is what they asked for; waits for it.
+    async fn notices(&self, told: &mut Told) -> bool {
+        if self.entry.callbacks.is_none() {
+            return true;
+        }
+        let journal = Path::new(&self.source.journal);
+        let patience = Patience::until(self.drain, self.interrupt.clone(), INTERRUPTED[0]);
+        let arrived = notices::arrive(&self.folder, journal, &patience).await;
+        told.doubt("notifications cannot be waited for", arrived).unwrap_or(false)
+    }
+
+    /// Whether nothing is held in the inventory, if there is one; waits for it, and reads it.
+    async fn stock(&self, told: &mut Told) -> bool {
+        let Some(base) = self.source.stock.as_deref() else { return true };
+        let patience = Patience::until(self.drain, self.interrupt.clone(), INTERRUPTED[0]);
+        // Each order has three articles at most; the bounds are those of orders.
+        let inventory = stock::Inventory { base, most: self.most() };
+        let read = inventory.read(&self.folder, &patience, || self.reading()).await;
+        told.doubt("the stock cannot be read", read).unwrap_or(false)
     }
 
     /// Reads everything else; what is not told is a doubt.

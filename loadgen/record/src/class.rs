@@ -38,8 +38,13 @@ pub enum Class {
     Refused,
     Misread,
     Diverged,
+    NotifiedFalsely,
+    StockAstray,
+    StockLeak,
     Stuck,
     DeadLettered,
+    NotNotified,
+    StockLeft,
     ToldErrorThenCharged,
     ToldErrorThenDeclined,
     Recovered,
@@ -48,12 +53,13 @@ pub enum Class {
     Indeterminate,
     DeadButDone,
     Poisoned,
+    NotifiedAgain,
 }
 
 type Row = (Class, Kind, &'static str, &'static str);
 
 /// Every class once, in the order of [`Class`].
-const TABLE: [Row; 33] = {
+const TABLE: [Row; 39] = {
     use Class as C;
     use Kind::{Liveness, Oddity, Safety};
     [
@@ -150,8 +156,38 @@ const TABLE: [Row; 33] = {
             "after the drain its customer reads something else than the ledger says",
         ),
         (C::Diverged, Safety, "diverged", "replicas tell it differently after the drain"),
+        (
+            C::NotifiedFalsely,
+            Safety,
+            "notified-falsely",
+            "its customer was notified of a state that it has not, or not yet",
+        ),
+        (
+            C::StockAstray,
+            Safety,
+            "stock-astray",
+            "the inventory sold or released what its order's state does not say, or holds it for nobody",
+        ),
+        (
+            C::StockLeak,
+            Safety,
+            "stock-leak",
+            "what the inventory says of an article is not what its reservations say together",
+        ),
         (C::Stuck, Liveness, "stuck", "no final state after the drain"),
         (C::DeadLettered, Liveness, "dead-lettered", "no final state, and its message is given up"),
+        (
+            C::NotNotified,
+            Liveness,
+            "not-notified",
+            "final, and its customer, who asked for it, was never notified",
+        ),
+        (
+            C::StockLeft,
+            Liveness,
+            "stock-left",
+            "final, and what it needs was never reserved, or is held still",
+        ),
         (
             C::ToldErrorThenCharged,
             Oddity,
@@ -190,6 +226,7 @@ const TABLE: [Row; 33] = {
         ),
         (C::DeadButDone, Oddity, "dead-but-done", "a message is given up, but the order is final"),
         (C::Poisoned, Oddity, "poisoned", "poisoned by the scenario, not charged and not final"),
+        (C::NotifiedAgain, Oddity, "notified-again", "its customer was notified more than once"),
     ]
 };
 
@@ -241,8 +278,8 @@ mod tests {
         assert_eq!(classes().collect::<std::collections::BTreeSet<_>>().len(), Class::COUNT);
         assert_eq!(Class::Stuck.name(), "stuck");
         assert!(Class::Vanished.meaning().contains("nothing happened"));
-        assert_eq!(Class::COUNT, 33);
-        assert_eq!(violations().last(), Some("dead-lettered"));
-        assert_eq!(violations().count(), 25);
+        assert_eq!(Class::COUNT, 39);
+        assert_eq!(violations().last(), Some("stock-left"));
+        assert_eq!(violations().count(), 30);
     }
 }

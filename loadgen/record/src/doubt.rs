@@ -21,6 +21,16 @@ pub enum Doubt {
         /// How many.
         orders: u64,
     },
+    /// Final orders whose customers were not notified, and had less time than the scenario grants.
+    NotNotifiedYet {
+        /// How many.
+        orders: u64,
+    },
+    /// Final orders whose stock was held still, and had less time than the scenario grants.
+    StockNotYet {
+        /// How many.
+        orders: u64,
+    },
     /// Customers who read after the drain had no answer.
     Unread {
         /// How many reads.
@@ -101,6 +111,9 @@ pub(crate) const NOTHING: &str = "there is nothing to judge";
 const NOTHING_TO_JUDGE: &str =
     "there is nothing to judge: none of the {} orders that were asked for was acknowledged";
 const NOT_WAITED_FOR: &str = "{} orders were still pending and were not waited for";
+const NOT_NOTIFIED_YET: &str =
+    "the notifications of {} orders were not there and were not waited for";
+const STOCK_NOT_YET: &str = "the stock of {} orders was held still and was not waited for";
 const UNREAD: &str = "{} reads of customers after the drain were not answered";
 const JOURNAL: &str = "the provider's journal: {} lines {}, first line {}";
 const JOURNAL_SHORT: &str =
@@ -133,6 +146,8 @@ impl Doubt {
         match self {
             Self::NothingToJudge { asked } => (NOTHING_TO_JUDGE, vec![number(asked)]),
             Self::NotWaitedFor { orders } => (NOT_WAITED_FOR, vec![number(orders)]),
+            Self::NotNotifiedYet { orders } => (NOT_NOTIFIED_YET, vec![number(orders)]),
+            Self::StockNotYet { orders } => (STOCK_NOT_YET, vec![number(orders)]),
             Self::Unread { reads } => (UNREAD, vec![number(reads)]),
             Self::Journal { flaw, lines, first } => {
                 let flaw = Part::Name(flaw.as_str().to_owned());
@@ -150,9 +165,11 @@ impl Doubt {
 /// Makes a doubt of what stood in the place of each `{}`.
 type Reader = fn(&[&str]) -> Option<Doubt>;
 
-const READERS: [(&str, Reader); 6] = [
+const READERS: [(&str, Reader); 8] = [
     (NOTHING_TO_JUDGE, |at| Some(Doubt::NothingToJudge { asked: at[0].parse().ok()? })),
     (NOT_WAITED_FOR, |at| Some(Doubt::NotWaitedFor { orders: at[0].parse().ok()? })),
+    (NOT_NOTIFIED_YET, |at| Some(Doubt::NotNotifiedYet { orders: at[0].parse().ok()? })),
+    (STOCK_NOT_YET, |at| Some(Doubt::StockNotYet { orders: at[0].parse().ok()? })),
     (UNREAD, |at| Some(Doubt::Unread { reads: at[0].parse().ok()? })),
     (JOURNAL, |at| {
         let flaw = JournalFlaw::ALL.into_iter().find(|flaw| flaw.as_str() == at[1])?;
@@ -192,6 +209,8 @@ mod tests {
         let mut all = vec![
             Doubt::NothingToJudge { asked: 5 },
             Doubt::NotWaitedFor { orders: 3 },
+            Doubt::NotNotifiedYet { orders: 6 },
+            Doubt::StockNotYet { orders: 7 },
             Doubt::Unread { reads: 4 },
             Doubt::JournalShort { last: 8, written: 9 },
             Doubt::Unfounded { keys: 1 },

@@ -31,6 +31,10 @@ pub const ORDERS: &str = "orders.csv.zst";
 pub const CHARGES: &str = "charges.csv.zst";
 /// Dead letters; absent without any.
 pub const DEAD_LETTERS: &str = "dead.csv.zst";
+/// What an inventory says of its articles; absent without one.
+pub const STOCK: &str = "stock.csv.zst";
+/// What it holds or held for orders; absent without one.
+pub const RESERVATIONS: &str = "reservations.csv.zst";
 /// What customers read after the drain; absent where nobody read, and in older records.
 pub const READS: &str = "reads.csv.zst";
 

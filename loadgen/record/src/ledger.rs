@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::number;
@@ -84,6 +85,32 @@ pub struct DeadRow {
     pub error: String,
 }
 
+/// What an inventory says of an article.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShelfRow {
+    /// The article.
+    pub sku: String,
+    /// Held for orders that are not final.
+    pub held: i64,
+    /// Sold.
+    pub sold: i64,
+    /// Held once, for orders that were declined.
+    pub released: i64,
+}
+
+/// What an inventory holds or held of one article for one order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationRow {
+    /// The client's idempotency key.
+    pub key: String,
+    /// held, sold, released.
+    pub state: String,
+    /// The article.
+    pub sku: String,
+    /// How many.
+    pub quantity: i64,
+}
+
 /// All of it, as the audit reads it from a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -121,8 +148,27 @@ pub fn charges(folder: &Path) -> anyhow::Result<Rows<ChargeRow>> {
 /// # Errors
 /// If the table is broken.
 pub fn dead(folder: &Path) -> anyhow::Result<Rows<DeadRow>> {
-    let path = folder.join(files::DEAD_LETTERS);
-    if path.exists() { Ok(Box::new(read_table(&path)?)) } else { Ok(Box::new(std::iter::empty())) }
+    optional(&folder.join(files::DEAD_LETTERS))
+}
+
+/// The articles of a record; none if it has no such table.
+///
+/// # Errors
+/// If the table is broken.
+pub fn shelves(folder: &Path) -> anyhow::Result<Rows<ShelfRow>> {
+    optional(&folder.join(files::STOCK))
+}
+
+/// The reservations of a record; none if it has no such table.
+///
+/// # Errors
+/// If the table is broken.
+pub fn reservations(folder: &Path) -> anyhow::Result<Rows<ReservationRow>> {
+    optional(&folder.join(files::RESERVATIONS))
+}
+
+fn optional<T: DeserializeOwned + 'static>(path: &Path) -> anyhow::Result<Rows<T>> {
+    if path.exists() { Ok(Box::new(read_table(path)?)) } else { Ok(Box::new(std::iter::empty())) }
 }
 
 /// The numbers of the replicas that a record has beside the first.

@@ -137,6 +137,12 @@ pub struct TruthReading {
     /// records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_lines: Option<u64>,
+    /// Whether every order asked for a notification; then the journal tells who was notified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub notified: bool,
+    /// Whether an inventory reserved what each order needs, and told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stocked: bool,
 }
 
 /// A part of the schedule that has statistics of its own.

@@ -5,6 +5,8 @@ use brokers::{Broker, Settings, Settle, SubscribeOptions};
 use shop::{Handover, Order, OrderId, OrderStatus, UserId, Verdict};
 use stores::Stores;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::broker::{CHARGES, SETTLEMENTS};
 
@@ -28,20 +30,20 @@ fn order(key: &str) -> Order {
     }
 }
 
-fn way() -> (Messages, Stores) {
+fn way() -> (Messages, Stores, Arc<dyn Broker>) {
     let broker: Arc<dyn Broker> = Arc::new(Channel::new(Settings::default()));
     let stores = stores::open("memory:").unwrap();
     let messages = Messages {
         outbox: Arc::clone(&stores.outbox),
-        charges: Topic::new(Arc::clone(&broker), CHARGES),
-        settlements: Topic::new(broker, SETTLEMENTS),
+        charges: Way::new(&broker, None),
+        settlements: Topic::new(Arc::clone(&broker), SETTLEMENTS),
     };
-    (messages, stores)
+    (messages, stores, broker)
 }
 
 #[tokio::test]
 async fn a_charge_is_carried_from_the_outbox_to_its_settlement() {
-    let (messages, stores) = way();
+    let (messages, stores, broker) = way();
     let keys: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
     let outbox = Handover::Outbox { most: 10 };
     stores.orders.insert(order("a"), outbox).await.unwrap();
@@ -49,7 +51,8 @@ async fn a_charge_is_carried_from_the_outbox_to_its_settlement() {
     let verdict = Verdict::Declined;
     let settlement = Settlement { key: "c".to_owned(), amount_cents: 100, verdict };
     messages.settlements.publish("c", BTreeMap::new(), &settlement).await.unwrap();
-    let inbox = messages.charges.subscribe(SubscribeOptions::default()).await.unwrap();
+    let charges: Topic<Charge> = Topic::new(Arc::clone(&broker), CHARGES);
+    let inbox = charges.subscribe(SubscribeOptions::default()).await.unwrap();
     let _taken = inbox.next().await.unwrap();
     let given_up = inbox.next().await.unwrap();
     inbox.settle(&given_up.receipt, Settle::Reject("no".to_owned())).await.unwrap();
@@ -59,7 +62,7 @@ async fn a_charge_is_carried_from_the_outbox_to_its_settlement() {
 
 #[tokio::test]
 async fn a_relay_that_is_behind_is_left_alone() {
-    let (messages, stores) = way();
+    let (messages, stores, _) = way();
     for n in 0..BATCH {
         let outbox = Handover::Outbox { most: 1_000 };
         stores.orders.insert(order(&n.to_string()), outbox).await.unwrap();

@@ -7,6 +7,9 @@
 pub mod auth;
 mod charge;
 mod error;
+mod following;
+mod inventory;
+pub mod notifications;
 pub mod orders;
 pub mod payments;
 mod tasks;
@@ -15,6 +18,9 @@ mod time;
 pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore, Verify};
 pub use charge::{Charge, Settlement, Verdict};
 pub use error::{Error, Result};
+pub use following::{Events, Follower, Following, Owed, Settled, keep_telling};
+pub use inventory::{InventoryService, Reservation, Reserved, Shelf, Stock, StockStore, Wanted};
+pub use notifications::{Callbacks, GivenUp, GivenUpStore, NotificationService};
 pub use orders::{
     Backlog, Courier, Handover, Item, Listed, Most, Number, Order, OrderId, OrderService,
     OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader,

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{Charge, Error, Micros, Result, Settlement, UserId};
 
+pub(crate) use ages::Ages;
 pub use place::{Item, PlaceOrder};
 pub use reconcile::{Courier, keep_reconciling};
 pub use recovery::keep_recovering;

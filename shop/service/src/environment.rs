@@ -11,6 +11,12 @@ const TOKEN_SECRET: &str = "TRIPTYCH_TOKEN_SECRET";
 const OPERATOR_TOKEN: &str = "TRIPTYCH_OPERATOR_TOKEN";
 /// Whoever shows it may have payments charge.
 const PAYMENTS_TOKEN: &str = "TRIPTYCH_PAYMENTS_TOKEN";
+/// Whoever shows it may tell notifications of settlements.
+const NOTIFICATIONS_TOKEN: &str = "TRIPTYCH_NOTIFICATIONS_TOKEN";
+/// Whoever shows it may tell the inventory of orders and settlements.
+const INVENTORY_TOKEN: &str = "TRIPTYCH_INVENTORY_TOKEN";
+/// Signs what is posted to customers' callback URLs.
+const CALLBACK_SECRET: &str = "TRIPTYCH_CALLBACK_SECRET";
 /// Whoever shows it may charge at the card network.
 const MERCHANT_TOKEN: &str = "TRIPTYCH_MERCHANT_TOKEN";
 
@@ -36,6 +42,46 @@ pub fn payments_credential() -> Result<Credential, NoSecret> {
 /// If the token is too short.
 pub fn payments_guard() -> Result<Guard, NoSecret> {
     Ok(Guard::new(Some(secret(PAYMENTS_TOKEN)?)))
+}
+
+/// What orders show to notifications.
+///
+/// # Errors
+/// If it is too short.
+pub fn notifications_credential() -> Result<Credential, NoSecret> {
+    Ok(Credential::new(&secret(NOTIFICATIONS_TOKEN)?))
+}
+
+/// Who lets orders in at notifications.
+///
+/// # Errors
+/// If the token is too short.
+pub fn notifications_guard() -> Result<Guard, NoSecret> {
+    Ok(Guard::new(Some(secret(NOTIFICATIONS_TOKEN)?)))
+}
+
+/// What orders show to the inventory.
+///
+/// # Errors
+/// If it is too short.
+pub fn inventory_credential() -> Result<Credential, NoSecret> {
+    Ok(Credential::new(&secret(INVENTORY_TOKEN)?))
+}
+
+/// Who lets orders in at the inventory; each of its doors has one.
+///
+/// # Errors
+/// If the token is too short.
+pub fn inventory_guard() -> Result<Guard, NoSecret> {
+    Ok(Guard::new(Some(secret(INVENTORY_TOKEN)?)))
+}
+
+/// The secret that signs notifications.
+///
+/// # Errors
+/// If it is too short.
+pub fn callback_secret() -> Result<Vec<u8>, NoSecret> {
+    secret(CALLBACK_SECRET).map(String::into_bytes)
 }
 
 /// What a merchant shows to the card network.

@@ -5,6 +5,7 @@ mod arguments;
 pub mod auth;
 pub mod bounds;
 pub mod environment;
+pub mod fanout;
 pub mod poison;
 mod run;
 pub mod settings;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use group_commit::Stats;
-use shop::{OrderStore, Outbox, PaymentStore, Result, UserStore};
+use shop::{Events, GivenUpStore, OrderStore, Outbox, PaymentStore, Result, StockStore, UserStore};
 
 /// A kind of database.
 pub struct Adapter {
@@ -28,7 +28,26 @@ pub struct Stores {
     pub payments: Arc<dyn PaymentStore>,
     /// Charges to be handed over.
     pub outbox: Arc<dyn Outbox>,
+    following: Option<ForFollowers>,
     database: Arc<dyn Database>,
+}
+
+/// What only those need who follow settlements.
+#[derive(Clone)]
+pub(crate) struct ForFollowers {
+    events: Arc<dyn Events>,
+    given_up: Arc<dyn GivenUpStore>,
+    stock: Arc<dyn StockStore>,
+}
+
+impl ForFollowers {
+    pub(crate) fn of<T: Events + GivenUpStore + StockStore + 'static>(all: &Arc<T>) -> Self {
+        Self {
+            events: Arc::clone(all) as _,
+            given_up: Arc::clone(all) as _,
+            stock: Arc::clone(all) as _,
+        }
+    }
 }
 
 /// What a database is to those who run it.
@@ -40,6 +59,10 @@ pub(crate) trait Database: Send + Sync {
     fn told(&self) -> String;
     /// What its group commit did, if it has one.
     fn stats(&self) -> Option<Stats>;
+    /// What it keeps for those who follow settlements; `None` if it cannot.
+    fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
+        None
+    }
 }
 
 impl Stores {
@@ -53,8 +76,38 @@ impl Stores {
             orders: Arc::clone(&all) as _,
             payments: Arc::clone(&all) as _,
             outbox: Arc::clone(&all) as _,
+            following: Arc::clone(&all).for_followers(),
             database: all,
         }
+    }
+
+    /// Events that are owed to those who follow orders.
+    ///
+    /// # Errors
+    /// If this database keeps none.
+    pub fn events(&self) -> std::result::Result<Arc<dyn Events>, OpenError> {
+        self.following().map(|following| Arc::clone(&following.events))
+    }
+
+    /// Notifications that were given up.
+    ///
+    /// # Errors
+    /// If this database keeps none.
+    pub fn given_up(&self) -> std::result::Result<Arc<dyn GivenUpStore>, OpenError> {
+        self.following().map(|following| Arc::clone(&following.given_up))
+    }
+
+    /// Stock.
+    ///
+    /// # Errors
+    /// If this database keeps none.
+    pub fn stock(&self) -> std::result::Result<Arc<dyn StockStore>, OpenError> {
+        self.following().map(|following| Arc::clone(&following.stock))
+    }
+
+    fn following(&self) -> std::result::Result<&ForFollowers, OpenError> {
+        let text = || format!("this store keeps nothing for followers yet: {}", self.told());
+        self.following.as_ref().ok_or_else(|| OpenError::Location(text()))
     }
 
     /// Whether the store would keep something now: it writes, durably, and reads.

@@ -1,19 +1,22 @@
 //! Everything behind one lock, gone when the process ends: for tests. It makes the same promises
 //! as the databases, except durability.
 
+mod following;
+mod stock;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use group_commit::Stats;
 use shop::{
-    Backlog, Charge, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
-    OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Result, Settlement, User, UserStore,
-    Verdict,
+    Backlog, Charge, Error, GivenUp, Handover, Listed, Micros, Most, Number, Order, OrderId,
+    OrderStatus, OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Reservation, Result,
+    Settlement, Shelf, User, UserStore, Verdict,
 };
 
-use crate::adapter::{Adapter, Database, OpenError, Stores};
+use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores};
 
 pub(crate) const ADAPTER: Adapter = Adapter { scheme: "memory", form: "memory:", open };
 
@@ -41,6 +44,10 @@ impl Database for Memory {
     fn stats(&self) -> Option<Stats> {
         None
     }
+
+    fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
+        Some(ForFollowers::of(&self))
+    }
 }
 
 #[derive(Default)]
@@ -52,8 +59,13 @@ struct State {
     by_key: HashMap<String, usize>,
     payments: HashMap<String, Settlement>,
     outbox: BTreeMap<i64, Charge>,
-    /// The number of the youngest outbox row there ever was.
+    /// The number of the youngest row there ever was of the outbox, and of the events.
     numbered: i64,
+    callbacks: HashMap<String, String>,
+    events: BTreeMap<Number, String>,
+    given_up: Vec<GivenUp>,
+    shelves: BTreeMap<String, Shelf>,
+    reservations: Vec<Reservation>,
 }
 
 impl Memory {
@@ -66,6 +78,45 @@ impl State {
     /// Where this order is, if this reader may see it.
     fn visible(&self, reader: Reader, id: OrderId) -> Option<usize> {
         self.by_id.get(&id).copied().filter(|index| visible(reader, &self.orders[*index]))
+    }
+
+    fn insert(&mut self, order: Order, handover: Handover) -> Result<Placed> {
+        if let Some(found) = self.by_key.get(&order.key).map(|index| &self.orders[*index]) {
+            return Ok(Placed::Existing(found.clone()));
+        }
+        if self.by_id.contains_key(&order.id) {
+            return Err(Error::Internal("two orders have the same id".to_owned()));
+        }
+        if let Handover::Outbox { most } = handover
+            && self.outbox.len() as u64 >= most
+        {
+            return Err(Backlog::full(most));
+        }
+        if let (Handover::Outbox { .. }, Some(charge)) = (handover, order.charge()) {
+            self.numbered += 1;
+            self.outbox.insert(self.numbered, charge);
+        }
+        let index = self.orders.len();
+        self.by_key.insert(order.key.clone(), index);
+        self.by_id.insert(order.id, index);
+        self.orders.push(order.clone());
+        Ok(Placed::New(order))
+    }
+
+    /// The order as it then is, and whether it has become final by this.
+    fn settle(&mut self, settlement: Settlement, at: Micros) -> Result<(Order, bool)> {
+        let index = *self.by_key.get(&settlement.key).ok_or(Error::NotFound)?;
+        let order = &mut self.orders[index];
+        let is_new = order.status == OrderStatus::Pending;
+        if is_new {
+            (order.status, order.charge_id) = match settlement.verdict {
+                Verdict::Paid { charge_id } => (OrderStatus::Paid, Some(charge_id)),
+                Verdict::Declined => (OrderStatus::Declined, None),
+            };
+            order.settled_at = Some(at);
+            order.card = None;
+        }
+        Ok((order.clone(), is_new))
     }
 }
 
@@ -88,43 +139,11 @@ impl UserStore for Memory {
 #[async_trait]
 impl OrderStore for Memory {
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
-        let mut state = self.state();
-        if let Some(found) = state.by_key.get(&order.key).map(|index| &state.orders[*index]) {
-            return Ok(Placed::Existing(found.clone()));
-        }
-        if state.by_id.contains_key(&order.id) {
-            return Err(Error::Internal("two orders have the same id".to_owned()));
-        }
-        if let Handover::Outbox { most } = handover
-            && state.outbox.len() as u64 >= most
-        {
-            return Err(Backlog::full(most));
-        }
-        if let (Handover::Outbox { .. }, Some(charge)) = (handover, order.charge()) {
-            state.numbered += 1;
-            let number = state.numbered;
-            state.outbox.insert(number, charge);
-        }
-        let index = state.orders.len();
-        state.by_key.insert(order.key.clone(), index);
-        state.by_id.insert(order.id, index);
-        state.orders.push(order.clone());
-        Ok(Placed::New(order))
+        self.state().insert(order, handover)
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
-        let mut state = self.state();
-        let index = *state.by_key.get(&settlement.key).ok_or(Error::NotFound)?;
-        let order = &mut state.orders[index];
-        if order.status == OrderStatus::Pending {
-            (order.status, order.charge_id) = match settlement.verdict {
-                Verdict::Paid { charge_id } => (OrderStatus::Paid, Some(charge_id)),
-                Verdict::Declined => (OrderStatus::Declined, None),
-            };
-            order.settled_at = Some(at);
-            order.card = None;
-        }
-        Ok(order.clone())
+        Ok(self.state().settle(settlement, at)?.0)
     }
 
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {

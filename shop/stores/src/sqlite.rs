@@ -1,10 +1,15 @@
 //! A SQLite file with group commit. Rows are made and read here; the text of items is written and
 //! parsed by the callers' threads, not by the one that writes.
 
+mod events;
+mod given_up;
 mod orders;
 mod outbox;
 mod payments;
+mod stock;
 mod users;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use group_commit::{Location, Options, Schema, Stats, Synchronous};
@@ -12,14 +17,18 @@ use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 use shop::{Error, Result};
 
-use crate::adapter::{Adapter, Database, OpenError, Stores};
+use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores};
 
 pub(crate) const ADAPTER: Adapter = Adapter { scheme: "sqlite", form: "sqlite:PATH", open };
 
 const SCHEMA: Schema<'_> = Schema {
     name: "database of the shop",
     application_id: i32::from_be_bytes(*b"TriS"),
-    migrations: &[include_str!("../migrations/0001_shop.sql")],
+    migrations: &[
+        include_str!("../migrations/0001_shop.sql"),
+        include_str!("../migrations/0002_following.sql"),
+        include_str!("../migrations/0003_stock.sql"),
+    ],
 };
 /// One may be held up by a long page of the audit while another looks charges up.
 const READERS: usize = 2;
@@ -61,6 +70,10 @@ impl Database for Sqlite {
 
     fn stats(&self) -> Option<Stats> {
         Some(self.db.stats())
+    }
+
+    fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
+        Some(ForFollowers::of(&self))
     }
 }
 
@@ -194,6 +207,6 @@ mod tests {
         let job = move |c: &rusqlite::Connection| {
             c.query_row(ask, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
         };
-        assert_eq!(sqlite.db.read(job).await.unwrap(), (4, 4));
+        assert_eq!(sqlite.db.read(job).await.unwrap(), (9, 9));
     }
 }

@@ -11,6 +11,8 @@ pub mod problem;
 mod ready;
 mod request;
 mod routes;
+mod settlements;
+mod stock;
 
 pub use ready::Ready;
 pub use routes::Routes;

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_server::{Guard, Handler};
-use shop::{Auth, Orders, Payments, Verify};
+use shop::{Auth, Follower, GivenUpStore, Orders, Payments, Stock, StockStore, Verify};
 
 use crate::request::Refused;
-use crate::{accounts, charges, orders, problem};
+use crate::{accounts, charges, orders, problem, settlements, stock};
 
 /// The routes that a process plays. What it does not play is 404.
 #[derive(Default)]
@@ -18,6 +18,10 @@ pub struct Routes {
     orders: Option<Arc<dyn Orders>>,
     verify: Option<Arc<dyn Verify>>,
     charges: Option<(Arc<dyn Payments>, Guard)>,
+    settlements: Option<(Arc<dyn Follower>, Guard)>,
+    given_up: Option<Arc<dyn GivenUpStore>>,
+    reservations: Option<(Arc<dyn Stock>, Guard)>,
+    stock: Option<Arc<dyn StockStore>>,
 }
 
 impl Routes {
@@ -51,12 +55,57 @@ impl Routes {
         Self { charges: Some((payments, guard)), ..self }
     }
 
+    /// `POST /settlements`: for other services, which this guard lets in.
+    #[must_use]
+    pub fn settlements(self, follower: Arc<dyn Follower>, guard: Guard) -> Self {
+        Self { settlements: Some((follower, guard)), ..self }
+    }
+
+    /// `GET /dead/notices`: notifications that were given up, for whoever runs this process.
+    #[must_use]
+    pub fn given_up(self, store: Arc<dyn GivenUpStore>) -> Self {
+        Self { given_up: Some(store), ..self }
+    }
+
+    /// `POST /reservations`: for other services, which this guard lets in.
+    #[must_use]
+    pub fn reservations(self, stock: Arc<dyn Stock>, guard: Guard) -> Self {
+        Self { reservations: Some((stock, guard)), ..self }
+    }
+
+    /// `GET /stock/shelves` and `/stock/reservations`: for whoever runs this process.
+    #[must_use]
+    pub fn stock(self, store: Arc<dyn StockStore>) -> Self {
+        Self { stock: Some(store), ..self }
+    }
+
+    async fn look(
+        &self,
+        resource: Resource<'_>,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, Refused> {
+        match (resource, self) {
+            (Resource::GivenUp, Self { given_up: Some(store), .. }) => {
+                settlements::dead(&**store, request).await
+            }
+            (Resource::Shelves, Self { stock: Some(store), .. }) => {
+                stock::shelves(&**store, request).await
+            }
+            (_, Self { stock: Some(store), .. }) => stock::reservations(&**store, request).await,
+            _ => Ok(problem::nowhere()),
+        }
+    }
+
     fn plays(&self, resource: Resource<'_>) -> bool {
         match resource {
             Resource::Signup | Resource::Login => self.accounts.is_some(),
             Resource::Orders | Resource::Order(_) => self.orders.is_some(),
             Resource::Verify => self.verify.is_some(),
             Resource::Charges => self.charges.is_some(),
+            Resource::Settlements => self.settlements.is_some(),
+            Resource::GivenUp => self.given_up.is_some(),
+            Resource::Reserve => self.reservations.is_some(),
+            Resource::Shelves | Resource::Reservations => self.stock.is_some(),
         }
     }
 }
@@ -69,6 +118,11 @@ enum Resource<'a> {
     Order(&'a str),
     Verify,
     Charges,
+    Settlements,
+    GivenUp,
+    Reserve,
+    Shelves,
+    Reservations,
 }
 
 impl<'a> Resource<'a> {
@@ -79,8 +133,17 @@ impl<'a> Resource<'a> {
             "/login" => Self::Login,
             "/verify" => Self::Verify,
             "/charges" => Self::Charges,
+            "/settlements" => Self::Settlements,
+            "/dead/notices" => Self::GivenUp,
+            "/reservations" => Self::Reserve,
+            "/stock/shelves" => Self::Shelves,
+            "/stock/reservations" => Self::Reservations,
             _ => Self::Order(path.strip_prefix("/orders/").filter(|id| !id.contains('/'))?),
         })
+    }
+
+    fn is_for_operators(self) -> bool {
+        matches!(self, Self::GivenUp | Self::Shelves | Self::Reservations)
     }
 
     fn template(self) -> &'static str {
@@ -91,14 +154,23 @@ impl<'a> Resource<'a> {
             Self::Order(_) => "/orders/{id}",
             Self::Verify => "/verify",
             Self::Charges => "/charges",
+            Self::Settlements => "/settlements",
+            Self::GivenUp => "/dead/notices",
+            Self::Reserve => "/reservations",
+            Self::Shelves => "/stock/shelves",
+            Self::Reservations => "/stock/reservations",
         }
     }
 
     fn allowed(self) -> &'static str {
         match self {
-            Self::Signup | Self::Login | Self::Charges => "POST",
+            Self::Signup | Self::Login | Self::Charges | Self::Settlements | Self::Reserve => {
+                "POST"
+            }
             Self::Orders => "GET, POST",
-            Self::Order(_) | Self::Verify => "GET",
+            Self::Order(_) | Self::Verify | Self::GivenUp | Self::Shelves | Self::Reservations => {
+                "GET"
+            }
         }
     }
 }
@@ -130,6 +202,27 @@ impl Handler for Routes {
             (Resource::Charges, &Method::POST, Self { charges: Some((payments, guard)), .. }) => {
                 match guard.no_service(&request) {
                     None => charges::charge(&**payments, &request).await,
+                    Some(refused) => Ok(refused),
+                }
+            }
+            (
+                Resource::Settlements,
+                &Method::POST,
+                Self { settlements: Some((follower, guard)), .. },
+            ) => match guard.no_service(&request) {
+                None => settlements::tell(&**follower, &request).await,
+                Some(refused) => Ok(refused),
+            },
+            (Resource::Reserve, &Method::POST, Self { reservations: Some((stock, guard)), .. }) => {
+                match guard.no_service(&request) {
+                    None => stock::reserve(&**stock, &request).await,
+                    Some(refused) => Ok(refused),
+                }
+            }
+            (resource, &Method::GET, routes) if resource.is_for_operators() => {
+                // Nobody needs a token to look, but no page in a browser may.
+                match Guard::new(None).stranger(&request) {
+                    None => routes.look(resource, &request).await,
                     Some(refused) => Ok(refused),
                 }
             }

@@ -11,11 +11,17 @@ use bytes::Bytes;
 use fakes::{Fake, TOKEN, served, user};
 use http::{Request, Response, StatusCode};
 use http_server::{Handler, json};
-use shop::{CardNetwork, Charge, Charged, Error, Payments, Settlement, Verdict, Verify};
+use shop::{
+    Callbacks, CardNetwork, Charge, Charged, Error, Follower, Payments, Settled, Settlement, Stock,
+    Verdict, Verify,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use web::Routes;
-use web::client::{Base, Credential, Http, Probe, RemotePayments, RemoteProvider, RemoteVerify};
+use web::client::{
+    Base, Credential, Http, Probe, RemoteCallbacks, RemoteFollower, RemotePayments, RemoteProvider,
+    RemoteStock, RemoteVerify,
+};
 
 fn credential() -> Credential {
     Credential::new(fakes::SERVICE_TOKEN)
@@ -47,6 +53,76 @@ async fn a_remote_port_answers_like_the_local_one() {
     assert_eq!(payments.charge(charge("bad")).await, Ok(Charged::Now(declined)));
     let asked = fake.asked.lock().unwrap().clone();
     assert_eq!(asked[..3], ["verify good", "verify bad", "charge k 900 4242 3 None"]);
+}
+
+fn settled() -> Settled {
+    Settled::of(&fakes::order(shop::OrderStatus::Paid), Some("http://c:1/x".to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn a_remote_follower_is_told_like_a_local_one() {
+    let fake = Arc::new(Fake::default());
+    let routes = Routes::new().settlements(Arc::clone(&fake) as _, fakes::guard());
+    let base = served(Arc::new(routes)).await;
+    let follower = RemoteFollower::new(Http::default(), &base, credential());
+    assert_eq!(follower.tell(&settled()).await, Ok(()));
+    let asked = fake.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["tell k-1 paid Some(\"http://c:1/x\")"]);
+    let down = Error::Unavailable("deaf".to_owned());
+    *fake.failure.lock().unwrap() = Some(down.clone());
+    assert_eq!(follower.tell(&settled()).await, Err(down));
+    let other = RemoteFollower::new(Http::default(), &base, Credential::new("other"));
+    assert!(matches!(other.tell(&settled()).await, Err(Error::Unauthenticated(_))));
+}
+
+#[tokio::test]
+async fn a_remote_inventory_is_asked_like_a_local_one() {
+    let fake = Arc::new(Fake::default());
+    let routes = Routes::new().reservations(Arc::clone(&fake) as _, fakes::guard());
+    let base = served(Arc::new(routes)).await;
+    let items = fakes::order(shop::OrderStatus::Pending).items;
+    let stock = RemoteStock::new(Http::default(), &base, credential());
+    assert_eq!(stock.reserve("k", &items).await, Ok(()));
+    assert_eq!(*fake.asked.lock().unwrap(), ["reserve k 1 tea"]);
+    let other = RemoteStock::new(Http::default(), &base, Credential::new("other"));
+    assert!(matches!(other.reserve("k", &items).await, Err(Error::Unauthenticated(_))));
+}
+
+/// Takes notifications, and shows what came.
+struct Hook(std::sync::Mutex<Vec<String>>);
+
+#[async_trait]
+impl Handler for Hook {
+    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let signature = request.headers()["triptych-signature"].to_str().unwrap();
+        let body = std::str::from_utf8(request.body()).unwrap();
+        self.0.lock().unwrap().push(format!("{} {signature} {body}", request.uri()));
+        let gone = request.uri().path() == "/gone";
+        json(if gone { StatusCode::GONE } else { StatusCode::OK }, &())
+    }
+
+    fn route(&self, _: &http::Method, _: &str) -> &'static str {
+        "other"
+    }
+}
+
+#[tokio::test]
+async fn a_notification_goes_to_the_allowed_server_alone() {
+    let hook = Arc::new(Hook(std::sync::Mutex::default()));
+    let base = served(Arc::clone(&hook) as _).await;
+    let callbacks = RemoteCallbacks::new(Http::default(), base.clone());
+    let post = |url: String| {
+        let callbacks = &callbacks;
+        async move { callbacks.post(&url, "{}".to_owned(), "t=1,v1=00").await }
+    };
+    assert_eq!(post(format!("{base}/hook?a=b")).await, Ok(()));
+    assert_eq!(*hook.0.lock().unwrap(), ["/hook?a=b t=1,v1=00 {}"]);
+    assert!(matches!(post(format!("{base}/gone")).await, Err(Error::Invalid(_))));
+    for elsewhere in ["http://127.0.0.1:1/x", "https://c/", "x", ""] {
+        let refused = post(elsewhere.to_owned()).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{elsewhere}: {refused:?}");
+    }
+    assert_eq!(hook.0.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

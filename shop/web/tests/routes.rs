@@ -185,6 +185,37 @@ async fn arguments_arrive_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn what_was_given_up_is_listed_to_this_machine_as_brokers_list_dead_letters() {
+    let fake = Arc::new(Fake::default());
+    let routes = Routes::new().given_up(Arc::clone(&fake) as _);
+    let host = [("host", "127.0.0.1:9")];
+    let listed = ask(&routes, "GET /dead/notices?after=3&limit=2", &host, "").await;
+    let letter = json!({"id": 7, "key": "k", "died_us": 5, "errors": [{"text": "410"}]});
+    assert_eq!(read(&listed), json!({"topic": "notices", "dead": [letter]}));
+    ask(&routes, "GET /dead/notices?limit=9999", &host, "").await;
+    assert_eq!(*fake.asked.lock().unwrap(), ["given up 3 2", "given up 0 1000"]);
+    let rebound = ask(&routes, "GET /dead/notices", &[("host", "evil.example")], "").await;
+    assert_eq!(rebound.status(), 403);
+    assert_eq!(ask(&routes, "GET /dead/notices?after=x", &host, "").await.status(), 422);
+}
+
+#[tokio::test]
+async fn stock_is_listed_to_this_machine() {
+    let fake = Arc::new(Fake::default());
+    let routes = Routes::new().stock(Arc::clone(&fake) as _);
+    let host = [("host", "127.0.0.1:9")];
+    let row = json!({"id": 7, "key": "k", "state": "sold", "quantities": {"tea": 2}});
+    let listed = ask(&routes, "GET /stock/reservations?after=3", &host, "").await;
+    assert_eq!(read(&listed), json!({"reservations": [row]}));
+    let shelf = json!({"sku": "tea", "held": 1, "sold": 2, "released": 3});
+    let listed = ask(&routes, "GET /stock/shelves?after=a+b%C3%A9&limit=5", &host, "").await;
+    assert_eq!(read(&listed), json!({"shelves": [shelf]}));
+    assert_eq!(*fake.asked.lock().unwrap(), ["reservations 3 100", "shelves \"a bé\" 5"]);
+    let rebound = ask(&routes, "GET /stock/shelves", &[("host", "evil.example")], "").await;
+    assert_eq!(rebound.status(), 403);
+}
+
+#[tokio::test]
 async fn a_process_serves_only_what_it_plays() {
     let fake = Arc::new(Fake::default());
     let routes = Routes::new().orders(Arc::clone(&fake) as _);

@@ -35,6 +35,17 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
     for (base, word) in &services {
         between_services(&stand, &format!("{base}/charges"), word).await?;
     }
+    for (role, token, path) in [
+        ("notifications", "TRIPTYCH_NOTIFICATIONS_TOKEN", "settlements"),
+        ("inventory", "TRIPTYCH_INVENTORY_TOKEN", "settlements"),
+        ("inventory", "TRIPTYCH_INVENTORY_TOKEN", "reservations"),
+    ] {
+        let asked = |index: &&usize| stand.running.spec.processes[**index].env.contains_key(token);
+        if let Some(index) = stand.running.spec.players(role).iter().find(asked) {
+            let url = format!("http://{}/{path}", servers[*index].1);
+            between_services(&stand, &url, role).await?;
+        }
+    }
     let everybodys = format!("{}/orders", stand.running.spec.entry.orders.first());
     for token in ["", "wrong", stand.control_token()] {
         answer(client()?.get(&everybodys).bearer_auth(token)).await?.refused(401)?;

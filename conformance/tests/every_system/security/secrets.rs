@@ -8,13 +8,15 @@ use anyhow::{Context, ensure};
 use crate::stand::{SECRETS, Stand};
 
 /// What whoever plays a role may know.
-const NEEDED: [(&str, &[&str]); 6] = [
+const NEEDED: [(&str, &[&str]); 8] = [
     ("auth", &["token"]),
-    ("orders", &["token", "operator", "payments"]),
+    ("orders", &["token", "operator", "payments", "notifications", "inventory"]),
     ("payments", &["payments", "merchant"]),
     ("broker", &["control"]),
     ("database", &[]),
-    ("provider", &["control", "merchant"]),
+    ("provider", &["control", "merchant", "callback"]),
+    ("notifications", &["notifications", "callback"]),
+    ("inventory", &["inventory"]),
 ];
 
 pub(crate) async fn spread(system: &str) -> anyhow::Result<()> {

@@ -17,7 +17,7 @@ use supervise::launch::{self, Settings};
 
 impl Trial<'_> {
     /// How the reading of the truth went.
-    fn evidence(measured: &Measured) -> TruthReading {
+    fn evidence(&self, measured: &Measured) -> TruthReading {
         let told = &measured.told;
         TruthReading {
             waited: Some(told.whole),
@@ -26,6 +26,8 @@ impl Trial<'_> {
             clocks_read_within_us: Some(measured.started.within_us),
             tokens_until_us: measured.tokens_until_us,
             network_lines: told.marks.iter().map(|mark| mark.lines).max(),
+            notified: self.system.entry.callbacks.is_some(),
+            stocked: self.system.audit.stock.is_some(),
         }
     }
 
@@ -41,7 +43,7 @@ impl Trial<'_> {
             generator: generator(measured, self.scenario.duration_s()),
             stalls: measured.stalls.clone(),
             fsync,
-            evidence: Self::evidence(measured),
+            evidence: self.evidence(measured),
             parity: self.measured_parity(measured),
             settings: measured.settings.clone(),
             ..self.planned()

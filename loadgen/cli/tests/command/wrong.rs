@@ -26,6 +26,21 @@ const HONEST: &str = "honest";
 fn system(name: &str) -> String {
     let wrong = if name == HONEST { "" } else { name };
     let shop = root().join(SHOP);
+    // Whose name says so is asked for notifications.
+    let notifies = name.starts_with("notifies");
+    let secret = |variable: &str| match notifies {
+        true => format!(", {variable} = \"{{secret:callback}}\""),
+        false => String::new(),
+    };
+    let (sent, received) = (secret("SHOP_CALLBACK"), secret("TRIPTYCH_CALLBACK_SECRET"));
+    let stock = match name.starts_with("stocks") {
+        true => "stock = \"http://127.0.0.1:{port:shop}/stock\"",
+        false => "",
+    };
+    let callbacks = match notifies {
+        true => "callbacks = \"http://127.0.0.1:{port:provider}/callbacks\"",
+        false => "",
+    };
     format!(
         r#"about = "A shop in another language, in memory: {name}."
 
@@ -34,23 +49,25 @@ name = "provider"
 plays = ["provider"]
 command = ["provider", "--listen", "127.0.0.1:{{port:provider}}", "--journal", "{{outside}}/provider.jsonl"]
 ready = "http://127.0.0.1:{{port:provider}}/readyz"
-env = {{ TRIPTYCH_CONTROL_TOKEN = "{{secret:control}}", TRIPTYCH_MERCHANT_TOKEN = "{{secret:merchant}}", TRIPTYCH_NETWORK_SECRET = "{{secret:network}}" }}
+env = {{ TRIPTYCH_CONTROL_TOKEN = "{{secret:control}}", TRIPTYCH_MERCHANT_TOKEN = "{{secret:merchant}}", TRIPTYCH_NETWORK_SECRET = "{{secret:network}}"{received} }}
 
 [[process]]
 name = "shop"
 plays = ["auth", "orders", "payments"]
 command = ["python3", "{}", "--port", "{{port:shop}}", "--provider", "http://127.0.0.1:{{port:provider}}", "--journal", "{{outside}}/provider.jsonl", "--wrong", "{wrong}"]
 ready = "http://127.0.0.1:{{port:shop}}/readyz"
-env = {{ SHOP_OPERATOR = "{{secret:operator}}", SHOP_MERCHANT = "{{secret:merchant}}" }}
+env = {{ SHOP_OPERATOR = "{{secret:operator}}", SHOP_MERCHANT = "{{secret:merchant}}"{sent} }}
 
 [entry]
 auth = "http://127.0.0.1:{{port:shop}}"
 orders = "http://127.0.0.1:{{port:shop}}"
 provider = "http://127.0.0.1:{{port:provider}}"
+{callbacks}
 
 [audit]
 orders = "http://127.0.0.1:{{port:shop}}/orders"
 journal = "{{outside}}/provider.jsonl"
+{stock}
 "#,
         shop.display()
     )
@@ -197,6 +214,35 @@ async fn who_does_something_else_than_he_says_is_found() {
             ("hides-lists", Found::Wrong("misread")),
             ("shows-others", Found::Wrong("misread")),
             ("refuses-all", Found::Doubt("there is nothing to judge")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_notifies_nobody_or_of_something_else_is_found() {
+    check(
+        "",
+        &[
+            ("notifies", Found::Nothing),
+            ("notifies-twice", Found::Legal("notified-again")),
+            ("notifies-nobody", Found::Wrong("not-notified")),
+            ("notifies-early", Found::Wrong("notified-falsely")),
+            ("notifies-otherwise", Found::Wrong("notified-falsely")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_keeps_wrong_stock_is_found() {
+    check(
+        "",
+        &[
+            ("stocks", Found::Nothing),
+            ("stocks-nothing", Found::Wrong("stock-left")),
+            ("stocks-otherwise", Found::Wrong("stock-astray")),
+            ("stocks-more", Found::Wrong("stock-leak")),
         ],
     )
     .await;

@@ -38,13 +38,21 @@ pub struct ShopTraffic {
     /// Hosts of auth and orders, as in the Host header; one or several of each.
     hosts: [Vec<String>; 2],
     key_prefix: String,
+    /// Where customers want to be notified of their orders.
+    callback_url: Option<String>,
 }
 
 impl ShopTraffic {
     /// Traffic of these customers to auth (the first targets) and orders (those behind them).
     #[must_use]
     pub fn new(customers: Vec<Customer>, hosts: [Vec<String>; 2], key_prefix: String) -> Self {
-        Self { customers, hosts, key_prefix }
+        Self { customers, hosts, key_prefix, callback_url: None }
+    }
+
+    /// Every order asks for a notification at this URL.
+    #[must_use]
+    pub fn notified_at(self, callback_url: Option<String>) -> Self {
+        Self { callback_url, ..self }
     }
 
     /// Where a job goes: around those that serve it, by its place in the plan. An attempt that is made again

@@ -67,6 +67,10 @@ pub struct Entry {
     pub orders: Urls,
     /// For the provider's /control.
     pub provider: String,
+    /// Where customers want to be notified of their orders, at the card network's process: every order
+    /// bears this URL as its callback_url. Without it none asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callbacks: Option<String>,
 }
 
 /// Where the audit reads.
@@ -81,6 +85,9 @@ pub struct AuditSource {
     /// URLs that list dead letters: GET ?after=…&limit=… answers {"dead": [{"id", "key", …}]}.
     #[serde(default)]
     pub dead_letters: Vec<String>,
+    /// Where an inventory lists its stock: this URL, `/shelves` and `/reservations`. Without it nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<String>,
 }
 
 /// An edge between processes. `{link:NAME}` is its upstream's address in ordinary runs, and the

@@ -56,6 +56,7 @@ struct EntryChange {
     auth: Option<Urls>,
     orders: Option<Urls>,
     provider: Option<String>,
+    callbacks: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -64,6 +65,7 @@ struct AuditChange {
     orders: Option<Urls>,
     journal: Option<String>,
     dead_letters: Option<Vec<String>>,
+    stock: Option<String>,
 }
 
 /// What is wrong, and how many bytes from the beginning of the file.
@@ -169,12 +171,14 @@ impl Variant {
     }
 
     fn put_places(&self, spec: &mut SystemSpec) {
-        if let Some(EntryChange { auth, orders, provider }) = self.entry.clone() {
+        if let Some(EntryChange { auth, orders, provider, callbacks }) = self.entry.clone() {
+            spec.entry.callbacks = callbacks.or(spec.entry.callbacks.take());
             put(&mut spec.entry.auth, auth);
             put(&mut spec.entry.orders, orders);
             put(&mut spec.entry.provider, provider);
         }
-        if let Some(AuditChange { orders, journal, dead_letters }) = self.audit.clone() {
+        if let Some(AuditChange { orders, journal, dead_letters, stock }) = self.audit.clone() {
+            spec.audit.stock = stock.or(spec.audit.stock.take());
             put(&mut spec.audit.orders, orders);
             put(&mut spec.audit.journal, journal);
             put(&mut spec.audit.dead_letters, dead_letters);

@@ -61,6 +61,8 @@ pub(super) async fn fill(
 /// All that may hold placeholders, but for links' upstreams.
 fn texts(spec: &mut SystemSpec) -> Vec<&mut String> {
     let mut texts = vec![&mut spec.entry.provider, &mut spec.audit.journal];
+    texts.extend(spec.entry.callbacks.iter_mut());
+    texts.extend(spec.audit.stock.iter_mut());
     texts.extend(spec.entry.auth.all_mut());
     texts.extend(spec.entry.orders.all_mut());
     texts.extend(spec.audit.orders.all_mut());

@@ -13,7 +13,7 @@ use super::Number;
 const PARTS: u32 = 8;
 
 /// Tells which orders are older than an age.
-pub(super) struct Ages {
+pub(crate) struct Ages {
     age: Duration,
     /// The newest order at these instants, the oldest first: at most `PARTS` and the last.
     noted: VecDeque<(Instant, Number)>,
@@ -21,13 +21,13 @@ pub(super) struct Ages {
 }
 
 impl Ages {
-    pub(super) fn new(age: Duration) -> Self {
+    pub(crate) fn new(age: Duration) -> Self {
         Self { age, noted: VecDeque::new(), old: None }
     }
 
     /// The highest number of an old order. What was there when this began counts as old: whoever
     /// worked on it is gone.
-    pub(super) fn old(&mut self, now: Instant) -> Number {
+    pub(crate) fn old(&mut self, now: Instant) -> Number {
         while let Some((at, newest)) = self.noted.front()
             && now.duration_since(*at) >= self.age
         {
@@ -38,7 +38,7 @@ impl Ages {
     }
 
     /// The newest order is this one now.
-    pub(super) fn note(&mut self, now: Instant, newest: Number) {
+    pub(crate) fn note(&mut self, now: Instant, newest: Number) {
         self.old.get_or_insert(newest);
         let last = self.noted.back().map(|(at, _)| now.duration_since(*at));
         if last.is_none_or(|since| since >= self.age / PARTS) {

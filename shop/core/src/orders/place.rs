@@ -77,7 +77,8 @@ pub struct PlaceOrder {
     pub items: Vec<Item>,
     /// The card to charge.
     pub card: String,
-    /// Where the client would like to be told of the settlement; kept with the fingerprint.
+    /// Where the client would like to be told of the settlement; without followers it is kept in the
+    /// fingerprint alone.
     pub callback_url: Option<String>,
 }
 

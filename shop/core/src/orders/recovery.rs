@@ -224,6 +224,7 @@ mod tests {
             Arc::clone(&payments) as _,
             String::new(),
             Arc::new(Tasks::new(1_000, |work| work)),
+            None,
         );
         Shop { service: Arc::new(service), kept, payments }
     }

@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use super::{
     Listed, Most, Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader,
 };
-use crate::{Charged, Error, Payments, Result, Settlement, Tasks, Verdict, Verify, now_us};
+use crate::{
+    Charged, Error, Following, Payments, Result, Settled, Settlement, Tasks, Verdict, Verify,
+    now_us,
+};
 
 /// The most orders on one page.
 pub const PAGE_MAX: u32 = 1_000;
@@ -28,11 +31,13 @@ pub struct OrderService {
 pub(super) struct Workflow {
     pub(super) store: Arc<dyn OrderStore>,
     payments: Arc<dyn Payments>,
+    following: Option<Following>,
 }
 
 impl OrderService {
     /// The service over these parts. Whoever shows `operator_token` may read all orders; an empty
-    /// one belongs to nobody. Orders are inserted, charged and settled in `tasks`.
+    /// one belongs to nobody. Orders are inserted, charged and settled in `tasks`. Those who follow, if
+    /// anybody does, are told of an order before who settled it hears of that.
     #[must_use]
     pub fn new(
         customers: Arc<dyn Verify>,
@@ -40,8 +45,9 @@ impl OrderService {
         payments: Arc<dyn Payments>,
         operator_token: String,
         tasks: Arc<Tasks>,
+        following: Option<Following>,
     ) -> Self {
-        let workflow = Arc::new(Workflow { store, payments });
+        let workflow = Arc::new(Workflow { store, payments, following });
         Self { customers, workflow, operator_token, tasks }
     }
 
@@ -54,9 +60,9 @@ impl OrderService {
 }
 
 impl Workflow {
-    async fn place(&self, asked: Order) -> Result<Order> {
+    async fn place(&self, asked: Order, callback_url: Option<String>) -> Result<Order> {
         let (customer, fingerprint) = (asked.customer, asked.fingerprint.clone());
-        match self.store.insert(asked, self.payments.handover()).await? {
+        match self.insert(asked, callback_url).await? {
             Placed::New(order) => self.charge(order).await,
             Placed::Existing(order) => {
                 if order.customer != customer || order.fingerprint != fingerprint {
@@ -67,8 +73,20 @@ impl Workflow {
         }
     }
 
+    async fn insert(&self, order: Order, callback_url: Option<String>) -> Result<Placed> {
+        let handover = self.payments.handover();
+        match &self.following {
+            Some(following) => following.events.insert(order, handover, callback_url).await,
+            None => self.store.insert(order, handover).await,
+        }
+    }
+
     pub(super) async fn charge(&self, order: Order) -> Result<Order> {
         let Some(charge) = order.charge() else { return Ok(order) };
+        if let Some(stock) = self.following.as_ref().and_then(|following| following.stock.as_ref())
+        {
+            stock.reserve(&order.key, &order.items).await.map_err(Error::after_the_fact)?;
+        }
         match self.payments.charge(charge).await.map_err(Error::after_the_fact)? {
             Charged::Now(settlement) => self.settle(settlement).await,
             Charged::Later => Ok(order),
@@ -77,7 +95,7 @@ impl Workflow {
 
     async fn settle(&self, settlement: Settlement) -> Result<Order> {
         let verdict = settlement.verdict.clone();
-        let order = self.store.settle(settlement, now_us()).await?;
+        let (order, owed) = self.record(settlement).await?;
         let agrees = match (&verdict, order.status) {
             (Verdict::Paid { charge_id }, OrderStatus::Paid) => {
                 order.charge_id.as_ref() == Some(charge_id)
@@ -85,12 +103,23 @@ impl Workflow {
             (Verdict::Declined, OrderStatus::Declined) => true,
             _ => false,
         };
-        if agrees {
-            return Ok(order);
+        if !agrees {
+            let text =
+                format!("order {} is {:?} but was settled as {verdict:?}", order.key, order.status);
+            return Err(Error::Internal(text));
         }
-        let text =
-            format!("order {} is {:?} but was settled as {verdict:?}", order.key, order.status);
-        Err(Error::Internal(text))
+        if let (Some(following), Some(settled)) = (&self.following, owed) {
+            following.tell(&settled).await.map_err(Error::after_the_fact)?;
+        }
+        Ok(order)
+    }
+
+    /// The order as it then is, and its event if that is owed.
+    async fn record(&self, settlement: Settlement) -> Result<(Order, Option<Settled>)> {
+        match &self.following {
+            Some(following) => following.events.settle(settlement, now_us()).await,
+            None => Ok((self.store.settle(settlement, now_us()).await?, None)),
+        }
     }
 }
 
@@ -98,9 +127,10 @@ impl Workflow {
 impl Orders for OrderService {
     async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order> {
         let customer = self.customers.verify(token).await?;
+        let callback_url = request.callback_url.clone();
         let asked = request.order(customer)?;
         let workflow = Arc::clone(&self.workflow);
-        self.tasks.run(async move { workflow.place(asked).await }).await
+        self.tasks.run(async move { workflow.place(asked, callback_url).await }).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Order> {

@@ -45,29 +45,11 @@ const PENDING: &str =
 #[async_trait]
 impl OrderStore for Sqlite {
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
-        let items = serde_json::to_string(&order.items)
-            .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
-        let rows = self.outbox_rows.clone();
-        let job = move |c: &Connection| {
-            let inserted = insert(c, &order, &items, handover, &rows)?;
-            let owes = matches!((&inserted, handover), (Ok(None), Handover::Outbox { .. }));
-            Ok(((order, inserted), move || rows.add(owes.into())))
-        };
-        let (order, inserted) = self.db.write_then(job).await.map_err(meaning)?;
-        if let Some(found) = inserted? {
-            return Ok(Placed::Existing(found.order()?));
-        }
-        crash_point::reach(crash_point::ORDER_COMMITTED);
-        Ok(Placed::New(order))
+        self.place(order, handover, |_, _| Ok(())).await
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
-        let job = move |c: &Connection| {
-            let Settlement { key, verdict, .. } = settlement;
-            let (status, charge_id) = payments::columns(&verdict);
-            c.prepare_cached(SETTLE)?.execute(params![key, status.as_str(), charge_id, at])?;
-            one(c, BY_KEY, [&key]).optional()
-        };
+        let job = move |c: &Connection| Ok(settle(c, &settlement, at)?.0);
         let settled = self.db.write(job).await.map_err(meaning)?;
         crash_point::reach(crash_point::ORDER_SETTLED);
         settled.ok_or(Error::NotFound)?.order()
@@ -118,6 +100,52 @@ impl OrderStore for Sqlite {
     }
 }
 
+impl Sqlite {
+    /// Inserts an order, and what belongs to a new one, in one transaction.
+    pub(super) async fn place(
+        &self,
+        order: Order,
+        handover: Handover,
+        beside: impl FnOnce(&Connection, &Order) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<Placed> {
+        let items = serde_json::to_string(&order.items)
+            .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
+        let rows = self.outbox_rows.clone();
+        let job = move |c: &Connection| {
+            let inserted = insert(c, &order, &items, handover, &rows)?;
+            if let Ok(None) = inserted {
+                beside(c, &order)?;
+            }
+            let owes = matches!((&inserted, handover), (Ok(None), Handover::Outbox { .. }));
+            Ok(((order, inserted), move || rows.add(owes.into())))
+        };
+        let (order, inserted) = self.db.write_then(job).await.map_err(meaning)?;
+        if let Some(found) = inserted? {
+            return Ok(Placed::Existing(found.order()?));
+        }
+        crash_point::reach(crash_point::ORDER_COMMITTED);
+        Ok(Placed::New(order))
+    }
+}
+
+/// The order as it then is, and whether it has become final by this.
+pub(super) fn settle(
+    c: &Connection,
+    settlement: &Settlement,
+    at: Micros,
+) -> rusqlite::Result<(Option<Stored>, bool)> {
+    let Settlement { key, verdict, .. } = settlement;
+    let (status, charge_id) = payments::columns(verdict);
+    let changed =
+        c.prepare_cached(SETTLE)?.execute(params![key, status.as_str(), charge_id, at])?;
+    Ok((one(c, BY_KEY, [key]).optional()?, changed > 0))
+}
+
+/// The order with this key.
+pub(super) fn of_key(c: &Connection, key: &str) -> rusqlite::Result<Stored> {
+    one(c, BY_KEY, [key])
+}
+
 /// Inserts an order unless there is one with its key, which is returned, or the outbox is full.
 fn insert(
     c: &Connection,
@@ -160,7 +188,7 @@ fn add(c: &Connection, order: &Order, items: &str) -> rusqlite::Result<usize> {
 }
 
 /// An order whose items are still text.
-struct Stored {
+pub(super) struct Stored {
     number: Number,
     order: Order,
     items: String,
@@ -184,7 +212,7 @@ impl Stored {
         Ok(Self { number: row.get(11)?, order, items: row.get(4)? })
     }
 
-    fn order(self) -> Result<Order> {
+    pub(super) fn order(self) -> Result<Order> {
         let items = serde_json::from_str(&self.items)
             .map_err(|e| Error::Internal(format!("the items of {}: {e}", self.order.key)))?;
         Ok(Order { items, ..self.order })
@@ -240,12 +268,12 @@ fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::SCHEMA;
+    use crate::sqlite::{SCHEMA, events, stock};
 
     #[track_caller]
     fn check(sql: &str, expected: &str) {
         let c = Connection::open_in_memory().unwrap();
-        c.execute_batch(SCHEMA.migrations[0]).unwrap();
+        SCHEMA.migrations.iter().for_each(|migration| c.execute_batch(migration).unwrap());
         let mut explain = c.prepare(&format!("explain query plan {sql}")).unwrap();
         let parameters = explain.parameter_count();
         let nulls = rusqlite::params_from_iter(vec![rusqlite::types::Null; parameters]);
@@ -270,5 +298,7 @@ mod tests {
             PENDING,
             "SEARCH orders USING INDEX orders_pending (status=? AND rowid>? AND rowid<?)",
         );
+        events::STATEMENTS.iter().for_each(|(sql, plan)| check(sql, plan));
+        stock::STATEMENTS.iter().for_each(|(sql, plan)| check(sql, plan));
     }
 }

@@ -5,12 +5,14 @@
 mod durability;
 #[cfg(feature = "postgres")]
 mod far;
+mod following;
 mod orders;
 mod outbox;
 mod pages;
 mod payments;
 mod sample;
 mod server;
+mod stock;
 mod users;
 
 use server::Server;
@@ -45,6 +47,13 @@ macro_rules! contract {
                 rows_come_oldest_first, rows_vanish_when_sent, what_was_let_go_is_claimed_again, a_number_is_never_given_again,
                 a_full_outbox_refuses_what_would_add_to_it,
                 a_backlog_is_as_old_as_its_first_order;
+            following: a_final_order_owes_its_event_until_it_is_told,
+                what_nobody_follows_owes_nothing,
+                an_insertion_that_others_follow_is_as_any_other,
+                concurrent_settlements_owe_one_event, events_have_the_numbers_asked_for,
+                what_is_given_up_is_listed_once;
+            stock: a_reservation_is_held_once_and_ends_once, concurrent_reservations_lose_nothing,
+                stock_is_listed_page_by_page;
         }
     };
 }
@@ -90,5 +99,21 @@ async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
 fn every_adapter_is_asked() {
     for adapter in adapters() {
         assert!(ASKED.contains(&adapter.scheme), "asked! lacks {}", adapter.scheme);
+    }
+}
+
+/// Whether this store keeps what followers of settlements need; what it keeps, it must keep as all do.
+fn serves_followers(stores: &Stores) -> bool {
+    stores.events().is_ok()
+}
+
+#[test]
+fn memory_and_files_serve_followers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("shop.db").display());
+    for url in ["memory:", &file] {
+        let stores = stores::open(url).unwrap();
+        assert!(serves_followers(&stores), "{url}");
+        assert!(stores.given_up().is_ok() && stores.stock().is_ok(), "{url}");
     }
 }

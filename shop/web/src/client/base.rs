@@ -23,6 +23,11 @@ impl Base {
         // Scheme, authority and path together always make a URI.
         Uri::from_parts(parts).unwrap_or_default()
     }
+
+    /// Whether this leads to the same server.
+    pub(crate) fn holds(&self, uri: &Uri) -> bool {
+        uri.scheme() == Some(&Scheme::HTTP) && uri.authority() == Some(&self.0)
+    }
 }
 
 impl FromStr for Base {
@@ -56,6 +61,23 @@ mod tests {
         for wrong in ["127.0.0.1:80", "https://a:1", "http://a", "http://a:1/b", "http://a:1?b", ""]
         {
             assert_eq!(wrong.parse::<Base>(), Err(BaseError(wrong.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_url_is_of_a_server_only_with_all_of_its_address() {
+        let base: Base = "http://c:80".parse().unwrap();
+        let holds = |url: &str| url.parse::<Uri>().is_ok_and(|uri| base.holds(&uri));
+        assert!(holds("http://c:80/hooks/1?a=b") && holds("http://c:80"));
+        for elsewhere in [
+            "http://c:81/",
+            "http://c/",
+            "https://c:80/",
+            "http://u@c:80/",
+            "http://c:80.evil/",
+            "/c",
+        ] {
+            assert!(!holds(elsewhere), "{elsewhere}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use http_server::{DEADLINE_HEADER, TRACEPARENT_HEADER};
 use hyper_util::client::legacy::Client;
@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) bearer: Option<HeaderValue>,
+    /// What shows whose the body is.
+    pub(crate) signature: Option<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
     /// The longest that it may take; what remains of the request's deadline may be less.
     pub(crate) within: Duration,
@@ -43,7 +45,7 @@ pub(crate) struct Call {
 impl Call {
     /// A request without credentials and body.
     pub(crate) fn new(method: Method, uri: &Uri, within: Duration) -> Self {
-        Self { method, uri: uri.clone(), bearer: None, body: Bytes::new(), within }
+        Self { method, uri: uri.clone(), bearer: None, signature: None, body: Bytes::new(), within }
     }
 
     /// With this value as its body.
@@ -119,6 +121,9 @@ fn request(call: Call, granted: Duration) -> Request<Full<Bytes>> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(bearer) = call.bearer {
         headers.insert(AUTHORIZATION, bearer);
+    }
+    if let Some((name, signature)) = call.signature {
+        headers.insert(name, signature);
     }
     if let Some(trace) = http_server::traceparent() {
         headers.insert(TRACEPARENT_HEADER, trace);

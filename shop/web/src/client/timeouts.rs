@@ -6,5 +6,7 @@ use std::time::Duration;
 pub const SERVICE_CALL: Duration = http_server::REQUEST;
 /// One call of the card network: leaves the caller time to say what happened.
 pub const PROVIDER_CALL: Duration = Duration::from_millis(2_500);
+/// One call of a customer's own server: as long as one of the card network.
+pub const CALLBACK_CALL: Duration = PROVIDER_CALL;
 /// A TCP connection.
 pub const CONNECT: Duration = Duration::from_secs(1);

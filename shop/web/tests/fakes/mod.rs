@@ -1,13 +1,15 @@
 //! Ports that answer what they are told to, and a server for them.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses its part")]
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use http_server::{Guard, Handler, Limits, serve};
 use shop::{
-    Auth, Charge, Charged, Credentials, Error, Item, Order, OrderId, OrderStatus, Orders, Page,
-    Payments, PlaceOrder, Result, Session, Settlement, UserId, Verdict, Verify,
+    Auth, Charge, Charged, Credentials, Error, Follower, GivenUp, GivenUpStore, Item, Number,
+    Order, OrderId, OrderStatus, Orders, Page, Payments, PlaceOrder, Reservation, Reserved, Result,
+    Session, Settled, Settlement, Shelf, Stock, StockStore, UserId, Verdict, Verify,
 };
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -122,6 +124,55 @@ impl Payments for Fake {
             _ => Verdict::Paid { charge_id: "ch-1".to_owned() },
         };
         Ok(Charged::Now(Settlement { key, amount_cents, verdict }))
+    }
+}
+
+#[async_trait]
+impl Follower for Fake {
+    async fn tell(&self, settled: &Settled) -> Result<()> {
+        let Settled { key, status, callback_url, .. } = settled;
+        self.note(format!("tell {key} {} {callback_url:?}", status.as_str()))
+    }
+}
+
+#[async_trait]
+impl GivenUpStore for Fake {
+    async fn give_up(&self, _: GivenUp) -> Result<()> {
+        Ok(())
+    }
+
+    async fn given_up(&self, after: Number, limit: u32) -> Result<Vec<(Number, GivenUp)>> {
+        self.note(format!("given up {after} {limit}"))?;
+        Ok(vec![(7, GivenUp { key: "k".to_owned(), error: "410".to_owned(), at: 5 })])
+    }
+}
+
+#[async_trait]
+impl Stock for Fake {
+    async fn reserve(&self, key: &str, items: &[Item]) -> Result<()> {
+        self.note(format!("reserve {key} {} {}", items.len(), items[0].sku))
+    }
+}
+
+#[async_trait]
+impl StockStore for Fake {
+    async fn reserve(&self, _: &str, _: BTreeMap<String, u32>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&self, _: &str, end: Reserved) -> Result<Reserved> {
+        Ok(end)
+    }
+
+    async fn shelves(&self, after: &str, limit: u32) -> Result<Vec<Shelf>> {
+        self.note(format!("shelves {after:?} {limit}"))?;
+        Ok(vec![Shelf { sku: "tea".to_owned(), held: 1, sold: 2, released: 3 }])
+    }
+
+    async fn reservations(&self, after: Number, limit: u32) -> Result<Vec<(Number, Reservation)>> {
+        self.note(format!("reservations {after} {limit}"))?;
+        let quantities = [("tea".to_owned(), 2)].into();
+        Ok(vec![(7, Reservation { key: "k".to_owned(), quantities, state: Reserved::Sold })])
     }
 }
 

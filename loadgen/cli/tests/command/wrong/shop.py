@@ -6,6 +6,8 @@ It keeps nothing on a disk: it is here to be judged, not measured. `--wrong list
 """
 
 import argparse
+import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -47,9 +49,19 @@ WAYS = {
     "refuses-all": "accepts the preparation and refuses the load",
     "forges": "says paid, and writes the network's journal itself",
     "tears": "cuts the network's journal",
+    "notifies": "notifies customers, honestly",
+    "notifies-nobody": "is asked for notifications and sends none",
+    "notifies-early": "notifies customers of what it hopes for",
+    "notifies-otherwise": "notifies customers of the other state",
+    "notifies-twice": "notifies customers twice (legal)",
+    "stocks": "tells what its inventory holds, honestly",
+    "stocks-nothing": "reserves nothing",
+    "stocks-otherwise": "releases what is paid and sells what is declined",
+    "stocks-more": "says of an article that more was sold than orders say",
 }
 SECRET = os.environ.get("SHOP_OPERATOR", "")
 MERCHANT = os.environ.get("SHOP_MERCHANT", "")
+CALLBACK = os.environ.get("SHOP_CALLBACK", "")
 
 
 def now_us():
@@ -81,7 +93,7 @@ class Shop:
             self.count += 1
             return self.count % 3 == 0
 
-    def place(self, customer, key, items):
+    def place(self, customer, key, items, callback):
         """(status, answer, headers)."""
         with self.lock:
             if key in self.seen:
@@ -95,7 +107,29 @@ class Shop:
         # The preparation is served honestly: it is not what is looked at.
         wrong = "" if "-p" in key else self.wrong
         self.keep(customer, order)
-        return self.settle(customer, order, wrong) if wrong else (201, self.pay(order, cents), {})
+        if wrong == "notifies-early":
+            self.notify(callback, order, "paid")
+        answer = self.settle(customer, order, wrong) if wrong else (201, self.pay(order, cents), {})
+        other = {"paid": "declined", "declined": "paid"}[order["status"]] if callback else ""
+        status = other if wrong == "notifies-otherwise" else order["status"]
+        for _ in range({"notifies-nobody": 0, "notifies-early": 0, "notifies-twice": 2}.get(wrong, 1)):
+            self.notify(callback, order, status)
+        return answer
+
+    def notify(self, callback, order, status):
+        """Posts to the customer, signed, if he asked for it."""
+        if not callback:
+            return
+        names = ("id", "key", "total_cents", "charge_id", "settled_at")
+        body = json.dumps({"status": status, **{name: order[name] for name in names}})
+        at_s = int(time.time())
+        mac = hmac.new(CALLBACK.encode(), f"{at_s}.{body}".encode(), hashlib.sha256).hexdigest()
+        url = urlsplit(callback)
+        head = {"content-type": "application/json", "triptych-signature": f"t={at_s},v1={mac}"}
+        connection = http.client.HTTPConnection(url.netloc, timeout=5)
+        connection.request("POST", url.path, body, head)
+        connection.getresponse().read()
+        connection.close()
 
     def keep(self, customer, order):
         with self.lock:
@@ -207,6 +241,31 @@ class Shop:
             return 200, dict(order, status="pending", settled_at=None)
         return 200, order
 
+    def stock(self, what, after, limit):
+        """What an inventory would list: here it follows from the orders."""
+        with self.lock:
+            orders = sorted(self.orders.values(), key=lambda order: order["id"])
+        states = {"paid": "sold", "declined": "released", "pending": "held"}
+        if self.wrong == "stocks-otherwise":
+            states |= {"paid": "released", "declined": "sold"}
+        rows, shelves = [], {}
+        for n, order in enumerate(orders, 1):
+            quantities, state = {}, states[order["status"]]
+            for item in order["items"]:
+                quantities[item["sku"]] = quantities.get(item["sku"], 0) + item["quantity"]
+            for sku, quantity in quantities.items():
+                shelf = shelves.setdefault(sku, {"sku": sku, "held": 0, "sold": 0, "released": 0})
+                shelf[state] += quantity
+            rows.append({"id": n, "key": order["key"], "state": state, "quantities": quantities})
+        if self.wrong == "stocks-nothing":
+            rows, shelves = [], {}
+        if self.wrong == "stocks-more" and shelves:
+            next(iter(shelves.values()))["sold"] += 1
+        if what == "reservations":
+            return 200, {what: [row for row in rows if row["id"] > int(after or 0)][:limit]}
+        ordered = [shelves[sku] for sku in sorted(shelves) if sku > (after or "")]
+        return 200, {what: ordered[:limit]}
+
     def listed(self, customer, after, limit):
         with self.lock:
             mine = [o for i, o in sorted(self.orders.items())
@@ -256,15 +315,18 @@ class Handler(BaseHTTPRequestHandler):
             shop.tokens[token] = told["email"]
             return self.answer(200, {"token": token, "expires_at": now_us() + 3_600_000_000})
         key = self.headers["idempotency-key"]
-        return self.answer(*shop.place(self.customer(), key, told["items"]))
+        return self.answer(*shop.place(self.customer(), key, told["items"], told.get("callback_url")))
 
     def do_GET(self):
         url = urlsplit(self.path)
         if url.path in ("/readyz", "/healthz"):
             return self.answer(200, {"status": "ready"})
+        query = parse_qs(url.query)
+        limit = min(int(query.get("limit", ["100"])[0]), 1000)
+        if url.path.startswith("/stock/"):
+            what = url.path.removeprefix("/stock/")
+            return self.answer(*self.shop.stock(what, query.get("after", [None])[0], limit))
         if url.path == "/orders":
-            query = parse_qs(url.query)
-            limit = min(int(query.get("limit", ["100"])[0]), 1000)
             return self.answer(*self.shop.listed(self.customer(), query.get("after", [None])[0], limit))
         return self.answer(*self.shop.look(self.customer(), url.path.rsplit("/", 1)[1]))
 

@@ -11,9 +11,9 @@ use record::{Known, Outcome, Receipt};
 /// Orders that a customer remembers, to look them up.
 const REMEMBERED: usize = 16;
 
-/// The body of an order.
+/// The body of an order, which asks for a notification at this URL.
 #[must_use]
-pub fn order_body(job: &Job) -> String {
+pub fn order_body(job: &Job, callback_url: Option<&str>) -> String {
     let item = |i: &Item| {
         format!(
             "{{\"sku\":\"sku-{}\",\"quantity\":{},\"price_cents\":{}}}",
@@ -21,11 +21,13 @@ pub fn order_body(job: &Job) -> String {
         )
     };
     let items: Vec<String> = job.items().iter().map(item).collect();
-    format!("{{\"items\":[{}],\"card\":\"card-{}\"}}", items.join(","), job.customer)
+    let callback = callback_url.map(|url| format!(",\"callback_url\":\"{url}\""));
+    let callback = callback.unwrap_or_default();
+    format!("{{\"items\":[{}],\"card\":\"card-{}\"{callback}}}", items.join(","), job.customer)
 }
 
 pub(super) fn render(shop: &ShopTraffic, job: &Job, host: &str, out: &mut Vec<u8>) {
-    let body = order_body(job);
+    let body = order_body(job, shop.callback_url.as_deref());
     let token = &shop.customer(job).token;
     // Writing to memory cannot fail.
     let _ = write!(

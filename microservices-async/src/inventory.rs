@@ -1,0 +1,55 @@
+//! Wiring of the inventory: reservations and settlements come by message, charges go on by message.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use brokers::Topic;
+use clap::Args;
+use service::{ServiceArgs, fanout, settings, timing};
+use tokio::try_join;
+use tokio_util::sync::CancellationToken;
+use web::{Ready, Routes};
+
+use crate::broker::{self, BrokerArgs};
+use crate::{consume, followers, way};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    args: ServiceArgs,
+    #[command(flatten)]
+    broker: BrokerArgs,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { args, broker } = arguments;
+    let stores = stores::open(&args.store).context("--store")?;
+    let (told, broker) = (broker.settings()?, broker.connect()?);
+    let (kept, queue) = (stores.clone(), Arc::clone(&broker));
+    let reach = move || broker::reach(Arc::clone(&queue));
+    let ready = Ready::new().needs("the broker", timing::LOOK, reach);
+    let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
+    let settings = told.and(settings::kept(&stores));
+    let inventory = fanout::inventory(&stores)?;
+    let routes = Routes::new().stock(stores.stock()?);
+
+    let stop = CancellationToken::new();
+    let wanted = Topic::new(Arc::clone(&broker), way::RESERVATIONS);
+    let charges = Topic::new(Arc::clone(&broker), broker::CHARGES);
+    let settled = Topic::new(broker, followers::STOCK);
+    let (stock, asked, told) = (Arc::clone(&inventory) as _, stop.clone(), stop.clone());
+    let work = async move {
+        let reserving = consume::reservations(stock, wanted, charges, asked);
+        try_join!(reserving, consume::settled(inventory, settled, told)).map(drop)
+    };
+    let mut work = tokio::spawn(work);
+    tokio::select! {
+        served = service::run("inventory", args.listen, routes, Arc::new(ready), settings) => served?,
+        ended = &mut work => {
+            ended?.context("consuming reservations and settlements")?;
+            bail!("consuming reservations and settlements ended by itself");
+        }
+    }
+    stop.cancel();
+    work.await?.context("consuming reservations and settlements")
+}

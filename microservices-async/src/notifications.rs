@@ -1,0 +1,53 @@
+//! Wiring of the notifications service: settlements come by message, customers' servers are a call away.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use brokers::Topic;
+use clap::Args;
+use service::{ServiceArgs, fanout, settings, timing};
+use tokio_util::sync::CancellationToken;
+use web::client::{Base, Http};
+use web::{Ready, Routes};
+
+use crate::broker::{self, BrokerArgs};
+use crate::{consume, followers};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    args: ServiceArgs,
+    #[command(flatten)]
+    broker: BrokerArgs,
+    /// Callback URLs that may be called begin with this
+    #[arg(long, value_name = "http://HOST:PORT")]
+    callbacks: Base,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { args, broker, callbacks } = arguments;
+    let stores = stores::open(&args.store).context("--store")?;
+    let (told, broker) = (broker.settings()?, broker.connect()?);
+    let (kept, queue) = (stores.clone(), Arc::clone(&broker));
+    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
+        "the broker",
+        timing::LOOK,
+        move || broker::reach(Arc::clone(&queue)),
+    );
+    let settings = told.and(settings::kept(&stores)).and(fanout::notifying());
+    let notifications = fanout::notifications(&stores, Http::default(), callbacks)?;
+    let routes = Routes::new().given_up(stores.given_up()?);
+
+    let stop = CancellationToken::new();
+    let notices = Topic::new(broker, followers::NOTICES);
+    let mut work = tokio::spawn(consume::settled(notifications, notices, stop.clone()));
+    tokio::select! {
+        served = service::run("notifications", args.listen, routes, Arc::new(ready), settings) => served?,
+        ended = &mut work => {
+            ended?.context("consuming notices")?;
+            bail!("consuming notices ended by itself");
+        }
+    }
+    stop.cancel();
+    work.await?.context("consuming notices")
+}

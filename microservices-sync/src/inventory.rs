@@ -1,0 +1,19 @@
+//! Wiring of the inventory: reservations and settlements come by HTTP.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use service::{ServiceArgs, environment, fanout, settings, timing};
+use web::{Ready, Routes};
+
+pub(crate) async fn run(args: ServiceArgs) -> anyhow::Result<()> {
+    let stores = stores::open(&args.store).context("--store")?;
+    let kept = stores.clone();
+    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check());
+    let settings = settings::kept(&stores);
+    let inventory = fanout::inventory(&stores)?;
+    let routes = Routes::new().stock(stores.stock()?);
+    let routes = routes.settlements(Arc::clone(&inventory) as _, environment::inventory_guard()?);
+    let routes = routes.reservations(inventory, environment::inventory_guard()?);
+    Ok(service::run("inventory", args.listen, routes, Arc::new(ready), settings).await?)
+}
