@@ -219,20 +219,38 @@ impl Member {
         self.settling.go((offset, fate), fit, |all| self.settle_all(all)).await
     }
 
-    /// A broker refuses all of a request for one that is not ours: then each half goes by itself.
+    /// Places stand in a request once each and in their sequence, else all of it is refused.
     async fn settle_all(&self, all: Vec<(i64, Fate)>) -> Vec<Result<()>> {
         let mut outcomes = vec![Ok(()); all.len()];
-        let mut parts = Vec::from([(0, all.len())]);
+        let mut left: Vec<usize> = (0..all.len()).collect();
+        left.sort_by_key(|index| all[*index].0);
+        while !left.is_empty() {
+            let (mut now, mut later) = (Vec::<usize>::new(), Vec::new());
+            for index in left {
+                let is_next = now.last().is_none_or(|last| all[*last].0 < all[index].0);
+                if is_next { now.push(index) } else { later.push(index) }
+            }
+            self.settle_sorted(&all, &now, &mut outcomes).await;
+            left = later;
+        }
+        outcomes
+    }
+
+    /// A broker refuses all of a request for one that is not ours: then each half goes by itself.
+    async fn settle_sorted(&self, all: &[(i64, Fate)], now: &[usize], outcomes: &mut [Result<()>]) {
+        let mut parts = Vec::from([(0, now.len())]);
         while let Some((first, end)) = parts.pop() {
-            let outcome = self.settle_together(&all[first..end]).await;
+            let fates: Vec<_> = now[first..end].iter().map(|index| all[*index]).collect();
+            let outcome = self.settle_together(&fates).await;
             if outcome == Err(Error::Fenced) && end - first > 1 {
                 let middle = first.midpoint(end);
                 parts.extend([(first, middle), (middle, end)]);
                 continue;
             }
-            outcomes[first..end].fill(outcome);
+            for index in &now[first..end] {
+                outcomes[*index] = outcome.clone();
+            }
         }
-        outcomes
     }
 
     async fn settle_together(&self, fates: &[(i64, Fate)]) -> Result<()> {
