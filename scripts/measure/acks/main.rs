@@ -52,24 +52,42 @@ async fn main() -> Result<()> {
     ensure!(flags.rounds > 0, "--rounds: expected at least 1");
     let contestants = contestant::all(&flags.brokers)?;
     std::fs::create_dir_all(&flags.out)?;
-    let mut tables = Tables::default();
+    let (mut tables, mut failed) = (Tables::default(), false);
     for round in 0..flags.rounds {
         for nth in 0..contestants.len() {
             // Each has every place in a round in turn.
             let contestant = &contestants[(nth + round) % contestants.len()];
             eprintln!("round {} of {}: {contestant}", round + 1, flags.rounds);
-            measure(contestant, round, &flags, &mut tables).await?;
+            let measured = measure(contestant, round, &flags, &mut tables).await;
+            failed |= told(contestant, measured);
         }
     }
     for contestant in &contestants {
         eprintln!("fsyncs and losses: {contestant}");
-        tables.syncs.extend(syncs::counted(contestant, &flags.dir).await?);
-        tables.losses.extend(loss::counted(contestant, &flags.dir, flags.crashes).await?);
+        failed |= told(contestant, examine(contestant, &flags, &mut tables).await);
     }
     tables.write(&flags.out)?;
     tables.draw(&contestants, &flags.out)?;
     print!("{}", tables.markdown(&contestants));
     println!("\ntables: {}", flags.out.display());
+    ensure!(!failed, "some measurements failed; their cells are empty");
+    Ok(())
+}
+
+/// Says what failed: the others are measured all the same.
+fn told(contestant: &Contestant, outcome: Result<()>) -> bool {
+    if let Err(error) = &outcome {
+        eprintln!("error: {contestant}: {error:#}");
+    }
+    outcome.is_err()
+}
+
+/// Its fsyncs, and what it loses.
+async fn examine(contestant: &Contestant, flags: &Flags, tables: &mut Tables) -> Result<()> {
+    tables.syncs.extend(syncs::counted(contestant, &flags.dir).await?);
+    if flags.crashes > 0 {
+        tables.losses.extend(loss::counted(contestant, &flags.dir, flags.crashes).await?);
+    }
     Ok(())
 }
 
