@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brokers::{Backoff, Depth, Error, Message, Settings, Settle, SubscribeOptions};
+use futures_util::future::join_all;
 use tokio::time::{Instant, interval};
 
 use adapters::{Adapter, FOREVER, eager, patient};
@@ -50,6 +51,7 @@ macro_rules! contract {
             topics_are_apart
             a_waiting_consumer_is_woken_at_once
             two_consumers_share_without_doubles
+            many_are_settled_at_once_in_any_sequence
             a_nack_delays
             a_delayed_message_comes_when_its_backoff_ends_and_blocks_nobody
             a_message_that_always_fails_is_a_dead_letter
@@ -197,6 +199,27 @@ async fn two_consumers_share_without_doubles(adapter: Adapter) {
         assert!(seen.insert(delivery.message.key), "delivered twice");
     }
     rig.is(depth(0, 0, 0, 0)).await;
+}
+
+/// As consumers do whose work takes different times.
+async fn many_are_settled_at_once_in_any_sequence(adapter: Adapter) {
+    const MANY: usize = 64;
+    let rig = adapter.start(patient()).await;
+    let consumer = rig.subscribe(MANY as u32).await;
+    for round in 0..3 {
+        for number in 0..MANY {
+            rig.publish(format!("{round}-{number}")).await;
+        }
+        let mut receipts = Vec::new();
+        while receipts.len() < MANY {
+            receipts.push(next(&*consumer).await.receipt);
+        }
+        // 37 and 64 have no divisor in common: every receipt once, far from its neighbours.
+        let scattered = (0..MANY).map(|nth| &receipts[nth * 37 % MANY]);
+        let settled = join_all(scattered.map(|receipt| consumer.ack(receipt))).await;
+        assert!(settled.iter().all(Result::is_ok), "{settled:?}");
+        rig.holds(depth(0, 0, 0, 0)).await;
+    }
 }
 
 async fn a_nack_delays(adapter: Adapter) {
