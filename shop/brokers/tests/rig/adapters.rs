@@ -47,6 +47,11 @@ impl Adapter {
         adapter.server.is_none_or(|name| server::installed(name).is_some()).then_some(Self(adapter))
     }
 
+    /// Whether a server that others wrote answers for it.
+    pub(crate) fn is_served(self) -> bool {
+        self.0.server.is_some()
+    }
+
     pub(crate) async fn start(self, settings: Settings) -> Rig {
         let can = self.0.capabilities;
         let (broker, kept) = match self.0.server {
