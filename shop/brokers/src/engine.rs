@@ -1,6 +1,16 @@
 //! What an engine must do for a broker to be made of it: keep bodies in queues, hand them out under a lease,
 //! take them back. It knows no message: what all brokers promise beyond this is supplied (`supplied.rs`).
 
+#[cfg(test)]
+#[cfg(any(
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis"
+))]
+pub(crate) mod rig;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -3,47 +3,21 @@
 use std::time::Duration;
 
 use super::*;
-use crate::server::{self, Server};
+use crate::engine::rig::{QUEUE, append, begun, bound, taken};
+use crate::server::Server;
 
-const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_secs(4);
-const DEADLINE: Duration = Duration::from_secs(40);
 
 /// A server, and its engine once it answers; none if it is not installed.
 async fn rig() -> Option<(Server, Kafka)> {
-    let mut server = Server::away(server::installed("kafka")?);
-    server.start().await;
-    let engine = Kafka::new(&server.address);
     let settings = Settings { lease: LEASE, ..Settings::default() };
-    let declared = async {
-        while engine.declare(QUEUE, &settings).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, declared).await.unwrap();
-    Some((server, engine))
-}
-
-fn bound() -> Bound {
-    Bound { most: 10, queues: vec![QUEUE.to_owned()] }
-}
-
-async fn taken(source: &dyn Source) -> Taken {
-    tokio::time::timeout(DEADLINE, async {
-        loop {
-            if let Some(taken) = source.take(1, LEASE / 3).await.unwrap().into_iter().next() {
-                return taken;
-            }
-        }
-    })
-    .await
-    .unwrap()
+    begun("kafka", &settings, Kafka::new).await
 }
 
 #[tokio::test]
 async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
     let Some((_server, engine)) = rig().await else { return };
-    assert!(engine.append(QUEUE, Bytes::from_static(b"body"), &bound()).await.unwrap());
+    assert!(append(&engine, b"body", 10).await);
     let zombie = engine.source(QUEUE, LEASE * 60).await.unwrap();
     let heir = engine.source(QUEUE, LEASE).await.unwrap();
     // It believes in a longer lease than the queue has: the broker is who knows better.
@@ -64,7 +38,7 @@ async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
 async fn a_settlement_does_not_wait_for_a_take_and_one_that_is_fenced_harms_no_other() {
     let Some((_server, engine)) = rig().await else { return };
     for body in [&b"a"[..], b"b", b"c"] {
-        assert!(engine.append(QUEUE, Bytes::from_static(body), &bound()).await.unwrap());
+        assert!(engine.append(QUEUE, Bytes::from_static(body), &bound(10)).await.unwrap());
     }
     let source = engine.source(QUEUE, LEASE).await.unwrap();
     let mut handles = Vec::new();
@@ -85,7 +59,7 @@ async fn a_settlement_does_not_wait_for_a_take_and_one_that_is_fenced_harms_no_o
 #[tokio::test]
 async fn what_kafka_would_forget_is_delivered_again_and_again() {
     let Some((server, engine)) = rig().await else { return };
-    assert!(engine.append(QUEUE, Bytes::from_static(b"body"), &bound()).await.unwrap());
+    assert!(append(&engine, b"body", 10).await);
     for _ in 0..DELIVERIES_MAX + 2 {
         // Each of these ends without a word: its connection does, so that nothing waits for a lock to end.
         let other = Kafka::new(&server.address).source(QUEUE, LEASE).await.unwrap();

@@ -3,52 +3,25 @@
 use super::*;
 use crate::Error;
 use crate::engine::Handle;
-use crate::server::{self, Server};
+use crate::engine::rig::{DEADLINE, QUEUE, append, begun, taken};
+use crate::server::Server;
 
-const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_millis(200);
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server, and its engine once it answers; none if it is not installed.
 async fn rig() -> Option<(Server, Nats)> {
-    let mut server = Server::away(server::installed("nats")?);
-    server.start().await;
-    let engine = Nats::new(&server.address, LEASE).unwrap();
-    let declared = async {
-        while engine.declare(QUEUE, &Settings::default()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(DEADLINE, declared).await.unwrap();
-    Some((server, engine))
-}
-
-async fn append(engine: &Nats) {
-    let bound = Bound { most: 1, queues: vec![QUEUE.to_owned()] };
-    assert!(engine.append(QUEUE, Bytes::from_static(b"body"), &bound).await.unwrap());
-}
-
-async fn taken(source: &dyn Source) -> Handle {
-    timeout(DEADLINE, async {
-        loop {
-            if let Some(taken) = source.take(1, LEASE / 3).await.unwrap().into_iter().next() {
-                return taken.handle;
-            }
-        }
-    })
-    .await
-    .unwrap()
+    begun("nats", &Settings::default(), |address| Nats::new(address, LEASE).unwrap()).await
 }
 
 #[tokio::test]
 async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
     let Some((_server, engine)) = rig().await else { return };
-    append(&engine).await;
+    assert!(append(&engine, b"body", 1).await);
     let [zombie, heir] =
         [engine.source(QUEUE, LEASE).await.unwrap(), engine.source(QUEUE, LEASE).await.unwrap()];
-    let old = taken(&*zombie).await;
+    let old = taken(&*zombie).await.handle;
     assert_eq!(heir.forget(&old).await, Err(Error::Fenced), "it is not the owner");
-    let new = taken(&*heir).await;
+    let new = taken(&*heir).await.handle;
     let anew = Bytes::from_static(b"anew");
     assert_eq!(zombie.forget(&old).await, Err(Error::Fenced));
     assert_eq!(zombie.forward(&old, QUEUE, anew).await, Err(Error::Fenced));
@@ -71,9 +44,9 @@ async fn what_is_published_again_under_its_identity_is_there_once() {
 #[tokio::test]
 async fn a_consumer_that_is_gone_takes_no_acknowledgement() {
     let Some((_server, engine)) = rig().await else { return };
-    append(&engine).await;
+    assert!(append(&engine, b"body", 1).await);
     let source = engine.source(QUEUE, DEADLINE).await.unwrap();
-    let handle = taken(&*source).await;
+    let handle = taken(&*source).await.handle;
     let gone = format!("CONSUMER.DELETE.{QUEUE}.{CONSUMER}");
     engine.streams.manage(gone, &Value::Null).await.unwrap();
     let told = source.forget(&handle).await;
@@ -85,7 +58,7 @@ async fn streams_that_were_lost_are_declared_again() {
     let Some((_server, engine)) = rig().await else { return };
     let source = engine.source(QUEUE, DEADLINE).await.unwrap();
     engine.streams.manage(format!("STREAM.DELETE.{QUEUE}"), &Value::Null).await.unwrap();
-    append(&engine).await;
+    assert!(append(&engine, b"body", 1).await);
     taken(&*source).await;
 }
 

@@ -1,39 +1,20 @@
 //! That a delivery is its owner's alone, also before whoever has it next has moved it on.
 
 use super::*;
-use crate::server::{self, Server};
+use crate::engine::rig::{QUEUE, append, begun, taken};
+use crate::server::Server;
 
-const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_millis(50);
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server, and its engine once it answers; none if it is not installed.
 async fn rig() -> Option<(Server, Postgres)> {
-    let mut server = Server::away(server::installed("postgres")?);
-    server.start().await;
-    let engine = Postgres::new(Target::parse(&server.address).unwrap());
-    let declared = async {
-        while engine.declare(QUEUE, &Settings::default()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(DEADLINE, declared).await.unwrap();
-    let bound = Bound { most: 1, queues: vec![QUEUE.to_owned()] };
-    assert!(engine.append(QUEUE, Bytes::from_static(b"body"), &bound).await.unwrap());
-    assert!(!engine.append(QUEUE, Bytes::from_static(b"more"), &bound).await.unwrap());
-    Some((server, engine))
-}
-
-async fn taken(source: &dyn Source) -> Handle {
-    timeout(DEADLINE, async {
-        loop {
-            if let Some(taken) = source.take(1, LEASE / 3).await.unwrap().into_iter().next() {
-                return taken.handle;
-            }
-        }
+    let (server, engine) = begun("postgres", &Settings::default(), |address| {
+        Postgres::new(Target::parse(address).unwrap())
     })
-    .await
-    .unwrap()
+    .await?;
+    assert!(append(&engine, b"body", 1).await);
+    assert!(!append(&engine, b"more", 1).await);
+    Some((server, engine))
 }
 
 #[tokio::test]
@@ -41,8 +22,8 @@ async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
     let Some((_server, engine)) = rig().await else { return };
     let [zombie, heir] =
         [engine.source(QUEUE, LEASE).await.unwrap(), engine.source(QUEUE, LEASE).await.unwrap()];
-    let old = taken(&*zombie).await;
-    let new = taken(&*heir).await;
+    let old = taken(&*zombie).await.handle;
+    let new = taken(&*heir).await.handle;
     let anew = Bytes::from_static(b"anew");
     assert_eq!(zombie.forget(&old).await, Err(Error::Fenced));
     assert_eq!(zombie.forward(&old, QUEUE, anew).await, Err(Error::Fenced));
@@ -57,7 +38,7 @@ async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
 async fn who_takes_again_what_it_lost_itself_is_fenced() {
     let Some((_server, engine)) = rig().await else { return };
     let source = engine.source(QUEUE, LEASE).await.unwrap();
-    let (old, new) = (taken(&*source).await, taken(&*source).await);
+    let (old, new) = (taken(&*source).await.handle, taken(&*source).await.handle);
     assert_eq!(source.forget(&old).await, Err(Error::Fenced));
     assert_eq!(source.forward(&new, "further", Bytes::from_static(b"anew")).await, Ok(()));
     assert_eq!(engine.count("further").await, Ok(Count { waiting: 1, taken: 0 }));

@@ -3,48 +3,28 @@
 use std::time::Duration;
 
 use super::*;
-use crate::server::{self, Server};
+use crate::engine::rig::{QUEUE, append, begun, taken};
+use crate::server::Server;
 
-const QUEUE: &str = "queue";
 const LEASE: Duration = Duration::from_millis(50);
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server, and its engine once it answers; none if it is not installed.
 async fn rig() -> Option<(Server, Redis)> {
-    let mut server = Server::away(server::installed("redis")?);
-    server.start().await;
-    let engine = Redis { line: Arc::new(Line::new(&server.address, true).unwrap()) };
-    let declared = async {
-        while engine.declare(QUEUE, &Settings::default()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, declared).await.unwrap();
-    Some((server, engine))
-}
-
-async fn taken(source: &dyn Source) -> Handle {
-    tokio::time::timeout(DEADLINE, async {
-        loop {
-            if let Some(taken) = source.take(1, LEASE / 3).await.unwrap().into_iter().next() {
-                return taken.handle;
-            }
-        }
+    begun("redis", &Settings::default(), |address| Redis {
+        line: Arc::new(Line::new(address, true).unwrap()),
     })
     .await
-    .unwrap()
 }
 
 #[tokio::test]
 async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
     let Some((_server, engine)) = rig().await else { return };
-    let bound = Bound { most: 1, queues: vec![QUEUE.to_owned()] };
-    assert!(engine.append(QUEUE, Bytes::from_static(b"body"), &bound).await.unwrap());
+    assert!(append(&engine, b"body", 1).await);
     let [zombie, heir] =
         [engine.source(QUEUE, LEASE).await.unwrap(), engine.source(QUEUE, LEASE).await.unwrap()];
-    let old = taken(&*zombie).await;
+    let old = taken(&*zombie).await.handle;
     assert_eq!(heir.forget(&old).await, Err(Error::Fenced), "it is not the owner");
-    let new = taken(&*heir).await;
+    let new = taken(&*heir).await.handle;
     let anew = Bytes::from_static(b"anew");
     assert_eq!(zombie.forget(&old).await, Err(Error::Fenced));
     assert_eq!(zombie.forward(&old, QUEUE, anew).await, Err(Error::Fenced));
@@ -57,10 +37,9 @@ async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
 #[tokio::test]
 async fn who_takes_again_what_it_lost_itself_is_fenced_by_the_count() {
     let Some((_server, engine)) = rig().await else { return };
-    let bound = Bound { most: 1, queues: vec![QUEUE.to_owned()] };
-    assert!(engine.append(QUEUE, Bytes::from_static(b"body"), &bound).await.unwrap());
+    assert!(append(&engine, b"body", 1).await);
     let source = engine.source(QUEUE, LEASE).await.unwrap();
-    let (old, new) = (taken(&*source).await, taken(&*source).await);
+    let (old, new) = (taken(&*source).await.handle, taken(&*source).await.handle);
     assert_eq!(source.forget(&old).await, Err(Error::Fenced));
     assert_eq!(source.forget(&new).await, Ok(()));
 }

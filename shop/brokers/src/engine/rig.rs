@@ -1,0 +1,56 @@
+//! What the tests of engines share: a server that answers, and a delivery.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::{Bound, Engine, Source, Taken};
+use crate::Settings;
+use crate::server::{self, Server};
+
+pub(crate) const QUEUE: &str = "queue";
+/// A server that runs on Java or Erlang may take most of it on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(5);
+
+/// The server of this name, and its engine once it has made the queue; none if it is not installed.
+pub(crate) async fn begun<E: Engine>(
+    name: &str,
+    settings: &Settings,
+    engine: impl FnOnce(&str) -> E,
+) -> Option<(Server, E)> {
+    let mut server = Server::away(server::installed(name)?);
+    server.start().await;
+    let engine = engine(&server.address);
+    let declared = async {
+        while engine.declare(QUEUE, settings).await.is_err() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    timeout(DEADLINE, declared).await.unwrap();
+    Some((server, engine))
+}
+
+/// A bound of the queue alone.
+pub(crate) fn bound(most: u64) -> Bound {
+    Bound { most, queues: vec![QUEUE.to_owned()] }
+}
+
+/// Adds a body; tells whether the bound let it.
+pub(crate) async fn append(engine: &dyn Engine, body: &'static [u8], most: u64) -> bool {
+    engine.append(QUEUE, Bytes::from_static(body), &bound(most)).await.unwrap()
+}
+
+/// The next delivery.
+pub(crate) async fn taken(source: &dyn Source) -> Taken {
+    timeout(DEADLINE, async {
+        loop {
+            if let Some(taken) = source.take(1, POLL * 4).await.unwrap().into_iter().next() {
+                return taken;
+            }
+        }
+    })
+    .await
+    .unwrap()
+}
