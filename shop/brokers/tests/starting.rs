@@ -57,7 +57,7 @@ fn a_file_has_one_broker_and_is_a_broker_s() {
 
 #[tokio::test]
 async fn an_unknown_scheme_is_told_the_known_ones() {
-    for url in ["kafka://localhost:9092", "localhost:7400", "", "channel://x"] {
+    for url in ["pulsar://localhost:6650", "localhost:7400", "", "channel://x"] {
         let Err(Error::Invalid(text)) = brokers::connect(url) else { panic!("{url}") };
         assert!(text.contains("embedded://HOST:PORT") && text.contains("channel:"), "{text}");
     }
