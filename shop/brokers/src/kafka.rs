@@ -152,7 +152,7 @@ impl Engine for Kafka {
     async fn source(&self, queue: &str, lease: Duration) -> Result<Box<dyn Source>> {
         let (shared, queue) = (Arc::clone(&self.0), queue.to_owned());
         let member = Member::new(Arc::clone(&shared.cluster), &queue, lock(lease));
-        Ok(Box::new(Taker { shared, queue, member, lease: lock(lease) }))
+        Ok(Box::new(Taker { shared, queue, member }))
     }
 
     /// Kafka does not tell what somebody has from what nobody has.
@@ -185,7 +185,6 @@ struct Taker {
     shared: Arc<Shared>,
     queue: String,
     member: Member,
-    lease: Duration,
 }
 
 impl Taker {
@@ -212,7 +211,8 @@ impl Source for Taker {
                 self.anew(offset, times, body).await;
                 continue;
             }
-            let silent = (times > 1).then_some(self.lease);
+            // Kafka does not tell a lease that has ended from a connection that broke just now: a crash must count.
+            let silent = (times > 1).then_some(Duration::ZERO);
             all.push(Taken { handle: handle(offset, times), body, silent });
         }
         Ok(all)
