@@ -8,6 +8,7 @@ use scenario::Latency;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::programs::forgets;
 use crate::shop::{Answer, Shop, answer};
 use crate::stand::Stand;
 
@@ -28,6 +29,8 @@ const MEANWHILE: u64 = 3;
 const SPREAD: Latency = Latency::Exponential { mean_ms: 150.0 };
 /// The longest repair is a lease (10 s), after a backoff, on two busy cores.
 const REPAIR: Duration = Duration::from_secs(40);
+/// What a broker has lost with its data is handed over again after a minute (decision 19).
+const REPAIR_OF_A_LOSS: Duration = Duration::from_secs(130);
 const QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) async fn survive(system: &str) -> anyhow::Result<()> {
@@ -70,7 +73,8 @@ pub(crate) async fn settles_all(stand: &Stand, within: Duration) -> anyhow::Resu
 
 /// Asks for nothing further, waits, and judges.
 async fn settles(stand: &Stand, attempts: &[Attempt]) -> anyhow::Result<()> {
-    stand.operator.drain(REPAIR, QUIET).await?;
+    let within = if forgets(&stand.running.spec) { REPAIR_OF_A_LOSS } else { REPAIR };
+    stand.operator.drain(within, QUIET).await?;
     let ledger = stand.ledger().await?;
     let verdict = audit::judge(attempts, &ledger, &[], true);
     let found: Vec<_> = verdict.violations.iter().filter(|finding| finding.count > 0).collect();

@@ -24,16 +24,24 @@ pub(crate) fn system(name: &str) -> anyhow::Result<SystemSpec> {
 
 /// A server that the system starts by its recipe, and this machine lacks: in CI that is a failure.
 pub(crate) fn missing(name: &str) -> anyhow::Result<Option<&'static str>> {
-    let started = |command: &[String]| {
-        let flag = command.iter().position(|word| word == "--server")?;
-        servers::recipe(command.get(flag + 1)?)
-    };
-    let mut recipes = read(name)?.processes.into_iter().filter_map(|p| started(&p.command));
-    let missing = recipes.find(|one| !one.is_installed()).map(|one| one.name);
+    let missing = recipes(&read(name)?).find(|one| !one.is_installed()).map(|one| one.name);
     let is_user = std::env::var_os("CI").is_none();
     let is_needed = missing.is_some_and(|name| !servers::ELSEWHERE.contains(&name));
     ensure!(is_user || !is_needed, "CI runs scripts/install-servers first: {missing:?}");
     Ok(missing)
+}
+
+/// Whether a server of the system keeps nothing over its end.
+pub(crate) fn forgets(spec: &SystemSpec) -> bool {
+    recipes(spec).any(|one| servers::FORGETFUL.contains(&one.name))
+}
+
+/// The servers that others wrote, as its processes start them.
+fn recipes(spec: &SystemSpec) -> impl Iterator<Item = &'static servers::Recipe> {
+    spec.processes.iter().filter_map(|process| {
+        let flag = process.command.iter().position(|word| word == "--server")?;
+        servers::recipe(process.command.get(flag + 1)?)
+    })
 }
 
 fn read(name: &str) -> anyhow::Result<SystemSpec> {

@@ -38,6 +38,9 @@ const RECIPES: &[Recipe] = &[
 /// Those that `scripts/install-servers` does not install: they are asked where they are found.
 pub const ELSEWHERE: &[&str] = &["lavinmq"];
 
+/// Those that keep nothing over their end.
+pub const FORGETFUL: &[&str] = &["sqs"];
+
 /// How a server is started and stopped.
 pub struct Recipe {
     /// As system files and URLs name it.
