@@ -70,8 +70,11 @@ impl Adapter {
     /// Who does what, for who compares systems.
     pub(crate) fn told(&self) -> String {
         let (by_itself, ours) = self.capabilities.shares();
-        let ours = if ours.is_empty() { "nothing".to_owned() } else { ours.join(", ") };
-        format!("{}: {} by itself, {ours} by our code", self.scheme, by_itself.join(", "))
+        let [by_itself, ours] = [by_itself, ours].map(|shares| match shares.is_empty() {
+            true => "nothing".to_owned(),
+            false => shares.join(", "),
+        });
+        format!("{}: {by_itself} by itself, {ours} by our code", self.scheme)
     }
 }
 

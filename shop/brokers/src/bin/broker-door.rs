@@ -60,7 +60,7 @@ async fn run(flags: Flags) -> Result<()> {
     let settings = brokers::told(&flags.broker).context("--broker")?.and(limits.settings());
     let recipe = servers::known(&flags.server)?;
     let version = recipe.version().unwrap_or_else(|| "unknown".to_owned());
-    let store = format!("{}, started so that it fsyncs before it answers", flags.server);
+    let store = format!("{}, started so as to fsync before it answers", flags.server);
     let settings = settings.with("store", store).with("version", version);
     let mut place = Place::durable(flags.port, flags.data);
     place.advertised = flags.advertised.unwrap_or(place.advertised);
