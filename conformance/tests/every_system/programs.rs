@@ -36,6 +36,19 @@ pub(crate) fn forgets(spec: &SystemSpec) -> bool {
     recipes(spec).any(|one| servers::FORGETFUL.contains(&one.name))
 }
 
+/// Who must die for a role to be dead: whoever plays it, and of a cluster all nodes.
+pub(crate) fn all_of(spec: &SystemSpec, role: &str) -> Vec<usize> {
+    let mut all = spec.players(role);
+    if role == "broker" {
+        let is_node = |command: &[String]| command.iter().any(|word| word == "--nodes");
+        let nodes = spec.processes.iter().enumerate();
+        all.extend(nodes.filter(|(_, process)| is_node(&process.command)).map(|(index, _)| index));
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// The servers that others wrote, as its processes start them.
 fn recipes(spec: &SystemSpec) -> impl Iterator<Item = &'static servers::Recipe> {
     spec.processes.iter().filter_map(|process| {

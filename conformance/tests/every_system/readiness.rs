@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
+use crate::programs::all_of;
 use crate::stand::Stand;
 
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
@@ -125,7 +126,7 @@ async fn refusing(stand: &mut Stand, index: usize) -> anyhow::Result<()> {
 }
 
 async fn death(stand: &mut Stand, dies: &str, needed_by: &[&str]) -> anyhow::Result<()> {
-    let dead = stand.running.spec.players(dies);
+    let dead = all_of(&stand.running.spec, dies);
     // Behind a queue orders need none of those.
     let behind = matches!(dies, "payments" | "notifications" | "inventory");
     if dead.is_empty() || behind && !stand.running.spec.players("broker").is_empty() {

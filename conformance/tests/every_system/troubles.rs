@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::programs::all_of;
 use crate::shop::answer;
 use crate::stand::Stand;
 
@@ -21,7 +22,7 @@ pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
     let token = shop.customer("ann@example.com", "correct horse battery").await?;
     let queued = !stand.running.spec.players("broker").is_empty();
     for role in ["provider", "broker"] {
-        for index in stand.running.spec.players(role) {
+        for index in all_of(&stand.running.spec, role) {
             stand.running.kill(index).await?;
         }
     }
