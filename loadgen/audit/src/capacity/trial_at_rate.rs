@@ -282,10 +282,16 @@ mod tests {
                     .blurs
                     .push(Reason::SendLag { p99_us: 4_100, allowed_us: 1_000 });
                 let place = t.timeline.iter_mut().filter(|r| r.operation == Operation::Place);
-                place.for_each(|r| r.touched_ok = Some(r.offered * touched / 100));
+                place.for_each(|r| r.touched_missed = Some(r.offered * touched / 100));
             }
         };
         check(300, blurred(5), Judged::Kept, &[]);
+        // Those that succeeded although they were touched excuse nothing.
+        let succeeded = |t: &mut Trial| {
+            blurred(0)(t);
+            t.timeline.iter_mut().for_each(|r| r.touched_ok = Some(r.offered));
+        };
+        check(1_300, succeeded, Judged::Broken, &["0.00 % completed within 1 s"]);
         check(1_300, blurred(5), Judged::Broken, &["0.00 % completed within 1 s"]);
         check(1_300, blurred(100), Judged::Unclear, &["0.00 % completed within 1 s", "send lag"]);
         let rivals = |t: &mut Trial| {

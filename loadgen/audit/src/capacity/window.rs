@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::validity;
 use record::latency::Metric;
 use record::read::{Spectrum, Trial};
-use record::{Operation, Outcome, Phase, Reason, TimelineRow};
+use record::{Operation, Outcome, Phase, Reason};
 
 use super::keeps::{Keeps, ToldBy};
 use super::open::{self, Second};
@@ -120,20 +120,21 @@ impl<'t> Window<'t> {
         self.trial.manifest.validity.blurs.iter().map(Reason::to_string).collect()
     }
 
-    /// The part of the main operation's arrivals that these may have touched: all, where the system's own cores
-    /// were used by others.
+    /// The part of an operation's arrivals that failed or came too late perhaps by that alone, of the operation with
+    /// most; all, where the system's own cores were used by others.
     pub(super) fn touched(&self) -> f64 {
         let is_everywhere = |reason: &Reason| matches!(reason, Reason::Rivals { .. });
         if self.trial.manifest.validity.blurs.iter().any(is_everywhere) {
             return 1.0;
         }
-        let main = self.trial.main_operation();
         let within = self.phase.from_s..self.phase.to_s;
-        let rows = self.trial.timeline.iter();
-        let rows = rows.filter(|row| row.operation == main && within.contains(&row.t_s));
-        let touched =
-            |row: &TimelineRow| row.touched_ok.unwrap_or(0) + row.touched_failed.unwrap_or(0);
-        self.main.value(rows.map(touched).sum())
+        let mut all = BTreeMap::<Operation, (Share, u64)>::new();
+        for row in self.trial.timeline.iter().filter(|row| within.contains(&row.t_s)) {
+            let (share, touched) = all.entry(row.operation).or_default();
+            share.offered += row.offered;
+            *touched += row.touched_failed.max(row.touched_missed).unwrap_or(0);
+        }
+        all.into_values().map(|(share, touched)| share.value(touched)).fold(0.0, f64::max)
     }
 
     /// Reasons to believe nothing of it: instrument and machine.
