@@ -37,7 +37,7 @@ pub(super) fn find_program(name: &str) -> anyhow::Result<PathBuf> {
     let found = candidates.into_iter().find(|path| path.is_file());
     found.with_context(|| {
         let folder = own.parent().unwrap_or(Path::new(".")).display();
-        format!("the program {name:?} is neither in {folder} nor on the PATH; build it with: cargo build --release")
+        format!("the program {name:?} is neither in {folder} nor on the PATH; build it with: cargo build --release --workspace --bins (and --features engines, for the programs of servers that others wrote)")
     })
 }
 
