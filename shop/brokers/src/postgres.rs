@@ -9,14 +9,18 @@ mod bell;
 mod group;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use postgres_pool::{Error as PoolError, Pool, Row, Schema, Target, ToSql};
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -27,6 +31,7 @@ use crate::supplied::Supplied;
 use crate::{Broker, Error, Result, Settings};
 use bell::Bell;
 use group::Group;
+use trail::Trails;
 
 pub(crate) const ADAPTER: Adapter = Adapter {
     scheme: "postgres",
@@ -39,41 +44,49 @@ pub(crate) const ADAPTER: Adapter = Adapter {
 
 const SCHEMA: Schema = Schema {
     name: "queues",
-    migrations: &[include_str!("../migrations/postgres/0001_queues.sql")],
+    migrations: &[
+        include_str!("../migrations/postgres/0001_queues.sql"),
+        include_str!("../migrations/postgres/0002_one_index.sql"),
+    ],
 };
 
 const APPEND: &str = "insert into bodies (queue, body)
-    select queue, body from unnest($1::text[], $2::bytea[]) as new (queue, body) returning id";
-const FORGET: &str = "delete from bodies using unnest($1::bigint[], $2::uuid[]) as done (id, claim)
-    where bodies.id = done.id and bodies.claim = done.claim returning bodies.id, bodies.claim";
-const FORWARD: &str = "with gone as (delete from bodies where id = $1 and claim = $2 returning id)
-    insert into bodies (queue, body) select $3::text, $4::bytea from gone returning id";
+    select queue, body from unnest($1::text[], $2::bytea[]) as new (queue, body)";
+const FORGET: &str = "delete from bodies
+    using unnest($1::text[], $2::bigint[], $3::uuid[]) as done (queue, id, claim)
+    where bodies.queue = done.queue and bodies.id = done.id and bodies.claim = done.claim
+    returning bodies.id, bodies.claim";
+const FORWARD: &str = "with gone as (delete from bodies
+        using unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::bytea[])
+            with ordinality as done (queue, id, claim, further, anew, nth)
+        where bodies.queue = done.queue and bodies.id = done.id and bodies.claim = done.claim
+        returning bodies.id, bodies.claim, further, anew, nth),
+    added as (insert into bodies (queue, body) select further, anew from gone order by nth)
+    select id, claim from gone";
 /// A commit that nobody waits for: what is lost of it was a claim.
 const TAKE: &str = "with relaxed as (select set_config('synchronous_commit', 'off', true)),
-    lost as (select id, heard from bodies
-        where queue = $1 and claim is not null and until <= now()
-        order by id limit $2 for update skip locked),
-    fresh as (select id, heard from bodies
-        where queue = $1 and claim is null order by id limit $2 for update skip locked),
-    found as (select id, heard from lost union all select id, heard from fresh limit $2)
-    update bodies set claim = $3, heard = now(), until = now() + make_interval(secs => $4)
-    from found, relaxed where bodies.id = found.id
-    returning bodies.id, body, extract(epoch from now() - found.heard)::float8 as silent";
+    free as (select queue, id, heard from bodies
+        where queue = $1 and id > $2 and until <= now() order by id limit $3 for update skip locked)
+    update bodies set claim = $4, heard = now(), until = now() + make_interval(secs => $5)
+    from free, relaxed where bodies.queue = free.queue and bodies.id = free.id
+    returning bodies.id, body, extract(epoch from now() - free.heard)::float8 as silent";
 const EXTEND: &str = "with relaxed as (select set_config('synchronous_commit', 'off', true))
-    update bodies set heard = now(), until = now() + make_interval(secs => $3)
-    from unnest($1::bigint[], $2::uuid[]) as held (id, claim), relaxed
-    where bodies.id = held.id and bodies.claim = held.claim returning bodies.id, bodies.claim";
-const COUNT: &str = "select
-    (select count(*) from bodies where queue = $1 and claim is null) as waiting,
-    (select count(*) from bodies where queue = $1 and claim is not null) as taken";
-const LIVE: &str = "select
-    (select count(*) from bodies where queue = any ($1) and claim is null)
-    + (select count(*) from bodies where queue = any ($1) and claim is not null) as live";
-const LOOK: &str = "select body from (
-        (select id, body from bodies where queue = $1 and claim is null order by id limit $2)
-        union all
-        (select id, body from bodies where queue = $1 and claim is not null order by id limit $2)
-    ) as part order by id limit $2";
+    update bodies set heard = now(), until = now() + make_interval(secs => $4)
+    from unnest($2::bigint[], $3::uuid[]) as held (id, claim), relaxed
+    where bodies.queue = $1 and bodies.id = held.id and bodies.claim = held.claim
+    returning bodies.id, bodies.claim";
+const COUNT: &str = "select count(*) filter (where claim is null) as waiting,
+    count(*) filter (where claim is not null) as taken from bodies where queue = $1";
+/// Those between the oldest and the newest, where these are few; else they are counted.
+const LIVE: &str = "select case when span <= $2::bigint / 2 then span
+        else (select count(*) from bodies where queue = any ($1)) end as live
+    from (select coalesce(sum(newest - oldest + 1), 0)::bigint as span
+        from unnest($1::text[]) as bounded (name), lateral (
+            select min(id) as oldest, max(id) as newest from bodies where queue = name) as ends) as spans";
+const LOOK: &str = "select body from bodies where queue = $1 order by id limit $2";
+
+/// Bodies that one statement takes at most, whoever wants them.
+const TAKEN_MAX: usize = 512;
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -89,41 +102,94 @@ struct Postgres {
 }
 
 /// What is done for many at once.
+#[derive(Clone)]
 struct Groups {
     append: Group<(String, Bytes), ()>,
+    take: Group<Ask, Result<Vec<Taken>>>,
     forget: Group<Named, bool>,
+    forward: Group<Moved, bool>,
 }
 
-/// The way to the server, and who listens there.
+/// The way to the server, who listens there, and what was taken.
 struct Line {
     pool: Pool,
     bell: Bell,
+    trails: Trails,
 }
 
-/// A delivery: its row, and the claim that was made.
-type Named = (i64, Uuid);
+/// A delivery: its queue, its row, and the claim that was made.
+#[derive(Clone)]
+struct Named {
+    queue: Arc<str>,
+    id: i64,
+    claim: Uuid,
+}
+
+/// A delivery to forget, and what is appended to which queue instead.
+struct Moved {
+    named: Named,
+    to: String,
+    body: Bytes,
+}
+
+/// What one consumer wants.
+struct Ask {
+    queue: Arc<str>,
+    lease: Duration,
+    most: usize,
+    /// How often what others lost is looked for.
+    every: Duration,
+}
+
+impl Ask {
+    /// Whether one claim can be made for both.
+    fn is_of(&self, other: &Self) -> bool {
+        self.queue == other.queue && self.lease == other.lease
+    }
+}
 
 impl Postgres {
     fn new(target: Target) -> Self {
-        let bell = Bell::new(target.clone());
-        let line = Arc::new(Line { pool: Pool::new(target, Some(SCHEMA)), bell });
+        let target = target.by_index();
+        let (bell, trails) = (Bell::new(target.clone()), Trails::default());
+        let line = Arc::new(Line { pool: Pool::new(target, Some(SCHEMA)), bell, trails });
         Self { line, room: Room::default(), groups: OnceLock::new() }
     }
 
     fn groups(&self) -> &Groups {
-        self.groups.get_or_init(|| {
-            let (appends, forgets) = (Arc::clone(&self.line), Arc::clone(&self.line));
-            Groups {
-                append: Group::new(move |all| append(Arc::clone(&appends), all)),
-                forget: Group::new(move |all| forget(Arc::clone(&forgets), all)),
-            }
+        self.groups.get_or_init(|| Groups {
+            append: self.group(|line, all| Box::pin(append(line, all))),
+            take: self.group(|line, all| Box::pin(take(line, all))),
+            forget: self.group(|line, all| Box::pin(forget(line, all))),
+            forward: self.group(|line, all| Box::pin(forward(line, all))),
         })
+    }
+
+    fn group<I: Send + 'static, O: Send + 'static>(
+        &self,
+        work: fn(Arc<Line>, Vec<I>) -> BoxFuture<'static, Result<Vec<O>>>,
+    ) -> Group<I, O> {
+        let line = Arc::clone(&self.line);
+        Group::new(move |all| work(Arc::clone(&line), all))
     }
 }
 
 impl Line {
     async fn ask(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         self.pool.ask(sql, params).await.map_err(meaning)
+    }
+
+    /// The oldest bodies that are free, with a claim of their own.
+    async fn claim(&self, ask: &Ask, most: usize) -> Result<Vec<Taken>> {
+        let from = self.trails.from(&ask.queue, ask.every);
+        let (claim, lease, most) = (Uuid::new_v4(), ask.lease.as_secs_f64(), most as i64);
+        let mut rows: Vec<(i64, Row)> = Vec::new();
+        for row in self.ask(TAKE, &[&&*ask.queue, &from, &most, &claim, &lease]).await? {
+            rows.push((column(&row, "id")?, row));
+        }
+        rows.sort_unstable_by_key(|(id, _)| *id);
+        self.trails.taken(&ask.queue, rows.iter().map(|(id, _)| *id));
+        rows.iter().map(|(id, row)| taken(*id, claim, row)).collect()
     }
 }
 
@@ -136,11 +202,58 @@ async fn append(line: Arc<Line>, all: Vec<(String, Bytes)>) -> Result<Vec<()>> {
     Ok(vec![(); all.len()])
 }
 
+/// Takes for all who ask, in one statement for each queue, and deals out what came.
+async fn take(line: Arc<Line>, all: Vec<Ask>) -> Result<Vec<Result<Vec<Taken>>>> {
+    let mut dealt: Vec<Result<Vec<Taken>>> = all.iter().map(|_| Ok(Vec::new())).collect();
+    let mut left: Vec<usize> = (0..all.len()).collect();
+    while let Some(&first) = left.first() {
+        let is_same = |nth: &usize| all[*nth].is_of(&all[first]);
+        let (same, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_same);
+        left = others;
+        let most: usize = same.iter().map(|nth| all[*nth].most).sum();
+        match line.claim(&all[first], most.min(TAKEN_MAX)).await {
+            Ok(came) => deal(came, &same, &all, &mut dealt),
+            Err(error) => same.iter().for_each(|nth| dealt[*nth] = Err(error.clone())),
+        }
+    }
+    Ok(dealt)
+}
+
+/// One to each in turn, as far as he wants them.
+fn deal(came: Vec<Taken>, to: &[usize], all: &[Ask], dealt: &mut [Result<Vec<Taken>>]) {
+    let mut turn = to.iter().copied().cycle();
+    for taken in came {
+        let mut round = turn.by_ref().take(to.len());
+        let has_room = |nth: &usize| matches!(&dealt[*nth], Ok(has) if has.len() < all[*nth].most);
+        let Some(nth) = round.find(has_room) else { return };
+        if let Ok(has) = &mut dealt[nth] {
+            has.push(taken);
+        }
+    }
+}
+
 /// Forgets those that are still their owners'; tells of each whether it was.
 async fn forget(line: Arc<Line>, all: Vec<Named>) -> Result<Vec<bool>> {
-    let (ids, claims): (Vec<i64>, Vec<Uuid>) = all.iter().copied().unzip();
-    let gone = line.ask(FORGET, &[&ids, &claims]).await?;
+    let (queues, ids, claims) = columns(&all);
+    let gone = line.ask(FORGET, &[&queues, &ids, &claims]).await?;
     held(&all, &gone)
+}
+
+/// Moves those that are still their owners'; tells of each whether it was.
+async fn forward(line: Arc<Line>, all: Vec<Moved>) -> Result<Vec<bool>> {
+    let named: Vec<Named> = all.iter().map(|moved| moved.named.clone()).collect();
+    let (queues, ids, claims) = columns(&named);
+    let to: Vec<&str> = all.iter().map(|moved| &*moved.to).collect();
+    let bodies: Vec<&[u8]> = all.iter().map(|moved| &*moved.body).collect();
+    let gone = line.ask(FORWARD, &[&queues, &ids, &claims, &to, &bodies]).await?;
+    line.bell.ring(all.iter().map(|moved| moved.to.clone()));
+    held(&named, &gone)
+}
+
+fn columns(all: &[Named]) -> (Vec<&str>, Vec<i64>, Vec<Uuid>) {
+    let queues = all.iter().map(|named| &*named.queue).collect();
+    let (ids, claims) = all.iter().map(|named| (named.id, named.claim)).unzip();
+    (queues, ids, claims)
 }
 
 #[async_trait]
@@ -152,7 +265,8 @@ impl Engine for Postgres {
 
     async fn append(&self, queue: &str, body: Bytes, bound: &Bound) -> Result<bool> {
         let live = async {
-            let rows = self.line.ask(LIVE, &[&bound.queues]).await?;
+            let most = i64::try_from(bound.most).unwrap_or(i64::MAX);
+            let rows = self.line.ask(LIVE, &[&bound.queues, &most]).await?;
             number(rows.first(), "live")
         };
         let append = self.groups().append.run((queue.to_owned(), body));
@@ -161,8 +275,8 @@ impl Engine for Postgres {
 
     async fn source(&self, queue: &str, lease: Duration) -> Result<Box<dyn Source>> {
         self.line.bell.listen();
-        let forget = self.groups().forget.clone();
-        Ok(Box::new(Taker { line: Arc::clone(&self.line), forget, queue: queue.to_owned(), lease }))
+        let (line, groups) = (Arc::clone(&self.line), self.groups().clone());
+        Ok(Box::new(Taker { line, groups, queue: queue.into(), lease, empty: Mutex::default() }))
     }
 
     async fn count(&self, queue: &str) -> Result<Count> {
@@ -180,54 +294,60 @@ impl Engine for Postgres {
 /// One consumer of a queue.
 struct Taker {
     line: Arc<Line>,
-    forget: Group<Named, bool>,
-    queue: String,
+    groups: Groups,
+    queue: Arc<str>,
     lease: Duration,
+    /// Since a look that left nothing behind: ends when somebody rings.
+    empty: Mutex<Option<Pin<Box<OwnedNotified>>>>,
 }
 
 impl Taker {
-    async fn claim(&self, most: u32) -> Result<Vec<Taken>> {
-        let (claim, lease) = (Uuid::new_v4(), self.lease.as_secs_f64());
-        let asked: Params = &[&self.queue, &i64::from(most), &claim, &lease];
-        let mut rows: Vec<(i64, Row)> = Vec::new();
-        for row in self.line.ask(TAKE, asked).await? {
-            rows.push((column(&row, "id")?, row));
-        }
-        rows.sort_unstable_by_key(|(id, _)| *id);
-        rows.iter().map(|(id, row)| taken(*id, claim, row)).collect()
+    fn named(&self, handle: &Handle) -> Result<Named> {
+        let (id, claim) = handle.split_first_chunk::<8>().ok_or(Error::Fenced)?;
+        let claim = Uuid::from_slice(claim).map_err(|_| Error::Fenced)?;
+        Ok(Named { queue: Arc::clone(&self.queue), id: i64::from_be_bytes(*id), claim })
+    }
+
+    fn empty(&self) -> MutexGuard<'_, Option<Pin<Box<OwnedNotified>>>> {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Source for Taker {
     async fn take(&self, most: u32, wait: Duration) -> Result<Vec<Taken>> {
-        let mut rung = std::pin::pin!(self.line.bell.rung(&self.queue));
+        let empty = self.empty().take();
+        if let Some(rung) = empty {
+            // Who was not told looks all the same.
+            let _ = timeout(wait, rung).await;
+        }
+        let mut rung = Box::pin(self.line.bell.rung(&self.queue));
         // From here on it is heard.
         rung.as_mut().enable();
-        let taken = self.claim(most).await?;
-        if !taken.is_empty() || wait.is_zero() || timeout(wait, rung).await.is_err() {
-            return Ok(taken);
+        let (queue, most) = (Arc::clone(&self.queue), most as usize);
+        let ask = Ask { queue, lease: self.lease, most, every: wait };
+        let taken = self.groups.take.run(ask).await??;
+        if taken.len() < most {
+            *self.empty() = Some(rung);
         }
-        self.claim(most).await
+        Ok(taken)
     }
 
     async fn forget(&self, handle: &Handle) -> Result<()> {
-        if self.forget.run(named(handle)?).await? { Ok(()) } else { Err(Error::Fenced) }
+        let held = self.groups.forget.run(self.named(handle)?).await?;
+        held.then_some(()).ok_or(Error::Fenced)
     }
 
     async fn forward(&self, handle: &Handle, to: &str, body: Bytes) -> Result<()> {
-        let (id, claim) = named(handle)?;
-        let moved = self.line.ask(FORWARD, &[&id, &claim, &to, &&body[..]]).await?;
-        moved.first().map(drop).ok_or(Error::Fenced)?;
-        self.line.bell.ring([to.to_owned()]);
-        Ok(())
+        let moved = Moved { named: self.named(handle)?, to: to.to_owned(), body };
+        self.groups.forward.run(moved).await?.then_some(()).ok_or(Error::Fenced)
     }
 
     async fn extend(&self, handles: &[Handle]) -> Result<Vec<bool>> {
-        let named: Vec<Named> = handles.iter().map(named).collect::<Result<_>>()?;
-        let (ids, claims): (Vec<i64>, Vec<Uuid>) = named.iter().copied().unzip();
+        let named: Vec<Named> = handles.iter().map(|h| self.named(h)).collect::<Result<_>>()?;
+        let (_, ids, claims) = columns(&named);
         let lease = self.lease.as_secs_f64();
-        let extended = self.line.ask(EXTEND, &[&ids, &claims, &lease]).await?;
+        let extended = self.line.ask(EXTEND, &[&&*self.queue, &ids, &claims, &lease]).await?;
         held(&named, &extended)
     }
 }
@@ -235,8 +355,8 @@ impl Source for Taker {
 /// Of each of these deliveries whether it is among those rows.
 fn held(named: &[Named], rows: &[Row]) -> Result<Vec<bool>> {
     let named_by = |row| Ok((column(row, "id")?, column(row, "claim")?));
-    let found = rows.iter().map(named_by).collect::<Result<HashSet<Named>>>()?;
-    Ok(named.iter().map(|named| found.contains(named)).collect())
+    let found = rows.iter().map(named_by).collect::<Result<HashSet<(i64, Uuid)>>>()?;
+    Ok(named.iter().map(|named| found.contains(&(named.id, named.claim))).collect())
 }
 
 fn taken(id: i64, claim: Uuid, row: &Row) -> Result<Taken> {
@@ -245,12 +365,6 @@ fn taken(id: i64, claim: Uuid, row: &Row) -> Result<Taken> {
     let mut handle = id.to_be_bytes().to_vec();
     handle.extend_from_slice(claim.as_bytes());
     Ok(Taken { handle: handle.into(), body: body(row)?, silent })
-}
-
-fn named(handle: &Handle) -> Result<Named> {
-    let (id, claim) = handle.split_first_chunk::<8>().ok_or(Error::Fenced)?;
-    let claim = Uuid::from_slice(claim).map_err(|_| Error::Fenced)?;
-    Ok((i64::from_be_bytes(*id), claim))
 }
 
 fn body(row: &Row) -> Result<Bytes> {

@@ -17,6 +17,10 @@ const CONNECTIONS_MAX: usize = 1_000;
 /// A connection on which nothing moves is probed: what goes between may have forgotten it.
 const PROBED_AFTER: Duration = Duration::from_secs(10);
 
+/// Plans that go by indexes, are made once, and are not compiled.
+const BY_INDEX: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off \
+    -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+
 /// Whether a commit is answered after its fsync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synchronous {
@@ -105,6 +109,16 @@ impl Target {
     #[must_use]
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
+        self
+    }
+
+    /// The same database, where every statement goes by an index, however small its table looks: what is planned
+    /// while a table is empty would read all of it when it is not.
+    #[must_use]
+    pub fn by_index(mut self) -> Self {
+        let options = self.config.get_options().unwrap_or_default();
+        let options = format!("{options} {BY_INDEX}");
+        self.config.options(options);
         self
     }
 
