@@ -1,23 +1,33 @@
 //! A database of a PostgreSQL server, which may be far away, or away. Each operation is one statement, and so
 //! one commit; many connections share an fsync.
 
+mod events;
+mod given_up;
 mod orders;
 mod outbox;
 mod payments;
+mod stock;
 mod users;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use group_commit::Stats;
 use postgres_pool::{Error as PoolError, Pool, Row, Schema, Synchronous, Target};
 use shop::{Error, Result};
 
-use crate::adapter::{Adapter, Database, OpenError, Stores};
+use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores};
 
 pub(crate) const ADAPTER: Adapter =
     Adapter { scheme: "postgres", form: "postgres://USER@HOST:PORT/DATABASE", open };
 
-const SCHEMA: Schema =
-    Schema { name: "shop", migrations: &[include_str!("../migrations/postgres/0001_shop.sql")] };
+const SCHEMA: Schema = Schema {
+    name: "shop",
+    migrations: &[
+        include_str!("../migrations/postgres/0001_shop.sql"),
+        include_str!("../migrations/postgres/0002_following.sql"),
+    ],
+};
 /// Is committed as an order is, and leaves nothing.
 const CHECK: &str = "select pg_logical_emit_message(true, 'triptych', '')::text";
 
@@ -51,6 +61,10 @@ impl Database for Postgres {
 
     fn stats(&self) -> Option<Stats> {
         None
+    }
+
+    fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
+        Some(ForFollowers::of(&self))
     }
 }
 

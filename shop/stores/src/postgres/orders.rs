@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use postgres_pool::{Row, ToSql};
 use shop::{
-    Backlog, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
+    Backlog, Error, Handover, Item, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
     OrderStore, Pending, Placed, Reader, Result, Settlement, UserId,
 };
 
@@ -18,6 +18,8 @@ macro_rules! columns {
          settled_at, number"
     };
 }
+pub(super) use columns;
+
 macro_rules! select {
     ($rest:literal) => {
         concat!("select ", columns!(), " from orders ", $rest)
@@ -34,6 +36,21 @@ macro_rules! insert {
                  $10::bigint, $11::bigint ",
             $from,
             " on conflict (key) do nothing returning key, total_cents, card)"
+        )
+    };
+}
+macro_rules! insert_owing {
+    ($further:literal) => {
+        concat!(
+            "with room as (select case
+                 when coalesce(max(number) - min(number) + 1, 0) < $12::bigint then true
+                 else (select count(*) from (select from outbox limit $12::bigint) as waiting) < $12::bigint
+             end as enough from outbox), ",
+            insert!("from room where enough"),
+            ", owed as (insert into outbox (key, amount_cents, card)
+                 select key, total_cents, card from added where card is not null)",
+            $further,
+            " select enough, exists (select from added) as added from room"
         )
     };
 }
@@ -54,15 +71,16 @@ macro_rules! page {
 const INSERT: &str =
     concat!("with ", insert!(""), " select true as enough, exists (select from added) as added");
 /// The charges of the outbox are counted when those between the oldest and the newest are too many.
-const INSERT_OWING: &str = concat!(
-    "with room as (select case
-         when coalesce(max(number) - min(number) + 1, 0) < $12::bigint then true
-         else (select count(*) from (select from outbox limit $12::bigint) as waiting) < $12::bigint
-     end as enough from outbox), ",
-    insert!("from room where enough"),
-    ", owed as (insert into outbox (key, amount_cents, card)
-         select key, total_cents, card from added where card is not null)
-     select enough, exists (select from added) as added from room"
+const INSERT_OWING: &str = insert_owing!("");
+/// The same, and where a new order's customer wants to be told.
+const INSERT_CALLED: &str = concat!(
+    "with ",
+    insert!(""),
+    ", called as (insert into callbacks (key, url) select key, $12::text from added)
+     select true as enough, exists (select from added) as added"
+);
+const INSERT_OWING_CALLED: &str = insert_owing!(
+    ", called as (insert into callbacks (key, url) select key, $13::text from added)"
 );
 const SETTLE: &str = concat!(
     "update orders set status = $2, charge_id = $3, settled_at = $4, card = null
@@ -85,18 +103,7 @@ const HORIZON: &str = "begin; set local lock_timeout = '2s'; lock table gate in 
 #[async_trait]
 impl OrderStore for Postgres {
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
-        let items = serde_json::to_string(&order.items)
-            .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
-        let Inserted { added, enough } = self.add(&order, &items, handover).await?;
-        if added {
-            crash_point::reach(crash_point::ORDER_COMMITTED);
-            return Ok(Placed::New(order));
-        }
-        match (self.one(BY_KEY, &[&order.key]).await?, handover) {
-            (Some(found), _) => Ok(Placed::Existing(found)),
-            (None, Handover::Outbox { most }) if !enough => Err(Backlog::full(most)),
-            (None, _) => Err(Error::Internal(format!("{} is there and is not", order.key))),
-        }
+        self.place(order, handover, None).await
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
@@ -157,7 +164,34 @@ struct Numbered {
 }
 
 impl Postgres {
-    async fn add(&self, order: &Order, items: &str, handover: Handover) -> Result<Inserted> {
+    /// Adds an order, or finds the one that holds its key; keeps a new one's callback URL beside it.
+    pub(super) async fn place(
+        &self,
+        order: Order,
+        handover: Handover,
+        url: Option<String>,
+    ) -> Result<Placed> {
+        let items = serde_json::to_string(&order.items)
+            .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
+        let Inserted { added, enough } = self.add(&order, &items, handover, url.as_deref()).await?;
+        if added {
+            crash_point::reach(crash_point::ORDER_COMMITTED);
+            return Ok(Placed::New(order));
+        }
+        match (self.one(BY_KEY, &[&order.key]).await?, handover) {
+            (Some(found), _) => Ok(Placed::Existing(found)),
+            (None, Handover::Outbox { most }) if !enough => Err(Backlog::full(most)),
+            (None, _) => Err(Error::Internal(format!("{} is there and is not", order.key))),
+        }
+    }
+
+    async fn add(
+        &self,
+        order: &Order,
+        items: &str,
+        handover: Handover,
+        url: Option<&str>,
+    ) -> Result<Inserted> {
         let status = order.status.as_str();
         let mut row: Vec<&(dyn ToSql + Sync)> = vec![
             &order.id.0,
@@ -173,14 +207,16 @@ impl Postgres {
             &order.settled_at,
         ];
         let most;
-        let sql = match handover {
-            Handover::Direct => INSERT,
-            Handover::Outbox { most: charges } => {
-                most = bounded(charges);
-                row.push(&most);
-                INSERT_OWING
-            }
-        };
+        let (mut sql, mut called) = (INSERT, INSERT_CALLED);
+        if let Handover::Outbox { most: charges } = handover {
+            most = bounded(charges);
+            row.push(&most);
+            (sql, called) = (INSERT_OWING, INSERT_OWING_CALLED);
+        }
+        if let Some(url) = &url {
+            row.push(url);
+            sql = called;
+        }
         let rows = self.pool.ask(sql, &row).await.map_err(meaning)?;
         let told = rows.first().ok_or_else(|| Error::Internal("no row".to_owned()))?;
         Ok(Inserted { added: column(told, "added")?, enough: column(told, "enough")? })
@@ -236,22 +272,26 @@ impl Postgres {
     }
 }
 
-fn order(row: &Row) -> Result<Order> {
-    let key: String = column(row, "key")?;
-    let items = serde_json::from_str(column(row, "items")?)
-        .map_err(|e| Error::Internal(format!("the items of {key}: {e}")))?;
+/// What was ordered, of a row with its key.
+pub(super) fn items(row: &Row) -> Result<Vec<Item>> {
+    let key: &str = column(row, "key")?;
+    serde_json::from_str(column(row, "items")?)
+        .map_err(|e| Error::Internal(format!("the items of {key}: {e}")))
+}
+
+pub(super) fn order(row: &Row) -> Result<Order> {
     Ok(Order {
         id: OrderId(column(row, "id")?),
         customer: UserId(column(row, "customer")?),
         fingerprint: column(row, "fingerprint")?,
-        items,
+        items: items(row)?,
         total_cents: column(row, "total_cents")?,
         card: column(row, "card")?,
         status: status(column(row, "status")?)?,
         charge_id: column(row, "charge_id")?,
         created_at: column(row, "created_at")?,
         settled_at: column(row, "settled_at")?,
-        key,
+        key: column(row, "key")?,
     })
 }
 

@@ -22,9 +22,6 @@ async fn owed(stores: &Stores) -> Vec<Settled> {
 }
 
 pub(crate) async fn a_final_order_owes_its_event_until_it_is_told(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let events = stores.events().unwrap();
     let (one, other) = (place(&stores, Some("http://c/1")).await, place(&stores, None).await);
     assert_eq!(owed(&stores).await, [], "none is final");
@@ -54,9 +51,6 @@ pub(crate) async fn a_final_order_owes_its_event_until_it_is_told(stores: Stores
 }
 
 pub(crate) async fn what_nobody_follows_owes_nothing(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let asked = order(customer(1));
     stores.orders.insert(asked.clone(), Handover::Direct).await.unwrap();
     stores.orders.settle(paid(&asked.key, "ch-1"), 7).await.unwrap();
@@ -64,9 +58,6 @@ pub(crate) async fn what_nobody_follows_owes_nothing(stores: Stores) {
 }
 
 pub(crate) async fn an_insertion_that_others_follow_is_as_any_other(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let events = stores.events().unwrap();
     let asked = order(customer(1));
     let url = Some("http://c/1".to_owned());
@@ -84,9 +75,6 @@ pub(crate) async fn an_insertion_that_others_follow_is_as_any_other(stores: Stor
 }
 
 pub(crate) async fn concurrent_settlements_owe_one_event(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let asked = place(&stores, None).await;
     race(|n| {
         let (events, key) = (stores.events().unwrap(), asked.key.clone());
@@ -97,9 +85,6 @@ pub(crate) async fn concurrent_settlements_owe_one_event(stores: Stores) {
 }
 
 pub(crate) async fn events_have_the_numbers_asked_for(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let events = stores.events().unwrap();
     assert_eq!(events.owed(ALL, 100).await, Ok(shop::Owed::default()));
     let mut keys = Vec::new();
@@ -123,9 +108,6 @@ pub(crate) async fn events_have_the_numbers_asked_for(stores: Stores) {
 }
 
 pub(crate) async fn what_is_given_up_is_listed_once(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let store = stores.given_up().unwrap();
     let given_up =
         |key: &str, error: &str| GivenUp { key: key.to_owned(), error: error.to_owned(), at: 7 };

@@ -101,19 +101,3 @@ fn every_adapter_is_asked() {
         assert!(ASKED.contains(&adapter.scheme), "asked! lacks {}", adapter.scheme);
     }
 }
-
-/// Whether this store keeps what followers of settlements need; what it keeps, it must keep as all do.
-fn serves_followers(stores: &Stores) -> bool {
-    stores.events().is_ok()
-}
-
-#[test]
-fn memory_and_files_serve_followers() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = format!("sqlite:{}", folder.path().join("shop.db").display());
-    for url in ["memory:", &file] {
-        let stores = stores::open(url).unwrap();
-        assert!(serves_followers(&stores), "{url}");
-        assert!(stores.given_up().is_ok() && stores.stock().is_ok(), "{url}");
-    }
-}

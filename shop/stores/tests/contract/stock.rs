@@ -20,9 +20,6 @@ async fn shelves(stores: &Stores) -> Vec<Shelf> {
 }
 
 pub(crate) async fn a_reservation_is_held_once_and_ends_once(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let stock = stores.stock().unwrap();
     for _ in 0..2 {
         stock.reserve("a", quantities(&[("cup", 1), ("tea", 2)])).await.unwrap();
@@ -41,9 +38,6 @@ pub(crate) async fn a_reservation_is_held_once_and_ends_once(stores: Stores) {
 }
 
 pub(crate) async fn concurrent_reservations_lose_nothing(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     race(|n| {
         let stock = stores.stock().unwrap();
         async move {
@@ -59,9 +53,6 @@ pub(crate) async fn concurrent_reservations_lose_nothing(stores: Stores) {
 }
 
 pub(crate) async fn stock_is_listed_page_by_page(stores: Stores) {
-    if !crate::serves_followers(&stores) {
-        return;
-    }
     let stock = stores.stock().unwrap();
     for key in ["b", "a", "c"] {
         stock.reserve(key, quantities(&[(key, 2)])).await.unwrap();
