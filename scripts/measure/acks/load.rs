@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::contestant::Started;
 use crate::used::Used;
@@ -25,13 +25,20 @@ pub(crate) enum Way {
     Publish,
     /// From the call until its consumer's acknowledgement has returned.
     EndToEnd,
+    /// The same, where many consumers of the topic have one message each in work, and four are under way for each.
+    Shared,
 }
+
+/// Messages under way for each of those who share a topic, and at least.
+const FOR_EACH: u32 = 4;
+const SHARED_MIN: u32 = 64;
 
 impl Way {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Publish => "publish",
             Self::EndToEnd => "end to end",
+            Self::Shared => "shared",
         }
     }
 }
@@ -63,27 +70,32 @@ impl Window {
     }
 }
 
-/// Measures for `span`, after a quarter of it, with this many messages under way.
+/// Measures for `span`, after a quarter of it, with this many messages under way, or this many consumers that share.
 pub(crate) async fn measure(
     started: &Started,
     way: Way,
-    outstanding: u32,
+    many: u32,
     span: Duration,
 ) -> Result<Figures> {
-    let topic = format!("{}-{outstanding}", way.name().replace(' ', "-"));
+    let topic = format!("{}-{many}", way.name().replace(' ', "-"));
     started.open(&topic).await.with_context(|| format!("topic {topic}"))?;
     let from = Instant::now() + span / 4;
     let window = Window { from, to: from + span };
     let used = async {
-        tokio::time::sleep_until(window.from).await;
+        sleep_until(window.from).await;
         let before = Used::now(&started.running)?;
-        tokio::time::sleep_until(window.to).await;
+        sleep_until(window.to).await;
         Ok::<Used, anyhow::Error>(Used::now(&started.running)?.since(before))
     };
     let worked = async {
         match way {
-            Way::Publish => publish(&started.broker, &topic, outstanding, window).await,
-            Way::EndToEnd => end_to_end(&started.broker, &topic, outstanding, window).await,
+            Way::Publish => publish(&started.broker, &topic, many, window).await,
+            Way::EndToEnd => end_to_end(&started.broker, &topic, many, &[many], window).await,
+            Way::Shared => {
+                let outstanding = (many * FOR_EACH).max(SHARED_MIN);
+                let windows = vec![1; many as usize];
+                end_to_end(&started.broker, &topic, outstanding, &windows, window).await
+            }
         }
     };
     let (used, times) = tokio::try_join!(used, worked)?;
@@ -154,20 +166,31 @@ fn record(times: &mut Histogram<u64>, begun: Instant, window: Window) {
     }
 }
 
-/// A place is free again when its message is acknowledged by its consumer.
+/// A place is free again when its message is acknowledged by its consumer. Each consumer has a window of its own.
 async fn end_to_end(
     broker: &Arc<dyn Broker>,
     topic: &str,
     outstanding: u32,
+    windows: &[u32],
     window: Window,
 ) -> Result<Histogram<u64>> {
-    let subscription: Arc<dyn Subscription> =
-        broker.subscribe(topic, SubscribeOptions { prefetch: outstanding }).await?.into();
     let places = Arc::new(Semaphore::new(outstanding as usize));
+    let mut consumers = JoinSet::new();
+    for &prefetch in windows {
+        let subscription = broker.subscribe(topic, SubscribeOptions { prefetch }).await?.into();
+        consumers.spawn(consume(subscription, Arc::clone(&places), window));
+    }
     let mut publishing =
         tokio::spawn(produce(Arc::clone(broker), topic.to_owned(), Arc::clone(&places)));
+    let consumed = async {
+        let mut all = times()?;
+        while let Some(times) = consumers.join_next().await {
+            all.add(times??)?;
+        }
+        Ok(all)
+    };
     let consumed = tokio::select! {
-        consumed = consume(&subscription, &places, window) => consumed,
+        consumed = consumed => consumed,
         failed = &mut publishing => failed?.and(Err(anyhow::anyhow!("publishing has ended"))),
     };
     publishing.abort();
@@ -191,8 +214,8 @@ async fn produce(broker: Arc<dyn Broker>, topic: String, places: Arc<Semaphore>)
 }
 
 async fn consume(
-    subscription: &Arc<dyn Subscription>,
-    places: &Semaphore,
+    subscription: Arc<dyn Subscription>,
+    places: Arc<Semaphore>,
     window: Window,
 ) -> Result<Histogram<u64>> {
     let mut times = times()?;
@@ -203,9 +226,10 @@ async fn consume(
                 record(&mut times, acked.context("an ack")???, window);
                 places.add_permits(1);
             }
+            () = sleep_until(window.to) => break,
             delivery = timeout(STALL_MAX, subscription.next()) => {
                 let delivery = delivery.context("deliveries have stopped")??;
-                let subscription = Arc::clone(subscription);
+                let subscription = Arc::clone(&subscription);
                 acking.spawn(async move {
                     subscription.ack(&delivery.receipt).await?;
                     begun(&delivery.message)

@@ -35,6 +35,13 @@ struct Flags {
     /// Only these brokers; else all that are installed
     #[arg(long, value_delimiter = ',')]
     brokers: Vec<String>,
+    /// Instead of all else: how these brokers do while ever more consumers share a topic, with an fsync before each
+    /// answer
+    #[arg(long, value_delimiter = ',')]
+    sweep: Vec<String>,
+    /// How many consumers a sweep has
+    #[arg(long, value_delimiter = ',', default_value = "1,4,16,64,256")]
+    consumers: Vec<u32>,
     /// How often each is killed under load, and how often its power is cut (needs root)
     #[arg(long, default_value_t = 5)]
     crashes: usize,
@@ -50,15 +57,19 @@ struct Flags {
 async fn main() -> Result<()> {
     let flags = Flags::parse();
     ensure!(flags.rounds > 0, "--rounds: expected at least 1");
-    let contestants = contestant::all(&flags.brokers)?;
     std::fs::create_dir_all(&flags.out)?;
+    if !flags.sweep.is_empty() {
+        return sweep(&flags).await;
+    }
+    let contestants = contestant::all(&flags.brokers)?;
     let (mut tables, mut failed) = (Tables::default(), false);
     for round in 0..flags.rounds {
         for nth in 0..contestants.len() {
             // Each has every place in a round in turn.
             let contestant = &contestants[(nth + round) % contestants.len()];
             eprintln!("round {} of {}: {contestant}", round + 1, flags.rounds);
-            let measured = measure(contestant, round, &flags, &mut tables).await;
+            let levels = (&[Way::Publish, Way::EndToEnd][..], &flags.outstanding[..]);
+            let measured = measure(contestant, round, &flags, levels, &mut tables).await;
             failed |= told(contestant, measured);
         }
     }
@@ -70,6 +81,26 @@ async fn main() -> Result<()> {
     tables.draw(&contestants, &flags.out)?;
     print!("{}", tables.markdown(&contestants));
     println!("\ntables: {}", flags.out.display());
+    ensure!(!failed, "some measurements failed; their cells are empty");
+    Ok(())
+}
+
+/// Consumers that share a topic, ever more of them.
+async fn sweep(flags: &Flags) -> Result<()> {
+    let mut contestants = contestant::all(&flags.sweep)?;
+    contestants.retain(|contestant| contestant.durable);
+    let (mut tables, mut failed) = (Tables::default(), false);
+    for round in 0..flags.rounds {
+        for contestant in &contestants {
+            eprintln!("round {} of {}: {contestant}", round + 1, flags.rounds);
+            let levels = (&[Way::Shared][..], &flags.consumers[..]);
+            let measured = measure(contestant, round, flags, levels, &mut tables).await;
+            failed |= told(contestant, measured);
+        }
+    }
+    tables.write_rows(&flags.out.join("sweep.csv"), "consumers")?;
+    print!("{}", tables.swept(&contestants));
+    println!("\ntable: {}", flags.out.join("sweep.csv").display());
     ensure!(!failed, "some measurements failed; their cells are empty");
     Ok(())
 }
@@ -96,12 +127,13 @@ async fn measure(
     contestant: &Contestant,
     round: usize,
     flags: &Flags,
+    (ways, levels): (&[Way], &[u32]),
     tables: &mut Tables,
 ) -> Result<()> {
     let started = Started::new(contestant, &flags.dir).await?;
     let span = Duration::from_secs_f64(flags.seconds);
-    for &outstanding in &flags.outstanding {
-        for way in [Way::Publish, Way::EndToEnd] {
+    for &outstanding in levels {
+        for &way in ways {
             let figures = load::measure(&started, way, outstanding, span).await?;
             tables.rows.push(Row {
                 contestant: contestant.clone(),

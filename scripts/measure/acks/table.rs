@@ -31,7 +31,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// Writes `acks.csv`, `fsyncs.csv` and `losses.csv`.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
-        self.write_rows(&folder.join("acks.csv"))?;
+        self.write_rows(&folder.join("acks.csv"), "outstanding")?;
         let mut csv = csv::Writer::from_path(folder.join("fsyncs.csv"))?;
         csv.write_record(["broker", "setting", "what", "outstanding", "messages", "fsyncs"])?;
         for Syncs { contestant, what, outstanding, messages, calls } in &self.syncs {
@@ -52,14 +52,15 @@ impl Tables {
         Ok(csv.flush()?)
     }
 
-    fn write_rows(&self, path: &Path) -> Result<()> {
+    /// The measurements; `many` is what there are so many of.
+    pub(crate) fn write_rows(&self, path: &Path, many: &str) -> Result<()> {
         let mut csv = csv::Writer::from_path(path)?;
         csv.write_record([
             "broker",
             "version",
             "setting",
             "way",
-            "outstanding",
+            many,
             "round",
             "messages",
             "messages_per_s",
@@ -91,29 +92,33 @@ impl Tables {
 
     /// One line per contestant: medians of the rounds, with the lowest and highest rate.
     pub(crate) fn markdown(&self, contestants: &[Contestant]) -> String {
+        let ways = [Way::Publish, Way::EndToEnd];
+        let rates = ways.map(|way| self.rates(contestants, way, "under way")).concat();
+        rates + &self.kept(contestants)
+    }
+
+    /// The same of consumers that share a topic.
+    pub(crate) fn swept(&self, contestants: &[Contestant]) -> String {
+        self.rates(contestants, Way::Shared, "consumers")
+    }
+
+    fn rates(&self, contestants: &[Contestant], way: Way, many: &str) -> String {
         let mut levels: Vec<u32> = self.rows.iter().map(|row| row.outstanding).collect();
         levels.sort_unstable();
         levels.dedup();
-        let mut text = String::new();
-        for way in [Way::Publish, Way::EndToEnd] {
-            let _ = writeln!(
-                text,
-                "\n{}: messages/s (lowest to highest), p50 and p99 in ms\n",
-                way.name()
-            );
-            let heads: Vec<String> = levels.iter().map(|n| format!("{n} under way")).collect();
-            let _ =
-                writeln!(text, "| broker | {} | CPU of server, client, µs |", heads.join(" | "));
-            let _ = writeln!(text, "| --- |{} ---: |", " ---: |".repeat(levels.len()));
-            for contestant in contestants {
-                let cells: Vec<String> =
-                    levels.iter().map(|level| self.cell(contestant, way, *level)).collect();
-                let cpu = levels.last().map(|level| self.cpu(contestant, way, *level));
-                let cpu = cpu.unwrap_or_default();
-                let _ = writeln!(text, "| {contestant} | {} | {cpu} |", cells.join(" | "));
-            }
+        let head = "messages/s (lowest to highest), p50 and p99 in ms";
+        let mut text = format!("\n{}: {head}\n\n", way.name());
+        let heads: Vec<String> = levels.iter().map(|n| format!("{n} {many}")).collect();
+        let _ = writeln!(text, "| broker | {} | CPU of server, client, µs |", heads.join(" | "));
+        let _ = writeln!(text, "| --- |{} ---: |", " ---: |".repeat(levels.len()));
+        for contestant in contestants {
+            let cells: Vec<String> =
+                levels.iter().map(|level| self.cell(contestant, way, *level)).collect();
+            let cpu = levels.last().map(|level| self.cpu(contestant, way, *level));
+            let cpu = cpu.unwrap_or_default();
+            let _ = writeln!(text, "| {contestant} | {} | {cpu} |", cells.join(" | "));
         }
-        text + &self.kept(contestants)
+        text
     }
 
     /// Draws the rates end to end with the most under way, and what was lost.
