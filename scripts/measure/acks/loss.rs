@@ -108,6 +108,7 @@ async fn once(loss: &mut Loss, folder: &Path, undo: &UndoLog) -> Result<()> {
         disk.plant_synced()?;
     }
     let (running, broker) = loss.contestant.start(&data).await?;
+    settle(&*broker, &data).await?;
     let told = crash_under_load(running, broker).await?;
     if let Some(disk) = &mut disk {
         disk.cut()?;
@@ -127,6 +128,13 @@ async fn once(loss: &mut Loss, folder: &Path, undo: &UndoLog) -> Result<()> {
     loss.done += told.done.len();
     loss.undone += told.done.intersection(&found).count();
     Ok(())
+}
+
+/// What it wrote of itself when it was new is on the disk: RabbitMQ leaves files for some seconds that it does not
+/// start from again. Queues are there for longer than messages, too.
+async fn settle(broker: &dyn Broker, data: &Path) -> Result<()> {
+    broker.depth(TOPIC).await?;
+    Ok(rustix::fs::syncfs(std::fs::File::open(data)?)?)
 }
 
 /// What was told to those outside.

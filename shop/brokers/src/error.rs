@@ -32,3 +32,14 @@ pub enum Error {
     #[error("not this broker's protocol: {0}")]
     Protocol(String),
 }
+
+#[cfg(any(feature = "nats", feature = "rabbitmq", feature = "redis"))]
+impl Error {
+    /// The server at this place does not let us in, as it says.
+    pub(crate) fn stranger(place: &str, why: impl std::fmt::Display, scheme: &str) -> Self {
+        let expected = format!(
+            "expected a user and a password that it knows, {scheme}://USER:PASSWORD@HOST:PORT"
+        );
+        Self::Invalid(format!("{place}: {why}; {expected}"))
+    }
+}

@@ -90,11 +90,7 @@ impl Shared {
     /// Together with what others append meanwhile; returned means fsynced by all replicas in sync.
     async fn append(&self, queue: &str, body: Bytes) -> Result<()> {
         let appending = self.appending(queue);
-        let send = |bodies: Vec<Bytes>| async move {
-            let request = calls::produce(queue, &bodies);
-            let outcome = self.cluster.ask_leader(queue, &request, calls::read_produce).await;
-            vec![outcome; bodies.len()]
-        };
+        let send = |bodies| self.send(queue, bodies);
         let fit = |waiting: &[(Bytes, _)]| {
             let sum = waiting.iter().scan(0, |sum, (body, _)| {
                 *sum += body.len();
@@ -103,7 +99,27 @@ impl Shared {
             sum.take_while(|sum| *sum <= BATCH_BYTES_MAX).count()
         };
         let appended = timeout(ANSWER_MAX, appending.go(body, fit, send)).await;
-        appended.unwrap_or_else(|_| Err(away(&self.addresses, "it does not answer")))
+        appended.unwrap_or_else(|_| {
+            // Another may lead by now.
+            self.cluster.doubt(queue);
+            Err(away(&self.addresses, "it does not answer"))
+        })
+    }
+
+    /// What is too large together, or because of one of them, goes by halves.
+    async fn send(&self, queue: &str, bodies: Vec<Bytes>) -> Vec<Result<()>> {
+        let (mut left, mut outcomes) = (vec![bodies], Vec::new());
+        while let Some(mut part) = left.pop() {
+            let request = calls::produce(queue, &part);
+            let outcome = self.cluster.ask_leader(queue, &request, calls::read_produce).await;
+            if matches!(outcome, Err(Error::Invalid(_))) && part.len() > 1 {
+                let rest = part.split_off(part.len() / 2);
+                left.extend([rest, part]);
+            } else {
+                outcomes.extend(vec![outcome; part.len()]);
+            }
+        }
+        outcomes
     }
 
     /// Bodies that are not done, whether somebody has them or not.

@@ -1,6 +1,8 @@
 //! What the embedded broker keeps through crashes, broken connections and stops.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "rig/backlog.rs"]
+mod backlog;
 #[path = "rig/process.rs"]
 mod process;
 #[path = "rig/seeing.rs"]
@@ -140,6 +142,12 @@ async fn no_publish_that_returned_is_lost_by_kill_9() {
     }
     assert!(seen.contains("last"));
     assert_eq!(doubles, 0, "nothing was leased at the kills, so nothing comes twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_backlog_is_carried_once() {
+    let process = Process::start(&["--lease", "60s"]);
+    backlog::carry(&*process.client().await, 100_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

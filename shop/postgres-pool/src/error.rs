@@ -2,6 +2,8 @@
 
 use tokio_postgres::error::{DbError, Severity};
 
+use crate::PASSWORD;
+
 /// What was asked, or why it was not done.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -29,22 +31,33 @@ const LATER: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
 const NOT_YET: [&str; 3] = ["25006", "3D000", "42P01"];
 /// Who may come in.
 const STRANGERS: &str = "28";
+/// What the client says where it was not told all that it needs.
+const UNCONFIGURED: &str = "invalid configuration";
 
 impl Error {
     /// What the client met at this place.
     pub(crate) fn of(place: &str, error: &tokio_postgres::Error) -> Self {
         let Some(told) = error.as_db_error() else {
-            return Self::Unavailable(format!("{place}: {}", whole(error)));
+            let text = format!("{place}: {}", whole(error));
+            // The client has not what the server asks for: a password.
+            let lacks = error.to_string().starts_with(UNCONFIGURED);
+            return if lacks { Self::stranger(&text) } else { Self::Unavailable(text) };
         };
         let code = told.code().code();
         let text = format!("{place}: {} ({code})", told.message());
         if code.starts_with(STRANGERS) {
-            Self::Unfit(text)
+            Self::stranger(&text)
         } else if LATER.iter().any(|class| code.starts_with(class)) || NOT_YET.contains(&code) {
             Self::Unavailable(text)
         } else {
             Self::Refused(text)
         }
+    }
+
+    fn stranger(text: &str) -> Self {
+        Self::Unfit(format!(
+            "{text}; expected postgres://USER@HOST:PORT/DATABASE with {PASSWORD} set to its password"
+        ))
     }
 }
 

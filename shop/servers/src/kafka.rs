@@ -1,14 +1,13 @@
 //! Apache Kafka 4, by Maven's jars: one process of Java, which is broker and controller of its own cluster. As
 //! installed it answers before it fsyncs.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::Signal;
 
-use crate::{Parts, Place, Recipe, command, found, free_port};
+use crate::{Parts, Place, Recipe, command, found, free_port, write};
 
 /// Where `scripts/install-servers` puts its jars, and what says that they are there.
 const JARS: &str = "/usr/local/lib/kafka";
@@ -31,8 +30,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
 };
 
 fn parts(java: &Path, place: &Place) -> Result<Parts> {
-    let file = place.data.join("server.properties");
-    fs::write(&file, settings(place)?).with_context(|| format!("{}", file.display()))?;
+    let file = write(place, "server.properties", &settings(place)?)?;
     let format =
         ["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", CLUSTER];
     let mut format = run(java, BRIEFLY, &format);
@@ -52,7 +50,7 @@ fn run(java: &Path, flags: &[&str], arguments: &[&str]) -> Command {
 }
 
 fn settings(place: &Place) -> Result<String> {
-    let Place { port, advertised, data, durable, .. } = place;
+    let Place { port, advertised, data, durable, also, .. } = place;
     let controller = free_port()?;
     let data = data.join("log");
     let flush = if *durable { "log.flush.interval.messages=1\n" } else { "" };
@@ -78,7 +76,9 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+{}
 ",
-        data.display()
+        data.display(),
+        also.join("\n")
     ))
 }

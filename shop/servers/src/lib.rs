@@ -14,11 +14,14 @@ mod running;
 mod sqs;
 mod tree;
 
+use std::fs::File;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 pub use attended::{attend, known};
@@ -74,7 +77,15 @@ pub struct Place {
     pub nodes: Vec<SocketAddr>,
     /// Which of the nodes it is, from 0.
     pub node: usize,
+    /// What it lets [`USER`] in by, and nobody else in; else whoever reaches it comes in. A server that
+    /// asks for none does not know it.
+    pub password: Option<String>,
+    /// Lines that are added to its settings, in its own language.
+    pub also: Vec<String>,
 }
+
+/// Who comes in by a password.
+pub const USER: &str = "shop";
 
 /// Commands that make an instance.
 pub struct Parts {
@@ -99,7 +110,9 @@ impl Place {
     #[must_use]
     pub fn durable(port: u16, data: PathBuf) -> Self {
         let advertised = ([127, 0, 0, 1], port).into();
-        Self { port, advertised, data, durable: true, nodes: Vec::new(), node: 0 }
+        let (durable, nodes, node) = (true, Vec::new(), 0);
+        let (password, also) = (None, Vec::new());
+        Self { port, advertised, data, durable, nodes, node, password, also }
     }
 }
 
@@ -149,6 +162,18 @@ pub(crate) fn found(places: &[&str]) -> Option<PathBuf> {
         true => Some(PathBuf::from(place)).filter(|file| file.is_file()),
         false => on_path(place),
     })
+}
+
+/// Writes a file of settings, to the disk: it may hold a password, which nobody else reads.
+pub(crate) fn write(place: &Place, name: &str, text: &str) -> Result<PathBuf> {
+    let file = place.data.join(name);
+    let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(&file);
+    let written = opened.and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.with_context(|| file.display().to_string())?;
+    Ok(file)
 }
 
 /// A command of this program with these arguments.

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rustix::process::Signal;
 
-use crate::{Parts, Place, Recipe, command, found};
+use crate::{Parts, Place, Recipe, USER, command, found, write};
 
 pub(crate) const RECIPE: Recipe = Recipe {
     name: "nats",
@@ -22,10 +22,8 @@ fn parts(program: &Path, place: &Place) -> Result<Parts> {
     if place.durable {
         check(program)?;
     }
-    let file = place.data.join("nats.conf");
-    std::fs::write(&file, config(place)).with_context(|| file.display().to_string())?;
     let mut server = command(program, &["--config"]);
-    server.arg(file);
+    server.arg(write(place, "nats.conf", &config(place))?);
     Ok(Parts::of(server))
 }
 
@@ -35,9 +33,15 @@ fn config(place: &Place) -> String {
     let sync = if place.durable { "sync_interval: always" } else { "" };
     format!(
         "server_name: shop{node}\nlisten: \"127.0.0.1:{port}\"\nclient_advertise: \"{advertised}\"\n\
-        jetstream {{ store_dir: {data:?}, {sync} }}\n{}",
-        cluster(place)
+        jetstream {{ store_dir: {data:?}, {sync} }}\n{}{}{}\n",
+        cluster(place),
+        place.password.as_deref().map(users).unwrap_or_default(),
+        place.also.join("\n")
     )
+}
+
+fn users(password: &str) -> String {
+    format!("authorization {{ user: {USER}, password: {password:?} }}\n")
 }
 
 /// Its nodes tell clients of no other node: the ways there are the clients' to know.

@@ -11,7 +11,8 @@ use rustix::process::{Signal, geteuid};
 
 use crate::{Parts, Place, Recipe, command, found};
 
-/// The environment variable with the password that it asks for; without one whoever reaches it comes in.
+/// The environment variable with the password that it asks for, unless its place names one; without any
+/// whoever reaches it comes in.
 const PASSWORD: &str = "TRIPTYCH_DATABASE_PASSWORD";
 /// Who starts it where root must not.
 const SERVANT: &str = "nobody";
@@ -52,7 +53,13 @@ fn parts(program: &Path, place: &Place) -> Result<Parts> {
     // Nothing of it is outside of its folder: no socket, no shared memory by name.
     server.args(["-c", "unix_socket_directories=", "-c", "dynamic_shared_memory_type=mmap"]);
     server.args(["-p", &place.port.to_string(), "-D"]).arg(data.join("db"));
+    for line in &place.also {
+        server.args(["-c", line]);
+    }
     server.env_remove(PASSWORD);
+    if let Some(password) = &place.password {
+        make.env(PASSWORD, password);
+    }
     let steps = vec![serving(make, servant)];
     Ok(Parts { steps, companions: Vec::new(), server: serving(server, servant) })
 }

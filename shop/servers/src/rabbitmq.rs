@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::Signal;
 
-use crate::{Parts, Place, Recipe, command, found, free_port};
+use crate::{Parts, Place, Recipe, USER, command, found, free_port, write};
 
 pub(crate) const RECIPE: Recipe = Recipe {
     name: "rabbitmq",
@@ -40,6 +40,7 @@ fn parts(program: &Path, place: &Place) -> Result<Parts> {
     write(place, "rabbitmq.conf", &config(place))?;
     write(place, "plugins", "[].\n")?;
     std::fs::create_dir_all(place.data.join("home"))?;
+    cookie(place)?;
     Ok(Parts {
         steps: Vec::new(),
         companions: vec![table(names)],
@@ -47,18 +48,27 @@ fn parts(program: &Path, place: &Place) -> Result<Parts> {
     })
 }
 
-fn write(place: &Place, name: &str, text: &str) -> Result<()> {
-    let file = place.data.join(name);
-    std::fs::write(&file, text).with_context(|| file.display().to_string())
-}
-
 fn config(place: &Place) -> String {
     let port = place.port;
+    let user = |word: &String| format!("default_user = {USER}\ndefault_pass = {word}\n");
     format!(
         "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = warning\n\
         log.file = false\nvm_memory_high_watermark.absolute = 512MB\n\
-        disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 64000000\n"
+        disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 64000000\n{}{}\n",
+        place.password.as_ref().map(user).unwrap_or_default(),
+        place.also.join("\n")
     )
+}
+
+/// What a node that is alone is known by. It would make one itself, which is empty after a power cut some seconds
+/// later, and then refuse to start.
+fn cookie(place: &Place) -> Result<()> {
+    let file = place.data.join("home/.erlang.cookie");
+    if std::fs::metadata(&file).is_ok_and(|file| file.len() > 0) {
+        return Ok(());
+    }
+    let word = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    write(place, "home/.erlang.cookie", word.trim()).map(drop)
 }
 
 /// Where nodes are found by their names.

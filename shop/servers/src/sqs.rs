@@ -1,13 +1,12 @@
 //! ElasticMQ, which speaks the language of Amazon's SQS, by Maven's jars: one process of Java. It stands for
 //! what cannot be installed: good to see that a client works, never to be timed.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::Signal;
 
-use crate::{Parts, Place, Recipe, command, found};
+use crate::{Parts, Place, Recipe, command, found, write};
 
 /// Where `scripts/install-servers` puts its jars, and what says their version.
 const JARS: &str = "/usr/local/lib/elasticmq";
@@ -25,8 +24,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
 };
 
 fn parts(java: &Path, place: &Place) -> Result<Parts> {
-    let file = place.data.join("elasticmq.conf");
-    fs::write(&file, settings(place)).with_context(|| format!("{}", file.display()))?;
+    let file = write(place, "elasticmq.conf", &settings(place))?;
     let mut server = command(java, &["-Xms64m", "-Xmx256m"]);
     server.arg(format!("-Dconfig.file={}", file.display()));
     server.args(["-cp", &format!("{JARS}/*"), "org.elasticmq.server.Main"]);
@@ -41,6 +39,8 @@ fn settings(place: &Place) -> String {
 node-address {{ protocol = http, host = \"{host}\", port = {come}, context-path = \"\" }}
 rest-sqs {{ enabled = true, bind-hostname = \"127.0.0.1\", bind-port = {port}, sqs-limits = strict }}
 rest-stats.enabled = false
-"
+{}
+",
+        place.also.join("\n")
     )
 }

@@ -22,6 +22,7 @@ pub(super) mod code {
     pub(crate) const TOO_LARGE: i16 = 10;
     pub(crate) const NO_COORDINATOR: i16 = 15;
     pub(crate) const INVALID_TOPIC: i16 = 17;
+    pub(crate) const LIST_TOO_LARGE: i16 = 18;
     pub(crate) const NOT_ALLOWED: std::ops::RangeInclusive<i16> = 29..=31;
     pub(crate) const TOPIC_EXISTS: i16 = 36;
     pub(crate) const INVALID_CONFIG: i16 = 40;
@@ -67,9 +68,11 @@ pub(super) fn refused(code: i16, what: &str, text: &str) -> Error {
     let text = format!("kafka refuses {what}: {text} (code {code})");
     match code {
         code::INVALID_RECORD_STATE => Error::Fenced,
-        code::TOO_LARGE | code::INVALID_TOPIC | code::INVALID_CONFIG | code::INVALID_REQUEST => {
-            Error::Invalid(text)
-        }
+        code::TOO_LARGE
+        | code::LIST_TOO_LARGE
+        | code::INVALID_TOPIC
+        | code::INVALID_CONFIG
+        | code::INVALID_REQUEST => Error::Invalid(text),
         code if code::NOT_ALLOWED.contains(&code) => Error::Invalid(text),
         _ => Error::Unavailable(text),
     }

@@ -36,6 +36,8 @@ struct Known {
     keepers: HashMap<String, i32>,
     idle: HashMap<Whom, Vec<Line>>,
     refused: HashMap<String, (Instant, Error)>,
+    /// Who did not answer last: a broker that stands still lets clients in. It is tried after all others.
+    silent: Option<String>,
 }
 
 /// Who is asked.
@@ -69,7 +71,22 @@ impl Cluster {
         request: &Request,
         waits: Duration,
     ) -> Result<Answer> {
+        self.ask_at(whom, request, waits).await.map(|(answer, _)| answer)
+    }
+
+    /// Tells who was asked, too.
+    async fn ask_at(
+        &self,
+        whom: Whom,
+        request: &Request,
+        waits: Duration,
+    ) -> Result<(Answer, String)> {
         let mut line = self.line(whom).await?;
+        let address = line.address().to_owned();
+        if whom == Whom::Any {
+            // Until it has answered: a call that is given up tells nothing.
+            self.known().silent = Some(address.clone());
+        }
         let answer = match line.send(request).await {
             Ok(()) => line.answer(waits).await,
             Err(error) => Err(error),
@@ -79,11 +96,14 @@ impl Cluster {
             // The others are as old as this one.
             Err(_) => drop(self.known().idle.remove(&whom)),
         }
-        answer
+        answer.map(|answer| (answer, address))
     }
 
     fn give_back(&self, whom: Whom, line: Line) {
         let mut known = self.known();
+        if known.silent.as_deref() == Some(line.address()) {
+            known.silent = None;
+        }
         let idle = known.idle.entry(whom).or_default();
         if idle.len() < IDLE_MAX {
             idle.push(line);
@@ -93,9 +113,13 @@ impl Cluster {
     /// A connection of its own, of those that nobody uses or a new one.
     async fn line(&self, whom: Whom) -> Result<Line> {
         loop {
-            let idle = self.known().idle.get_mut(&whom).and_then(Vec::pop);
+            let (idle, silent) = {
+                let mut known = self.known();
+                (known.idle.get_mut(&whom).and_then(Vec::pop), known.silent.clone())
+            };
+            let silent = silent.filter(|_| whom == Whom::Any);
             match idle {
-                Some(line) if line.is_closed() => {}
+                Some(line) if line.is_closed() || silent.as_deref() == Some(line.address()) => {}
                 Some(line) => return Ok(line),
                 None => return self.connect(whom).await,
             }
@@ -120,8 +144,12 @@ impl Cluster {
 
     async fn connect_any(&self) -> Result<Line> {
         let known: Vec<_> = self.known().brokers.values().cloned().collect();
+        let silent = self.known().silent.clone();
+        let known = known.iter().filter(|address| !self.seeds.contains(address));
+        let mut all: Vec<&String> = self.seeds.iter().chain(known).collect();
+        all.sort_by_key(|address| Some(*address) == silent.as_ref());
         let mut last = away(&self.seeds.join(","), "nobody is there");
-        for address in self.seeds.iter().chain(known.iter().filter(|a| !self.seeds.contains(a))) {
+        for address in all {
             match self.connect_to(address).await {
                 Ok(line) => return Ok(line),
                 Err(error) => last = error,
@@ -176,14 +204,25 @@ impl Cluster {
 
     /// Who is alone is where it was asked, wherever it tells others to come.
     async fn metadata(&self, queue: &str) -> Result<calls::Metadata> {
-        let mut line = self.line(Whom::Any).await?;
-        let mut metadata = calls::read_metadata(&mut line.ask(&calls::metadata(queue)).await?)?;
+        let (mut answer, asked) =
+            self.ask_at(Whom::Any, &calls::metadata(queue), Duration::ZERO).await?;
+        let mut metadata = calls::read_metadata(&mut answer)?;
         if let [(_, address)] = &mut metadata.brokers[..] {
-            line.address().clone_into(address);
+            *address = asked;
         }
         self.known().brokers.extend(metadata.brokers.drain(..));
-        self.give_back(Whom::Any, line);
         Ok(metadata)
+    }
+
+    /// A refusal, with where that is.
+    fn named(&self, error: Error) -> Error {
+        let at = format!("kafka at {} refuses", self.seeds.join(","));
+        let named = |text: String| text.replacen("kafka refuses", &at, 1);
+        match error {
+            Error::Unavailable(text) => Error::Unavailable(named(text)),
+            Error::Invalid(text) => Error::Invalid(named(text)),
+            other => other,
+        }
     }
 
     /// Something went wrong there: it may have moved.
@@ -211,7 +250,7 @@ impl Cluster {
     ) -> Result<T> {
         let leader = Whom::Broker(self.place(queue).await?.leader);
         let asked = self.ask_patiently(leader, request, waits).await;
-        let told = asked.and_then(|mut answer| read(&mut answer));
+        let told = asked.and_then(|mut answer| read(&mut answer)).map_err(|e| self.named(e));
         if matches!(told, Err(Error::Unavailable(_))) {
             self.doubt(queue);
         }
@@ -239,7 +278,7 @@ impl Cluster {
                 None => Err(away(&self.seeds.join(","), "nobody keeps groups yet")),
             };
             if !matches!(told, Err(Error::Unavailable(_))) || Instant::now() >= end {
-                return told;
+                return told.map_err(|error| self.named(error));
             }
             sleep(LOOK).await;
         }

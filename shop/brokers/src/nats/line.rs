@@ -8,6 +8,7 @@ use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, HeaderMap, Message, Request, ServerAddr,
 };
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::lazy::Lazy;
@@ -80,11 +81,15 @@ impl Line {
             .ping_interval(PING_EVERY)
             .reconnect_delay_callback(|_| RECONNECT_AFTER)
             .ignore_discovered_servers();
+        let options = match self.servers.iter().find(|server| server.has_user_pass()) {
+            Some(who) => options.user_and_password(word(who.username()), word(who.password())),
+            None => options,
+        };
         let connecting = tokio::time::timeout(CONNECT_MAX, options.connect(&self.servers[..]));
         let made = connecting.await.map_err(|_| self.unavailable("no answer within 2 s"))?;
         let client = made.map_err(|error| match error.kind() {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                Error::Invalid(format!("nats at {}: {error}", self.shown))
+                Error::stranger(&format!("nats at {}", self.shown), error, "nats")
             }
             _ => self.unavailable(error),
         })?;
@@ -108,6 +113,9 @@ impl Line {
         let answer = self.client().await?.send_request(subject, request).await;
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => Refusal::Missing,
+            RequestErrorKind::MaxPayloadExceeded => {
+                Refusal::Error(Error::Invalid(format!("nats at {}: {error}", self.shown)))
+            }
             _ => Refusal::Error(self.unavailable(error)),
         })
     }
@@ -149,4 +157,9 @@ impl Line {
             Refusal::Error(error) => error,
         }
     }
+}
+
+/// A part of a URL, as it is meant; the client does not read it by itself.
+fn word(part: Option<&str>) -> String {
+    percent_decode_str(part.unwrap_or_default()).decode_utf8_lossy().into_owned()
 }

@@ -3,16 +3,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
+use lapin::uri::AMQPUri;
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, Queue,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Kind;
 use crate::lazy::Lazy;
@@ -31,6 +34,11 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(10);
 const DELIVERIES_MAX: i32 = 1_000_000_000;
 /// Written to the disk.
 const PERSISTENT: u8 = 2;
+/// How often who waits for a confirmation looks whether the server has stopped to read.
+const LOOK: Duration = Duration::from_millis(100);
+const ALARM: &str = "it takes no messages now: short of memory or of disk, by limits of its own";
+/// What stands before the bytes that it carries at most, where it refuses more.
+const LARGEST: &str = "larger than configured max size ";
 
 pub(super) struct Line {
     /// `USER:PASSWORD@HOST:PORT` each, of which the first that answers is used.
@@ -41,6 +49,8 @@ pub(super) struct Line {
     heartbeat_s: u64,
     publishing: Lazy<Open>,
     consuming: Lazy<Arc<Connection>>,
+    /// Bytes that a body may have: the server tells only whom it refuses.
+    largest: AtomicUsize,
 }
 
 /// A channel that is open, and the connection that it is of.
@@ -54,6 +64,13 @@ impl Open {
     pub(super) fn is_good(&self) -> bool {
         self.channel.status().connected() && self.connection.status().connected()
     }
+
+    /// Waits until the server says that it reads no more from who publishes.
+    async fn blocked(&self) {
+        while !self.connection.status().blocked() {
+            sleep(LOOK).await;
+        }
+    }
 }
 
 impl Line {
@@ -63,22 +80,31 @@ impl Line {
         let shown = format!("{} at {}", kind.scheme(), hosts.collect::<Vec<_>>().join(","));
         let heartbeat_s = (lease / 2).min(HEARTBEAT_MAX).as_secs().max(1);
         let (publishing, consuming) = Default::default();
-        Self { servers, shown, kind, heartbeat_s, publishing, consuming }
+        let largest = AtomicUsize::new(usize::MAX);
+        Self { servers, shown, kind, heartbeat_s, publishing, consuming, largest }
     }
 
     async fn connect(&self) -> Result<Arc<Connection>> {
         let mut why = self.unavailable("no address");
         for server in &self.servers {
-            let place = if server.contains('/') { "" } else { "/%2f" };
-            let uri = format!("amqp://{server}{place}?heartbeat={}", self.heartbeat_s);
-            let connecting = Connection::connect(&uri, ConnectionProperties::default());
-            match timeout(CONNECT_MAX, connecting).await {
-                Ok(Ok(connection)) => return Ok(Arc::new(connection)),
-                Ok(Err(error)) => why = self.meaning(&error),
-                Err(_) => why = self.unavailable("no answer within 2 s"),
+            match self.connect_to(server).await {
+                Ok(connection) => return Ok(Arc::new(connection)),
+                Err(error) => why = error,
             }
         }
         Err(why)
+    }
+
+    async fn connect_to(&self, server: &str) -> Result<Connection> {
+        let place = if server.contains('/') { "" } else { "/%2f" };
+        let uri = format!("amqp://{server}{place}?heartbeat={}", self.heartbeat_s);
+        let uri = uri.parse::<AMQPUri>();
+        let uri = uri.map_err(|why| Error::Invalid(format!("{}: {why}", self.shown)))?;
+        let connecting = Connection::connect_uri(uri, ConnectionProperties::default());
+        match timeout(CONNECT_MAX, connecting).await {
+            Ok(made) => made.map_err(|error| self.meaning(&error)),
+            Err(_) => Err(self.unavailable("no answer within 2 s")),
+        }
     }
 
     /// A channel of its own on the connection that consumes.
@@ -101,11 +127,34 @@ impl Line {
 
     /// Makes sure that a queue is there; tells how many messages it has that nobody has.
     pub(super) async fn declare(&self, queue: &str) -> Result<u64> {
+        if self.servers.len() > 1 {
+            if let Some(count) = self.declared(queue, true).await? {
+                return Ok(count);
+            }
+            self.all_are_there().await?;
+        }
+        let count = self.declared(queue, false).await?;
+        count.ok_or_else(|| self.unavailable("the queue is not there"))
+    }
+
+    /// A queue is for ever on those nodes that are there when it is made.
+    async fn all_are_there(&self) -> Result<()> {
+        for server in &self.servers {
+            self.connect_to(server).await?;
+        }
+        Ok(())
+    }
+
+    /// None if it is not there, and is only looked for.
+    async fn declared(&self, queue: &str, passive: bool) -> Result<Option<u64>> {
         let open = self.open().await?;
-        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let options = QueueDeclareOptions { durable: true, passive, ..Default::default() };
         let declared = open.channel.queue_declare(queue.into(), options, self.arguments());
-        let declared: Queue = self.answered(declared).await?;
-        Ok(u64::from(declared.message_count()))
+        let declared = declared.map(|declared: lapin::Result<Queue>| match declared {
+            Err(error) if is_missing(&error) => Ok(None),
+            declared => declared.map(|queue| Some(u64::from(queue.message_count()))),
+        });
+        self.answered(declared).await
     }
 
     fn arguments(&self) -> FieldTable {
@@ -133,6 +182,7 @@ impl Line {
 
     /// Whether there was a queue to store it in.
     async fn routed(&self, queue: &str, body: &Bytes) -> Result<bool> {
+        self.fits(body)?;
         let open = self.publishing().await?;
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
@@ -141,13 +191,37 @@ impl Line {
                 open.channel.basic_publish("".into(), queue.into(), options, body, properties);
             sent.await?.await
         };
-        match self.answered(published).await {
+        let answer = tokio::select! {
+            biased;
+            () = open.blocked() => Err(self.unavailable(ALARM)),
+            answer = self.answered(published) => answer,
+        };
+        match answer {
             Ok(Confirmation::Ack(None)) => Ok(true),
             Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => Ok(false),
             Ok(Confirmation::Nack(None)) => Err(self.unavailable("it could not be stored")),
             Ok(Confirmation::NotRequested) => Err(self.unavailable("it does not confirm")),
-            Err(error) => Err(error),
+            Err(error) => Err(self.refused(error, body)),
         }
+    }
+
+    fn fits(&self, body: &Bytes) -> Result<()> {
+        let (size, largest) = (body.len(), self.largest.load(Ordering::Relaxed));
+        if size <= largest {
+            return Ok(());
+        }
+        let text = format!("a message of {size} bytes with its envelope; it takes {largest}");
+        Err(Error::Invalid(format!("{}: {text}", self.shown)))
+    }
+
+    /// Who is too large ends the channel for all that is under way on it: what became of the others, nobody
+    /// knows.
+    fn refused(&self, error: Error, body: &Bytes) -> Error {
+        let Some(largest) = largest(&error.to_string()) else { return error };
+        self.largest.store(largest, Ordering::Relaxed);
+        self.fits(body)
+            .err()
+            .unwrap_or_else(|| self.unavailable("another message ended the channel"))
     }
 
     /// What is answered in time. If it is not, both connections are in doubt.
@@ -180,9 +254,24 @@ impl Line {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED)
                 | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
         ));
-        if refused {
-            return Error::Invalid(format!("{}: {error}", self.shown));
+        let lets_in = !matches!(error.kind(), ErrorKind::ProtocolError(said)
+            if matches!(said.kind(), AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)));
+        match (refused, lets_in) {
+            (false, _) => self.unavailable(error),
+            (true, true) => Error::Invalid(format!("{}: {error}", self.shown)),
+            (true, false) => Error::stranger(&self.shown, error, self.kind.scheme()),
         }
-        self.unavailable(error)
     }
+}
+
+fn is_missing(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(said)
+        if matches!(said.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)))
+}
+
+/// The bytes that a server takes at most, if this is what it says.
+fn largest(text: &str) -> Option<usize> {
+    let (_, number) = text.split_once(LARGEST)?;
+    let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
 }

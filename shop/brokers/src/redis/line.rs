@@ -149,10 +149,11 @@ impl Line {
     }
 
     fn meaning(&self, error: &RedisError) -> Error {
-        let text = format!("redis at {}: {error}", self.address);
+        let place = format!("redis at {}", self.address);
+        let text = format!("{place}: {error}");
         match (error.kind(), error.code()) {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "NOPERM" | "WRONGPASS")) => {
-                Error::Invalid(text)
+                Error::stranger(&place, error, "redis")
             }
             (ErrorKind::Parse, _) => Error::Protocol(text),
             _ => Error::Unavailable(text),
