@@ -8,6 +8,8 @@
 mod bell;
 mod group;
 #[cfg(test)]
+mod looks;
+#[cfg(test)]
 mod tests;
 mod trail;
 
@@ -72,8 +74,8 @@ const TAKE: &str = "with relaxed as (select set_config('synchronous_commit', 'of
     returning bodies.id, body, extract(epoch from now() - free.heard)::float8 as silent";
 const EXTEND: &str = "with relaxed as (select set_config('synchronous_commit', 'off', true))
     update bodies set heard = now(), until = now() + make_interval(secs => $4)
-    from unnest($2::bigint[], $3::uuid[]) as held (id, claim), relaxed
-    where bodies.queue = $1 and bodies.id = held.id and bodies.claim = held.claim
+    from unnest($1::text[], $2::bigint[], $3::uuid[]) as held (queue, id, claim), relaxed
+    where bodies.queue = held.queue and bodies.id = held.id and bodies.claim = held.claim
     returning bodies.id, bodies.claim";
 const COUNT: &str = "select count(*) filter (where claim is null) as waiting,
     count(*) filter (where claim is not null) as taken from bodies where queue = $1";
@@ -105,7 +107,7 @@ struct Postgres {
 #[derive(Clone)]
 struct Groups {
     append: Group<(String, Bytes), ()>,
-    take: Group<Ask, Result<Vec<Taken>>>,
+    take: Group<Ask, Result<Came>>,
     forget: Group<Named, bool>,
     forward: Group<Moved, bool>,
 }
@@ -139,6 +141,13 @@ struct Ask {
     most: usize,
     /// How often what others lost is looked for.
     every: Duration,
+}
+
+/// What one consumer got, and whether that, with what others got, was all that there was.
+#[derive(Default)]
+struct Came {
+    bodies: Vec<Taken>,
+    all: bool,
 }
 
 impl Ask {
@@ -203,16 +212,21 @@ async fn append(line: Arc<Line>, all: Vec<(String, Bytes)>) -> Result<Vec<()>> {
 }
 
 /// Takes for all who ask, in one statement for each queue, and deals out what came.
-async fn take(line: Arc<Line>, all: Vec<Ask>) -> Result<Vec<Result<Vec<Taken>>>> {
-    let mut dealt: Vec<Result<Vec<Taken>>> = all.iter().map(|_| Ok(Vec::new())).collect();
+async fn take(line: Arc<Line>, all: Vec<Ask>) -> Result<Vec<Result<Came>>> {
+    let mut dealt: Vec<Result<Came>> = all.iter().map(|_| Ok(Came::default())).collect();
     let mut left: Vec<usize> = (0..all.len()).collect();
     while let Some(&first) = left.first() {
         let is_same = |nth: &usize| all[*nth].is_of(&all[first]);
         let (same, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_same);
         left = others;
-        let most: usize = same.iter().map(|nth| all[*nth].most).sum();
-        match line.claim(&all[first], most.min(TAKEN_MAX)).await {
-            Ok(came) => deal(came, &same, &all, &mut dealt),
+        let mosts: Vec<usize> = same.iter().map(|nth| all[*nth].most).collect();
+        let most = mosts.iter().sum::<usize>().min(TAKEN_MAX);
+        match line.claim(&all[first], most).await {
+            Ok(came) => {
+                let all = came.len() < most;
+                let parts = deal(came, &mosts).into_iter().map(|bodies| Ok(Came { bodies, all }));
+                same.iter().zip(parts).for_each(|(nth, part)| dealt[*nth] = part);
+            }
             Err(error) => same.iter().for_each(|nth| dealt[*nth] = Err(error.clone())),
         }
     }
@@ -220,16 +234,15 @@ async fn take(line: Arc<Line>, all: Vec<Ask>) -> Result<Vec<Result<Vec<Taken>>>>
 }
 
 /// One to each in turn, as far as he wants them.
-fn deal(came: Vec<Taken>, to: &[usize], all: &[Ask], dealt: &mut [Result<Vec<Taken>>]) {
-    let mut turn = to.iter().copied().cycle();
-    for taken in came {
-        let mut round = turn.by_ref().take(to.len());
-        let has_room = |nth: &usize| matches!(&dealt[*nth], Ok(has) if has.len() < all[*nth].most);
-        let Some(nth) = round.find(has_room) else { return };
-        if let Ok(has) = &mut dealt[nth] {
-            has.push(taken);
-        }
+fn deal<T>(came: Vec<T>, mosts: &[usize]) -> Vec<Vec<T>> {
+    let mut dealt: Vec<Vec<T>> = mosts.iter().map(|_| Vec::new()).collect();
+    let mut turn = (0..mosts.len()).cycle();
+    for one in came {
+        let mut round = turn.by_ref().take(mosts.len());
+        let Some(nth) = round.find(|nth| dealt[*nth].len() < mosts[*nth]) else { break };
+        dealt[nth].push(one);
     }
+    dealt
 }
 
 /// Forgets those that are still their owners'; tells of each whether it was.
@@ -326,11 +339,11 @@ impl Source for Taker {
         rung.as_mut().enable();
         let (queue, most) = (Arc::clone(&self.queue), most as usize);
         let ask = Ask { queue, lease: self.lease, most, every: wait };
-        let taken = self.groups.take.run(ask).await??;
-        if taken.len() < most {
+        let Came { bodies, all } = self.groups.take.run(ask).await??;
+        if all {
             *self.empty() = Some(rung);
         }
-        Ok(taken)
+        Ok(bodies)
     }
 
     async fn forget(&self, handle: &Handle) -> Result<()> {
@@ -345,9 +358,9 @@ impl Source for Taker {
 
     async fn extend(&self, handles: &[Handle]) -> Result<Vec<bool>> {
         let named: Vec<Named> = handles.iter().map(|h| self.named(h)).collect::<Result<_>>()?;
-        let (_, ids, claims) = columns(&named);
+        let (queues, ids, claims) = columns(&named);
         let lease = self.lease.as_secs_f64();
-        let extended = self.line.ask(EXTEND, &[&&*self.queue, &ids, &claims, &lease]).await?;
+        let extended = self.line.ask(EXTEND, &[&queues, &ids, &claims, &lease]).await?;
         held(&named, &extended)
     }
 }
