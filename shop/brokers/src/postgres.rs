@@ -90,6 +90,8 @@ const LOOK: &str = "select body from bodies where queue = $1 order by id limit $
 /// Bodies that one statement takes at most, whoever wants them.
 const TAKEN_MAX: usize = 512;
 
+/// What becomes of several at once.
+type Done<O> = BoxFuture<'static, Result<Vec<O>>>;
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 fn open(address: &str, settings: Settings) -> Result<Arc<dyn Broker>> {
@@ -176,7 +178,7 @@ impl Postgres {
 
     fn group<I: Send + 'static, O: Send + 'static>(
         &self,
-        work: fn(Arc<Line>, Vec<I>) -> BoxFuture<'static, Result<Vec<O>>>,
+        work: fn(Arc<Line>, Vec<I>) -> Done<O>,
     ) -> Group<I, O> {
         let line = Arc::clone(&self.line);
         Group::new(move |all| work(Arc::clone(&line), all))
