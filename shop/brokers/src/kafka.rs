@@ -60,7 +60,7 @@ fn open(addresses: &str, settings: Settings) -> Result<Arc<dyn Broker>> {
     }
     // What is promised of a lease is what Kafka keeps.
     let settings = Settings { lease: lock(settings.lease), ..settings };
-    Ok(Arc::new(Supplied::new(Kafka::new(addresses), settings)))
+    Ok(Arc::new(Supplied::new(Kafka::new(addresses, settings.durable), settings)))
 }
 
 struct Kafka(Arc<Shared>);
@@ -74,8 +74,9 @@ struct Shared {
 }
 
 impl Kafka {
-    fn new(addresses: &str) -> Self {
-        let (cluster, addresses) = (Arc::new(Cluster::new(addresses)), addresses.to_owned());
+    fn new(addresses: &str, durable: bool) -> Self {
+        let cluster = Arc::new(Cluster::new(addresses, durable));
+        let addresses = addresses.to_owned();
         let (appending, room) = (Mutex::default(), Room::default());
         Self(Arc::new(Shared { cluster, addresses, appending, room }))
     }

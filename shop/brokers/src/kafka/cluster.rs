@@ -25,6 +25,8 @@ const EACH: &str = "1";
 /// Some of its brokers, and what was learnt of the others.
 pub(super) struct Cluster {
     seeds: Vec<String>,
+    /// Whether they must be set so that returned means durable.
+    durable: bool,
     known: Mutex<Known>,
 }
 
@@ -50,9 +52,9 @@ pub(super) enum Whom {
 
 impl Cluster {
     /// Of these brokers, `HOST:PORT` and a comma between them; none need be there yet.
-    pub(super) fn new(addresses: &str) -> Self {
+    pub(super) fn new(addresses: &str, durable: bool) -> Self {
         let seeds = addresses.split(',').map(str::to_owned).collect();
-        Self { seeds, known: Mutex::default() }
+        Self { seeds, durable, known: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -135,6 +137,7 @@ impl Cluster {
         let mut answer = line.ask(&calls::setting(number, FLUSH)).await?;
         match calls::read_setting(&mut answer)?.as_str() {
             EACH => Ok(line),
+            _ if !self.durable => Ok(line),
             found => {
                 let text = format!("kafka at {address}: {FLUSH} is {found}, expected {EACH}");
                 Err(Error::Invalid(format!("{text}: else what is answered may be lost")))

@@ -11,7 +11,7 @@ const LEASE: Duration = Duration::from_secs(4);
 /// A server, and its engine once it answers; none if it is not installed.
 async fn rig() -> Option<(Server, Kafka)> {
     let settings = Settings { lease: LEASE, ..Settings::default() };
-    begun("kafka", &settings, Kafka::new).await
+    begun("kafka", &settings, |address| Kafka::new(address, true)).await
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn what_kafka_would_forget_is_delivered_again_and_again() {
     assert!(append(&engine, b"body", 10).await);
     for _ in 0..DELIVERIES_MAX + 2 {
         // Each of these ends without a word: its connection does, so that nothing waits for a lock to end.
-        let other = Kafka::new(&server.address).source(QUEUE, LEASE).await.unwrap();
+        let other = Kafka::new(&server.address, true).source(QUEUE, LEASE).await.unwrap();
         assert_eq!(taken(&*other).await.body, "body");
     }
     assert_eq!(engine.count(QUEUE).await.map(|count| count.waiting), Ok(1));
