@@ -56,8 +56,7 @@ pub(super) struct Fsyncs<'a> {
 
 impl<'a> Fsyncs<'a> {
     pub(super) fn of(scene: &'a mut Scene<'_, '_>) -> Self {
-        let players = scene.stage.running.spec.harmed(scene.target);
-        Self { running: scene.stage.running, players }
+        Self { players: scene.players.to_vec(), running: scene.stage.running }
     }
 
     /// Attaches to every process and all that descends from it. Proof: strace's own line of a call that

@@ -11,6 +11,7 @@ pub mod fits;
 pub mod fsync;
 mod kind;
 mod kinds;
+mod leading;
 mod limits;
 mod link;
 mod need;

@@ -56,7 +56,7 @@ pub(super) fn lower(
 ) -> anyhow::Result<String> {
     let running = &mut *scene.stage.running;
     let mut proofs = Vec::new();
-    for index in running.spec.harmed(scene.target) {
+    for index in scene.players.iter().copied() {
         let name = running.spec.processes[index].name.clone();
         let top = running.keeper(index)?;
         running.may_end(index);

@@ -29,8 +29,7 @@ impl<'a> Processes<'a> {
     }
 
     pub(super) fn of(scene: &'a mut Scene<'_, '_>) -> Self {
-        let players = scene.stage.running.spec.harmed(scene.target);
-        Self { running: scene.stage.running, players }
+        Self { players: scene.players.to_vec(), running: scene.stage.running }
     }
 
     /// SIGKILL, to all that a process consists of. Proof: how it ended, that nobody is left of it, and

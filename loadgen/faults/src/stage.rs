@@ -61,8 +61,13 @@ impl Stage<'_> {
         if let Some(link) = spec.links.iter().find(|link| Some(&*link.name) == target.link()) {
             return format!("{} to {}", link.from.join(" "), link.upstream);
         }
-        let players = spec.harmed(target);
-        let names: Vec<&str> = players.iter().map(|i| &*spec.processes[*i].name).collect();
+        self.named(&spec.harmed(target))
+    }
+
+    /// Names of processes.
+    pub(super) fn named(&self, players: &[usize]) -> String {
+        let processes = &self.running.spec.processes;
+        let names: Vec<&str> = players.iter().map(|i| &*processes[*i].name).collect();
         names.join(" ")
     }
 
@@ -80,6 +85,8 @@ impl Stage<'_> {
 pub(super) struct Scene<'a, 's> {
     pub(super) stage: &'a mut Stage<'s>,
     pub(super) target: &'a Target,
+    /// The processes that it harms: nobody where it harms a link.
+    pub(super) players: &'a [usize],
 }
 
 /// Entries of the undo journal, open until the healing is proved.

@@ -15,6 +15,8 @@ use scenario::config::Span;
 
 /// How soon a supervisor sees that a process has ended.
 const SUPERVISE_EVERY: Duration = Duration::from_millis(50);
+/// What is added to the proof of a fault that chose its process so.
+const LED: &str = "; it led by its own word";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -28,6 +30,8 @@ struct UnderWay<'a> {
     row: FaultRow,
     /// Whether the injection was tried: then it is healed, whatever came of it.
     tried: bool,
+    /// Whom it harms, once it was injected.
+    players: Vec<usize>,
     act: Act<'a>,
 }
 
@@ -75,7 +79,8 @@ fn shown(row: FaultRow) -> FaultRow {
 async fn supervise(stage: &mut Stage<'_>, all: &mut [UnderWay<'_>]) -> Infallible {
     loop {
         for one in all.iter_mut().filter(|one| one.is_in_force()) {
-            one.act.tend(&mut Scene { stage, target: &one.planned.target }).await;
+            let (target, players) = (&one.planned.target, &one.players[..]);
+            one.act.tend(&mut Scene { stage, target, players }).await;
         }
         sleep(SUPERVISE_EVERY).await;
     }
@@ -110,7 +115,8 @@ impl Stage<'_> {
             voids_answers: Some(facts.voids_answers),
             ..FaultRow::default()
         };
-        UnderWay { planned, row, tried: false, act: planned.fault.ready() }
+        let players = self.running.spec.harmed(&planned.target);
+        UnderWay { planned, row, tried: false, players, act: planned.fault.ready() }
     }
 
     async fn inject(&mut self, one: &mut UnderWay<'_>) {
@@ -119,12 +125,25 @@ impl Stage<'_> {
         if target.is_role(PROVIDER) {
             self.mark().await;
         }
+        let led = match self.leading(&one.players).await {
+            Ok(led) => led,
+            Err(error) => {
+                one.row.effect_proof = format!("no effect seen: {error:#}");
+                return;
+            }
+        };
+        if let Some(leaders) = &led {
+            one.players.clone_from(leaders);
+            one.row.processes = self.named(leaders);
+        }
         one.row.in_flight_at_onset = (self.open_requests)();
         one.row.commanded_s = self.now_s();
-        match one.act.inject(&mut Scene { stage: self, target }).await {
+        let scene = &mut Scene { stage: self, target, players: &one.players };
+        match one.act.inject(scene).await {
             Ok(proof) => {
                 one.row.effective_s = Some(self.now_s());
-                one.row.effect_proof = proof;
+                let led = if led.is_some() { LED } else { "" };
+                one.row.effect_proof = format!("{proof}{led}");
             }
             Err(error) => one.row.effect_proof = format!("no effect seen: {error:#}"),
         }
@@ -133,7 +152,8 @@ impl Stage<'_> {
     async fn heal(&mut self, one: &mut UnderWay<'_>) {
         one.row.heal_commanded_s = Some(self.now_s());
         let target = &one.planned.target;
-        match one.act.heal(&mut Scene { stage: self, target }).await {
+        let scene = &mut Scene { stage: self, target, players: &one.players };
+        match one.act.heal(scene).await {
             Ok(proof) => {
                 one.row.healed_s = Some(self.now_s());
                 one.row.heal_proof = proof;

@@ -62,7 +62,7 @@ impl Kind for Cpu {
     /// A quota for each process. Proof: each has been held back by it.
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Held) -> Proof {
         let (cores, running) = (self.cores, &mut *scene.stage.running);
-        let players = running.spec.harmed(scene.target);
+        let players = scene.players;
         for index in players.iter().copied() {
             let name = &running.spec.processes[index].name;
             let missing = format!("{name} does not run");

@@ -11,7 +11,6 @@ use crate::kind::{Example, Facts, Kind, Lasts};
 use crate::process::last_look;
 use crate::proof::{PROOF_POLL, Proof};
 use crate::stage::{Entries, Scene};
-use scenario::Target;
 use scenario::system::{ProcessSpec, SystemSpec};
 use supervise::launch::{Running, aborted};
 use supervise::undo::Undo;
@@ -68,7 +67,7 @@ impl Kind for Crash {
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Entries) -> Proof {
         last_look(scene.stage).await;
         let running = &mut *scene.stage.running;
-        let armed = self.files(running, scene.target)?;
+        let armed = self.files(running, scene.players)?;
         for (_, file) in &armed {
             held.add(running, Undo::RemoveFile { path: file.clone() })?;
             arm(file).with_context(|| format!("cannot write {}", file.display()))?;
@@ -91,7 +90,7 @@ impl Kind for Crash {
 
     /// Nobody aborts there any more. Proof: the files are gone, and each is ready.
     async fn heal(&self, scene: &mut Scene<'_, '_>, held: &mut Entries) -> Proof {
-        for (_, file) in self.files(scene.stage.running, scene.target)? {
+        for (_, file) in self.files(scene.stage.running, scene.players)? {
             let gone = std::fs::remove_file(&file).is_ok() || !file.exists();
             ensure!(gone, "{} cannot be removed", file.display());
         }
@@ -103,14 +102,14 @@ impl Kind for Crash {
 
 impl Crash {
     /// The harmed processes, each with the file that arms its point.
-    fn files(&self, running: &Running, target: &Target) -> anyhow::Result<Vec<(usize, PathBuf)>> {
+    fn files(&self, running: &Running, players: &[usize]) -> anyhow::Result<Vec<(usize, PathBuf)>> {
         let file = |index: usize| {
             let process = &running.spec.processes[index];
             let folder = process.env.get(FOLDER);
             let folder = folder.with_context(|| format!("{} has no crash points", process.name))?;
             Ok((index, Path::new(folder).join(&self.point)))
         };
-        running.spec.harmed(target).into_iter().map(file).collect()
+        players.iter().copied().map(file).collect()
     }
 }
 

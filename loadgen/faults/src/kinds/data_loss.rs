@@ -46,8 +46,7 @@ impl Kind for DataLoss {
     /// Proof: as of kill, and what was there and is not any more.
     async fn inject(&self, scene: &mut Scene<'_, '_>, (): &mut ()) -> Proof {
         let killed = Processes::before_the_end(scene).await.kill().await?;
-        let players = scene.stage.running.spec.harmed(scene.target);
-        Ok(format!("{killed}; {}", lose(scene.stage.running, &players)?))
+        Ok(format!("{killed}; {}", lose(scene.stage.running, scene.players)?))
     }
 
     /// Proof: each is ready.

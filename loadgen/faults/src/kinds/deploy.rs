@@ -28,9 +28,11 @@ impl Kind for Deploy {
 
     /// Proof: exit status 0 and another process id, of each.
     async fn inject(&self, scene: &mut Scene<'_, '_>, (): &mut ()) -> Proof {
-        let Processes { running, players } = Processes::before_the_end(scene).await;
+        // A new version comes to all of them, whoever leads.
+        let all = scene.stage.running.spec.harmed(scene.target);
+        let Processes { running, .. } = Processes::before_the_end(scene).await;
         let mut proofs = Vec::new();
-        for index in players {
+        for index in all {
             let old = running.pid(index).context("a process that does not run")?;
             let ended = Processes { running: &mut *running, players: vec![index] }.terminate();
             proofs.push(ended.await?);

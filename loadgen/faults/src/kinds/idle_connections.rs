@@ -64,7 +64,7 @@ impl Kind for IdleConnections {
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Vec<Crowd>) -> Proof {
         let running = &mut *scene.stage.running;
         let mut proofs = Vec::new();
-        for index in running.spec.harmed(scene.target) {
+        for index in scene.players.iter().copied() {
             running.keeper(index)?;
             running.may_end(index);
             let spec = &running.spec.processes[index];

@@ -23,6 +23,7 @@ pub(super) struct Change {
     replicas: Option<u32>,
     ready: Option<String>,
     ready_command: Option<Vec<String>>,
+    leads: Option<String>,
     init: Option<Init>,
     stop: Option<Stop>,
     user: Option<String>,
@@ -50,6 +51,7 @@ impl Change {
         put(&mut process.data, self.data.as_ref());
         put(&mut process.ready, self.ready.as_ref());
         put(&mut process.ready_command, self.ready_command.as_ref());
+        put(&mut process.leads, self.leads.as_ref());
         put(&mut process.stop, self.stop.as_ref());
         process.replicas = self.replicas.or(process.replicas);
         process.init = self.init.clone().or(process.init.take());

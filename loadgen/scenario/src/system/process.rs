@@ -31,6 +31,10 @@ pub struct ProcessSpec {
     /// A command that ends with 0 when it can work; then `ready` only says where it listens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ready_command: Vec<String>,
+    /// A URL that answers 200 while it leads those that play its roles: a fault of such a role then harms
+    /// who leads, alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub leads: String,
     /// What is run before its first start, and before the next after its data is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
@@ -128,7 +132,10 @@ impl ProcessSpec {
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let init = self.init.iter_mut().flat_map(|init| &mut init.command);
         let texts = self.command.iter_mut().chain(self.env.values_mut()).chain(init);
-        texts.chain(&mut self.ready_command).chain(&mut self.data).chain([&mut self.ready])
+        texts
+            .chain(&mut self.ready_command)
+            .chain(&mut self.data)
+            .chain([&mut self.ready, &mut self.leads])
     }
 
     /// The rules that need no other process.
@@ -141,6 +148,12 @@ impl ProcessSpec {
             return Err(format!(
                 "process {:?}: ready is {:?}; expected http://HOST:PORT/PATH or tcp://HOST:PORT",
                 self.name, self.ready
+            ));
+        }
+        if !self.leads.is_empty() && !self.leads.starts_with("http://") {
+            return Err(format!(
+                "process {:?}: leads is {:?}; expected http://HOST:PORT/PATH",
+                self.name, self.leads
             ));
         }
         if self.stop.exit_codes.is_empty() {
@@ -168,8 +181,12 @@ impl ProcessSpec {
 
     fn check_secrets(&self) -> Result<(), String> {
         let init = self.init.iter().flat_map(|init| &init.command);
-        let mut open =
-            self.command.iter().chain(init).chain(&self.ready_command).chain([&self.ready]);
+        let mut open = self
+            .command
+            .iter()
+            .chain(init)
+            .chain(&self.ready_command)
+            .chain([&self.ready, &self.leads]);
         let named = open.try_for_each(|text| secret::check_none(text));
         let named = named.and_then(|()| self.env.values().try_for_each(|text| secret::check(text)));
         let named = named.and_then(|()| self.check_network());

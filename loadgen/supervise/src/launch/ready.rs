@@ -34,6 +34,12 @@ impl Running {
         answer.is_ok_and(|a| a.status().as_u16() == 200)
     }
 
+    /// Whether a process leads those that play its roles, as its file says how to see it.
+    pub async fn leads(&self, index: usize) -> bool {
+        let answer = self.http.get(&self.spec.processes[index].leads).send().await;
+        answer.is_ok_and(|a| a.status().as_u16() == 200)
+    }
+
     async fn says_ready(&self, spec: &ProcessSpec) -> anyhow::Result<bool> {
         let mut command = self.kept(spec, &spec.ready_command)?;
         command.stderr(Stdio::null());
