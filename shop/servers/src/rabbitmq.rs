@@ -1,6 +1,8 @@
 //! RabbitMQ, by Debian's package: an Erlang machine, and beside it the table of names that it needs. Nothing is
 //! written outside its folder.
 
+mod cluster;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,6 +20,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stop: Signal::TERM,
     stopped: &[0],
     version,
+    leads: Some(cluster::leads),
 };
 
 /// Files of an instance, by what they are told by.
@@ -36,25 +39,29 @@ const FILES: [(&str, &str); 11] = [
 ];
 
 fn parts(program: &Path, place: &Place) -> Result<Parts> {
-    let names = free_port()?;
+    let names = cluster::names(place).map_or_else(free_port, Ok)?;
     write(place, "rabbitmq.conf", &config(place))?;
     write(place, "plugins", "[].\n")?;
-    std::fs::create_dir_all(place.data.join("home"))?;
+    std::fs::create_dir_all(cluster::home(&place.data))?;
+    cluster::meet(place)?;
     cookie(place)?;
     Ok(Parts {
         steps: Vec::new(),
-        companions: vec![table(names)],
+        companions: vec![table(place, names)],
         server: server(program, place, names)?,
     })
 }
 
+/// It would end its connections by a reset, which is what a look through a broken link meets, too.
 fn config(place: &Place) -> String {
     let port = place.port;
     let user = |word: &String| format!("default_user = {USER}\ndefault_pass = {word}\n");
     format!(
         "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = warning\n\
         log.file = false\nvm_memory_high_watermark.absolute = 512MB\n\
-        disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 64000000\n{}{}\n",
+        tcp_listen_options.linger.on = false\ntcp_listen_options.linger.timeout = 0\n\
+        disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 64000000\n{}{}{}\n",
+        cluster::settings(place),
         place.password.as_ref().map(user).unwrap_or_default(),
         place.also.join("\n")
     )
@@ -72,9 +79,11 @@ fn cookie(place: &Place) -> Result<()> {
 }
 
 /// Where nodes are found by their names.
-fn table(port: u16) -> Command {
-    let mut table = Command::new("epmd");
-    table.args(["-port", &port.to_string(), "-address", "127.0.0.1"]);
+fn table(place: &Place, port: u16) -> Command {
+    let mut table = match place.nodes.is_empty() {
+        true => command(Path::new("epmd"), &["-port", &port.to_string(), "-address", "127.0.0.1"]),
+        false => cluster::table(port),
+    };
     table.env("ERL_EPMD_RELAXED_COMMAND_CHECK", "1");
     table
 }
@@ -86,7 +95,7 @@ fn server(program: &Path, place: &Place, names: u16) -> Result<Command> {
     for (name, file) in FILES {
         server.env(name, place.data.join(file));
     }
-    server.env("RABBITMQ_NODENAME", "shop1@localhost");
+    server.env("RABBITMQ_NODENAME", cluster::name(place.node));
     server.env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1");
     server.env("RABBITMQ_NODE_PORT", place.port.to_string());
     server.env("RABBITMQ_DIST_PORT", free_port()?.to_string());
