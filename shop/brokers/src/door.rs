@@ -1,6 +1,7 @@
 //! A broker's side door for people and scrapers: health, figures, dead letters. It moves no message that is
 //! not dead.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use http_server::{Guard, Handler, Settings, json, not_allowed, problem};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{Broker, DeadLetter, Error, Result};
+use crate::{Broker, DeadLetter, Result};
 
 /// Dead letters that one request lists or replays: replaying a flood at once is a flood.
 const LETTERS_MAX: u32 = 1_000;
@@ -75,13 +76,23 @@ pub struct Door {
     behind: Arc<dyn Behind>,
     guard: Guard,
     settings: Settings,
+    leads: Option<Leads>,
 }
+
+/// Whether this node of a cluster leads a topic; may block for a moment.
+pub type Leads = Arc<dyn Fn(&str) -> anyhow::Result<bool> + Send + Sync>;
 
 impl Door {
     /// The side door of this broker, who watches it, and what it says of itself.
     #[must_use]
     pub fn new(behind: Arc<dyn Behind>, guard: Guard, settings: Settings) -> Self {
-        Self { behind, guard, settings }
+        Self { behind, guard, settings, leads: None }
+    }
+
+    /// Of a node of a cluster, which says whether it leads a topic: `GET /leads/{topic}` answers 200 if it does.
+    #[must_use]
+    pub fn leading(self, leads: Leads) -> Self {
+        Self { leads: Some(leads), ..self }
     }
 
     async fn ready(&self) -> Response<Bytes> {
@@ -89,6 +100,19 @@ impl Door {
             Ok(Ok(())) => json(StatusCode::OK, &json!({"status": "ready"})),
             Ok(Err(error)) => unready(&error.to_string()),
             Err(_) => unready("no commit within 1 s"),
+        }
+    }
+
+    async fn leads(&self, topic: &str) -> Response<Bytes> {
+        let Some(leads) = &self.leads else {
+            return problem(StatusCode::NOT_FOUND, "not-leading", "it is alone");
+        };
+        let (leads, asked) = (Arc::clone(leads), topic.to_owned());
+        match tokio::task::spawn_blocking(move || leads(&asked)).await {
+            Ok(Ok(true)) => json(StatusCode::OK, &json!({"leads": topic})),
+            Ok(Ok(false)) => problem(StatusCode::NOT_FOUND, "not-leading", "another node may"),
+            Ok(Err(error)) => failed(&format_args!("{error:#}")),
+            Err(error) => failed(&error),
         }
     }
 
@@ -138,11 +162,12 @@ impl Handler for Door {
             (&Method::GET, ["readyz"]) => self.ready().await,
             (&Method::GET, ["metrics"]) => self.metrics().await,
             (&Method::GET, ["settings"]) => self.settings.answer(),
+            (&Method::GET, ["leads", topic]) => self.leads(topic).await,
             (&Method::GET, ["dead", topic]) => {
                 self.dead(topic, page, self.guard.knows(&request)).await
             }
             (&Method::POST, ["dead", topic, "replay"]) => self.replay(topic, page.limit).await,
-            (_, ["healthz" | "readyz" | "metrics" | "settings"] | ["dead", _]) => {
+            (_, ["healthz" | "readyz" | "metrics" | "settings"] | ["dead" | "leads", _]) => {
                 not_allowed("GET")
             }
             (_, ["dead", _, "replay"]) => not_allowed("POST"),
@@ -174,7 +199,7 @@ fn unready(why: &str) -> Response<Bytes> {
     problem(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why)
 }
 
-fn failed(error: &Error) -> Response<Bytes> {
+fn failed(error: &impl Display) -> Response<Bytes> {
     problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &error.to_string())
 }
 

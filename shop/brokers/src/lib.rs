@@ -63,7 +63,7 @@ mod worker;
 
 pub use adapter::{Adapter, Capabilities, Keeper};
 pub use adapters::{adapters, connect, told};
-pub use door::{Afar, Behind, Door};
+pub use door::{Afar, Behind, Door, Leads};
 pub use error::{Error, Result};
 pub use inbox::{Handled, Inbox, Received, Trouble};
 pub use port::{

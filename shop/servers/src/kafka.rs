@@ -1,6 +1,9 @@
-//! Apache Kafka 4, by Maven's jars: one process of Java, which is broker and controller of its own cluster. As
-//! installed it answers before it fsyncs.
+//! Apache Kafka 4, by Maven's jars: one process of Java, which is broker and controller, alone or with others.
+//! As installed it answers before it fsyncs.
 
+mod leading;
+
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,8 +15,10 @@ use crate::{Parts, Place, Recipe, command, found, free_port, write};
 /// Where `scripts/install-servers` puts its jars, and what says that they are there.
 const JARS: &str = "/usr/local/lib/kafka";
 const VERSION: &str = "/usr/local/lib/kafka/version";
-/// Names a cluster: 16 bytes, as Kafka writes them. Each instance is alone.
+/// Names a cluster: 16 bytes, as Kafka writes them. Nobody else's nodes come to its ports.
 const CLUSTER: &str = "dHJpcHR5Y2gta2Fma2EtMQ";
+/// On so many nodes a message is kept, where there are so many.
+const COPIES_MAX: usize = 3;
 
 /// Flags for a Java that is soon over.
 const BRIEFLY: &[&str] = &["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
@@ -27,6 +32,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     // What Java answers to the signal.
     stopped: &[143],
     version: |java| run(java, BRIEFLY, &["kafka.Kafka", "--version"]),
+    leads: Some(leading::leads),
 };
 
 fn parts(java: &Path, place: &Place) -> Result<Parts> {
@@ -50,25 +56,27 @@ fn run(java: &Path, flags: &[&str], arguments: &[&str]) -> Command {
 }
 
 fn settings(place: &Place) -> Result<String> {
-    let Place { port, advertised, data, durable, also, .. } = place;
-    let controller = free_port()?;
-    let data = data.join("log");
+    let Place { port, advertised, data, durable, also, node, .. } = place;
+    let Cluster { voters, controller, more, told, map, copies, in_sync } = Cluster::of(place)?;
+    let (id, data) = (id(*node), data.join("log"));
     let flush = if *durable { "log.flush.interval.messages=1\n" } else { "" };
     Ok(format!(
         "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{advertised}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+node.id={id}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://{controller}{more}
+advertised.listeners=PLAINTEXT://{advertised}{more}
+{told}controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{map}
 log.dirs={}
-{flush}offsets.topic.replication.factor=1
+{flush}default.replication.factor={copies}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 share.coordinator.state.topic.num.partitions=1
 group.share.min.record.lock.duration.ms=1000
 group.share.max.record.lock.duration.ms=3600000
@@ -81,4 +89,48 @@ broker.heartbeat.interval.ms=500
         data.display(),
         also.join("\n")
     ))
+}
+
+/// How a broker names its node.
+fn id(node: usize) -> usize {
+    node + 1
+}
+
+/// What settings say of a cluster, which may be of one node.
+struct Cluster {
+    voters: String,
+    /// Where this node's controller listens.
+    controller: SocketAddr,
+    /// A listener for the other nodes: what clients are told may lead through somebody.
+    more: String,
+    told: &'static str,
+    map: &'static str,
+    copies: usize,
+    /// So many have a message before it is acknowledged: one may be away.
+    in_sync: usize,
+}
+
+impl Cluster {
+    fn of(place: &Place) -> Result<Self> {
+        let Some(controller) = place.nodes.get(place.node).copied() else { return Self::alone() };
+        let voters = place.nodes.iter().enumerate();
+        let voters: Vec<_> = voters.map(|(node, at)| format!("{}@{at}", id(node))).collect();
+        let copies = place.nodes.len().min(COPIES_MAX);
+        Ok(Self {
+            voters: voters.join(","),
+            controller,
+            more: format!(",NODES://127.0.0.1:{}", free_port()?),
+            told: "inter.broker.listener.name=NODES\n",
+            map: ",NODES:PLAINTEXT",
+            copies,
+            in_sync: copies / 2 + 1,
+        })
+    }
+
+    fn alone() -> Result<Self> {
+        let controller = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let voters = format!("{}@{controller}", id(0));
+        let (more, told, map, copies, in_sync) = (String::new(), "", "", 1, 1);
+        Ok(Self { voters, controller, more, told, map, copies, in_sync })
+    }
 }

@@ -18,4 +18,5 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stop: Signal::TERM,
     stopped: &[0],
     version: |program| command(program, &["--version"]),
+    leads: None,
 };

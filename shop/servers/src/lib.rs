@@ -16,10 +16,11 @@ mod tree;
 
 use std::fs::File;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
@@ -37,6 +38,9 @@ const RECIPES: &[Recipe] = &[
     redis::RECIPE,
     sqs::RECIPE,
 ];
+
+/// After this a node's word on itself is not expected any more.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// Those that `scripts/install-servers` does not install: they are asked where they are found.
 pub const ELSEWHERE: &[&str] = &["lavinmq"];
@@ -60,7 +64,12 @@ pub struct Recipe {
     pub stopped: &'static [i32],
     /// Says its version when it is run.
     pub version: fn(&Path) -> Command,
+    /// Asks this node of a cluster, which is up, whether it leads this queue; none if it is always alone.
+    pub leads: Option<Leads>,
 }
+
+/// Whether a node leads a queue, by its own word: it waits for an answer, but not for long.
+pub type Leads = fn(&Place, &str) -> Result<bool>;
 
 /// Where an instance lives, and what is wanted of it.
 #[derive(Clone, Debug)]
@@ -77,12 +86,17 @@ pub struct Place {
     pub nodes: Vec<SocketAddr>,
     /// Which of the nodes it is, from 0.
     pub node: usize,
+    /// What its nodes know each other by, where a server wants such a word.
+    pub secret: Option<String>,
     /// What it lets [`USER`] in by, and nobody else in; else whoever reaches it comes in. A server that
     /// asks for none does not know it.
     pub password: Option<String>,
     /// Lines that are added to its settings, in its own language.
     pub also: Vec<String>,
 }
+
+/// The environment variable with what the nodes of a cluster know each other by.
+pub const CLUSTER_SECRET: &str = "TRIPTYCH_CLUSTER_SECRET";
 
 /// Who comes in by a password.
 pub const USER: &str = "shop";
@@ -110,9 +124,9 @@ impl Place {
     #[must_use]
     pub fn durable(port: u16, data: PathBuf) -> Self {
         let advertised = ([127, 0, 0, 1], port).into();
-        let (durable, nodes, node) = (true, Vec::new(), 0);
+        let (durable, nodes, node, secret) = (true, Vec::new(), 0, None);
         let (password, also) = (None, Vec::new());
-        Self { port, advertised, data, durable, nodes, node, password, also }
+        Self { port, advertised, data, durable, nodes, node, secret, password, also }
     }
 }
 
@@ -174,6 +188,15 @@ pub(crate) fn write(place: &Place, name: &str, text: &str) -> Result<PathBuf> {
     });
     written.with_context(|| file.display().to_string())?;
     Ok(file)
+}
+
+/// A connection of a moment to a node's own port.
+pub(crate) fn asked(place: &Place) -> Result<TcpStream> {
+    let address = ([127, 0, 0, 1], place.port).into();
+    let line = TcpStream::connect_timeout(&address, ANSWER_MAX)?;
+    line.set_read_timeout(Some(ANSWER_MAX))?;
+    line.set_write_timeout(Some(ANSWER_MAX))?;
+    Ok(line)
 }
 
 /// A command of this program with these arguments.

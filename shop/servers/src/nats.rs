@@ -1,6 +1,8 @@
 //! NATS with JetStream: one process. As installed it answers before its fsync, which comes every two minutes;
 //! before 2.10 it cannot be told otherwise.
 
+mod leading;
+
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -16,6 +18,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stop: Signal::INT,
     stopped: &[0],
     version: |program| command(program, &["--version"]),
+    leads: Some(leading::leads),
 };
 
 fn parts(program: &Path, place: &Place) -> Result<Parts> {
@@ -28,11 +31,11 @@ fn parts(program: &Path, place: &Place) -> Result<Parts> {
 }
 
 fn config(place: &Place) -> String {
-    let (port, advertised, node) = (place.port, place.advertised, place.node);
+    let (port, advertised, name) = (place.port, place.advertised, name(place.node));
     let data = place.data.join("jetstream").display().to_string();
     let sync = if place.durable { "sync_interval: always" } else { "" };
     format!(
-        "server_name: shop{node}\nlisten: \"127.0.0.1:{port}\"\nclient_advertise: \"{advertised}\"\n\
+        "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\nclient_advertise: \"{advertised}\"\n\
         jetstream {{ store_dir: {data:?}, {sync} }}\n{}{}{}\n",
         cluster(place),
         place.password.as_deref().map(users).unwrap_or_default(),
@@ -42,6 +45,11 @@ fn config(place: &Place) -> String {
 
 fn users(password: &str) -> String {
     format!("authorization {{ user: {USER}, password: {password:?} }}\n")
+}
+
+/// The name of a node.
+fn name(node: usize) -> String {
+    format!("shop{}", node + 1)
 }
 
 /// Its nodes tell clients of no other node: the ways there are the clients' to know.

@@ -40,6 +40,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stop: Signal::INT,
     stopped: &[0],
     version: |program| command(program, &["--version"]),
+    leads: None,
 };
 
 fn parts(program: &Path, place: &Place) -> Result<Parts> {

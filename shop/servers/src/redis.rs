@@ -15,6 +15,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stop: Signal::TERM,
     stopped: &[0],
     version: |program| command(program, &["--version"]),
+    leads: None,
 };
 
 fn parts(program: &Path, place: &Place) -> Result<Parts> {

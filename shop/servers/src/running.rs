@@ -16,8 +16,8 @@ const STEP_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked whether all that a server started has ended.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// What opens and replays dead letters is not a server's to know.
-const CONTROL_TOKEN: &str = "TRIPTYCH_CONTROL_TOKEN";
+/// What opens and replays dead letters, and the word of a cluster: the environment is no server's to know.
+const SECRETS: [&str; 2] = ["TRIPTYCH_CONTROL_TOKEN", crate::CLUSTER_SECRET];
 
 /// A server under way. Dropping it kills it with all that it started.
 pub struct Running {
@@ -129,7 +129,10 @@ fn root(child: &Child) -> Option<Pid> {
 
 fn prepared(command: std::process::Command, output: Output) -> Command {
     let mut command = Command::from(command);
-    command.stdin(Stdio::null()).env_remove(CONTROL_TOKEN).kill_on_drop(true);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    for name in SECRETS {
+        command.env_remove(name);
+    }
     if output == Output::Dropped {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     }

@@ -21,6 +21,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     // What Java answers to the signal.
     stopped: &[143],
     version: |_| command(Path::new("cat"), &[VERSION]),
+    leads: None,
 };
 
 fn parts(java: &Path, place: &Place) -> Result<Parts> {

@@ -13,7 +13,8 @@ use servers::Place;
 
 /// Starts a server, and serves health, settings and dead letters of the broker that it is.
 ///
-/// The environment variable TRIPTYCH_CONTROL_TOKEN allows to open and to replay dead letters.
+/// The environment variable TRIPTYCH_CONTROL_TOKEN allows to open and to replay dead letters;
+/// TRIPTYCH_CLUSTER_SECRET is what the nodes of a cluster know each other by, where a server wants that.
 #[derive(Parser)]
 #[command(version)]
 struct Flags {
@@ -68,7 +69,15 @@ async fn run(flags: Flags) -> Result<()> {
         let (node, all) = (usize::from(node), flags.nodes.len());
         ensure!(node <= all, "--node {node}: there are {all} --nodes");
         (place.node, place.nodes) = (node - 1, flags.nodes);
+        place.secret = std::env::var(servers::CLUSTER_SECRET).ok();
     }
     let door = Door::new(Arc::new(Afar::new(broker)), Guard::from_environment(), settings);
+    let door = match recipe.leads.filter(|_| !place.nodes.is_empty()) {
+        Some(leads) => {
+            let place = place.clone();
+            door.leading(Arc::new(move |topic| leads(&place, topic)))
+        }
+        None => door,
+    };
     servers::attend(recipe, &place, flags.http, Arc::new(door), limits).await
 }

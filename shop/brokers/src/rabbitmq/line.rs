@@ -199,7 +199,11 @@ impl Line {
         match answer {
             Ok(Confirmation::Ack(None)) => Ok(true),
             Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => Ok(false),
-            Ok(Confirmation::Nack(None)) => Err(self.unavailable("it could not be stored")),
+            Ok(Confirmation::Nack(None)) => {
+                // One that is opened while nobody leads a queue asks who led it before, for ever.
+                let _ = self.answered(open.channel.close(200, "refused".into())).await;
+                Err(self.unavailable("it could not be stored"))
+            }
             Ok(Confirmation::NotRequested) => Err(self.unavailable("it does not confirm")),
             Err(error) => Err(self.refused(error, body)),
         }
