@@ -41,6 +41,7 @@ const EMBEDDED: Recipe = Recipe {
         command.arg("--version");
         command
     },
+    leads: None,
 };
 
 /// A broker and what is asked of it.
