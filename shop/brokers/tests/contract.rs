@@ -271,7 +271,7 @@ async fn a_message_that_always_fails_is_a_dead_letter(adapter: Adapter) {
 }
 
 async fn a_last_attempt_that_crashes_is_a_dead_letter(adapter: Adapter) {
-    let lease = Duration::from_millis(50);
+    let lease = adapter.short_lease();
     let rig = adapter.start(Settings { lease, attempts_max: 2, ..eager() }).await;
     rig.publish("a").await;
     let consumer = rig.subscribe(1).await;
@@ -495,7 +495,8 @@ async fn a_heartbeat_keeps_the_lease(adapter: Adapter) {
 }
 
 async fn a_delivery_that_was_forgotten_frees_its_place(adapter: Adapter) {
-    let rig = adapter.start(Settings { lease: Duration::from_millis(50), ..eager() }).await;
+    let lease = adapter.short_lease();
+    let rig = adapter.start(Settings { lease, ..eager() }).await;
     let consumer = rig.subscribe(1).await;
     rig.publish("a").await;
     assert_eq!(key(&*consumer).await, ("a".to_owned(), 1));

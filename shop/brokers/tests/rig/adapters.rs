@@ -52,6 +52,11 @@ impl Adapter {
         self.0.server.is_some()
     }
 
+    /// One that ends soon, and not before a busy server's first delivery has come.
+    pub(crate) fn short_lease(self) -> Duration {
+        Duration::from_millis(if self.is_served() { 500 } else { 50 })
+    }
+
     pub(crate) async fn start(self, settings: Settings) -> Rig {
         let can = self.0.capabilities;
         let (broker, kept) = match self.0.server {
