@@ -28,11 +28,11 @@ mod every_customer_gets_the_answers_of_the_contract {
 }
 
 mod the_contract_says_what_is_done {
-    each_system!(crate::stranger::test);
+    each_but_clusters!(crate::stranger::test);
 }
 
 mod the_schema_accepts_what_the_shop_accepts {
-    each_system!(crate::schema::agree);
+    each_but_clusters!(crate::schema::agree);
 }
 
 mod killed_processes_lose_and_double_nothing {
@@ -44,15 +44,15 @@ mod a_stop_finishes_what_is_in_flight {
 }
 
 mod a_network_that_refuses_or_goes_silent_costs_no_order {
-    each_system!(crate::outside::endure);
+    each_but_clusters!(crate::outside::endure);
 }
 
 mod customers_who_ask_for_it_are_notified_of_what_is_final {
-    each_system!(crate::notices::arrive);
+    each_but_clusters!(crate::notices::arrive);
 }
 
 mod readiness_is_what_a_request_would_meet {
-    each_system!(crate::readiness::tell);
+    each_but_clusters!(crate::readiness::tell);
 }
 
 mod processes_say_what_settings_they_run_with {
@@ -60,35 +60,35 @@ mod processes_say_what_settings_they_run_with {
 }
 
 mod troubles_are_written_down_without_secrets {
-    each_system!(crate::troubles::tell);
+    each_but_clusters!(crate::troubles::tell);
 }
 
 mod customers_who_hang_up_are_charged_once {
-    each_system!(crate::hang_up::leave);
+    each_but_clusters!(crate::hang_up::leave);
 }
 
 mod a_poisonous_order_harms_no_other {
-    each_system!(crate::poison::spread);
+    each_but_clusters!(crate::poison::spread);
 }
 
 mod charges_that_hang_keep_nobody_waiting {
-    each_system!(crate::hanging::wait);
+    each_but_clusters!(crate::hanging::wait);
 }
 
 mod only_tokens_of_its_own_are_taken {
-    each_system!(crate::security::tokens::judge);
+    each_but_clusters!(crate::security::tokens::judge);
 }
 
 mod long_bodies_and_slow_heads_are_cut_off {
-    each_system!(crate::security::patience::lose);
+    each_but_clusters!(crate::security::patience::lose);
 }
 
 mod ten_thousand_idle_connections_are_bounded {
-    each_system!(crate::security::idlers::bear);
+    each_but_clusters!(crate::security::idlers::bear);
 }
 
 mod who_is_signed_in_stays_so_without_auth {
-    each_system!(crate::signed_in::stay);
+    each_but_clusters!(crate::signed_in::stay);
 }
 
 mod each_process_knows_the_secrets_of_its_roles {
@@ -96,11 +96,11 @@ mod each_process_knows_the_secrets_of_its_roles {
 }
 
 mod a_card_is_forgotten_and_files_are_nobody_elses {
-    each_system!(crate::security::files::forget);
+    each_but_clusters!(crate::security::files::forget);
 }
 
 mod side_doors_open_to_the_token_alone {
-    each_system!(crate::security::doors::knock);
+    each_but_clusters!(crate::security::doors::knock);
 }
 
 /// Checks a system, unless a server that it starts is missing here.

@@ -5,7 +5,7 @@ use anyhow::{Context, ensure};
 use crate::stand::Stand;
 
 /// All that any process may be given.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 10] = [
     "operator",
     "control",
     "network",
@@ -15,6 +15,7 @@ const SECRETS: [&str; 9] = [
     "notifications",
     "inventory",
     "callback",
+    "cluster",
 ];
 
 pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {

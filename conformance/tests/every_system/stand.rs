@@ -30,7 +30,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Of deliveries whose consumers are to end without a word.
 const LEASE: Span = Span(Duration::from_secs(2));
 /// The names of all secrets in the system files.
-pub(crate) const SECRETS: [&str; 8] = [
+pub(crate) const SECRETS: [&str; 9] = [
     "token",
     "operator",
     "control",
@@ -39,6 +39,7 @@ pub(crate) const SECRETS: [&str; 8] = [
     "notifications",
     "inventory",
     "callback",
+    "cluster",
 ];
 
 pub(crate) struct Stand {

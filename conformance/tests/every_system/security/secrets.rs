@@ -12,7 +12,7 @@ const NEEDED: [(&str, &[&str]); 8] = [
     ("auth", &["token"]),
     ("orders", &["token", "operator", "payments", "notifications", "inventory"]),
     ("payments", &["payments", "merchant"]),
-    ("broker", &["control"]),
+    ("broker", &["control", "cluster"]),
     ("database", &[]),
     ("provider", &["control", "merchant", "callback"]),
     ("notifications", &["notifications", "callback"]),

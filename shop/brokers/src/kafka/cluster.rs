@@ -272,11 +272,11 @@ impl Cluster {
             let told = match self.keeper(group).await? {
                 Some(keeper) => {
                     let asked = self.ask(Whom::Broker(keeper), request).await;
-                    let told = asked.map(|mut answer| read(&mut answer));
-                    if !matches!(told, Ok(Ok(_))) {
+                    let told = asked.and_then(|mut answer| read(&mut answer));
+                    if told.is_err() {
                         self.known().keepers.remove(group);
                     }
-                    told?
+                    told
                 }
                 None => Err(away(&self.seeds.join(","), "nobody keeps groups yet")),
             };
