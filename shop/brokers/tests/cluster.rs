@@ -3,8 +3,10 @@
 #![expect(clippy::print_stdout, reason = "a test tells what it could not do, and what it saw")]
 
 #[path = "rig/server.rs"]
+#[expect(dead_code, reason = "the rest is for servers that are alone")]
 mod server;
 #[path = "rig/waiting.rs"]
+#[expect(dead_code, reason = "the rest is for who takes by itself")]
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -70,7 +72,7 @@ impl Cluster {
         let place = |node: usize| {
             let data = folder.path().join(node.to_string());
             std::fs::create_dir(&data).unwrap();
-            let secret = Some("a word of this test".replace(' ', "-"));
+            let secret = Some("a-word-of-this-test".to_owned());
             let alone = Place::durable(servers::free_port().unwrap(), data);
             Place { nodes: nodes.clone(), node, secret, ..alone }
         };
