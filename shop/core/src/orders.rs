@@ -190,6 +190,16 @@ pub trait OrderStore: Send + Sync {
     async fn list(&self, reader: Reader, after: Option<OrderId>, most: Most) -> Result<Listed>;
     /// At most `limit` pending orders with numbers in this range, lowest first.
     async fn pending(&self, numbers: Range<Number>, limit: u32) -> Result<Pending>;
+    /// Those of these orders that are pending and that nobody else has claimed are the caller's for so long, or
+    /// until he lets go of them: their numbers. A claim keeps nobody from reading, repeating or settling them. A
+    /// store that one process has alone gives all, and leaves it to that process to have one sweep.
+    async fn claim(&self, numbers: Vec<Number>, _span: Duration) -> Result<Vec<Number>> {
+        Ok(numbers)
+    }
+    /// Others may have these now.
+    async fn let_go(&self, _numbers: Vec<Number>) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The charges that are owed to the payments service but not handed over (transactional outbox).

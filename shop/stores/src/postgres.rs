@@ -26,6 +26,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../migrations/postgres/0001_shop.sql"),
         include_str!("../migrations/postgres/0002_following.sql"),
+        include_str!("../migrations/postgres/0003_sweeps.sql"),
     ],
 };
 /// Is committed as an order is, and leaves nothing.

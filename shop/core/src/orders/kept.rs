@@ -1,9 +1,12 @@
 //! A store of orders for tests: as much as a sweep needs.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 use crate::{Error, Handover, Micros, Result, Settlement, UserId, Verdict};
 
 #[derive(Default)]
-pub(crate) struct Kept(pub(crate) Mutex<Vec<Order>>);
+pub(crate) struct Kept(pub(crate) Mutex<Vec<Order>>, Mutex<HashMap<Number, Instant>>);
 
 impl Kept {
     pub(crate) fn count(&self, status: OrderStatus) -> usize {
@@ -80,5 +83,20 @@ impl OrderStore for Kept {
         });
         let left = left.map(|(number, order)| (number, order.clone()));
         Ok(Pending { orders: left.take(limit as usize).collect(), newest: orders.len() as Number })
+    }
+
+    async fn claim(&self, mut numbers: Vec<Number>, span: Duration) -> Result<Vec<Number>> {
+        let left = self.pending(0..Number::MAX, u32::MAX).await?.orders;
+        let left: HashSet<Number> = left.into_iter().map(|(number, _)| number).collect();
+        let (mut claims, now) = (self.1.lock().unwrap(), Instant::now());
+        claims.retain(|_, until| *until > now);
+        numbers.retain(|number| left.contains(number) && !claims.contains_key(number));
+        claims.extend(numbers.iter().map(|number| (*number, now + span)));
+        Ok(numbers)
+    }
+
+    async fn let_go(&self, numbers: Vec<Number>) -> Result<()> {
+        self.1.lock().unwrap().retain(|number, _| !numbers.contains(number));
+        Ok(())
     }
 }

@@ -126,17 +126,35 @@ impl Reconciliation {
                 BLIND_WAIT
             }
         };
-        let (numbers, charges): (Vec<_>, Vec<_>) = due.into_iter().unzip();
-        if charges.is_empty() {
+        let numbers: Vec<_> = due.iter().map(|(number, _)| *number).collect();
+        // Shorter than the first wait that follows: none is refused to who claimed it before.
+        let handed = self.hand_over(due, first).await?;
+        for number in numbers {
+            let times = self.again.get(&number).map_or(0, |again| again.times) + 1;
+            let wait = first.saturating_mul(2_u32.saturating_pow(times)).min(WAIT_MAX);
+            self.again.insert(number, Again { times, not_before: now + wait, met: true });
+        }
+        Ok(handed)
+    }
+
+    /// Hands over those that no other sweep is just handing over; returns how many.
+    async fn hand_over(&self, mut due: Vec<(Number, Charge)>, span: Duration) -> Result<usize> {
+        if due.is_empty() {
             return Ok(0);
         }
-        self.courier.take(charges).await?;
-        for number in &numbers {
-            let times = self.again.get(number).map_or(0, |again| again.times) + 1;
-            let wait = first.saturating_mul(2_u32.saturating_pow(times)).min(WAIT_MAX);
-            self.again.insert(*number, Again { times, not_before: now + wait, met: true });
+        let numbers = due.iter().map(|(number, _)| *number).collect();
+        let ours: HashSet<Number> = self.store.claim(numbers, span).await?.into_iter().collect();
+        due.retain(|(number, _)| ours.contains(number));
+        if due.is_empty() {
+            return Ok(0);
         }
-        Ok(numbers.len())
+        let charges = due.into_iter().map(|(_, charge)| charge).collect();
+        if let Err(error) = self.courier.take(charges).await {
+            // If this fails, they are free when their time is over.
+            let _ = self.store.let_go(ours.into_iter().collect()).await;
+            return Err(error);
+        }
+        Ok(ours.len())
     }
 
     /// Whether the first wait of an order is over; it begins when this is first asked.
@@ -248,6 +266,22 @@ mod tests {
         let waits: Vec<i32> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(waits[..6], [10, 20, 40, 80, 160, 320], "{times:?}");
         assert!(waits[6..].iter().all(|wait| *wait == 600), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_sweeps_hand_an_order_over_as_often_as_one() {
+        for blind in [false, true] {
+            let rig = Rig::start(3).await;
+            rig.set(|hands| hands.blind = blind);
+            let (store, courier) = (Arc::clone(&rig.kept) as _, Arc::clone(&rig.hands) as _);
+            sleep(EVERY / 2).await;
+            tokio::spawn(keep_reconciling(store, courier, AGE, EVERY, |_| ()));
+            let alone = Rig::start(3).await;
+            alone.set(|hands| hands.blind = blind);
+            sleep(Duration::from_secs(3_600)).await;
+            let (shared, alone) = (rig.taken(), alone.taken());
+            assert!(shared.abs_diff(alone) <= 3, "{shared} by two, {alone} by one");
+        }
     }
 
     #[tokio::test(start_paused = true)]

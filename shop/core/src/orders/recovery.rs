@@ -1,5 +1,5 @@
 //! Orders that a crash or an outage left pending are charged again, until they settle. It knows
-//! neither why they were left nor who else may be settling them.
+//! neither why they were left nor who else may be settling them; what another sweep has claimed it leaves alone.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -13,11 +13,14 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::ages::Ages;
-use super::{Number, Order, OrderId, OrderService, OrderStatus, Pending};
+use super::{Number, Order, OrderService, OrderStatus, Pending};
 use crate::{Error, Result, now_us};
 
 /// What a pass takes up after one in which nothing succeeded.
 const FEW: u32 = 8;
+/// How long an order belongs to one sweep of several: as long as its charge to one of several payments. Who ends
+/// meanwhile leaves it to others after that.
+const CLAIMED_FOR: Duration = Duration::from_secs(8);
 
 /// Charges again what is left pending, pass by pass.
 struct Recovery {
@@ -28,6 +31,8 @@ struct Recovery {
     /// Orders that the next pass takes up.
     size: u32,
 }
+
+type Numbered = (Number, Order);
 
 struct Pass {
     taken: usize,
@@ -43,7 +48,7 @@ struct Pass {
 /// first takes up one order, a pass after a success twice as many, and one after none at all a few. What
 /// was there when it began counts as old. A pass that fails is followed by another: what it leaves stays
 /// pending, in the ledger. `tell` is given how many orders could not be settled (0 if they could not even
-/// be read), and the first error.
+/// be read or claimed), and the first error.
 pub async fn keep_recovering(
     service: Arc<OrderService>,
     age: Duration,
@@ -92,21 +97,39 @@ impl Recovery {
     /// Those from anywhere first: what always comes first might never let others have their turn.
     async fn charge_some(&mut self) -> Result<Pass> {
         let (anywhere, oldest) = self.left().await?;
-        let taken = anywhere.len() + oldest.len();
-        let mut results = self.charge(anywhere).await;
-        results.extend(self.charge(oldest).await);
+        let mut results = self.charge(anywhere).await?;
+        results.extend(self.charge(oldest).await?);
+        let taken = results.len();
         let (settled, failed) = outcome(results.into_iter().map(|r| r.map(|order| order.status)));
         let more = settled == taken && taken >= self.size.div_ceil(2) as usize;
         Ok(Pass { taken, settled, more, failed })
     }
 
-    async fn charge(&self, orders: Vec<Order>) -> Vec<Result<Order>> {
-        let charges = orders.into_iter().map(|order| self.service.workflow.charge(order));
-        join_all(charges.map(unpanicked)).await
+    /// Charges those of them that no other sweep has; lets go of those that did not settle.
+    async fn charge(&self, mut orders: Vec<Numbered>) -> Result<Vec<Result<Order>>> {
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let workflow = &self.service.workflow;
+        let mut numbers = orders.iter().map(|(number, _)| *number).collect();
+        numbers = workflow.store.claim(numbers, CLAIMED_FOR).await?;
+        orders.retain(|(number, _)| numbers.contains(number));
+        let charges = orders.into_iter().map(async |(number, order)| {
+            let charged = unpanicked(workflow.charge(order)).await;
+            (number, charged)
+        });
+        let charged = join_all(charges).await;
+        let left = charged.iter().filter(|(_, result)| !is_settled(result));
+        let left: Vec<Number> = left.map(|(number, _)| *number).collect();
+        if !left.is_empty() {
+            // If this fails, they are free when their time is over.
+            let _ = workflow.store.let_go(left).await;
+        }
+        Ok(charged.into_iter().map(|(_, result)| result).collect())
     }
 
     /// What a pass takes up: half of it from anywhere, half of it the oldest.
-    async fn left(&mut self) -> Result<(Vec<Order>, Vec<Order>)> {
+    async fn left(&mut self) -> Result<(Vec<Numbered>, Vec<Numbered>)> {
         let now = Instant::now();
         let end = self.ages.old(now).saturating_add(1);
         let half = self.size.div_ceil(2);
@@ -115,21 +138,21 @@ impl Recovery {
         self.ages.note(now, newest);
         let Some((first, _)) = oldest.first() else { return Ok((Vec::new(), Vec::new())) };
         let anywhere = self.anywhere(*first..end.min(newest + 1), half).await?;
-        let known: HashSet<OrderId> = anywhere.iter().map(|order| order.id).collect();
-        let oldest = oldest.into_iter().map(|(_, order)| order);
+        let known: HashSet<Number> = anywhere.iter().map(|(number, _)| *number).collect();
         let rest = (self.size - half) as usize;
-        Ok((anywhere, oldest.filter(|order| !known.contains(&order.id)).take(rest).collect()))
+        let oldest = oldest.into_iter().filter(|(number, _)| !known.contains(number));
+        Ok((anywhere, oldest.take(rest).collect()))
     }
 
     /// Orders from a random one of these numbers on, in which there is one: a number after which
     /// there is none bounds the next that is drawn, so the drawing soon stays among them.
-    async fn anywhere(&self, mut numbers: Range<Number>, most: u32) -> Result<Vec<Order>> {
+    async fn anywhere(&self, mut numbers: Range<Number>, most: u32) -> Result<Vec<Numbered>> {
         loop {
             // Passes begin at any microsecond: random enough to choose by, without a generator.
             let from = numbers.start + now_us() % (numbers.end - numbers.start).max(1);
             let found = self.service.workflow.store.pending(from..numbers.end, most).await?.orders;
             if !found.is_empty() || from <= numbers.start {
-                return Ok(found.into_iter().map(|(_, order)| order).collect());
+                return Ok(found);
             }
             numbers.end = from;
         }
@@ -140,6 +163,10 @@ impl Recovery {
 async fn unpanicked<T>(charge: impl Future<Output = Result<T>>) -> Result<T> {
     let caught = AssertUnwindSafe(charge).catch_unwind().await;
     caught.unwrap_or_else(|_| Err(Error::Internal("the charge panicked".to_owned())))
+}
+
+fn is_settled(result: &Result<Order>) -> bool {
+    result.as_ref().is_ok_and(|order| order.status != OrderStatus::Pending)
 }
 
 /// How many settled; how many failed, and why the first did.
@@ -164,6 +191,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::orders::OrderId;
     use crate::orders::kept::Kept;
     use crate::{
         Charge, Charged, Item, Orders, Payments, PlaceOrder, Settlement, Tasks, UserId, Verdict,
@@ -340,6 +368,32 @@ mod tests {
             let settled = settled_by(&mut recovery).await.unwrap();
             assert!((1..=most).contains(&settled), "{settled} of {most}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_sweeps_share_what_is_left() {
+        let shop = shop(1_000);
+        leave(&shop, "good", 100).await;
+        sleep(Duration::from_secs(1_000)).await;
+        let before = shop.payments.asked.load(SeqCst);
+        let (mut one, mut other) = (recovery(&shop, 0, MOST), recovery(&shop, 0, MOST));
+        let passes = join_all([one.pass(), other.pass()]).await;
+        let settled: usize = passes.into_iter().map(|pass| pass.unwrap().settled).sum();
+        assert_eq!((settled, shop.payments.asked.load(SeqCst) - before), (100, 100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_sweep_that_ended_had_is_free_after_its_time() {
+        let shop = shop(100);
+        leave(&shop, "good", 20).await;
+        sleep(Duration::from_secs(100)).await;
+        let mut ends = recovery(&shop, 0, MOST);
+        assert!(tokio::time::timeout(Duration::from_millis(500), ends.pass()).await.is_err());
+        let mut other = recovery(&shop, 0, MOST);
+        let at_once = settled_by(&mut other).await.unwrap();
+        assert!(at_once < 20, "what is in work is left alone");
+        sleep(CLAIMED_FOR).await;
+        assert_eq!(settled_by(&mut other).await, Ok(20 - at_once));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,14 +5,18 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use postgres_pool::{Error as PoolError, PASSWORD, Pool, Target};
-use shop::{Begun, Charge, Error, Listed, Most, Order, Reader};
+use shop::{
+    Begun, Charge, Charged, Error, Listed, Most, Order, OrderService, Payments, Reader, Tasks,
+    UserId, Verify, keep_recovering,
+};
 use stores::Stores;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::sample::{OUTBOX, RACERS, customer, everything, insert, order, paid, race};
@@ -241,6 +245,106 @@ async fn of_all_processes_one_charges_and_one_relays() {
     let apart: BTreeSet<_> = numbers.iter().copied().collect();
     assert_eq!(apart.len(), numbers.len(), "nothing is claimed twice: {numbers:?}");
     assert_eq!(clients[1].outbox.unsent(1_000).await.unwrap().len(), RACERS);
+}
+
+/// Two clients, each of a process of its own, of a server that has these orders, pending.
+async fn with_pending(server: &mut Server, orders: usize) -> [Stores; 2] {
+    server.start().await;
+    let clients = [server.stores(), server.stores()];
+    server.serves(&clients[0]).await;
+    let mut inserting = JoinSet::new();
+    for _ in 0..orders {
+        let stores = clients[0].clone();
+        inserting.spawn(async move { insert(&stores, &order(customer(1))).await });
+    }
+    inserting.join_all().await;
+    clients
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_all_sweeps_one_has_an_order() {
+    let Some(mut server) = Server::away() else { return };
+    let clients = with_pending(&mut server, RACERS).await;
+    let (span, soon) = (Duration::from_secs(60), Duration::from_secs(2));
+    let everything: Vec<i64> = (1..=RACERS as i64 + 1).collect();
+    let claimed = race(|n| {
+        let (orders, numbers) = (clients[n % 2].orders.clone(), everything.clone());
+        async move { orders.claim(numbers, soon).await.unwrap() }
+    })
+    .await;
+    let mut claimed = claimed.concat();
+    claimed.sort_unstable();
+    assert_eq!(claimed, everything[..RACERS], "each once, and none that is not there");
+    let [one, other] = clients.map(|stores| stores.orders);
+    within(async {
+        // Whoever had it is gone.
+        while one.claim(vec![1], span).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(other.claim(vec![1], span).await, Ok(vec![]), "for so long");
+    one.let_go(vec![1]).await.unwrap();
+    assert_eq!(other.claim(vec![1], soon).await, Ok(vec![1]), "until he lets go");
+    other.let_go(vec![1]).await.unwrap();
+    let (_, first) = one.pending(0..2, 1).await.unwrap().orders.remove(0);
+    one.settle(paid(&first.key, "ch-1"), 7).await.unwrap();
+    assert_eq!(other.claim(vec![1], soon).await, Ok(vec![]), "it is final");
+}
+
+const LEFT: usize = 400;
+
+/// Pays whatever it is asked for, after as long as a card network takes; remembers for which keys.
+#[derive(Default)]
+struct Register(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Payments for Register {
+    async fn charge(&self, charge: Charge) -> shop::Result<Charged> {
+        self.0.lock().unwrap().push(charge.key.clone());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(Charged::Now(paid(&charge.key, &format!("ch-{}", charge.key))))
+    }
+}
+
+struct Nobody;
+
+#[async_trait]
+impl Verify for Nobody {
+    async fn verify(&self, _: &str) -> shop::Result<UserId> {
+        Err(Error::Unauthenticated("nobody is known here".to_owned()))
+    }
+}
+
+/// A sweep of a process of its own.
+fn sweep(stores: &Stores, register: &Arc<Register>) -> AbortHandle {
+    let (payments, tasks) = (Arc::clone(register) as _, Arc::new(Tasks::new(1_000, |work| work)));
+    let orders = stores.orders.clone();
+    let service = OrderService::new(Arc::new(Nobody), orders, payments, String::new(), tasks, None);
+    let every = Duration::from_millis(50);
+    let tell = |_: usize, error: &Error| println!("{error}");
+    let (service, age) = (Arc::new(service), Duration::ZERO);
+    tokio::spawn(keep_recovering(service, age, every, 64, tell)).abort_handle()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_sweeps_of_a_database_charge_each_order_once() {
+    let Some(mut server) = Server::away() else { return };
+    let clients = with_pending(&mut server, LEFT).await;
+    let register = Arc::new(Register::default());
+    let begun = Instant::now();
+    let sweeps = clients.each_ref().map(|stores| sweep(stores, &register));
+    within(async {
+        while !clients[0].orders.pending(0..i64::MAX, 1).await.unwrap().orders.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    sweeps.iter().for_each(AbortHandle::abort);
+    let asked = std::mem::take(&mut *register.0.lock().unwrap());
+    let keys: BTreeSet<_> = asked.iter().collect();
+    println!("{} charges of {} orders in {:?}", asked.len(), keys.len(), begun.elapsed());
+    assert_eq!((asked.len(), keys.len()), (LEFT, LEFT));
 }
 
 const WORD: &str = "word-of-this-test";

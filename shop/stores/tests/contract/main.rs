@@ -39,7 +39,8 @@ macro_rules! contract {
             pages: pages_visit_each_order_once, a_page_begins_after_an_order_of_the_listing,
                 a_page_ends_when_its_items_have_so_many_bytes, an_empty_store_has_no_pages,
                 pending_orders_come_as_they_were_inserted,
-                pending_orders_have_the_numbers_asked_for, settled_orders_are_not_pending;
+                pending_orders_have_the_numbers_asked_for, settled_orders_are_not_pending,
+                what_a_sweep_has_claimed_is_read_and_settled_as_any_other;
             payments: a_settlement_is_found_by_its_key, the_first_settlement_stands,
                 concurrent_settlements_of_a_key_have_one_winner,
                 who_begins_a_charge_that_is_decided_is_told;

@@ -1,5 +1,7 @@
 //! Orders, many at a time.
 
+use std::time::Duration;
+
 use shop::{Error, Listed, Most, Order, OrderId, Pending, Reader};
 use stores::Stores;
 use uuid::Uuid;
@@ -127,4 +129,21 @@ pub(crate) async fn settled_orders_are_not_pending(stores: Stores) {
     stores.orders.settle(declined(&c.key), 40).await.unwrap();
     let none = Pending { orders: vec![], newest: 3 };
     assert_eq!(stores.orders.pending(0..i64::MAX, 9).await, Ok(none));
+}
+
+pub(crate) async fn what_a_sweep_has_claimed_is_read_and_settled_as_any_other(stores: Stores) {
+    let [a, b, c] = three(&stores).await;
+    let span = Duration::from_secs(60);
+    let mut claimed = stores.orders.claim(vec![1, 2, 3], span).await.unwrap();
+    claimed.sort_unstable();
+    assert_eq!(claimed, [1, 2, 3]);
+    assert_eq!(stores.orders.claim(vec![], span).await, Ok(vec![]));
+    let all = Pending { orders: vec![(1, a.clone()), (2, b.clone()), (3, c.clone())], newest: 3 };
+    assert_eq!(stores.orders.pending(0..i64::MAX, 9).await, Ok(all));
+    let settled = stores.orders.settle(paid(&a.key, "ch-1"), 40).await.unwrap();
+    assert_eq!(settled.charge_id.as_deref(), Some("ch-1"));
+    stores.orders.let_go(vec![1, 3]).await.unwrap();
+    assert_eq!(stores.orders.claim(vec![3], span).await, Ok(vec![3]), "free again");
+    let left = Pending { orders: vec![(2, b), (3, c)], newest: 3 };
+    assert_eq!(stores.orders.pending(0..i64::MAX, 9).await, Ok(left));
 }
