@@ -43,6 +43,9 @@ const CONSUMER: &str = "triptych";
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 /// How soon a stream that nobody answers for is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// How long a stream that nobody answers for may take to be there: while nobody leads the servers, nobody
+/// answers, and once somebody does, the stream may be there without us.
+const DECLARED_WITHIN: Duration = Duration::from_secs(1);
 /// NATS keeps a stream on five servers at most.
 const REPLICAS_MAX: usize = 5;
 
@@ -133,6 +136,11 @@ impl Streams {
         self.manage(format!("CONSUMER.CREATE.{stream}.{CONSUMER}"), &consumer).await.map(drop)
     }
 
+    /// A stream that is lost, or that nobody leads: what was asked of it is to be asked again afterwards.
+    async fn declare_again(&self, stream: &str) -> Result<()> {
+        timeout(DECLARED_WITHIN, self.declare(stream)).await.unwrap_or(Ok(()))
+    }
+
     async fn manage(&self, what: String, body: &Value) -> Result<Value> {
         self.line.manage(what, body).await.map_err(|refusal| self.line.meaning(refusal))
     }
@@ -146,7 +154,7 @@ impl Streams {
             let asked = self.line.ask(stream.clone(), headers.clone(), body.clone()).await;
             match asked.and_then(|answer| self.line.read(&answer)) {
                 Ok(_) => return Ok(()),
-                Err(Refusal::Missing) => self.declare(&stream).await?,
+                Err(Refusal::Missing) => self.declare_again(&stream).await?,
                 Err(Refusal::Error(error)) => return Err(error),
             }
             sleep(ASKED_AGAIN_AFTER).await;

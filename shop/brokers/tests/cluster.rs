@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use brokers::{Broker, Error, Settings, SubscribeOptions};
+use brokers::{Broker, Error, Settings, SubscribeOptions, Subscription};
 use servers::{Output, Place, Recipe, Running};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -25,8 +25,10 @@ use waiting::{TOPIC, message, within};
 const NODES: usize = 3;
 const KILLS: usize = 3;
 const PUBLISHERS: usize = 4;
-/// Between two messages of a publisher: a backlog would hide how soon consumers go on.
-const PACE: Duration = Duration::from_millis(10);
+/// They are more than publishers, and faster than these: a backlog would hide how soon consumers go on.
+const CONSUMERS: usize = 4 * PUBLISHERS;
+/// Between two messages of a publisher.
+const PACE: Duration = Duration::from_millis(50);
 /// How soon who has no answer yet is asked again.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -134,13 +136,13 @@ struct Load {
     stop: Arc<AtomicBool>,
     publishers: JoinSet<Vec<String>>,
     met: Arc<Mutex<BTreeSet<String>>>,
-    _consumer: JoinSet<()>,
+    _consumers: JoinSet<()>,
 }
 
 impl Load {
     async fn begin(broker: &Arc<dyn Broker>) -> Self {
         let (stop, met) = (Arc::<AtomicBool>::default(), Arc::<Mutex<BTreeSet<String>>>::default());
-        let (mut publishers, mut consumer) = (JoinSet::new(), JoinSet::new());
+        let (mut publishers, mut consumers) = (JoinSet::new(), JoinSet::new());
         for publisher in 0..PUBLISHERS {
             let (broker, stop) = (Arc::clone(broker), Arc::clone(&stop));
             publishers.spawn(async move {
@@ -157,16 +159,19 @@ impl Load {
             });
         }
         let subscribed = broker.subscribe(TOPIC, SubscribeOptions { prefetch: 64 }).await.unwrap();
-        let meets = Arc::clone(&met);
-        consumer.spawn(async move {
-            loop {
-                let Ok(delivery) = subscribed.next().await else { continue };
-                meets.lock().unwrap().insert(delivery.message.key);
-                // If that is not heard, it comes again or it does not.
-                let _ = subscribed.ack(&delivery.receipt).await;
-            }
-        });
-        Self { stop, publishers, met, _consumer: consumer }
+        let subscribed: Arc<dyn Subscription> = subscribed.into();
+        for _ in 0..CONSUMERS {
+            let (subscribed, meets) = (Arc::clone(&subscribed), Arc::clone(&met));
+            consumers.spawn(async move {
+                loop {
+                    let Ok(delivery) = subscribed.next().await else { continue };
+                    meets.lock().unwrap().insert(delivery.message.key);
+                    // If that is not heard, it comes again or it does not.
+                    let _ = subscribed.ack(&delivery.receipt).await;
+                }
+            });
+        }
+        Self { stop, publishers, met, _consumers: consumers }
     }
 
     async fn meets(&self, key: &str) {

@@ -93,7 +93,7 @@ impl Taker {
     async fn ended(&self, message: &Message) -> Result<()> {
         match message.status {
             // The consumer is gone, as are its stream and all data, or nobody leads it.
-            Some(StatusCode::NO_RESPONDERS) => self.streams.declare(&self.stream).await,
+            Some(StatusCode::NO_RESPONDERS) => self.streams.declare_again(&self.stream).await,
             Some(StatusCode::REQUEST_TERMINATED) => {
                 let why = message.description.clone().unwrap_or_default();
                 Err(self.streams.line.unavailable(why))
