@@ -52,6 +52,7 @@ impl<T: Clone> Lazy<T> {
     }
 
     /// It is in doubt: the next who asks has another made.
+    #[cfg(feature = "rabbitmq")]
     pub(crate) async fn forget(&self) {
         self.state.lock().await.made = None;
     }
