@@ -228,7 +228,8 @@ struct Taker {
     shared: Arc<Shared>,
     queue: String,
     hidden_s: u64,
-    /// Until when what was taken is surely ours: SQS itself may take any receipt that it ever gave.
+    /// Until when what was taken is surely ours, from when it was asked for: SQS itself may take any receipt
+    /// that it ever gave.
     held: Mutex<HashMap<Handle, Instant>>,
 }
 
@@ -248,14 +249,16 @@ impl Taker {
         receipt.ok_or(Error::Fenced)
     }
 
-    /// SQS waits for whole seconds: who waits for less looks again and again.
-    async fn found(&self, most: u32, wait: Duration) -> Result<Vec<Message>> {
+    /// What was found, and when it was asked for. SQS waits for whole seconds: who waits for less looks again
+    /// and again.
+    async fn found(&self, most: u32, wait: Duration) -> Result<(Instant, Vec<Message>)> {
         let (end, waits) = (Instant::now() + wait, wait >= SECOND);
         let wait = if waits { wait } else { Duration::ZERO };
         loop {
+            let asked = Instant::now();
             let found = self.shared.receive(&self.queue, most, self.hidden_s, wait).await?;
             if waits || !found.is_empty() || Instant::now() >= end {
-                return Ok(found);
+                return Ok((asked, found));
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -272,14 +275,13 @@ impl Taker {
 #[async_trait]
 impl Source for Taker {
     async fn take(&self, most: u32, wait: Duration) -> Result<Vec<Taken>> {
-        let found = self.found(most, wait).await?;
-        let now = Instant::now();
+        let (asked, found) = self.found(most, wait).await?;
         let mut held = self.held();
-        held.retain(|_, until| *until > now);
+        held.retain(|_, until| *until > asked);
         let taken = |message: Message| {
             let silent = (message.times > 1).then(|| self.lease());
             let handle = Handle::from(message.receipt);
-            held.insert(handle.clone(), now + self.lease());
+            held.insert(handle.clone(), asked + self.lease());
             Taken { handle, body: message.body, silent }
         };
         Ok(found.into_iter().map(taken).collect())
