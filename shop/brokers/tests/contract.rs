@@ -468,9 +468,10 @@ async fn fence(adapter: Adapter, late: Option<Settle>) {
     };
     assert_eq!(answer, Err(Error::Fenced), "{late:?}");
     assert_eq!(zombie.ack(&old.receipt).await, Err(Error::Fenced));
-    rig.is(depth(0, 0, 1, 0)).await;
+    // Where a message moves from one queue to another in two steps, the first may still be counted.
+    rig.holds(depth(0, 0, 1, 0)).await;
     awake.ack(&new.receipt).await.unwrap();
-    rig.is(depth(0, 0, 0, 0)).await;
+    rig.holds(depth(0, 0, 0, 0)).await;
 }
 
 async fn a_heartbeat_keeps_the_lease(adapter: Adapter) {
