@@ -6,6 +6,7 @@
 mod contestant;
 mod load;
 mod loss;
+mod promise;
 mod syncs;
 mod table;
 mod used;
@@ -78,7 +79,9 @@ async fn main() -> Result<()> {
     }
     tables.write(&flags.out)?;
     tables.draw(&contestants, &flags.out)?;
-    print!("{}", tables.markdown(&contestants));
+    let promise = promise::table(&tables, &contestants);
+    std::fs::write(flags.out.join("promise.md"), &promise)?;
+    print!("{}\n{promise}", tables.markdown(&contestants));
     println!("\ntables: {}", flags.out.display());
     ensure!(!failed, "some measurements failed; their cells are empty");
     Ok(())

@@ -159,6 +159,12 @@ impl Tables {
         self.rows.iter().filter(is).map(|row| row.figures).collect()
     }
 
+    /// The median of the rounds.
+    pub(crate) fn rate(&self, contestant: &Contestant, way: Way, level: u32) -> Option<f64> {
+        let all = self.of(contestant, way, level);
+        (!all.is_empty()).then(|| middle(all.iter().map(|figures| figures.per_second)))
+    }
+
     fn cell(&self, contestant: &Contestant, way: Way, level: u32) -> String {
         let all = self.of(contestant, way, level);
         let rates = sorted(all.iter().map(|f| f.per_second));
