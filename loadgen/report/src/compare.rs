@@ -99,10 +99,15 @@ impl<'r> Scenario<'r> {
         &self.manifest().phases
     }
 
-    /// The phase to look at first: `during` if there is one, else the first.
+    /// The phase to look at first: `during` if there is one, else the first that a fault strikes, else the first.
     pub(super) fn main_phase(&self) -> Option<&'r Phase> {
         let phases = self.phases();
-        phases.iter().find(|phase| phase.name == "during").or_else(|| phases.first())
+        let during = phases.iter().find(|phase| phase.name == "during");
+        let is_struck = |phase: &&Phase| {
+            let times = f64::from(phase.from_s)..f64::from(phase.to_s);
+            self.faults().iter().any(|fault| times.contains(&fault.commanded_s))
+        };
+        during.or_else(|| phases.iter().find(is_struck)).or_else(|| phases.first())
     }
 
     /// The last instant of any trial's time series, seconds.
@@ -265,6 +270,21 @@ mod tests {
         assert_eq!(told(12.0, 24.0), "12 to 24 ms");
         assert_eq!(told(0.4, 24.0), "≤ 24 ms");
         assert_eq!(told(3.0, f64::INFINITY), "≥ 3 ms");
+    }
+
+    #[test]
+    fn what_happens_under_a_fault_comes_before_what_was_before_it() {
+        let mut trial = Trial::default();
+        let phase = |name: &str, from_s, to_s| Phase { name: name.to_owned(), from_s, to_s };
+        trial.manifest.phases = vec![phase("before", 0, 8), phase("killed", 8, 14)];
+        let main = |trial: &Trial| {
+            Scenario::alone(trial).main_phase().map(|phase| phase.name.clone()).unwrap_or_default()
+        };
+        assert_eq!(main(&trial), "before", "nothing strikes");
+        trial.faults.push(FaultRow { commanded_s: 8.0, ..FaultRow::default() });
+        assert_eq!(main(&trial), "killed");
+        trial.manifest.phases.push(phase("during", 14, 20));
+        assert_eq!(main(&trial), "during");
     }
 
     #[test]

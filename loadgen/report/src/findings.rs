@@ -26,7 +26,7 @@ fn sentence(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
         "{} (n = {}): of the {things} that arrived {}, {} were accepted",
         one.name,
         one.number(),
-        when(phase),
+        when(scenario, phase),
         share(one, &phase.name, Figures::ok_share)
     );
     if one.trusted().iter().any(|trial| trial.has_orders()) {
@@ -66,9 +66,9 @@ fn silent(one: &Contestant<'_>, phase: &str) -> String {
         + &told(Class::Recovered, "whose customers got no answer were completed later")
 }
 
-fn when(phase: &Phase) -> String {
-    match phase.name.as_str() {
-        name @ ("before" | "during" | "after") => format!("in the phase “{name}”"),
-        _ => "after the warm-up".to_owned(),
+fn when(scenario: &Scenario<'_>, phase: &Phase) -> String {
+    match scenario.phases().len() {
+        0 | 1 => "after the warm-up".to_owned(),
+        _ => format!("in the phase “{}”", phase.name),
     }
 }
