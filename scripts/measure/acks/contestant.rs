@@ -56,14 +56,20 @@ pub(crate) struct Contestant {
 /// All that are installed, or those that are named.
 pub(crate) fn all(named: &[String]) -> Result<Vec<Contestant>> {
     static OURS: Recipe = EMBEDDED;
-    let known = brokers::adapters().iter().filter_map(|adapter| servers::recipe(adapter.server?));
+    let recipe = |adapter: &brokers::Adapter| servers::recipe(adapter.server?);
+    let known = brokers::adapters().iter().filter_map(recipe);
     let known: Vec<&'static Recipe> = std::iter::once(&OURS).chain(known).collect();
+    // One that keeps nothing has nothing to lose and no price: only if it is named.
+    let kept = brokers::adapters().iter().filter(|adapter| adapter.capabilities.durable);
+    let kept: Vec<_> = kept.filter_map(recipe).map(|r| r.name).collect();
     for name in named {
         let found = known.iter().any(|recipe| recipe.name == name);
         ensure!(found, "--brokers {name}: expected some of {}", names(&known));
     }
-    let wanted =
-        |recipe: &&&'static Recipe| named.is_empty() || named.iter().any(|n| n == recipe.name);
+    let wanted = |recipe: &&&'static Recipe| match named {
+        [] => recipe.name == OURS.name || kept.contains(&recipe.name),
+        named => named.iter().any(|n| n == recipe.name),
+    };
     let mut all = Vec::new();
     for recipe in known.iter().filter(wanted) {
         ensure!(
