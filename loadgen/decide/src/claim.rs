@@ -1,0 +1,86 @@
+//! A claim: a sentence, where it stands, the experiment that decides it, and the rule. It knows no results.
+
+mod expect;
+mod file;
+mod measure;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use scenario::config::{self, ConfigError};
+
+pub use expect::{Bounds, Cell, Change, Direction, Expect, MARGIN, Quantity, Rule};
+pub use file::{Arm, Must, Source, Sweep};
+pub(crate) use measure::digits;
+pub use measure::{Kind, Measure};
+
+/// A sentence and what decides it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The file's name.
+    pub id: String,
+    /// As its source has it.
+    pub sentence: String,
+    /// Who says so.
+    pub source: Source,
+    /// What is compared, by the names that `expect` uses.
+    pub arms: BTreeMap<String, Arm>,
+    /// The scenario's name, and what differs from its file: keys and parts as in TOML.
+    pub scenario: String,
+    /// What differs from the scenario's file, for all arms: dotted keys with their values.
+    pub set: toml::Table,
+    /// The same again at each of several values of a key.
+    pub sweep: Option<Sweep>,
+    /// The arm that must show that the experiment, not the sentence, is right: expectations of it alone must be met, or
+    /// nothing is decided.
+    pub control: Option<String>,
+    /// What else could make the figures so.
+    pub confounds: String,
+    /// What would show that the sentence is wrong.
+    pub refuted_by: String,
+    /// What is lacking here to decide it; such a claim is told and not run.
+    pub needs: Option<String>,
+    /// It is none of the field's sentences but a control of the run: if it does not come out so, the run decides
+    /// nothing.
+    pub must: Option<Must>,
+    /// All of these must be met.
+    pub expect: Vec<Expect>,
+}
+
+impl Claim {
+    /// Reads a claim, by its name in `./claims`, or a path.
+    ///
+    /// # Errors
+    /// If the file is missing, does not parse, or contradicts itself; with the line.
+    pub fn read(name: &str) -> Result<Self, ConfigError> {
+        let path = scenario::locate("claims", name)?;
+        Self::parse(&path, &config::load(&path)?)
+    }
+
+    /// As [`Claim::read`], from text that came from `path`.
+    ///
+    /// # Errors
+    /// If the text does not parse or contradicts itself; with the line.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        file::parse(path, text)
+    }
+
+    /// How many points its sweep has; 1 without one.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        self.sweep.as_ref().map_or(1, |sweep| sweep.values.len())
+    }
+
+    /// A point of the sweep in words, from 0: "stages.0.rate = 200"; `None` without a sweep.
+    #[must_use]
+    pub fn point(&self, index: usize) -> Option<String> {
+        let sweep = self.sweep.as_ref()?;
+        sweep.values.get(index).map(|value| format!("{} = {}", sweep.key, shown(value)))
+    }
+}
+
+fn shown(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
