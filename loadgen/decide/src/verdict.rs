@@ -12,6 +12,8 @@ mod series;
 mod tests;
 mod trend;
 
+#[cfg(test)]
+use crate::Must;
 use crate::claim::{Claim, Expect, Kind, Measure, Rule};
 use crate::figure::Measured;
 

@@ -43,22 +43,46 @@ fn refused(from: &str, to: &str, expected: &str) {
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
     refused("control =", "controle =", ".toml:6: unknown key `controle`; did you mean `control`?");
-    refused("\"charges\"", "\"charge\"", ".toml:9: unknown figure `charge`; did you mean `charges`?");
-    refused("sync@during /", "synch@during /", ".toml:10: unknown arm `synch`; did you mean `sync`?");
+    refused(
+        "\"charges\"",
+        "\"charge\"",
+        ".toml:9: unknown figure `charge`; did you mean `charges`?",
+    );
+    refused(
+        "sync@during /",
+        "synch@during /",
+        ".toml:10: unknown arm `synch`; did you mean `sync`?",
+    );
     refused("at_least = 4", "", ".toml:10: expected at_least and at_most");
-    refused("at_least = 4", "at_least = 4\nwithin = 1.05", ".toml:10: expected at_least and at_most");
+    refused(
+        "at_least = 4",
+        "at_least = 4\nwithin = 1.05",
+        ".toml:10: expected at_least and at_most",
+    );
     refused("at_least = 4", "at_least = 4\nat_most = 3", "the first no greater");
     refused("at_least = 4", "within = 0.05", "a factor above 1, such as 1.05");
     refused("at_least = 4", "trend = \"rises\"", "a trend needs a `sweep`");
     refused("at_least = 0.99", "at_least = 99", "a share is from 0 to 1");
     refused("of = \"async\"", "of = \"async / sync\"", "which has no ratio");
     refused("control = \"async\"", "control = \"asinc\"", ".toml:6: unknown arm `asinc`");
-    refused("replicas =", "replica =", ".toml:3: the arm async: unknown key `replica`; did you mean `replicas`?");
+    refused(
+        "replicas =",
+        "replica =",
+        ".toml:3: the arm async: unknown key `replica`; did you mean `replicas`?",
+    );
     refused("async = {", "as_ync = {", "a name has letters, digits and -");
     refused("scenario = \"spike\"", "", "expected `scenario`; or `needs`");
     refused("refuted_by =", "confounds =", "expected `refuted_by`");
-    refused("control = ", "sweep = { key = \"seed\", values = [1] }\ncontrol = ", ".toml:6: a sweep has two values");
-    refused("control = \"async\"", "control = \"sync\"\n[[expect]]\nfigure = \"lost\"\nof = \"sync\"\nat_most = 0\n", "a");
+    refused(
+        "control = ",
+        "sweep = { key = \"seed\", values = [1] }\ncontrol = ",
+        ".toml:6: a sweep has two values",
+    );
+    refused(
+        "control = \"async\"",
+        "control = \"sync\"\n[[expect]]\nfigure = \"lost\"\nof = \"sync\"\nat_most = 0\n",
+        "a",
+    );
 }
 
 #[test]
@@ -72,7 +96,11 @@ fn what_is_lacking_excuses_what_cannot_be_written_yet() {
 fn the_smallest_change_of_a_trend_is_that_of_its_figure() {
     let trend = |figure: &str, of: &str, more: &str| {
         let sweep = "sweep = { key = \"start\", values = [1, 2] }\ncontrol = ";
-        let text = GOOD.replacen("control = ", sweep, 1).replacen("\"charges\"", &format!("\"{figure}\""), 1);
+        let text = GOOD.replacen("control = ", sweep, 1).replacen(
+            "\"charges\"",
+            &format!("\"{figure}\""),
+            1,
+        );
         let text = text.replacen("sync@during / sync@before", of, 1);
         parse(&text.replacen("at_least = 4", &format!("trend = \"falls\"\n{more}"), 1))
     };

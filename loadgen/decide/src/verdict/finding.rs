@@ -187,8 +187,19 @@ impl Finding {
     fn chance(&self) -> String {
         let Some(p) = self.p else { return String::new() };
         let beside = self.adjusted.filter(|adjusted| (adjusted - p).abs() > 1e-12);
-        let beside = beside.map(|p| format!(", beside all others {}", digits(p)));
-        format!(", p = {}{}", digits(p), beside.unwrap_or_default())
+        let beside = beside.map(|p| format!(", beside all others {}", told(p)));
+        format!(", p {}{}", told(p), beside.unwrap_or_default())
+    }
+}
+
+/// A chance with its sign: two digits that count.
+fn told(p: f64) -> String {
+    match p {
+        p if p < 0.0001 => "< 0.0001".to_owned(),
+        p if p < 0.001 => format!("= {p:.5}"),
+        p if p < 0.01 => format!("= {p:.4}"),
+        p if p < 0.1 => format!("= {p:.3}"),
+        p => format!("= {p:.2}"),
     }
 }
 
