@@ -67,6 +67,9 @@ pub struct Sweep {
     /// `scenario`; a dotted key of the scenario's file; with `arm`, PROCESS.FLAG of its settings, or
     /// `replicas.PROCESS`.
     pub key: String,
+    /// Further keys that get the same values.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Its values, in order.
     pub values: Vec<toml::Value>,
     /// Whose setting it is; without it, the scenario's.

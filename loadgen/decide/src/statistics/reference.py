@@ -22,8 +22,8 @@ for k, n in [(0,1000),(1000,1000),(66,1060),(1,1060),(1059,1060),(152,1060),(3,7
         test = stats.binomtest(k, n)
         e, w = (test.proportion_ci(level, m) for m in ("exact", "wilson"))
         z = stats.norm.ppf(0.5 + level / 2)
-        rows.append(f"    ({f(k)}, {f(n)}, {level}, ({f(e.low)}, {f(e.high)}), ({f(w.low)}, {f(w.high)}), {f(z)}),\n")
-write("share", head + f"const REFERENCE: [(f64, f64, f64, (f64, f64), (f64, f64), f64); {len(rows)}] = [\n" + "".join(rows) + "];\n")
+        rows.append(f"    [{f(k)}, {f(n)}, {level}, {f(e.low)}, {f(e.high)}, {f(w.low)}, {f(w.high)}, {f(z)}],\n")
+write("share", head + f"const REFERENCE: [[f64; 8]; {len(rows)}] = [\n" + "".join(rows) + "];\n")
 def holm(ps):  # R's p.adjust(ps, "holm"), by its definition: cummax((m - i + 1) * p[o])
     order = sorted(range(len(ps)), key=lambda i: ps[i]); m = len(ps); most = 0; adjusted = [0]*m
     for i, o in enumerate(order):

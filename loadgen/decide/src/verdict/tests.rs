@@ -173,7 +173,7 @@ fn what_seven_blocks_show_alone_is_not_enough_beside_many_others() {
         }
         fn figure(&self, asked: &Asked<'_>) -> Option<Measured> {
             let is_open = asked.measure.name == "completed p50";
-            let factor = if is_open && asked.block % 2 == 0 { 1.1 } else { 1.3 };
+            let factor = if is_open && asked.block.is_multiple_of(2) { 1.1 } else { 1.3 };
             let value = if asked.arm == "a" { factor } else { 1.0 };
             Some(Measured { figure: value.into(), of: None })
         }
@@ -253,6 +253,10 @@ fn events_are_counted_over_blocks() {
     check(lines, &events(0, 30), "fails", "it came in 0 of 30 blocks");
     check(lines, &events(16, 30), "undecided", "it came in 16 of 30 blocks");
     check(lines, &events(3, 3), "undecided", "3 of the 7 blocks");
+    let rare = "figure = \"stuck after trigger\"\nof = \"a\"\nat_most = 0.1";
+    check(rare, &events(0, 30), "undecided", "it came in 0 of 30 blocks, p = 0.085");
+    check(rare, &events(0, 60), "holds", "it came in 0 of 60 blocks, p = 0.0036");
+    check(rare, &events(0, 60).doubt(0.6), "undecided", "[0, 1]");
 }
 
 #[test]
