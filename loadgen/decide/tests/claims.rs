@@ -58,6 +58,7 @@ fn each_is_read_short_and_names_what_there_is() {
 #[test]
 fn the_controls_of_a_run_are_there() {
     let controls: BTreeSet<String> = claims()
+        .unwrap()
         .into_iter()
         .filter(|(claim, _)| claim.must.is_some())
         .map(|(claim, _)| claim.id)
