@@ -3,6 +3,7 @@
 
 mod counts;
 
+use decide::statistics::median_interval;
 use record::read::Trial;
 
 use super::compare::{Contestant, Scenario, Spread, trusted};
@@ -148,24 +149,9 @@ fn pairs(
     Pairs { left_out: both.len() - ratios.len(), ratios }
 }
 
-/// The narrowest pair of order statistics that covers the median with 95 %, by the binomial law: of the
-/// lower ends, and of the upper ones.
+/// The 95 % interval of the median, by places in the order; of figures with two ends the unfavourable ones count.
 pub(super) fn interval(values: &[Figure]) -> Option<(f64, f64)> {
-    let sorted = |end: fn(&Figure) -> f64| {
-        let mut ends: Vec<f64> = values.iter().map(end).collect();
-        ends.sort_by(f64::total_cmp);
-        ends
-    };
-    let (least, most) = (sorted(|figure| figure.least), sorted(|figure| figure.most));
-    let n = values.len();
-    let outside = |k: usize| (0..k).map(|i| chance(n, i)).sum::<f64>() * 2.0;
-    let k = (1..=n / 2).take_while(|k| 1.0 - outside(*k) >= COVERAGE).last()?;
-    Some((least[k - 1], most[n - k]))
-}
-
-/// The chance of `i` heads in `n` throws.
-fn chance(n: usize, i: usize) -> f64 {
-    (0..i).fold(0.5_f64.powi(n as i32), |chance, j| chance * (n - j) as f64 / (j + 1) as f64)
+    median_interval(values, COVERAGE).map(|interval| (interval.low, interval.high))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The numbers of one trial, phase and operation. Accepted and completed never meet in one number.
 
+pub(super) use decide::Figure;
 use record::latency::Metric;
 use record::read::{Spectrum, Trial};
 use record::{Operation, Outcome, Phase, RequestCounts, TimelineRow};
@@ -29,17 +30,6 @@ pub(super) struct Time {
     pub(super) most_ms: f64,
     /// Whether the true value may be higher: open requests lie at or below it.
     pub(super) at_least: bool,
-}
-
-/// A value as measured, and between which ends it is on a machine that is never late and never stands still.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Figure {
-    /// As measured.
-    pub(super) value: f64,
-    /// The lower end.
-    pub(super) least: f64,
-    /// The upper end.
-    pub(super) most: f64,
 }
 
 /// Requests that were sent late, or while something late was worked off.
@@ -246,13 +236,6 @@ const ENDLESS: Time =
 impl From<Time> for Figure {
     fn from(time: Time) -> Self {
         Self { value: time.ms, least: time.least_ms, most: time.most_ms }
-    }
-}
-
-impl From<f64> for Figure {
-    /// One that the measuring machine cannot touch.
-    fn from(value: f64) -> Self {
-        Self { value, least: value, most: value }
     }
 }
 

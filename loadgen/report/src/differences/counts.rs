@@ -1,6 +1,7 @@
 //! What the counts of single trials decide: shares of thousands of arrivals that lie far apart. It says
 //! nothing of other machines, loads or seeds; that takes trials.
 
+use decide::statistics::wilson;
 use record::TimelineRow;
 use record::read::Trial;
 
@@ -93,13 +94,6 @@ fn share(trial: &Trial, phase: &str, (part, of_second): Part) -> Option<Share> {
     Some(Share { value, least: wilson(least, n, -Z), most: wilson(most, n, Z) })
 }
 
-/// One end of the interval of a share of `n` (Wilson 1927).
-fn wilson(share: f64, n: f64, z: f64) -> f64 {
-    let middle = share + z * z / (2.0 * n);
-    let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).max(0.0).sqrt();
-    ((middle + half) / (1.0 + z * z / n)).clamp(0.0, 1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,12 +145,5 @@ mod tests {
     fn what_may_have_been_accepted_in_time_counts_for_the_other_side() {
         assert!(said(&trial(|_| 0, 90), &trial(|_| 100, 0)).is_some());
         assert_eq!(said(&trial(|_| 0, 100), &trial(|_| 100, 0)), None);
-    }
-
-    #[test]
-    fn an_interval_of_all_or_none_has_a_width() {
-        assert!((wilson(0.0, 1_000.0, Z) - 0.0107).abs() < 1e-3);
-        assert!(wilson(0.0, 1_000.0, -Z) < 1e-12);
-        assert!((wilson(0.5, 100.0, 1.96) - 0.596).abs() < 1e-3);
     }
 }
