@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Claim;
-use super::expect::{Cell, Quantity, RawExpect, Rule, Wrong};
+use super::expect::{Expect, Quantity, RawExpect, Rule, Wrong};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,78 +97,92 @@ impl File {
         let arms = arms(self.arms)?;
         let sweep = self.sweep.map(|sweep| swept(sweep, &arms)).transpose()?;
         let expect = self.expect.into_iter().map(|one| one.checked(&arms, sweep.as_ref()));
-        let expect: Vec<_> = expect.collect::<Result<_, _>>()?;
-        if self.needs.is_none() {
-            let lacks = |text: &str| {
-                Err((None, format!("{text}; or `needs`, where it cannot be decided here")))
-            };
-            if self.scenario.is_empty()
-                && sweep.as_ref().is_none_or(|sweep| sweep.key != "scenario")
-            {
-                return lacks("expected `scenario`");
-            }
-            if expect.is_empty() {
-                return lacks("expected an [[expect]]");
-            }
-            if self.refuted_by.is_empty() {
-                return lacks("expected `refuted_by`: what would show that the sentence is wrong");
-            }
-        }
-        let control = self.control.map(|name| known(name, &arms)).transpose()?;
-        if let Some(control) = &control {
-            let cells = expect.iter().flat_map(|one| one.of.cells());
-            if self.needs.is_none() && !cells.into_iter().any(|cell: &Cell| cell.arm == *control) {
-                return Err((None, format!("nothing is expected of the control {control}")));
-            }
-            let of_it = |one: &super::Expect| matches!((&one.of, &one.rule), (Quantity::One(cell), Rule::Within(_)) if cell.arm == *control);
-            if !expect.is_empty() && expect.iter().all(of_it) {
-                return Err((None, format!("all is expected of the control {control} alone")));
-            }
-        }
-        Ok(Claim {
+        let claim = Claim {
             id,
             sentence: self.sentence,
             source: self.source,
+            expect: expect.collect::<Result<_, _>>()?,
+            control: self.control.map(|name| known(name, &arms)).transpose()?,
             arms,
             scenario: self.scenario,
             set: self.set,
             sweep,
-            control,
             confounds: self.confounds,
             refuted_by: self.refuted_by,
             needs: self.needs,
             must: self.must,
-            expect,
-        })
+        };
+        let wrong = if claim.needs.is_none() { claim.lacks() } else { None };
+        wrong.or(claim.is_all_control()).map_or(Ok(claim), |text| Err((None, text)))
+    }
+}
+
+impl Claim {
+    /// What a claim that is to be decided lacks.
+    fn lacks(&self) -> Option<String> {
+        let has_scenario = !self.scenario.is_empty()
+            || self.sweep.as_ref().is_some_and(|sweep| sweep.key == "scenario");
+        let of = |control: &String| {
+            self.expect.iter().flat_map(|one| one.of.cells()).any(|cell| cell.arm == *control)
+        };
+        let what = match &self.control {
+            _ if !has_scenario => "expected `scenario`".to_owned(),
+            _ if self.expect.is_empty() => "expected an [[expect]]".to_owned(),
+            _ if self.refuted_by.is_empty() => {
+                "expected `refuted_by`: what would show that the sentence is wrong".to_owned()
+            }
+            Some(control) if !of(control) => {
+                format!("nothing is expected of the control {control}")
+            }
+            _ => return None,
+        };
+        Some(format!("{what}; or `needs`, where it cannot be decided here"))
+    }
+
+    /// Then nothing would be left to decide.
+    fn is_all_control(&self) -> Option<String> {
+        let control = self.control.as_ref()?;
+        let all = !self.expect.is_empty() && self.expect.iter().all(|one| self.is_control(one));
+        all.then(|| format!("all is expected of the control {control} alone"))
+    }
+
+    /// Whether an expectation is about the control arm alone: the experiment's own, and no part of the sentence.
+    pub(crate) fn is_control(&self, expect: &Expect) -> bool {
+        match (&expect.of, &expect.rule) {
+            (Quantity::One(cell), Rule::Within(_)) => self.control.as_ref() == Some(&cell.arm),
+            _ => false,
+        }
     }
 }
 
 fn arms(raw: BTreeMap<String, Spanned<toml::Value>>) -> Result<BTreeMap<String, Arm>, Wrong> {
-    let arm = |(name, value): (String, Spanned<toml::Value>)| {
-        let at = value.span().start;
-        let arm = match value.into_inner() {
-            toml::Value::String(system) => {
-                let (replicas, settings, set) = <_>::default();
-                Arm { system, replicas, settings, set }
-            }
-            table @ toml::Value::Table(_) => {
-                let read = table.try_into::<Arm>();
-                read.map_err(|error| {
-                    (Some(at), format!("the arm {name}: {}", config::explain(error.message())))
-                })?
-            }
-            _ => {
-                let text =
-                    "a system's name is expected, or a table with system, replicas, settings, set";
-                return Err((Some(at), format!("the arm {name}: {text}")));
-            }
-        };
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err((Some(at), format!("the arm {name:?}: a name has letters, digits and -")));
+    let checked = |(name, value): (String, Spanned<toml::Value>)| {
+        let at = Some(value.span().start);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if name.is_empty() || !name.chars().all(is_name) {
+            return Err((at, format!("the arm {name:?}: a name has letters, digits and -")));
         }
-        Ok((name, arm))
+        let arm = arm(value.into_inner());
+        arm.map_err(|text| (at, format!("the arm {name}: {text}"))).map(|arm| (name, arm))
     };
-    raw.into_iter().map(arm).collect()
+    raw.into_iter().map(checked).collect()
+}
+
+/// A system's name, or more.
+fn arm(value: toml::Value) -> Result<Arm, String> {
+    match value {
+        toml::Value::String(system) => {
+            let (replicas, settings, set) = <_>::default();
+            Ok(Arm { system, replicas, settings, set })
+        }
+        table @ toml::Value::Table(_) => {
+            table.try_into::<Arm>().map_err(|error| config::explain(error.message()))
+        }
+        _ => {
+            Err("expected a system's name, or a table with system, replicas, settings, set"
+                .to_owned())
+        }
+    }
 }
 
 fn swept(sweep: Spanned<Sweep>, arms: &BTreeMap<String, Arm>) -> Result<Sweep, Wrong> {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const GOOD: &str = r#"sentence = "A surge in orders reaches payments."
@@ -121,4 +123,12 @@ fn a_point_has_a_name() {
     let claim = parse(&GOOD.replacen("control = ", sweep, 1)).unwrap();
     assert_eq!(claim.point(1).as_deref(), Some("scenario = steady"));
     assert_eq!((claim.points(), claim.point(2)), (2, None));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(at in 0..GOOD.len(), cut in 0..40_usize, text in "[ -~\n]{0,20}") {
+        let end = (at + cut).min(GOOD.len());
+        let _ = parse(&format!("{}{text}{}", &GOOD[..at], &GOOD[end..]));
+    }
 }

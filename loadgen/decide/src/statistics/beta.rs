@@ -2,8 +2,8 @@
 
 /// The accuracy of the continued fraction.
 const ACCURACY: f64 = 1e-15;
-/// It meets it in some √max(a, b) steps; this is enough for a million arrivals and more.
-const STEPS_MAX: u32 = 100_000;
+/// It meets it in some √max(a, b) steps; this is enough for ten million arrivals.
+const STEPS_MAX: u32 = 10_000;
 /// Halvings of the interval from 0 to 1: below the least step of a double.
 const HALVINGS: u32 = 80;
 

@@ -2,10 +2,14 @@
 
 use super::beta::{beta_law, beta_place};
 
+/// More arrivals say no more: no trial has them, and fewer only widen an interval.
+const ARRIVALS_MAX: f64 = 1e7;
+
 /// Both ends of the interval of a share that was found in `n` independent arrivals, each missed with a chance of
 /// `miss` / 2 at most (Clopper and Pearson 1934). `n` may be broken: fewer independent ones than there are.
 #[must_use]
 pub fn exact_bounds(share: f64, n: f64, miss: f64) -> (f64, f64) {
+    let (share, n) = (share.clamp(0.0, 1.0), n.min(ARRIVALS_MAX));
     let (part, rest) = (share * n, n - share * n);
     let low = if part <= 0.0 { 0.0 } else { beta_place(miss / 2.0, part, rest + 1.0) };
     let high = if rest <= 0.0 { 1.0 } else { beta_place(1.0 - miss / 2.0, part + 1.0, rest) };

@@ -46,6 +46,19 @@ impl std::fmt::Display for Answer {
 }
 
 impl Verdict {
+    /// The finding that a line about the claim shows: the first that says what the verdict says, else the first of
+    /// all; none of the control arm's.
+    #[must_use]
+    pub fn main(&self) -> Option<&Finding> {
+        let side = match self.answer {
+            Answer::Holds | Answer::OnlyIf(_) => Side::Holds,
+            Answer::Fails => Side::Fails,
+            Answer::Undecided | Answer::NotHere(_) => Side::Undecided,
+        };
+        let own = || self.findings.iter().filter(|found| !found.is_control);
+        own().find(|found| found.side == side).or_else(|| own().next())
+    }
+
     /// The same, but undecided if something is wrong with the run's controls.
     pub(super) fn unless(mut self, wrong: &[String]) -> Self {
         if wrong.is_empty() || matches!(self.answer, Answer::NotHere(_)) {

@@ -96,16 +96,12 @@ impl Finding {
     /// One that nothing has been found for yet.
     pub(super) fn new(series: &Series<'_>, proof: Proof) -> Self {
         let (claim, expect) = (series.claim, series.expect);
-        let is_control = match &expect.of {
-            Quantity::One(cell) => claim.control.as_ref() == Some(&cell.arm),
-            Quantity::Ratio(..) | Quantity::Difference(..) => false,
-        };
         let is_trend = matches!(expect.rule, Rule::Trend(_));
         let unit = Unit::of(expect);
         Self {
             what: what(expect),
             point: claim.sweep.as_ref().map(|_| series.point).filter(|_| !is_trend),
-            is_control,
+            is_control: claim.is_control(expect),
             lean: Side::Undecided,
             side: Side::Undecided,
             effect: None,
@@ -155,31 +151,32 @@ impl Finding {
         };
         match self.proof {
             Proof::TooFew { needs } => format!("{all} of the {needs} blocks that it takes"),
-            Proof::Counts { inside, outside } => match self.lean {
-                Side::Holds => format!(
-                    "so in {inside} of {all} blocks, by their counts (n = {})",
-                    digits(self.arrivals)
-                ),
-                Side::Fails => format!(
-                    "not so in {outside} of {all} blocks, by their counts (n = {})",
-                    digits(self.arrivals)
-                ),
-                Side::Undecided => format!(
-                    "so in {inside} and not so in {outside} of {all} blocks, by their counts"
-                ),
-            },
+            Proof::Counts { inside, outside } => self.counted(inside, outside),
             Proof::Signs { beyond } => format!("{beyond} of {all} blocks {way}{}", self.chance()),
             Proof::Events { came } => format!("it came in {came} of {all} blocks{}", self.chance()),
             Proof::Steps { beyond, against: None } => {
                 format!("from first to last point {beyond} of {all} blocks {way}{}", self.chance())
             }
             Proof::Steps { against: Some(step), .. } => {
+                let (from, to) = (step + 1, step + 2);
                 format!(
-                    "but the step from point {} to {} goes the other way{}",
-                    step + 1,
-                    step + 2,
+                    "but the step from point {from} to {to} goes the other way{}",
                     self.chance()
                 )
+            }
+        }
+    }
+
+    fn counted(&self, inside: usize, outside: usize) -> String {
+        let all = self.blocks;
+        let n = digits(self.arrivals);
+        match self.lean {
+            Side::Holds => format!("so in {inside} of {all} blocks, by their counts (n = {n})"),
+            Side::Fails => {
+                format!("not so in {outside} of {all} blocks, by their counts (n = {n})")
+            }
+            Side::Undecided => {
+                format!("so in {inside} and not so in {outside} of {all} blocks, by their counts")
             }
         }
     }

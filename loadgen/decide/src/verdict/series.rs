@@ -84,13 +84,16 @@ pub(super) fn value(
             (one.figure.minus(other.figure)?, counted(one).minus(counted(other))?, both)
         }
     };
-    Some(Value { figure, counted, of: of.unwrap_or(0.0) })
+    let of = of.unwrap_or(0.0);
+    Some(Value { figure, counted, of }).filter(|value| !value.figure.value.is_nan())
 }
 
 /// A share between the exact bounds around its two ends.
 fn counted(measured: Measured, kind: Kind) -> Figure {
     let Measured { figure, of } = measured;
-    let Some(n) = of.filter(|n| *n > 0.0 && kind == Kind::Share) else { return figure };
+    let Some(n) = of.filter(|n| *n > 0.0 && n.is_finite() && kind == Kind::Share) else {
+        return figure;
+    };
     let (least, most) =
         (exact_bounds(figure.least, n, MISS).0, exact_bounds(figure.most, n, MISS).1);
     Figure { value: figure.value, least, most }

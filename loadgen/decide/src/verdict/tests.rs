@@ -1,6 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 use crate::Figure;
 
@@ -311,4 +315,52 @@ fn three_blocks_are_too_few_for_a_control_that_takes_seven_and_wrong_is_none() {
     let table = Table::default().arm("a", &[&[22.0; 3]]).arm("b", &[&[20.0; 3]]);
     let decided = decide(&[control], &table);
     assert_eq!((decided.wrong.len(), decided.unjudged.len()), (0, 1));
+}
+
+#[test]
+fn a_line_about_a_claim_shows_what_decides_it() {
+    let lines =
+        format!("{SHARE}at_most = 0.05\n[[expect]]\nfigure = \"lost\"\nof = \"b\"\nat_most = 0");
+    let table =
+        Table::default().arm("a@during", &[&[0.0; 3]]).of(900.0).arm("b", &[&[0.0, 1.0, 0.0]]);
+    let verdict = one(&lines, &table);
+    assert_eq!(verdict.answer, Answer::Fails);
+    assert_eq!(verdict.main().map(|found| found.what.as_str()), Some("lost, b"));
+}
+
+/// What a broken record may hold, too.
+fn any_figure() -> impl Strategy<Value = Option<Measured>> {
+    let any = || {
+        select(vec![
+            0.0,
+            1.0,
+            0.5,
+            1e-300,
+            1e300,
+            -1.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            23.0,
+        ])
+    };
+    let measured =
+        |(value, least, most, of)| Measured { figure: Figure { value, least, most }, of };
+    proptest::option::of((any(), any(), any(), proptest::option::of(any())).prop_map(measured))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_figures_make_it_panic(a in vec(any_figure(), 0..14), b in vec(any_figure(), 0..14)) {
+        let rows = |cell: &str, row: &[Option<Measured>]| (cell.to_owned(), vec![row.to_vec(); 3]);
+        let table = Table([rows("a", &a), rows("b", &b), rows("a@during", &a)].into());
+        let event = "figure = \"stuck after trigger\"\nof = \"a\"\nat_least = 0.5".to_owned();
+        let trend = format!("{SWEEP}{RATIO}trend = \"rises\"");
+        let ratio = format!("{RATIO}within = 1.05");
+        for lines in [format!("{SHARE}at_least = 0.9"), ratio, event, trend] {
+            let verdict = one(&lines, &table);
+            prop_assert!(verdict.findings.iter().all(|found| found.p.is_none_or(|p| (0.0..=1.0).contains(&p))));
+        }
+    }
 }
