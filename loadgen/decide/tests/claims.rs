@@ -78,6 +78,7 @@ fn what_can_be_decided_asks_for_these_figures() {
         asked.extend(claim.expect.iter().map(|expect| expect.measure.name.as_str()).filter(own));
     }
     let expected = [
+        "accepted in time share",
         "accepted p50",
         "accepted share",
         "charges",
@@ -88,4 +89,19 @@ fn what_can_be_decided_asks_for_these_figures() {
     ];
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);
     assert!(expected.iter().all(|name| Measure::named(name).is_ok()));
+}
+
+/// The page shows a stranger's claim, and names every figure.
+#[test]
+fn the_page_says_what_is_so() {
+    let page = config::load(&root().join("docs/methodology/decide.md")).unwrap();
+    let (_, example) = page.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    assert!(example.lines().count() <= LINES_MAX);
+    let claim = Claim::parse(Path::new("claims/slow-card-network.toml"), example).unwrap();
+    assert_eq!((claim.points(), claim.expect.len()), (2, 3));
+    let class = |name: &str| record::classes().any(|class| class == name);
+    for figure in Measure::all().filter(|figure| !class(&figure.name)) {
+        assert!(page.contains(&format!("`{}`", figure.name)), "{}", figure.name);
+    }
 }

@@ -16,12 +16,12 @@ const BLOCKS: [u32; 3] = [7, 9, 12];
 fn at_the_bound_a_side_is_hardly_ever_told() {
     let null = Truth { trues: 0, beyond: 0.0, doubt: 0.0 };
     for (blocks, noise) in cases() {
-        let single = alone(1_500, blocks, noise, null).false_alone;
-        assert!(single <= allowed(1_500.0), "{blocks} {noise:?}: {single}");
+        let single = alone(1_000, blocks, noise, null).false_alone;
+        assert!(single <= allowed(1_000.0), "{blocks} {noise:?}: {single}");
         let any = families(60, blocks, noise, null).any_false;
         assert!(any <= allowed(60.0), "{blocks} {noise:?}: {any}");
-        let alike = alike_at_the_margin(1_500, blocks, noise);
-        assert!(alike <= allowed(1_500.0), "{blocks} {noise:?}: {alike}");
+        let alike = alike_at_the_margin(1_000, blocks, noise);
+        assert!(alike <= allowed(1_000.0), "{blocks} {noise:?}: {alike}");
     }
 }
 

@@ -30,12 +30,13 @@ const S: Kind = Kind::Amount("s");
 const PER_S: Kind = Kind::Amount("/s");
 
 /// All but the classes of the audit, which are counts.
-const TABLE: [(&str, Kind); 28] = [
+const TABLE: [(&str, Kind); 29] = [
     // Of the arrivals of a phase, or of all after the warm-up.
     ("accepted share", Kind::Share),
     ("failed share", Kind::Share),
     ("completed share", Kind::Share),
     ("in time share", Kind::Share),
+    ("accepted in time share", Kind::Share),
     ("accepted p50", MS),
     ("accepted p99", MS),
     ("completed p50", MS),
@@ -64,17 +65,21 @@ const TABLE: [(&str, Kind); 28] = [
 ];
 
 impl Measure {
+    /// All that there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let known = TABLE.into_iter().chain(classes().map(|class| (class, Kind::Count)));
+        known.map(|(name, kind)| Self { name: name.to_owned(), kind })
+    }
+
     /// By its name.
     ///
     /// # Errors
     /// If there is none such, in words, with the nearest that there is.
     pub fn named(name: &str) -> Result<Self, String> {
-        let known = TABLE.into_iter().chain(classes().map(|class| (class, Kind::Count)));
-        let known: Vec<(&str, Kind)> = known.collect();
-        let found = known.iter().find(|(one, _)| *one == name).map(|(_, kind)| *kind);
-        let names: Vec<&str> = known.iter().map(|(one, _)| *one).collect();
-        let kind = found.ok_or_else(|| config::unknown("figure", name, &names))?;
-        Ok(Self { name: name.to_owned(), kind })
+        let all: Vec<Self> = Self::all().collect();
+        let found = all.iter().find(|one| one.name == name).cloned();
+        let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+        found.ok_or_else(|| config::unknown("figure", name, &names))
     }
 
     /// A value of it as a reader meets it.
