@@ -4,6 +4,8 @@
 pub const ENVIRONMENT: &str = "environment.json";
 /// In it, once the run has ended: the card network's luck. Until then nobody may know it.
 pub const LUCK: &str = "luck of the card network";
+/// Which claims were asked, and what is run for each; absent where none was.
+pub const DECIDED: &str = "decided.json";
 
 /// Settings, ledger of requests, validity; written last: a folder without it is no record.
 pub const MANIFEST: &str = "manifest.json";

@@ -17,7 +17,7 @@ use folders::subfolders;
 pub use latencies::{Latencies, Moment};
 pub use spectrum::Spectrum;
 pub use spectrum::rank;
-use validate::Validate;
+pub use validate::Validate;
 
 use super::latency::Metric;
 use super::seal;

@@ -50,6 +50,8 @@ pub(super) struct Touched {
 pub(super) struct Figures {
     /// The part of the schedule.
     pub(super) phase: Phase,
+    /// Whose requests.
+    operation: Operation,
     /// By the intended start.
     pub(super) counts: RequestCounts,
     /// Of these, those whose outcome may be another on a machine that is never late.
@@ -66,6 +68,8 @@ pub(super) struct Figures {
     pub(super) completed_count: u64,
     /// Of these, within the objective.
     pub(super) in_time_count: u64,
+    /// Ok answers within the objective; and how many, without what the measuring machine may have added.
+    accepted_in_time: (u64, u64),
     /// Orders that reached a final state although their customer got no answer.
     pub(super) recovered_count: u64,
 }
@@ -74,9 +78,28 @@ impl Figures {
     /// Reads them off `trial` for its phase number `index`.
     pub(super) fn of(trial: &Trial, index: usize, operation: Operation) -> Option<Self> {
         let phase = trial.manifest.phases.get(index)?.clone();
+        Some(Self::over(trial, phase, &[index], operation))
+    }
+
+    /// Of all phases together; `None` if there is none.
+    pub(super) fn whole(trial: &Trial, operation: Operation) -> Option<Self> {
+        let phases = &trial.manifest.phases;
+        let from_s = phases.iter().map(|phase| phase.from_s).min()?;
+        let to_s = phases.iter().map(|phase| phase.to_s).max()?;
+        let all: Vec<usize> = (0..phases.len()).collect();
+        let whole = Phase { name: "all".to_owned(), from_s, to_s };
+        Some(Self::over(trial, whole, &all, operation))
+    }
+
+    /// Of the phases of these numbers, which `phase` holds.
+    fn over(trial: &Trial, phase: Phase, indices: &[usize], operation: Operation) -> Self {
         let times = |metric, wanted: fn(Outcome) -> bool| {
-            let times = trial.latencies.times(index, operation, metric, wanted);
-            (times, trial.latencies.least(index, operation, metric, wanted))
+            let sum = |of: &dyn Fn(usize) -> Spectrum| {
+                let each = indices.iter().map(|index| of(*index));
+                each.reduce(|sum, part| sum.merged(&part)).unwrap_or_default()
+            };
+            let times = sum(&|index| trial.latencies.times(index, operation, metric, wanted));
+            (times, sum(&|index| trial.latencies.least(index, operation, metric, wanted)))
         };
         let ok = |outcome: Outcome| outcome == Outcome::Ok;
         let open = |outcome: Outcome| outcome == Outcome::Unfinished;
@@ -85,7 +108,8 @@ impl Figures {
         let accepted = times(Metric::Response, ok);
         let completed = times(Metric::Completed, ok);
         let objective_us = (trial.manifest.limits.objective_s * 1e6) as u64;
-        Some(Self {
+        let endless = indices.iter().map(|index| trial.never_final(*index, operation)).sum();
+        Self {
             counts: counts(trial, &phase, operation),
             touched,
             felt: Times::with_open(times(Metric::Response, ended), times(Metric::Response, open))
@@ -93,12 +117,17 @@ impl Figures {
             service: Times::exact(times(Metric::Service, ok)),
             completed_count: completed.0.count(),
             in_time_count: completed.0.count_up_to(objective_us),
+            accepted_in_time: (
+                accepted.0.count_up_to(objective_us),
+                accepted.1.count_up_to(objective_us),
+            ),
             recovered_count: times(Metric::Completed, |outcome| outcome != Outcome::Ok).0.count(),
-            completed: Times::with_endless(completed, trial.never_final(index, operation))
+            completed: Times::with_endless(completed, endless)
                 .or_others(touched.ok, touched.failed),
             accepted: Times::exact(accepted).or_others(touched.ok, touched.failed),
+            operation,
             phase,
-        })
+        }
     }
 
     /// As [`Figures::of`], by the phase's name, for the trial's main operation.
@@ -133,7 +162,7 @@ impl Figures {
         trial: &Trial,
         part: impl Fn(&TimelineRow) -> u64,
     ) -> f64 {
-        let rows = || inside(trial, &self.phase, trial.main_operation());
+        let rows = || inside(trial, &self.phase, self.operation);
         let sum = rows().map(&part).sum();
         let Some(share) = share(sum, self.counts.scheduled) else { return 1.0 };
         let chance = share * (1.0 - share);
@@ -155,6 +184,27 @@ impl Figures {
     /// Acknowledged orders that were final within the objective, as a share of the arrivals.
     pub(super) fn in_time_share(&self) -> Option<Figure> {
         self.share(self.in_time_count, self.touched.good, self.touched.missed)
+    }
+
+    /// Acknowledged orders that reached a final state, as a share of the arrivals.
+    pub(super) fn completed_share(&self) -> Option<Figure> {
+        let Touched { ok, failed, .. } = self.touched;
+        self.share(self.completed_count, ok, failed)
+    }
+
+    /// Ok answers within the objective, as a share of the arrivals.
+    pub(super) fn accepted_in_time_share(&self) -> Option<Figure> {
+        let (measured, most) = self.accepted_in_time;
+        let Touched { ok, failed, .. } = self.touched;
+        self.share(measured, ok, most.saturating_sub(measured) + failed)
+    }
+
+    /// Acknowledged orders per second of arrival that reached a final state.
+    pub(super) fn completions_per_s(&self) -> Figure {
+        let rate = |count: u64| count as f64 / self.seconds();
+        let least = rate(self.completed_count.saturating_sub(self.touched.ok));
+        let most = rate(self.completed_count + self.touched.failed);
+        Figure { value: rate(self.completed_count), least, most }
     }
 
     /// Acknowledged orders per second of arrival that were final within the objective.

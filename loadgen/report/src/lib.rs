@@ -9,6 +9,7 @@ mod canvas;
 mod capacity_page;
 mod charts;
 mod compare;
+pub mod decided;
 mod differences;
 mod embed;
 mod exclusion;
@@ -87,6 +88,9 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
     let page = Page::of(&record, &comparison, &charts)?;
     atomic_write::write(&paths.html, page.html()?.as_bytes())?;
     atomic_write::write(&paths.readme, page.readme()?.as_bytes())?;
+    if let Some(plan) = decided::plan(run)? {
+        decided::write(run, &plan)?;
+    }
     let charts = charts.into_iter().map(|chart| chart.path).collect();
     Ok(Paths { charts, audits, ..paths })
 }

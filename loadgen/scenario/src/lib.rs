@@ -15,6 +15,7 @@ mod retries;
 mod rules;
 pub mod system;
 mod threshold;
+mod vary;
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,7 @@ pub use form::Loop;
 pub use provider::{Latency, Provider, ProviderMode};
 pub use retries::{After, Retries};
 pub use threshold::Threshold;
+pub use vary::vary;
 
 /// A scenario file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

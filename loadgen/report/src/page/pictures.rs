@@ -70,6 +70,6 @@ pub(super) fn file(chart: &Chart) -> String {
 }
 
 /// A name as a place in a page that can be linked.
-pub(super) fn anchor(name: &str) -> String {
+pub(crate) fn anchor(name: &str) -> String {
     name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect()
 }

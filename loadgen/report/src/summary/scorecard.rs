@@ -124,7 +124,7 @@ fn row(system: &str, cells: &[String; 7]) -> String {
 }
 
 /// A note in lines that fit.
-fn fold(note: &str) -> Vec<String> {
+pub(crate) fn fold(note: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in note.split_whitespace() {
         let last = lines.last().map_or(0, |line| line.chars().count());

@@ -1,0 +1,281 @@
+//! The figures that claims may be about, read off a trial's record: the one place where such a name becomes a value.
+
+use std::path::Path;
+
+use decide::{Figure, Kind, Measure, Measured};
+use record::read::Trial;
+use record::{Answer, Operation, Phase, TimelineRow, ledger};
+
+use crate::compare::trusted;
+use crate::figures::{Figures, Time, attempts_each};
+use crate::summary;
+
+const MIB: f64 = 1_048_576.0;
+
+/// What a figure is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Of the arrivals of a phase, or of all.
+    Phase,
+    /// Of a whole trial.
+    Trial,
+    /// No record has it yet.
+    Nothing,
+}
+
+/// What a figure is of.
+#[must_use]
+pub fn scope(measure: &Measure) -> Scope {
+    match measure.name.as_str() {
+        "accepted share"
+        | "failed share"
+        | "completed share"
+        | "in time share"
+        | "accepted in time share"
+        | "accepted p50"
+        | "accepted p99"
+        | "completed p50"
+        | "completed p99"
+        | "response p50"
+        | "response p99"
+        | "goodput"
+        | "completions"
+        | "charges"
+        | "attempts per order" => Scope::Phase,
+        "cpu per order" | "cpu" | "memory" | "drain" => Scope::Trial,
+        class if record::classes().any(|known| known == class) => Scope::Trial,
+        _ => Scope::Nothing,
+    }
+}
+
+/// Which figure of a trial.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wanted {
+    pub(super) measure: String,
+    pub(super) phase: Option<String>,
+    pub(super) operation: Option<String>,
+}
+
+/// The figure of a trial whose record lies in `folder`; `None` if it does not have it, or may not be believed.
+///
+/// # Errors
+/// If the journal of charges cannot be read.
+pub(super) fn measured(
+    folder: &Path,
+    trial: &Trial,
+    measure: &Measure,
+    wanted: &Wanted,
+) -> anyhow::Result<Option<Measured>> {
+    if measure.kind == Kind::Count {
+        return Ok(count(trial, &measure.name));
+    }
+    if !trusted(trial) {
+        return Ok(None);
+    }
+    if scope(measure) == Scope::Trial {
+        return Ok(of_trial(trial, &measure.name).map(plain));
+    }
+    let Some(operation) = operation(trial, wanted.operation.as_deref()) else { return Ok(None) };
+    let Some(figures) = figures(trial, wanted.phase.as_deref(), operation) else { return Ok(None) };
+    if measure.name == "charges" {
+        return charges_per_s(folder, trial, &figures.phase).map(|rate| Some(plain(rate.into())));
+    }
+    Ok(of_phase(trial, &figures, &measure.name, operation))
+}
+
+fn plain(figure: Figure) -> Measured {
+    Measured { figure, of: None }
+}
+
+fn operation(trial: &Trial, name: Option<&str>) -> Option<Operation> {
+    let Some(name) = name else { return Some(trial.main_operation()) };
+    Operation::of_customers().find(|one| one.as_str() == name)
+}
+
+fn figures(trial: &Trial, phase: Option<&str>, operation: Operation) -> Option<Figures> {
+    let Some(name) = phase else { return Figures::whole(trial, operation) };
+    let index = trial.manifest.phases.iter().position(|one| one.name == name)?;
+    Figures::of(trial, index, operation)
+}
+
+fn of_phase(
+    trial: &Trial,
+    figures: &Figures,
+    name: &str,
+    operation: Operation,
+) -> Option<Measured> {
+    let share = |share: Option<Figure>, part: fn(&TimelineRow) -> u64| {
+        let spread = figures.spread_of_seconds(trial, part).max(1.0);
+        Some(Measured { figure: share?, of: Some(figures.counts.scheduled as f64 / spread) })
+    };
+    let ok: fn(&TimelineRow) -> u64 = |row| row.ok;
+    let good: fn(&TimelineRow) -> u64 = |row| row.good.unwrap_or(0);
+    let Figures { accepted, felt, completed, .. } = figures;
+    let figure = match name {
+        "accepted share" => return share(figures.ok_share(), ok),
+        "failed share" => return share(figures.failed_share(), ok),
+        // Nearest to these are, second by second, the answers and what was final in time.
+        "completed share" => return share(figures.completed_share(), ok),
+        "accepted in time share" => return share(figures.accepted_in_time_share(), ok),
+        "in time share" => return share(figures.in_time_share(), good),
+        "accepted p50" => bounded(accepted.quantile(0.5)?),
+        "accepted p99" => bounded(accepted.quantile(0.99)?),
+        "completed p50" => bounded(completed.quantile(0.5)?),
+        "completed p99" => bounded(completed.quantile(0.99)?),
+        "response p50" => bounded(felt.quantile(0.5)?),
+        "response p99" => bounded(felt.quantile(0.99)?),
+        "goodput" => figures.goodput_per_s(),
+        "completions" => figures.completions_per_s(),
+        "attempts per order" => attempts_each(trial, &figures.phase, operation)?.into(),
+        _ => return None,
+    };
+    Some(plain(figure))
+}
+
+/// A time that is only a lower bound has no upper end.
+fn bounded(time: Time) -> Figure {
+    let figure = Figure::from(time);
+    if time.at_least { Figure { most: f64::INFINITY, ..figure } } else { figure }
+}
+
+fn of_trial(trial: &Trial, name: &str) -> Option<Figure> {
+    let manifest = &trial.manifest;
+    let cost = &manifest.cost;
+    let value = match name {
+        "cpu per order" => cost.cpu_ms_per_completed_order?,
+        "cpu" => cost.system_cpu_s,
+        "memory" => cost.rss_peak_bytes as f64 / MIB,
+        "drain" => (manifest.drained_s - f64::from(manifest.duration_s)).max(0.0),
+        _ => return None,
+    };
+    Some(value.into())
+}
+
+/// How often the audit met a class. What it found is found in a void trial, too; that it found nothing says
+/// something only where nothing is in doubt.
+fn count(trial: &Trial, class: &str) -> Option<Measured> {
+    let audit = trial.audit.as_ref()?;
+    if trial.manifest.validity.interrupted || trial.is_laid_aside() {
+        return None;
+    }
+    let found = audit.oddities.iter().find(|finding| finding.class == class);
+    let odd = found.map(|finding| finding.count);
+    let count = summary::violations(trial, class).or(odd)?;
+    let is_sure = trusted(trial) && audit.verdict != Answer::Unknown;
+    if !is_sure && count == 0 {
+        return None;
+    }
+    let value = count as f64;
+    let most = if is_sure { value } else { f64::INFINITY };
+    Some(Measured {
+        figure: Figure { value, least: value, most },
+        of: Some(audit.counts.n() as f64),
+    })
+}
+
+/// Charges that the card network made in a phase, whose orders may have come before, per second.
+fn charges_per_s(folder: &Path, trial: &Trial, phase: &Phase) -> anyhow::Result<f64> {
+    let at = |second: u32| trial.manifest.started_at_us + i64::from(second) * 1_000_000;
+    let (from_us, to_us) = (at(phase.from_s), at(phase.to_s));
+    let mut charges = 0_u64;
+    for row in ledger::charges(folder)? {
+        let row = row?;
+        charges += u64::from(row.event == "captured" && (from_us..to_us).contains(&row.at_us));
+    }
+    Ok(charges as f64 / f64::from(phase.to_s.saturating_sub(phase.from_s).max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::latency::Metric;
+    use record::read::Latencies;
+    use record::{Finding, Outcome, Verdict};
+
+    fn trial() -> Trial {
+        let mut trial = Trial {
+            latencies: Latencies::of_places(&[
+                (Outcome::Ok, Metric::Response, 1_000..=1_399),
+                (Outcome::Ok, Metric::Completed, 2_000..=2_399),
+            ]),
+            ..Trial::default()
+        };
+        let row = |t_s| TimelineRow {
+            t_s,
+            operation: Operation::Place,
+            offered: 100,
+            ok: 80,
+            ..TimelineRow::default()
+        };
+        trial.timeline = (0..5).map(row).collect();
+        trial.manifest.phases = vec![Phase { name: "steady".to_owned(), from_s: 0, to_s: 5 }];
+        trial.manifest.limits.objective_s = 0.0012;
+        trial.manifest.validity.valid = true;
+        trial.manifest.cost.rss_peak_bytes = 3 * 1_048_576;
+        trial
+    }
+
+    #[track_caller]
+    fn value(trial: &Trial, name: &str, phase: Option<&str>) -> Option<f64> {
+        let measure = Measure::named(name).unwrap();
+        let phase = phase.map(str::to_owned);
+        let wanted = Wanted { measure: name.to_owned(), phase, operation: None };
+        let found = measured(Path::new(""), trial, &measure, &wanted).unwrap();
+        found.map(|found| found.figure.value)
+    }
+
+    #[test]
+    fn figures_are_read_by_their_names() {
+        let trial = trial();
+        assert_eq!(value(&trial, "accepted share", None), Some(0.8));
+        assert_eq!(value(&trial, "failed share", Some("steady")), Some(0.2));
+        assert_eq!(value(&trial, "completed share", None), Some(0.8));
+        assert_eq!(value(&trial, "completions", None), Some(80.0));
+        let in_time = value(&trial, "accepted in time share", None).unwrap();
+        assert!((0.39..0.42).contains(&in_time), "{in_time}");
+        let p50 = value(&trial, "accepted p50", None).unwrap();
+        assert!((1.19..1.21).contains(&p50), "{p50}");
+        assert_eq!(value(&trial, "memory", None), Some(3.0));
+        assert_eq!(value(&trial, "accepted share", Some("during")), None);
+        assert_eq!(value(&trial, "cpu per order", None), None);
+    }
+
+    #[test]
+    fn a_void_trial_has_no_figure_but_what_its_audit_found() {
+        let mut trial = trial();
+        let finding =
+            |class: &str, count| Finding { class: class.to_owned(), count, ..Finding::default() };
+        let violations = vec![finding("lost", 0), finding("stuck", 2)];
+        trial.audit = Some(Verdict { violations, ..Verdict::default() });
+        trial.manifest.validity.valid = false;
+        assert_eq!(value(&trial, "accepted share", None), None);
+        assert_eq!(value(&trial, "lost", None), None);
+        assert_eq!(value(&trial, "stuck", None), Some(2.0));
+        trial.manifest.validity.valid = true;
+        trial.audit.as_mut().unwrap().verdict = Answer::True;
+        assert_eq!(value(&trial, "lost", None), Some(0.0));
+        assert_eq!(value(&trial, "double-charge", None), None, "it did not judge it");
+    }
+
+    /// Whatever a claim may name has a scope, and what has one has a value or says why not.
+    #[test]
+    fn what_no_record_has_is_known() {
+        let nothing: Vec<String> = Measure::all()
+            .filter(|measure| scope(measure) == Scope::Nothing)
+            .map(|measure| measure.name)
+            .collect();
+        let expected = [
+            "capacity",
+            "memory per order rate",
+            "fsyncs per order",
+            "energy per order",
+            "keys moved share",
+            "time to recover",
+            "drain against prediction",
+            "processes restarted",
+            "settled out of order",
+            "stuck after trigger",
+        ];
+        assert_eq!(nothing, expected);
+    }
+}
