@@ -5,8 +5,10 @@ mod audit;
 mod campaign;
 mod capacity;
 mod ci;
+mod claims;
 mod compare;
 mod completions;
+mod decide;
 mod doctor;
 pub(crate) mod ending;
 mod export;
@@ -26,6 +28,8 @@ use clap::{CommandFactory, Subcommand};
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Decide(decide::Args),
+    Claims(claims::Args),
     Capacity(capacity::Args),
     Report(report::Args),
     Audit(audit::Args),
@@ -59,6 +63,8 @@ impl Command {
     pub(crate) async fn execute<C: CommandFactory>(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Run(args) => run::run(args).await,
+            Self::Decide(args) => decide::decide(args).await,
+            Self::Claims(args) => claims::claims(&args),
             Self::Capacity(args) => capacity::search(args).await,
             Self::Report(args) => report::write(&args),
             Self::Audit(args) => audit::audit(&args),

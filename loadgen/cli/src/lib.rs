@@ -13,6 +13,7 @@ pub mod truth;
 // commands
 pub mod attack_url;
 pub mod capacity_search;
+pub mod decide;
 pub mod doctor;
 pub mod environment;
 pub mod list;

@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use crate::environment::{self, Facts};
 use crate::terminal::Terminal;
 use record::files;
+use record::read::LAID_ASIDE;
 use supervise::cores::Cores;
 use supervise::undo;
 
@@ -91,6 +92,19 @@ pub(crate) fn new_trial(folder: &Path) -> anyhow::Result<()> {
     let cannot = || format!("cannot make the folder {}", folder.display());
     fs::create_dir_all(folder.parent().unwrap_or(folder)).with_context(cannot)?;
     fs::create_dir(folder).with_context(cannot)
+}
+
+/// Lays the record of a trial aside, so that it can be run again in its place.
+///
+/// # Errors
+/// If it cannot be renamed.
+pub(crate) fn lay_aside(folder: &Path) -> anyhow::Result<()> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let numbered =
+        (1..).map(|times: u32| folder.with_file_name(format!("{name}{LAID_ASIDE}{times}")));
+    let cannot = || format!("cannot lay {} aside", folder.display());
+    let aside = numbered.take(1_000).find(|aside| !aside.exists()).with_context(cannot)?;
+    fs::rename(folder, aside).with_context(cannot)
 }
 
 /// What becomes of a results folder at its end: without results it goes, if nothing was measured and

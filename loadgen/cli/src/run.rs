@@ -2,7 +2,7 @@
 
 mod ahead;
 mod line;
-mod under_way;
+pub(crate) mod under_way;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -92,6 +92,21 @@ impl Run {
         self.experiments.iter().map(|experiment| &experiment.scenario)
     }
 
+    /// Checks that a system can meet a scenario.
+    ///
+    /// # Errors
+    /// If it lacks what is harmed, or its file contradicts the faults.
+    pub(crate) fn check_pair(
+        &self,
+        experiment: &Experiment,
+        system: &SystemSpec,
+    ) -> anyhow::Result<()> {
+        if let Some(why) = self.lacks(experiment, system) {
+            anyhow::bail!("{} has no part in {}: {why}", system.name, experiment.scenario.name);
+        }
+        self.check_faults(experiment, system)
+    }
+
     fn check_faults(&self, experiment: &Experiment, system: &SystemSpec) -> anyhow::Result<()> {
         let path = PathBuf::from(format!("{}.toml", experiment.scenario.name));
         for faults in self.schedules(experiment) {
@@ -136,7 +151,7 @@ impl Run {
     }
 
     /// Refuses a load that this generator could not be trusted with.
-    async fn allow(&self, folder: &Path, cores: &Cores) -> anyhow::Result<()> {
+    pub(crate) async fn allow(&self, folder: &Path, cores: &Cores) -> anyhow::Result<()> {
         let peaks = self.scenarios().map(|s| Profile::new(s).peak_per_s());
         selftest::allow(peaks.fold(0.0, f64::max), folder, cores).await
     }
@@ -173,7 +188,7 @@ impl Run {
     }
 
     /// The scenarios that this machine cannot run, each with the reason; said at once.
-    async fn refused(&self, folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    pub(crate) async fn refused(&self, folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         let mut refused = BTreeMap::new();
         for experiment in &self.experiments {
             let name = &experiment.scenario.name;

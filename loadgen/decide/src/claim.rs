@@ -67,6 +67,12 @@ impl Claim {
         file::parse(path, text)
     }
 
+    /// Whether shares and counts decide all that it expects, so that few blocks do.
+    #[must_use]
+    pub fn is_by_counts(&self) -> bool {
+        self.needs.is_none() && self.expect.iter().all(Expect::is_by_counts)
+    }
+
     /// How many points its sweep has; 1 without one.
     #[must_use]
     pub fn points(&self) -> usize {

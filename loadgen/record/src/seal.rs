@@ -104,7 +104,7 @@ fn tables(folder: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 /// The length and the hash of a file.
-fn digest(path: &Path) -> io::Result<(u64, String)> {
+pub fn digest(path: &Path) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 64 * 1024]);
     loop {

@@ -53,7 +53,7 @@ pub(crate) async fn conclude(
 }
 
 /// Waits for whoever reads what was said; not for long if he has stopped us.
-async fn close(terminal: &Terminal, mut interrupt: watch::Receiver<bool>) {
+pub(crate) async fn close(terminal: &Terminal, mut interrupt: watch::Receiver<bool>) {
     let stopped = async {
         let _ = interrupt.wait_for(|stop| *stop).await;
         sleep(LAST_WORDS_WITHIN).await;

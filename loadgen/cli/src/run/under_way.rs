@@ -1,10 +1,8 @@
 //! The trials of a run, one after another: those that the measuring machine spoilt once more at the end, the
 //! spoilt ones laid aside.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -16,7 +14,6 @@ use crate::trial::{Finished, NothingMeasured, Trial};
 use audit::validity;
 use faults::Experiment;
 use record::files;
-use record::read::LAID_ASIDE;
 use record::{Answer, Manifest, Verdict};
 use scenario::system::SystemSpec;
 use supervise::cores::Cores;
@@ -24,13 +21,13 @@ use supervise::launch::{Interrupted, Secrets};
 
 /// One trial that is to be run.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) experiment: &'a Experiment,
+pub(crate) struct Place<'a> {
+    pub(crate) experiment: &'a Experiment,
     /// The system's place in the run's list.
-    pub(super) order: usize,
-    pub(super) system: &'a SystemSpec,
+    pub(crate) order: usize,
+    pub(crate) system: &'a SystemSpec,
     /// The repetition, from 1.
-    pub(super) number: u32,
+    pub(crate) number: u32,
 }
 
 /// What the measuring machine has made of a trial.
@@ -57,7 +54,7 @@ impl Spoilt {
 }
 
 /// What the trials of a run share.
-pub(super) struct UnderWay<'a> {
+pub(crate) struct UnderWay<'a> {
     run: &'a Run,
     folder: &'a Path,
     cores: &'a Cores,
@@ -68,16 +65,18 @@ pub(super) struct UnderWay<'a> {
     /// Its part that another run may have, too.
     luck: String,
     ahead: Ahead,
+    /// The loads that follow all that is given to [`UnderWay::run_all`], s: the time that is left is told with them.
+    pub(crate) later_s: Vec<f64>,
     disturbances: Disturbances,
     /// Trials that were run again, their records void.
     reruns: Vec<String>,
-    pub(super) outcome: RunState,
+    pub(crate) outcome: RunState,
     /// Finished trials: on an error too, what is finished is reported.
-    pub(super) done: usize,
+    pub(crate) done: usize,
 }
 
 impl<'a> UnderWay<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         run: &'a Run,
         folder: &'a Path,
         cores: &'a Cores,
@@ -94,6 +93,7 @@ impl<'a> UnderWay<'a> {
             network: Secrets::draw_network(&luck),
             luck,
             ahead: Ahead::default(),
+            later_s: Vec::new(),
             disturbances: Disturbances::default(),
             reruns: Vec::new(),
             outcome: RunState::default(),
@@ -102,15 +102,20 @@ impl<'a> UnderWay<'a> {
     }
 
     /// What is to be known of the run beside its trials.
-    pub(super) fn facts(&self) -> Vec<(String, String)> {
+    pub(crate) fn facts(&self) -> Vec<(String, String)> {
         let again = format!("{}: {}", self.reruns.len(), self.reruns.join(", "));
         let reruns = (!self.reruns.is_empty()).then(|| ("void trials run again".to_owned(), again));
         let luck = (files::LUCK.to_owned(), self.luck.clone());
         reruns.into_iter().chain(self.disturbances.fact()).chain([luck]).collect()
     }
 
+    /// What a trial took beside its load so far, s.
+    pub(crate) fn beside_s(&self) -> f64 {
+        self.ahead.expected_s(std::iter::once(0.0))
+    }
+
     /// Runs them all, until it is stopped.
-    pub(super) async fn run_all(&mut self, mut places: Vec<Place<'a>>) -> anyhow::Result<()> {
+    pub(crate) async fn run_all(&mut self, mut places: Vec<Place<'a>>) -> anyhow::Result<()> {
         let mut void = false;
         for rerun in 0..=self.run.reruns {
             let mut spoilt = Vec::new();
@@ -163,6 +168,7 @@ impl<'a> UnderWay<'a> {
             network: &network,
         };
         let loads = left.iter().map(|place| place.experiment.scenario.duration_s());
+        let loads = loads.chain(self.later_s.iter().copied());
         let (begun, left_s) = (Instant::now(), self.ahead.expected_s(loads));
         match run_one(&trial, terminal, Some(left_s), self.interrupt.clone()).await {
             Ok(finished) => {
@@ -192,9 +198,7 @@ impl<'a> UnderWay<'a> {
     ) -> anyhow::Result<PathBuf> {
         let folder = self.folder.join(scenario).join(system).join(number.to_string());
         if rerun > 0 {
-            let aside = folder.with_file_name(format!("{number}{LAID_ASIDE}{rerun}"));
-            let cannot = || format!("cannot lay {} aside", folder.display());
-            fs::rename(&folder, &aside).with_context(cannot)?;
+            results::lay_aside(&folder)?;
             let place = format!("{scenario}/{system}/{number}");
             self.run.terminal.note(&format!("{place} was disturbed: it is run again"));
             self.reruns.push(place);

@@ -239,6 +239,14 @@ fn cell(word: &str, phase: Option<&str>, arms: &BTreeMap<String, Arm>) -> Result
     Ok(Cell { arm: arm.to_owned(), phase: own.or(phase).map(str::to_owned) })
 }
 
+impl Expect {
+    /// Whether the counts of each block decide it.
+    #[must_use]
+    pub fn is_by_counts(&self) -> bool {
+        matches!((self.measure.kind, &self.rule), (Kind::Share | Kind::Count, Rule::Within(_)))
+    }
+}
+
 impl Quantity {
     /// Its cells, one or two.
     pub fn cells(&self) -> impl Iterator<Item = &Cell> {

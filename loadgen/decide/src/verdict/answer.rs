@@ -1,6 +1,6 @@
 //! From findings to the verdict on a claim, with its reasons.
 
-use super::finding::{Finding, Side};
+use super::finding::{Finding, Proof, Side};
 use crate::claim::{Claim, Must};
 
 /// What is said of a claim.
@@ -57,6 +57,15 @@ impl Verdict {
         };
         let own = || self.findings.iter().filter(|found| !found.is_control);
         own().find(|found| found.side == side).or_else(|| own().next())
+    }
+
+    /// Whether the counts of all blocks decide it, so that further blocks are of no use to it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let is_fact = |found: &Finding| {
+            matches!(found.proof, Proof::Counts { .. }) && found.side != Side::Undecided
+        };
+        !self.findings.is_empty() && self.findings.iter().all(is_fact)
     }
 
     /// The same, but undecided if something is wrong with the run's controls.

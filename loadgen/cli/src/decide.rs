@@ -1,0 +1,453 @@
+//! A run that decides claims: blocks of fresh processes and databases, in each block all arms of what is still open,
+//! until every block is there, the budget is spent, or somebody stops it.
+//!
+//! Its folder is a run's as any other; what was asked stands beside (`decided.json`). Verdicts come from the records
+//! alone, so this knows no statistics.
+
+pub(crate) mod asked;
+mod inputs;
+mod layout;
+pub mod list;
+mod work;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use decide::Claim;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+use record::{files, seal};
+use report::decided::{self, Decided, Plan, Planned};
+use supervise::launch;
+use supervise::undo;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::Boxed;
+use crate::environment::{self, Facts};
+use crate::quiet::Quiet;
+use crate::results;
+use crate::run::Run;
+use crate::run::under_way::{Place, UnderWay};
+use crate::terminal::{Terminal, folded};
+use asked::Asked;
+use inputs::{INPUTS, Inputs};
+use layout::Layout;
+use work::{Group, fitting, groups};
+
+/// Where the files are read anew, to see whether they are the same.
+const INPUTS_NOW: &str = "inputs-now";
+
+/// What to decide.
+pub struct Decide {
+    /// Claims by name or path; of none, all that can be decided here.
+    pub claims: Vec<String>,
+    /// Only what counts decide.
+    pub quick: bool,
+    /// How many blocks at most.
+    pub blocks: u32,
+    /// No block begins that would not fit into this.
+    pub budget: Option<Duration>,
+    /// Go on with this run; what it was asked replaces the first three.
+    pub resume: Option<PathBuf>,
+    /// How often a trial whose record is void is run again, at the end of its group.
+    pub reruns: u32,
+    /// How long a trial waits for a quiet machine.
+    pub quiet: Quiet,
+    /// The folder of all results.
+    pub out: PathBuf,
+    /// Who is told meanwhile.
+    pub terminal: Terminal,
+    /// The command line.
+    pub command: Vec<String>,
+}
+
+/// What came of it.
+pub struct Ended {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// What its records decide.
+    pub decided: Decided,
+    /// The claims that were asked for.
+    pub asked: Vec<String>,
+    /// It was stopped.
+    pub interrupted: bool,
+    /// The records are whole, but a page could not be written.
+    pub unreported: bool,
+}
+
+/// What is run, and why.
+struct Work {
+    run: Run,
+    plan: Plan,
+    claims: Vec<Claim>,
+    /// The file that each scenario is made of.
+    bases: BTreeMap<String, String>,
+}
+
+impl Decide {
+    /// Runs what is not there yet, and decides; `None` if it was stopped before there was anything.
+    ///
+    /// # Errors
+    /// If a claim or what it names cannot be used, a run to be resumed was asked something else, a system cannot be
+    /// started, or results cannot be written; finished trials stay.
+    pub fn run(
+        &self,
+        interrupt: watch::Receiver<bool>,
+    ) -> Boxed<'_, anyhow::Result<Option<Ended>>> {
+        Box::pin(self.all(interrupt))
+    }
+
+    async fn all(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<Option<Ended>> {
+        let (folder, work) = match &self.resume {
+            Some(folder) => (folder.clone(), self.resumed(folder)?),
+            None => self.begun()?,
+        };
+        let mut has_results = self.resume.is_some();
+        let result = self.fill(&folder, &work, interrupt, &mut has_results).await;
+        let (folder, ended) = results::settle(folder, has_results, result)?;
+        Ok(folder.and(ended))
+    }
+
+    /// A new folder with its plan.
+    fn begun(&self) -> anyhow::Result<(PathBuf, Work)> {
+        let asked = asked::all(&self.claims, self.quick)?;
+        let folder = results::new_folder(&self.out)?;
+        let work = self.work(&asked, self.quick, self.blocks, &folder.join(INPUTS));
+        let work = work.and_then(|work| work.plan.write(&folder).map(|()| work));
+        if work.is_err() {
+            results::discard(&folder);
+        }
+        work.map(|work| (folder, work))
+    }
+
+    /// The plan of a folder, if it is still the same.
+    fn resumed(&self, folder: &Path) -> anyhow::Result<Work> {
+        let plan = decided::plan(folder)?;
+        let plan = plan.with_context(|| {
+            format!("{}: expected a folder of `loadgen decide`", folder.display())
+        })?;
+        for text in undo::clean_up(folder)?.failed {
+            self.terminal.note(&format!("warning: {text}"));
+        }
+        let named: Vec<String> = plan
+            .claims
+            .iter()
+            .filter(|claim| claim.asked)
+            .map(|claim| claim.path.to_string_lossy().into_owned())
+            .collect();
+        let asked = asked::all(&named, plan.quick)?;
+        let now = folder.join(INPUTS_NOW);
+        let work = self.work(&asked, plan.quick, plan.blocks, &now);
+        let same = work.and_then(|work| match plan.differs(&work.plan) {
+            None => Ok(work),
+            Some(what) => bail!(
+                "{} cannot be gone on with: {what}. Blocks of two experiments are not one; begin anew, without --resume",
+                folder.display()
+            ),
+        });
+        if now.exists() {
+            fs::remove_dir_all(&now).with_context(|| now.display().to_string())?;
+        }
+        same?;
+        self.work(&asked, plan.quick, plan.blocks, &folder.join(INPUTS))
+    }
+
+    fn work(
+        &self,
+        asked: &[Asked],
+        quick: bool,
+        blocks: u32,
+        inputs: &Path,
+    ) -> anyhow::Result<Work> {
+        let layout = Layout::of(asked, quick)?;
+        let Inputs { experiments, systems } = Inputs::make(inputs, &layout)?;
+        let mut plan = Plan::new(&environment::revision(), &program(), quick, blocks);
+        for experiment in &experiments {
+            let scenario = &experiment.scenario;
+            plan.scenarios.insert(scenario.name.clone(), scenario.text.clone());
+        }
+        for system in &systems {
+            plan.systems.insert(system.name.clone(), serde_json::to_string(system)?);
+        }
+        let planned = |(one, cells): (&Asked, &Vec<_>)| Planned {
+            path: one.path.clone(),
+            text: one.text.clone(),
+            asked: one.is_asked,
+            cells: cells.clone(),
+        };
+        plan.claims = asked.iter().zip(&layout.cells).map(planned).collect();
+        let bases = layout.scenarios.into_iter().map(|file| (file.name, file.base)).collect();
+        let run = Run {
+            experiments,
+            systems,
+            trials: blocks,
+            reruns: self.reruns,
+            quiet: self.quiet,
+            out: self.out.clone(),
+            keep_data: false,
+            luck: None,
+            terminal: self.terminal.clone(),
+            command: self.command.clone(),
+        };
+        let claims = asked.iter().map(|one| one.claim.clone()).collect();
+        let work = Work { run, plan, claims, bases };
+        work.check()?;
+        Ok(work)
+    }
+
+    async fn fill(
+        &self,
+        folder: &Path,
+        work: &Work,
+        interrupt: watch::Receiver<bool>,
+        has_results: &mut bool,
+    ) -> anyhow::Result<Option<Ended>> {
+        let (cores, mut facts) = results::machine(folder, &self.command)?;
+        work.run.allow(folder, &cores).await?;
+        if self.resume.is_some() {
+            remember(folder, &mut facts);
+        }
+        results::begin(folder, &mut facts)?;
+        let refused = work.run.refused(folder).await?;
+        let texts: Vec<String> =
+            refused.iter().map(|(name, why)| format!("{name} ({why})")).collect();
+        if !texts.is_empty() {
+            facts.insert("not run".to_owned(), texts.join("; "));
+        }
+        let revision = facts["revision"].clone();
+        let mut under_way = UnderWay::new(&work.run, folder, &cores, &revision, interrupt);
+        let result = self.blocks(folder, work, &refused, &mut under_way).await;
+        *has_results |= under_way.done > 0;
+        if !*has_results {
+            return result.map(|_| None);
+        }
+        facts.extend(under_way.facts());
+        let decided = decided::decide(folder, &work.plan);
+        if let Ok(decided) = &decided {
+            facts.insert("claims".to_owned(), counted(decided));
+        }
+        let reported = results::conclude(&self.out, folder, facts, &self.terminal);
+        result?;
+        let asked = work.asked();
+        let interrupted = under_way.outcome.interrupted;
+        let folder = folder.to_owned();
+        Ok(Some(Ended { folder, decided: decided?, asked, interrupted, unreported: !reported }))
+    }
+
+    /// Block after block, of each what is not there and still decides something.
+    async fn blocks<'w>(
+        &self,
+        folder: &Path,
+        work: &'w Work,
+        refused: &BTreeMap<String, String>,
+        under_way: &mut UnderWay<'w>,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        for block in 1..=work.plan.blocks {
+            let open = work.open(folder)?;
+            let left_s = self.budget.map_or(f64::INFINITY, |budget| {
+                budget.as_secs_f64() - begun.elapsed().as_secs_f64()
+            });
+            let whole = groups(&open, |name| work.base(name), |name| work.load_s(name));
+            let all = whole.len();
+            let missing = |group: &Group| !work.is_there(folder, group, block, refused);
+            let chosen = fitting(whole, block, under_way.beside_s(), left_s);
+            if chosen.len() < all {
+                let (some, beside) = (chosen.len(), under_way.beside_s());
+                self.terminal.note(&folded(&format!(
+                    "block {block}: {some} of {all} experiments fit into what is left of the budget (a trial takes {beside:.0} s beside its load)"
+                )));
+            }
+            let mut chosen: Vec<Group> = chosen.into_iter().filter(missing).collect();
+            while !chosen.is_empty() {
+                let group = chosen.remove(0);
+                under_way.later_s = work.later_s(&chosen, &open, block);
+                let places = work.places(&group, block, refused);
+                clear(folder, &places)?;
+                under_way.run_all(places).await?;
+                if under_way.outcome.interrupted {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    /// Checks what can be checked before anything is started.
+    fn check(&self) -> anyhow::Result<()> {
+        for (planned, claim) in self.plan.claims.iter().zip(&self.claims) {
+            for cell in &planned.cells {
+                let (Some(experiment), Some(order)) =
+                    (self.experiment(&cell.scenario), self.order(&cell.system))
+                else {
+                    bail!("{} on {} is not laid out", cell.scenario, cell.system);
+                };
+                let checked = self.run.check_pair(experiment, &self.run.systems[order]);
+                checked.with_context(|| planned.path.display().to_string())?;
+                let phases = experiment.scenario.phases();
+                let wanted = claim.expect.iter().flat_map(|expect| expect.of.cells());
+                let mut wanted = wanted.filter_map(|cell| cell.phase.as_ref());
+                let stranger = wanted.find(|name| !phases.iter().any(|phase| phase.name == **name));
+                ensure!(
+                    stranger.is_none(),
+                    "{}: the scenario {} has no phase {:?}; it has {}",
+                    planned.path.display(),
+                    cell.scenario,
+                    stranger.map_or("", String::as_str),
+                    phases.iter().map(|phase| phase.name.as_str()).collect::<Vec<_>>().join(", ")
+                );
+            }
+        }
+        self.run.systems.iter().try_for_each(launch::check_programs)
+    }
+
+    fn experiment(&self, name: &str) -> Option<&faults::Experiment> {
+        self.run.experiments.iter().find(|experiment| experiment.scenario.name == name)
+    }
+
+    fn order(&self, system: &str) -> Option<usize> {
+        self.run.systems.iter().position(|one| one.name == system)
+    }
+
+    fn base(&self, scenario: &str) -> String {
+        self.bases.get(scenario).cloned().unwrap_or_default()
+    }
+
+    fn load_s(&self, scenario: &str) -> f64 {
+        self.experiment(scenario).map_or(0.0, |experiment| experiment.scenario.duration_s())
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let both = self.plan.claims.iter().zip(&self.claims);
+        both.filter(|(planned, _)| planned.asked).map(|(_, claim)| claim.id.clone()).collect()
+    }
+
+    /// The claims that further blocks may decide something of. Facts are settled once their blocks are there.
+    fn open(&self, folder: &Path) -> anyhow::Result<Vec<(&Planned, &Claim)>> {
+        let decision = decided::decide(folder, &self.plan)?.decision;
+        let both = decision.verdicts.iter().chain(&decision.controls);
+        let settled: Vec<&str> = both
+            .filter(|verdict| verdict.is_settled())
+            .map(|verdict| verdict.claim.as_str())
+            .collect();
+        let all = self.plan.claims.iter().zip(&self.claims);
+        Ok(all.filter(|(_, claim)| !settled.contains(&claim.id.as_str())).collect())
+    }
+
+    /// A group's trials in a block, in a seeded random order, so that drift of the machine does not meet one arm alone.
+    fn places(
+        &self,
+        group: &Group,
+        block: u32,
+        refused: &BTreeMap<String, String>,
+    ) -> Vec<Place<'_>> {
+        let place = |(scenario, system): &(String, String)| {
+            let (experiment, order) = (self.experiment(scenario)?, self.order(system)?);
+            let system = &self.run.systems[order];
+            Some(Place { experiment, order, system, number: block })
+        };
+        let able = group.pairs.iter().filter(|(scenario, _)| !refused.contains_key(scenario));
+        let mut places: Vec<Place<'_>> = able.filter_map(place).collect();
+        let seed = places.first().map_or(0, |place| place.experiment.scenario.seed);
+        let seed = seed.wrapping_add(u64::from(block));
+        places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        places
+    }
+
+    /// Whether all of a group's trials of a block are there, as they were meant.
+    fn is_there(
+        &self,
+        folder: &Path,
+        group: &Group,
+        block: u32,
+        refused: &BTreeMap<String, String>,
+    ) -> bool {
+        let places = self.places(group, block, refused);
+        places.iter().all(|place| is_whole(&trial_folder(folder, place)))
+    }
+
+    /// The loads of what is left of this block, and of the blocks after it.
+    fn later_s(&self, left: &[Group], open: &[(&Planned, &Claim)], block: u32) -> Vec<f64> {
+        let loads = |group: &Group| -> Vec<f64> {
+            group.pairs.iter().map(|(scenario, _)| self.load_s(scenario)).collect()
+        };
+        let whole = groups(open, |name| self.base(name), |name| self.load_s(name));
+        let each: Vec<f64> = whole
+            .iter()
+            .flat_map(|group| {
+                let blocks = group.blocks_after(block, self.plan.blocks);
+                loads(group).repeat(blocks as usize)
+            })
+            .collect();
+        left.iter().flat_map(loads).chain(each).collect()
+    }
+}
+
+fn trial_folder(folder: &Path, place: &Place<'_>) -> PathBuf {
+    let below = folder.join(&place.experiment.scenario.name).join(&place.system.name);
+    below.join(place.number.to_string())
+}
+
+/// Whether a trial's record is all that it was meant to be.
+fn is_whole(folder: &Path) -> bool {
+    let read = record::read::Trial::read(folder);
+    read.is_ok_and(|trial| trial.is_some_and(|trial| !trial.manifest.validity.interrupted))
+}
+
+/// Lays aside what a run that was killed or stopped left of a group, whole or not: its arms are compared, and the card
+/// network had another luck then.
+fn clear(folder: &Path, places: &[Place<'_>]) -> anyhow::Result<()> {
+    let folders = places.iter().map(|place| trial_folder(folder, place));
+    for place in folders.filter(|folder| folder.exists()) {
+        if !results::discard(&place) {
+            results::lay_aside(&place)?;
+        }
+    }
+    Ok(())
+}
+
+/// What an earlier part of the run said of itself.
+fn remember(folder: &Path, facts: &mut Facts) {
+    let text = fs::read_to_string(folder.join(files::ENVIRONMENT)).unwrap_or_default();
+    let earlier: Facts = serde_json::from_str(&text).unwrap_or_default();
+    let now = facts.insert("resumed".to_owned(), environment::now()).unwrap_or_default();
+    drop(now);
+    for (ours, theirs) in [
+        ("started", "started"),
+        ("luck before it was resumed", files::LUCK),
+        ("resumed before", "resumed"),
+    ] {
+        if let Some(value) = earlier.get(theirs) {
+            facts.insert(ours.to_owned(), value.clone());
+        }
+    }
+}
+
+/// "3 hold, 1 fails, 2 are undecided", and whether the controls are right.
+fn counted(decided: &Decided) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for verdict in &decided.decision.verdicts {
+        let word = verdict.answer.to_string();
+        let word =
+            if word.starts_with("not decidable") { "not decidable here".to_owned() } else { word };
+        *counts.entry(word).or_default() += 1;
+    }
+    let counts: Vec<String> =
+        counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let controls = if decided.decision.wrong.is_empty() { "right" } else { "WRONG" };
+    format!("{}; controls {controls}", counts.join(", "))
+}
+
+/// The hash of the program that runs.
+fn program() -> String {
+    let own = std::env::current_exe().ok();
+    let hash = own.and_then(|path| seal::digest(&path).ok());
+    hash.map_or_else(|| "unknown".to_owned(), |(_, hash)| hash)
+}
