@@ -6,7 +6,7 @@
 
 pub(crate) mod asked;
 mod inputs;
-mod layout;
+pub(crate) mod layout;
 pub mod list;
 mod work;
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use decide::Claim;
+use decide::{Answer, Claim};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
@@ -134,13 +134,7 @@ impl Decide {
         for text in undo::clean_up(folder)?.failed {
             self.terminal.note(&format!("warning: {text}"));
         }
-        let named: Vec<String> = plan
-            .claims
-            .iter()
-            .filter(|claim| claim.asked)
-            .map(|claim| claim.path.to_string_lossy().into_owned())
-            .collect();
-        let asked = asked::all(&named, plan.quick)?;
+        let asked = asked::again(&plan)?;
         let now = folder.join(INPUTS_NOW);
         let work = self.work(&asked, plan.quick, plan.blocks, &now);
         let same = work.and_then(|work| match plan.differs(&work.plan) {
@@ -256,7 +250,8 @@ impl Decide {
             let whole = groups(&open, |name| work.base(name), |name| work.load_s(name));
             let all = whole.len();
             let missing = |group: &Group| !work.is_there(folder, group, block, refused);
-            let chosen = fitting(whole, block, under_way.beside_s(), left_s);
+            let blocks = (block, work.plan.blocks);
+            let chosen = fitting(whole, blocks, under_way.beside_s(), left_s);
             if chosen.len() < all {
                 let (some, beside) = (chosen.len(), under_way.beside_s());
                 self.terminal.note(&folded(&format!(
@@ -417,8 +412,7 @@ fn clear(folder: &Path, places: &[Place<'_>]) -> anyhow::Result<()> {
 fn remember(folder: &Path, facts: &mut Facts) {
     let text = fs::read_to_string(folder.join(files::ENVIRONMENT)).unwrap_or_default();
     let earlier: Facts = serde_json::from_str(&text).unwrap_or_default();
-    let now = facts.insert("resumed".to_owned(), environment::now()).unwrap_or_default();
-    drop(now);
+    facts.insert("resumed".to_owned(), environment::now());
     for (ours, theirs) in [
         ("started", "started"),
         ("luck before it was resumed", files::LUCK),
@@ -430,19 +424,13 @@ fn remember(folder: &Path, facts: &mut Facts) {
     }
 }
 
-/// "3 hold, 1 fails, 2 are undecided", and whether the controls are right.
+/// "3 of 5 claims have a verdict; controls right".
 fn counted(decided: &Decided) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for verdict in &decided.decision.verdicts {
-        let word = verdict.answer.to_string();
-        let word =
-            if word.starts_with("not decidable") { "not decidable here".to_owned() } else { word };
-        *counts.entry(word).or_default() += 1;
-    }
-    let counts: Vec<String> =
-        counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let verdicts = &decided.decision.verdicts;
+    let open = |answer: &Answer| matches!(answer, Answer::Undecided | Answer::NotHere(_));
+    let told = verdicts.iter().filter(|verdict| !open(&verdict.answer)).count();
     let controls = if decided.decision.wrong.is_empty() { "right" } else { "WRONG" };
-    format!("{}; controls {controls}", counts.join(", "))
+    format!("{told} of {} claims have a verdict; controls {controls}", verdicts.len())
 }
 
 /// The hash of the program that runs.

@@ -85,10 +85,11 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
     atomic_write::write(&run.join(SUMMARY), summary::markdown(&record, &card).as_bytes())?;
     let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
     let audits = audit_page::write_all(run, &record, &page::source(&record))?;
-    let page = Page::of(&record, &comparison, &charts)?;
+    let plan = decided::plan(run)?;
+    let page = Page::of(&record, &comparison, &charts, plan.is_some())?;
     atomic_write::write(&paths.html, page.html()?.as_bytes())?;
     atomic_write::write(&paths.readme, page.readme()?.as_bytes())?;
-    if let Some(plan) = decided::plan(run)? {
+    if let Some(plan) = plan {
         decided::write(run, &plan)?;
     }
     let charts = charts.into_iter().map(|chart| chart.path).collect();

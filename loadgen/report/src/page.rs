@@ -50,6 +50,8 @@ pub(super) struct Page {
     seeds: String,
     machine: Vec<(String, String)>,
     trials: usize,
+    /// Whether there are verdicts beside it.
+    is_decided: bool,
     excluded: Vec<Excluded>,
     /// Trials whose figures have two ends.
     blurred: Vec<Excluded>,
@@ -101,6 +103,7 @@ impl Page {
         run: &Run,
         comparison: &Comparison<'_>,
         charts: &[Chart],
+        is_decided: bool,
     ) -> anyhow::Result<Self> {
         let section = |scenario| Section::of(scenario, charts);
         Ok(Self {
@@ -112,6 +115,7 @@ impl Page {
             seeds: distinct(run, |manifest| manifest.seed.to_string()),
             machine: run.environment.clone().into_iter().collect(),
             trials: run.trials.len(),
+            is_decided,
             excluded: excluded(run),
             blurred: blurred(run),
             has_orders: comparison.scenarios.iter().any(Scenario::is_shop),

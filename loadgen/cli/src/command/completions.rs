@@ -58,6 +58,7 @@ fn with_names(command: Command) -> Command {
         .mut_subcommand("run", |run| {
             known(known(run, "scenarios", &scenarios), "systems", &systems)
         })
+        .mut_subcommand("decide", |decide| known(decide, "claims", &names("claims")))
         .mut_subcommand("capacity", |capacity| {
             known(known(capacity, "scenario", &scenarios), "systems", &systems)
         })

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use decide::{Claim, Expect, LEAST_BLOCKS, LEAST_BLOCKS_OF_FACTS};
 use record::Operation;
-use report::decided::{Scope, scope};
+use report::decided::{Plan, Planned, Scope, scope};
 use scenario::config::{self, ConfigError};
 
 /// Where claims have names.
@@ -81,8 +81,10 @@ pub(crate) fn all(names: &[String], quick: bool) -> anyhow::Result<Vec<Asked>> {
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
         .partition(|asked| asked.claim.must.is_some());
-    let mut asked = match names {
-        [] => others,
+    // What is told and not run is not asked for, unless it is named.
+    let decidable = |one: Asked| Asked { is_asked: one.claim.needs.is_none(), ..one };
+    let mut asked: Vec<Asked> = match names {
+        [] => others.into_iter().map(decidable).collect(),
         names => names.iter().map(|name| read(name)).collect::<Result<_, _>>()?,
     };
     if quick && !names.is_empty() {
@@ -107,6 +109,18 @@ pub(crate) fn all(names: &[String], quick: bool) -> anyhow::Result<Vec<Asked>> {
         "there is no claim in ./{FOLDER} that can be decided; run from the project's folder, or name a file"
     );
     Ok(asked)
+}
+
+/// The claims of a run that is gone on with, as their files are now.
+///
+/// # Errors
+/// If one cannot be read any more.
+pub(super) fn again(plan: &Plan) -> anyhow::Result<Vec<Asked>> {
+    let now = |planned: &Planned| {
+        let asked = read(&planned.path.to_string_lossy())?;
+        Ok(Asked { is_asked: planned.asked, ..asked })
+    };
+    plan.claims.iter().map(now).collect()
 }
 
 fn is_quick(asked: &Asked) -> anyhow::Result<()> {

@@ -13,6 +13,9 @@ use super::asked::Asked;
 /// So long may a name be: charts have it in the names of their files, too.
 const NAME_MAX: usize = 60;
 
+/// What stands beside the scenarios' folders in the run's.
+const RESERVED: [&str; 3] = ["charts", "inputs", "inputs-now"];
+
 /// A scenario of the run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ScenarioFile {
@@ -89,8 +92,9 @@ impl Layout {
         if let Some(known) = self.scenarios.iter().find(same) {
             return known.name.clone();
         }
-        let words: Vec<String> =
+        let mut words: Vec<String> =
             file.set.iter().map(|(key, value)| format!("{key}={}", shown(value))).collect();
+        words.sort();
         let name = name(&file.base, &words, |name| self.scenarios.iter().any(|s| s.name == name));
         self.scenarios.push(ScenarioFile { name: name.clone(), ..file });
         name
@@ -194,7 +198,7 @@ fn name(base: &str, words: &[String], is_taken: impl Fn(&str) -> bool) -> String
     let short = short.trim_matches(['-', '.', '+', '=']).to_owned();
     let numbered = (2..).map(|number| format!("{short}-{number}"));
     let mut names = std::iter::once(short.clone()).chain(numbered);
-    names.find(|name| !is_taken(name)).unwrap_or(short)
+    names.find(|name| !is_taken(name) && !RESERVED.contains(&name.as_str())).unwrap_or(short)
 }
 
 #[cfg(test)]
@@ -258,7 +262,7 @@ mod tests {
     fn a_sweep_has_a_scenario_or_a_system_for_each_point() {
         let load = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"start\", also = [\"stages.0.rate\"], values = [1, 2] }";
         let found = layout(&[load]);
-        assert_eq!(places(&found)[2], "a 1 s+start=2+stages.0.rate=2/m");
+        assert_eq!(places(&found)[2], "a 1 s+stages.0.rate=2+start=2/m");
         let arm = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { arm = \"b\", key = \"payments.--ack\", values = [\"early\", \"late\"] }";
         let found = layout(&[arm]);
         assert_eq!(
@@ -277,6 +281,7 @@ mod tests {
         let long = name("s", &["x".repeat(300)], never);
         assert_eq!(long.len(), NAME_MAX);
         assert_eq!(name("s", &[], |name| name == "s"), "s-2");
+        assert_eq!(name("charts", &[], never), "charts-2");
         assert_eq!(name("..", &[], never), "");
     }
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use hostile_input::mutation;
 
 use super::{cases, useful};
+use crate::decide::{asked, layout::Layout};
 use faults::Experiment;
 use load::profile::Profile;
 use scenario::config::ConfigError;
@@ -101,6 +102,30 @@ fn closed_scenarios() {
     let text =
         "about = 'x'\nmix = { place = 1 }\nclosed = { users = 5, think = '1s', duration = '9s' }\n";
     check("s.toml", &[("s.toml", text)], "s.toml", scenario);
+}
+
+/// What people write, and what is laid out for it.
+#[test]
+fn claims() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../claims");
+    for name in ["finer-split-costs-more-under-load.toml", "control-two-milliseconds.toml"] {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        check(name, &[(name, &text)], name, |path| {
+            let asked = asked::read(path.to_str().unwrap())?;
+            let laid_out = Layout::of(&[asked], false);
+            laid_out.map(drop).map_err(|error| ConfigError::new(path, error.to_string()))
+        });
+    }
+}
+
+/// A scenario with a few keys otherwise.
+#[test]
+fn varied_scenarios() {
+    let set = toml::from_str("\"stages.0.rate\" = 40\nprovider = { latency = \"constant:2ms\" }")
+        .unwrap();
+    check("s.toml", &[("s.toml", SCENARIO)], "s.toml", |path| {
+        scenario::vary(path, &scenario::config::load(path)?, &set).map(drop)
+    });
 }
 
 #[test]

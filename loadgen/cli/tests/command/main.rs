@@ -10,6 +10,7 @@ mod campaign;
 mod capacity;
 mod chaos;
 mod controls;
+mod decide;
 mod disk;
 mod ends;
 mod every_fault;

@@ -203,3 +203,86 @@ fn side(side: Side) -> &'static str {
         Side::Undecided => "undecided",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decided::plan::{Cell, Plan};
+    use crate::decided::{page, table};
+    use serde_json::Value;
+
+    const SCHEMA: &str = include_str!("../../../../docs/verdicts.schema.json");
+
+    fn planned(id: &str, more: &str) -> Planned {
+        let head = "sentence = \"Is <b> less than c?\"\nsource = { text = \"t\" }\nrefuted_by = \"r\"\nscenario = \"s\"\narms = { a = \"m\" }\n";
+        let expect = "[[expect]]\nfigure = \"accepted share\"\nof = \"a\"\nat_least = 0.5\n";
+        let cell = |(arm, point): (&str, usize)| Cell {
+            arm: arm.to_owned(),
+            point,
+            scenario: "s+x=1".to_owned(),
+            system: "m".to_owned(),
+        };
+        Planned {
+            path: format!("claims/{id}.toml").into(),
+            text: format!("{head}{more}\n{expect}"),
+            asked: true,
+            cells: vec![cell(("a", 0))],
+        }
+    }
+
+    fn plan() -> Plan {
+        let mut plan = Plan::new("abc", "0", true, 3);
+        plan.claims = vec![
+            planned("one", ""),
+            planned("other", "needs = \"a balancer\""),
+            planned("sure", "must = \"hold\""),
+        ];
+        plan
+    }
+
+    fn verdicts() -> Verdicts {
+        let folder = tempfile::tempdir().unwrap();
+        let decided = crate::decided::decide(folder.path(), &plan()).unwrap();
+        Verdicts::of(folder.path(), &plan(), &decided)
+    }
+
+    #[test]
+    fn what_is_printed_fits_the_schema() {
+        let (printed, schema): (Value, Value) =
+            (serde_json::to_value(verdicts()).unwrap(), serde_json::from_str(SCHEMA).unwrap());
+        crate::export::schema::check(&printed, &schema, &schema, "$");
+        assert_eq!(printed["verdicts"][0]["verdict"], "undecided");
+        assert_eq!(printed["verdicts"][1]["said"], "not decidable here: needs a balancer");
+        assert_eq!(printed["controls"][0]["claim"], "sure");
+    }
+
+    #[test]
+    fn the_table_and_the_page_show_each_claim() {
+        let verdicts = verdicts();
+        let table = String::from_utf8(table::csv(&verdicts).unwrap()).unwrap();
+        assert_eq!(table.lines().count(), 4, "{table}");
+        assert!(table.contains("one,undecided,undecided,\"accepted share, a\""), "{table}");
+        assert!(table.lines().nth(1).unwrap().ends_with("\"right, some not judged\",s+x=1/m"));
+        let page = page::html(&verdicts).unwrap();
+        assert!(
+            page.contains("report.html#scenario-s-x-1") && page.contains("s+x=1&#x2f;m"),
+            "{page}"
+        );
+        assert!(page.contains("Is &lt;b&gt; less than c?") && !page.contains("Is <b>"));
+    }
+
+    #[test]
+    fn a_plan_that_is_another_says_in_what() {
+        let plan = plan();
+        assert_eq!(plan.differs(&plan), None);
+        let other = Plan { program: "1".to_owned(), ..plan.clone() };
+        assert_eq!(plan.differs(&other).unwrap(), "the program was 0 and is 1");
+        let mut other = plan.clone();
+        other.claims[1].text.push('#');
+        assert_eq!(plan.differs(&other).unwrap(), "claims/other.toml is another");
+        other.claims.truncate(1);
+        assert_eq!(plan.differs(&other).unwrap(), "other claims are asked");
+        let other = Plan { blocks: 4, ..plan.clone() };
+        assert!(plan.differs(&other).is_some());
+    }
+}
