@@ -8,6 +8,8 @@ pub(crate) mod asked;
 mod inputs;
 pub(crate) mod layout;
 pub mod list;
+mod pace;
+mod prepared;
 mod work;
 
 use std::collections::BTreeMap;
@@ -15,28 +17,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use decide::{Answer, Claim};
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use rand::seq::SliceRandom;
 use record::{files, seal};
 use report::decided::{self, Decided, Plan, Planned};
-use supervise::launch;
 use supervise::undo;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::Boxed;
 use crate::environment::{self, Facts};
 use crate::quiet::Quiet;
 use crate::results;
 use crate::run::Run;
-use crate::run::under_way::{Place, UnderWay};
-use crate::terminal::{Terminal, folded};
+use crate::run::under_way::UnderWay;
+use crate::terminal::{Terminal, folded, spoken};
 use asked::Asked;
 use inputs::{INPUTS, Inputs};
 use layout::Layout;
+use pace::Pace;
+use prepared::{Work, clear};
 use work::{Group, fitting, groups};
 
 /// Where the files are read anew, to see whether they are the same.
@@ -78,15 +77,6 @@ pub struct Ended {
     pub interrupted: bool,
     /// The records are whole, but a page could not be written.
     pub unreported: bool,
-}
-
-/// What is run, and why.
-struct Work {
-    run: Run,
-    plan: Plan,
-    claims: Vec<Claim>,
-    /// The file that each scenario is made of.
-    bases: BTreeMap<String, String>,
 }
 
 impl Decide {
@@ -241,29 +231,28 @@ impl Decide {
         refused: &BTreeMap<String, String>,
         under_way: &mut UnderWay<'w>,
     ) -> anyhow::Result<()> {
-        let begun = Instant::now();
+        let mut pace = Pace::begun();
         for block in 1..=work.plan.blocks {
             let open = work.open(folder)?;
-            let left_s = self.budget.map_or(f64::INFINITY, |budget| {
-                budget.as_secs_f64() - begun.elapsed().as_secs_f64()
-            });
-            let whole = groups(&open, |name| work.base(name), |name| work.load_s(name));
-            let all = whole.len();
+            let beside_s = pace.beside_s(under_way);
+            let chosen = self.chosen(work, &open, block, (beside_s, pace.spent_s()));
             let missing = |group: &Group| !work.is_there(folder, group, block, refused);
-            let blocks = (block, work.plan.blocks);
-            let chosen = fitting(whole, blocks, under_way.beside_s(), left_s);
-            if chosen.len() < all {
-                let (some, beside) = (chosen.len(), under_way.beside_s());
-                self.terminal.note(&folded(&format!(
-                    "block {block}: {some} of {all} experiments fit into what is left of the budget (a trial takes {beside:.0} s beside its load)"
-                )));
-            }
             let mut chosen: Vec<Group> = chosen.into_iter().filter(missing).collect();
+            if !chosen.is_empty() {
+                let trials: usize = chosen.iter().map(|group| group.pairs.len()).sum();
+                let expected_s = chosen.iter().map(|group| group.expected_s(beside_s)).sum();
+                self.terminal.note(&format!(
+                    "block {block} of {}: {trials} trials, about {}",
+                    work.plan.blocks,
+                    spoken(expected_s)
+                ));
+            }
             while !chosen.is_empty() {
                 let group = chosen.remove(0);
                 under_way.later_s = work.later_s(&chosen, &open, block);
                 let places = work.places(&group, block, refused);
                 clear(folder, &places)?;
+                pace.takes(&places);
                 under_way.run_all(places).await?;
                 if under_way.outcome.interrupted {
                     return Ok(());
@@ -272,140 +261,28 @@ impl Decide {
         }
         Ok(())
     }
-}
 
-impl Work {
-    /// Checks what can be checked before anything is started.
-    fn check(&self) -> anyhow::Result<()> {
-        for (planned, claim) in self.plan.claims.iter().zip(&self.claims) {
-            for cell in &planned.cells {
-                let (Some(experiment), Some(order)) =
-                    (self.experiment(&cell.scenario), self.order(&cell.system))
-                else {
-                    bail!("{} on {} is not laid out", cell.scenario, cell.system);
-                };
-                let checked = self.run.check_pair(experiment, &self.run.systems[order]);
-                checked.with_context(|| planned.path.display().to_string())?;
-                let phases = experiment.scenario.phases();
-                let wanted = claim.expect.iter().flat_map(|expect| expect.of.cells());
-                let mut wanted = wanted.filter_map(|cell| cell.phase.as_ref());
-                let stranger = wanted.find(|name| !phases.iter().any(|phase| phase.name == **name));
-                ensure!(
-                    stranger.is_none(),
-                    "{}: the scenario {} has no phase {:?}; it has {}",
-                    planned.path.display(),
-                    cell.scenario,
-                    stranger.map_or("", String::as_str),
-                    phases.iter().map(|phase| phase.name.as_str()).collect::<Vec<_>>().join(", ")
-                );
-            }
-        }
-        self.run.systems.iter().try_for_each(launch::check_programs)
-    }
-
-    fn experiment(&self, name: &str) -> Option<&faults::Experiment> {
-        self.run.experiments.iter().find(|experiment| experiment.scenario.name == name)
-    }
-
-    fn order(&self, system: &str) -> Option<usize> {
-        self.run.systems.iter().position(|one| one.name == system)
-    }
-
-    fn base(&self, scenario: &str) -> String {
-        self.bases.get(scenario).cloned().unwrap_or_default()
-    }
-
-    fn load_s(&self, scenario: &str) -> f64 {
-        self.experiment(scenario).map_or(0.0, |experiment| experiment.scenario.duration_s())
-    }
-
-    fn asked(&self) -> Vec<String> {
-        let both = self.plan.claims.iter().zip(&self.claims);
-        both.filter(|(planned, _)| planned.asked).map(|(_, claim)| claim.id.clone()).collect()
-    }
-
-    /// The claims that further blocks may decide something of. Facts are settled once their blocks are there.
-    fn open(&self, folder: &Path) -> anyhow::Result<Vec<(&Planned, &Claim)>> {
-        let decision = decided::decide(folder, &self.plan)?.decision;
-        let both = decision.verdicts.iter().chain(&decision.controls);
-        let settled: Vec<&str> = both
-            .filter(|verdict| verdict.is_settled())
-            .map(|verdict| verdict.claim.as_str())
-            .collect();
-        let all = self.plan.claims.iter().zip(&self.claims);
-        Ok(all.filter(|(_, claim)| !settled.contains(&claim.id.as_str())).collect())
-    }
-
-    /// A group's trials in a block, in a seeded random order, so that drift of the machine does not meet one arm alone.
-    fn places(
+    /// What of a block fits into the budget; said, if not all does.
+    fn chosen(
         &self,
-        group: &Group,
+        work: &Work,
+        open: &[(&Planned, &Claim)],
         block: u32,
-        refused: &BTreeMap<String, String>,
-    ) -> Vec<Place<'_>> {
-        let place = |(scenario, system): &(String, String)| {
-            let (experiment, order) = (self.experiment(scenario)?, self.order(system)?);
-            let system = &self.run.systems[order];
-            Some(Place { experiment, order, system, number: block })
-        };
-        let able = group.pairs.iter().filter(|(scenario, _)| !refused.contains_key(scenario));
-        let mut places: Vec<Place<'_>> = able.filter_map(place).collect();
-        let seed = places.first().map_or(0, |place| place.experiment.scenario.seed);
-        let seed = seed.wrapping_add(u64::from(block));
-        places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        places
-    }
-
-    /// Whether all of a group's trials of a block are there, as they were meant.
-    fn is_there(
-        &self,
-        folder: &Path,
-        group: &Group,
-        block: u32,
-        refused: &BTreeMap<String, String>,
-    ) -> bool {
-        let places = self.places(group, block, refused);
-        places.iter().all(|place| is_whole(&trial_folder(folder, place)))
-    }
-
-    /// The loads of what is left of this block, and of the blocks after it.
-    fn later_s(&self, left: &[Group], open: &[(&Planned, &Claim)], block: u32) -> Vec<f64> {
-        let loads = |group: &Group| -> Vec<f64> {
-            group.pairs.iter().map(|(scenario, _)| self.load_s(scenario)).collect()
-        };
-        let whole = groups(open, |name| self.base(name), |name| self.load_s(name));
-        let each: Vec<f64> = whole
-            .iter()
-            .flat_map(|group| {
-                let blocks = group.blocks_after(block, self.plan.blocks);
-                loads(group).repeat(blocks as usize)
-            })
-            .collect();
-        left.iter().flat_map(loads).chain(each).collect()
-    }
-}
-
-fn trial_folder(folder: &Path, place: &Place<'_>) -> PathBuf {
-    let below = folder.join(&place.experiment.scenario.name).join(&place.system.name);
-    below.join(place.number.to_string())
-}
-
-/// Whether a trial's record is all that it was meant to be.
-fn is_whole(folder: &Path) -> bool {
-    let read = record::read::Trial::read(folder);
-    read.is_ok_and(|trial| trial.is_some_and(|trial| !trial.manifest.validity.interrupted))
-}
-
-/// Lays aside what a run that was killed or stopped left of a group, whole or not: its arms are compared, and the card
-/// network had another luck then.
-fn clear(folder: &Path, places: &[Place<'_>]) -> anyhow::Result<()> {
-    let folders = places.iter().map(|place| trial_folder(folder, place));
-    for place in folders.filter(|folder| folder.exists()) {
-        if !results::discard(&place) {
-            results::lay_aside(&place)?;
+        (beside_s, spent_s): (f64, f64),
+    ) -> Vec<Group> {
+        let groups = groups(open, |name| work.base(name), |name| work.load_s(name));
+        let left_s = self.budget.map_or(f64::INFINITY, |budget| budget.as_secs_f64() - spent_s);
+        let all = groups.len();
+        let chosen = fitting(groups, (block, work.plan.blocks), beside_s, left_s);
+        if chosen.len() < all {
+            let some = chosen.len();
+            self.terminal.note(&folded(&format!(
+                "block {block}: {some} of {all} experiments fit into what is left of the budget (a trial takes \
+                 {beside_s:.0} s beside its load)"
+            )));
         }
+        chosen
     }
-    Ok(())
 }
 
 /// What an earlier part of the run said of itself.
