@@ -235,7 +235,7 @@ impl Decide {
         for block in 1..=work.plan.blocks {
             let open = work.open(folder)?;
             let beside_s = pace.beside_s(under_way);
-            let chosen = self.chosen(work, &open, block, (beside_s, pace.spent_s()));
+            let chosen = self.chosen(folder, work, &open, block, (beside_s, pace.spent_s()));
             let missing = |group: &Group| !work.is_there(folder, group, block, refused);
             let mut chosen: Vec<Group> = chosen.into_iter().filter(missing).collect();
             if !chosen.is_empty() {
@@ -265,6 +265,7 @@ impl Decide {
     /// What of a block fits into the budget; said, if not all does.
     fn chosen(
         &self,
+        folder: &Path,
         work: &Work,
         open: &[(&Planned, &Claim)],
         block: u32,
@@ -273,7 +274,8 @@ impl Decide {
         let groups = groups(open, |name| work.base(name), |name| work.load_s(name));
         let left_s = self.budget.map_or(f64::INFINITY, |budget| budget.as_secs_f64() - spent_s);
         let all = groups.len();
-        let chosen = fitting(groups, (block, work.plan.blocks), beside_s, left_s);
+        let there = |group: &Group| work.blocks_there(folder, group, block);
+        let chosen = fitting(groups, (block, work.plan.blocks), there, beside_s, left_s);
         if chosen.len() < all {
             let some = chosen.len();
             self.terminal.note(&folded(&format!(

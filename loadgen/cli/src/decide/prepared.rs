@@ -8,6 +8,7 @@ use decide::Claim;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
+use record::files;
 use report::decided::{self, Plan, Planned};
 use scenario::Scenario;
 use supervise::launch;
@@ -96,6 +97,16 @@ impl Work {
         let seed = seed.wrapping_add(u64::from(block));
         places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         places
+    }
+
+    /// How many blocks of a group there are before this one.
+    pub(super) fn blocks_there(&self, folder: &Path, group: &Group, block: u32) -> u32 {
+        let has = |number: u32, (scenario, system): &(String, String)| {
+            let place = folder.join(scenario).join(system).join(number.to_string());
+            place.join(files::MANIFEST).is_file()
+        };
+        let whole = |number: &u32| group.pairs.iter().all(|pair| has(*number, pair));
+        (1..block).filter(whole).count() as u32
     }
 
     /// Whether all of a group's trials of a block are there, as they were meant.

@@ -84,19 +84,21 @@ fn together<'c>(
     group
 }
 
-/// Of the groups, the first ones that have time enough from block `block` on until their claims may have a verdict.
-/// Some claims with a verdict are worth more than all of them without.
+/// Of the groups, the first ones that have time enough, from block `block` of `most` on, until their claims may have a
+/// verdict; `there` is how many blocks of a group there are. Some claims with a verdict are worth more than all of them
+/// without.
 pub(super) fn fitting(
     groups: Vec<Group>,
     (block, most): (u32, u32),
+    there: impl Fn(&Group) -> u32,
     beside_s: f64,
     left_s: f64,
 ) -> Vec<Group> {
     let mut left_s = left_s;
     let mut fits = |group: &Group| {
-        let blocks = (group.needs.min(most) + 1).saturating_sub(block).max(1);
+        let blocks = group.needs.min(most).saturating_sub(there(group)).max(1);
         left_s -= group.expected_s(beside_s) * f64::from(blocks);
-        left_s >= 0.0
+        left_s >= 0.0 && blocks <= (most + 1).saturating_sub(block)
     };
     groups.into_iter().take_while(|group| fits(group)).collect()
 }
@@ -160,13 +162,20 @@ mod tests {
             claim("one", "", "lost", &["long/m"]),
             claim("two", "", "accepted p50", &["steady/m"]),
         ];
-        let fit = |block, left_s| fitting(grouped(&claims), (block, 9), 10.0, left_s).len();
+        let there = |block: u32| move |_: &Group| block - 1;
+        let fit =
+            |block, left_s| fitting(grouped(&claims), (block, 9), there(block), 10.0, left_s).len();
         assert_eq!(fit(1, f64::INFINITY), 2);
         assert_eq!(fit(1, 7.0 * 40.0 + 3.0 * 130.0), 2);
         assert_eq!(fit(1, 7.0 * 40.0 + 3.0 * 130.0 - 1.0), 1, "blocks that end before a verdict");
         assert_eq!(fit(7, 40.0 + 130.0), 2, "the last block that is needed");
         assert_eq!(fit(9, 39.0), 0);
-        assert_eq!(fitting(grouped(&claims), (1, 1), 10.0, 40.0 + 130.0).len(), 2);
+        let of_one = |there: u32, block, most| {
+            fitting(grouped(&claims), (block, most), move |_| there, 10.0, 7.0 * 40.0).len()
+        };
+        assert_eq!(of_one(0, 2, 9), 1, "what was not begun needs all of its blocks");
+        assert_eq!(of_one(0, 2, 7), 0, "and as many must be left");
+        assert_eq!(of_one(0, 1, 1), 2, "few blocks were asked for");
     }
 
     #[test]
