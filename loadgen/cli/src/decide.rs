@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use decide::{Answer, Claim};
+use decide::Answer;
 use record::{files, seal};
 use report::decided::{self, Decided, Plan, Planned};
 use supervise::undo;
@@ -235,7 +235,9 @@ impl Decide {
         for block in 1..=work.plan.blocks {
             let open = work.open(folder)?;
             let beside_s = pace.beside_s(under_way);
-            let chosen = self.chosen(folder, work, &open, block, (beside_s, pace.spent_s()));
+            let groups = groups(&open, |name| work.base(name), |name| work.load_s(name));
+            let at = At { folder, refused, block, beside_s, spent_s: pace.spent_s() };
+            let chosen = self.chosen(work, &at, groups);
             let missing = |group: &Group| !work.is_there(folder, group, block, refused);
             let mut chosen: Vec<Group> = chosen.into_iter().filter(missing).collect();
             if !chosen.is_empty() {
@@ -262,21 +264,15 @@ impl Decide {
         Ok(())
     }
 
-    /// What of a block fits into the budget; said, if not all does.
-    fn chosen(
-        &self,
-        folder: &Path,
-        work: &Work,
-        open: &[(&Planned, &Claim)],
-        block: u32,
-        (beside_s, spent_s): (f64, f64),
-    ) -> Vec<Group> {
-        let groups = groups(open, |name| work.base(name), |name| work.load_s(name));
-        let left_s = self.budget.map_or(f64::INFINITY, |budget| budget.as_secs_f64() - spent_s);
-        let all = groups.len();
-        let there = |group: &Group| work.blocks_there(folder, group, block);
-        let chosen = fitting(groups, (block, work.plan.blocks), there, beside_s, left_s);
+    /// What of a block fits into the budget, if there is one; said, if not all does.
+    fn chosen(&self, work: &Work, at: &At<'_, '_>, groups: Vec<Group>) -> Vec<Group> {
+        let Some(budget) = self.budget else { return groups };
+        let (all, left_s) = (groups.len(), budget.as_secs_f64() - at.spent_s);
+        let there = |group: &Group| work.blocks_there(at.folder, group, at.block, at.refused);
+        let blocks = (at.block, work.plan.blocks);
+        let chosen = fitting(groups, blocks, there, at.beside_s, left_s);
         if chosen.len() < all {
+            let At { block, beside_s, .. } = at;
             let some = chosen.len();
             self.terminal.note(&folded(&format!(
                 "block {block}: {some} of {all} experiments fit into what is left of the budget (a trial takes \
@@ -285,6 +281,16 @@ impl Decide {
         }
         chosen
     }
+}
+
+/// Where a run stands before a block.
+struct At<'f, 'r> {
+    folder: &'f Path,
+    /// The scenarios that this machine cannot run.
+    refused: &'r BTreeMap<String, String>,
+    block: u32,
+    beside_s: f64,
+    spent_s: f64,
 }
 
 /// What an earlier part of the run said of itself.

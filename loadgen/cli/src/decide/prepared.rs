@@ -99,11 +99,17 @@ impl Work {
         places
     }
 
-    /// How many blocks of a group there are before this one.
-    pub(super) fn blocks_there(&self, folder: &Path, group: &Group, block: u32) -> u32 {
+    /// How many blocks of a group there are before this one; what cannot be run is not missed.
+    pub(super) fn blocks_there(
+        &self,
+        folder: &Path,
+        group: &Group,
+        block: u32,
+        refused: &BTreeMap<String, String>,
+    ) -> u32 {
         let has = |number: u32, (scenario, system): &(String, String)| {
             let place = folder.join(scenario).join(system).join(number.to_string());
-            place.join(files::MANIFEST).is_file()
+            place.join(files::MANIFEST).is_file() || refused.contains_key(scenario)
         };
         let whole = |number: &u32| group.pairs.iter().all(|pair| has(*number, pair));
         (1..block).filter(whole).count() as u32
