@@ -25,21 +25,11 @@ const BEATS_PER_LEASE: u32 = 3;
 /// Messages that are given back at once.
 const GIVEN_BACK_AT_ONCE: usize = 64;
 
-/// Runs until the subscription is dropped; then gives back what it holds, at once, and what a look that was under way
-/// still brings.
+/// Runs until the subscription is dropped; then gives back what it holds.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let shared = &*shared;
-    let take = |origin| async move {
-        take(shared, origin).await;
-        give_back(shared).await;
-    };
-    tokio::join!(take(Origin::Fresh), take(Origin::Again), async {
-        let _ = shared.closing.run_until_cancelled(renew(shared)).await;
-        give_back(shared).await;
+    tokio::join!(take(&shared, Origin::Fresh), take(&shared, Origin::Again), async {
+        let _ = shared.closing.run_until_cancelled(renew(&shared)).await;
     });
-}
-
-async fn give_back(shared: &Shared) {
     let held = shared.pool().take();
     at_once(held, |held| shared.give_back(held)).await;
 }
