@@ -128,6 +128,7 @@ impl Stage<'_> {
         let led = match self.leading(&one.players).await {
             Ok(led) => led,
             Err(error) => {
+                one.row.commanded_s = self.now_s();
                 one.row.effect_proof = format!("no effect seen: {error:#}");
                 return;
             }

@@ -317,6 +317,9 @@ impl Source for Taker {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -331,5 +334,44 @@ mod tests {
     fn a_lease_is_whole_seconds_within_what_sqs_takes() {
         let s = |ms| seconds(Duration::from_millis(ms));
         assert_eq!((s(50), s(1_000), s(1_001), s(90_000_000)), (1, 1, 2, 43_200));
+    }
+
+    /// Answers each request, a received message after this delay.
+    async fn server(slow: Duration) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (mut asked, mut part) = (String::new(), [0; 4_096]);
+                while !asked.contains("QueueUrl") && !asked.contains("QueueName") {
+                    let read = stream.read(&mut part).await.unwrap();
+                    asked += std::str::from_utf8(&part[..read]).unwrap();
+                }
+                let body = if asked.contains("ReceiveMessage") {
+                    sleep(slow).await;
+                    r#"{"Messages": [{"ReceiptHandle": "r", "Body": "YQ=="}]}"#
+                } else {
+                    r#"{"QueueUrl": "q"}"#
+                };
+                let size = body.len();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n");
+                let answer = format!("{head}connection: close\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
+    /// The server's clock of a lease began before its answer came.
+    #[tokio::test]
+    async fn a_lease_counts_from_when_it_was_asked_for() {
+        let slow = Duration::from_millis(700);
+        let line = Line::new(&server(slow).await);
+        let shared = Arc::new(Shared { line, queues: Mutex::default() });
+        let (queue, held) = ("q".to_owned(), Mutex::default());
+        let taker = Taker { shared, queue, hidden_s: 1, held };
+        let taken = taker.take(1, Duration::ZERO).await.unwrap().remove(0);
+        let until = taker.held()[&taken.handle];
+        assert!(until < Instant::now() + taker.lease() - slow / 2);
     }
 }

@@ -144,3 +144,63 @@ async fn a_broker_s_loss_loses_no_order_and_concerns_only_who_has_one() {
     assert_eq!(audit.verdict, Answer::True, "{audit:#?}");
     assert!(audit.counts.paid > 50 && audit.counts.pending == 0, "{:?}", audit.counts);
 }
+
+const LED: &str = r#"
+about = "One of two is killed."
+start = 20
+stages = [{ duration = "5s", rate = 20 }]
+warm_up = "0s"
+drain = "20s"
+customers = 2
+mix = { place = 1 }
+provider = { latency = "constant:5ms" }
+
+[[fault]]
+at = "1s"
+for = "1s"
+harm = "auth"
+kind = "kill"
+"#;
+
+/// Two play auth; of the first this file says that it leads.
+const TWO: &str = r#"
+extends = "microservices-sync"
+
+[variant]
+differs = "a second auth, which nobody asks"
+
+[change.auth]
+leads = "http://127.0.0.1:{port:auth}/FIRST"
+
+[add.auth-2]
+like = "auth"
+ready = "http://127.0.0.1:{port:auth-2}/readyz"
+leads = "http://127.0.0.1:{port:auth-2}/nowhere"
+arguments = { "--listen" = "127.0.0.1:{port:auth-2}", "--store" = "sqlite:{data}/auth-2.db" }
+data = ["{data}/auth-2.db*"]
+"#;
+
+/// Who leads is harmed, by its own word; where nobody says so, it is not known whom to harm.
+#[tokio::test]
+async fn a_fault_harms_who_leads_alone() {
+    let killed = async |first: &str| {
+        let bench = Bench::new();
+        let scenario = bench.file("led.toml", LED);
+        let system = bench.file("two.toml", &TWO.replace("FIRST", first));
+        let output = bench.call(&["run", &scenario, "-s", &system, "--reruns", "0"]).await;
+        let trial = Trial::read(&bench.latest().join("led/two/1")).unwrap();
+        let trial = trial.unwrap_or_else(|| panic!("{output:?}"));
+        bench.is_deserted();
+        trial.faults[0].clone()
+    };
+    let fault = killed("readyz").await;
+    assert_eq!(fault.processes, "auth", "{fault:?}");
+    assert!(fault.effective_s.is_some() && fault.healed_s.is_some(), "{fault:?}");
+    let proof = &fault.effect_proof;
+    assert!(proof.starts_with("auth: signal: 9") && !proof.contains("auth-2"), "{fault:?}");
+    assert!(proof.ends_with("it led by its own word"), "{fault:?}");
+    let nobody = killed("nowhere").await;
+    assert!(nobody.effective_s.is_none() && nobody.commanded_s >= 1.0, "{nobody:?}");
+    let why = "none of auth auth-2 says that it leads";
+    assert!(nobody.effect_proof.contains(why), "{nobody:?}");
+}
