@@ -20,7 +20,7 @@ const BLOCKS: u32 = 7;
 /// Put claims to the test: run what decides them, block by block, and say what holds
 #[derive(clap::Args)]
 #[command(
-    after_help = "A claim is a file in ./claims (docs/methodology/decide.md). Exit codes: 0 every claim asked for has a\nverdict and the run's controls are right, 3 some are undecided, 4 a control came out wrong, so that nothing\nis decided.\n\nExamples:\n  loadgen decide --quick\n  loadgen decide payment-outage-fails-orders ./my-claim.toml --blocks 9\n  loadgen decide --budget 120\n  loadgen decide --resume results/latest"
+    after_help = "A claim is a file in ./claims (docs/methodology/decide.md).\n\nExit codes: 0 every claim asked for has a verdict and the run's controls are right; 3 some are\nundecided; 4 a control came out wrong, so that nothing is decided.\n\nExamples:\n  loadgen decide --quick\n  loadgen decide payment-outage-fails-orders ./my-claim.toml --blocks 9\n  loadgen decide --budget 120\n  loadgen decide --resume results/latest"
 )]
 pub(crate) struct Args {
     /// Names in ./claims, or paths of claim files. Without any, all that can be decided here
