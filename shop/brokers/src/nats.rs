@@ -76,8 +76,7 @@ impl Engine for Nats {
         let live = async {
             let mut live = 0;
             for queue in &bound.queues {
-                let count = self.count(queue).await?;
-                live += count.waiting + count.taken;
+                live += self.streams.live(&named(queue)).await?;
             }
             Ok(live)
         };
@@ -169,6 +168,15 @@ impl Streams {
                 Ok(Count { waiting: of("num_pending"), taken: of("num_ack_pending") })
             }
             Err(Refusal::Missing) => Ok(Count::default()),
+            Err(Refusal::Error(error)) => Err(error),
+        }
+    }
+
+    /// How many bodies the stream stores. Its consumer hears of what was stored later than who stored it.
+    async fn live(&self, stream: &str) -> Result<u64> {
+        match self.line.manage(format!("STREAM.INFO.{stream}"), &Value::Null).await {
+            Ok(info) => Ok(info["state"]["messages"].as_u64().unwrap_or(0)),
+            Err(Refusal::Missing) => Ok(0),
             Err(Refusal::Error(error)) => Err(error),
         }
     }
