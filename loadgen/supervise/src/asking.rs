@@ -119,11 +119,19 @@ pub async fn ask_json<T: DeserializeOwned>(
     what: &str,
 ) -> anyhow::Result<T> {
     let (status, body) = ask(request, bytes_max).await.with_context(|| what.to_owned())?;
+    json(status, &body, what)
+}
+
+/// The JSON of an answer to `what`.
+///
+/// # Errors
+/// If it is no success, or not this JSON.
+pub fn json<T: DeserializeOwned>(status: StatusCode, body: &[u8], what: &str) -> anyhow::Result<T> {
     if !status.is_success() {
         let start = &body[..body.len().min(SHOWN_BYTES)];
         bail!("{what} was answered {status}: {}", String::from_utf8_lossy(start));
     }
-    serde_json::from_slice(&body).with_context(|| format!("{what}: the answer is not as expected"))
+    serde_json::from_slice(body).with_context(|| format!("{what}: the answer is not as expected"))
 }
 
 #[cfg(test)]

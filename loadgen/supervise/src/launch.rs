@@ -94,6 +94,12 @@ struct Started {
 #[error("stopped before the system was ready")]
 pub struct Interrupted;
 
+/// A process of the system runs, and was not ready in time: where other programs have the cores it may be
+/// another time. Which one, and its log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReady(String);
+
 /// Adds to an error what only the final sweep took back, or could not.
 ///
 /// # Errors
@@ -285,13 +291,14 @@ impl Running {
                 );
             }
             if Instant::now() > deadline {
-                bail!(
+                let text = format!(
                     "the process {} was not ready within {} s: {}; its log: {}",
                     spec.name,
                     READY_WITHIN.as_secs(),
                     unready(&spec),
                     self.last_words(index)
                 );
+                return Err(NotReady(text).into());
             }
             sleep(READY_POLL).await;
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::ahead::Ahead;
 use super::{Run, RunState, line, run_one};
+use crate::prepare::Unprepared;
 use crate::quiet::Disturbances;
 use crate::results;
 use crate::trial::{Finished, NothingMeasured, Trial};
@@ -17,7 +18,7 @@ use record::files;
 use record::{Answer, Manifest, Verdict};
 use scenario::system::SystemSpec;
 use supervise::cores::Cores;
-use supervise::launch::{Interrupted, Secrets};
+use supervise::launch::{Interrupted, NotReady, Secrets};
 
 /// One trial that is to be run.
 #[derive(Clone, Copy)]
@@ -183,9 +184,21 @@ impl<'a> UnderWay<'a> {
                     return Ok(None);
                 }
                 let name = format!("{} on {}, trial {number}", scenario.name, system.name);
-                Err(error.context(name))
+                self.may_be_better(rerun, error.context(name)).map(Some)
             }
         }
+    }
+
+    /// A system that was not ready in time, or did not do what is asked of it before the load, may be better another
+    /// time. In the end it is one trial that is missing; of a run that has no other it is the error.
+    fn may_be_better(&self, rerun: u32, error: anyhow::Error) -> anyhow::Result<Spoilt> {
+        let is_late = error.is::<Unprepared>() || error.is::<NotReady>();
+        let is_last = rerun >= self.run.reruns;
+        if !is_late || (is_last && self.done == 0) {
+            return Err(error);
+        }
+        self.run.terminal.note(&format!("nothing was measured: {error:#}"));
+        Ok(Spoilt::Void)
     }
 
     /// The folder of a trial; the spoilt record that stands there is laid aside.
@@ -198,7 +211,9 @@ impl<'a> UnderWay<'a> {
     ) -> anyhow::Result<PathBuf> {
         let folder = self.folder.join(scenario).join(system).join(number.to_string());
         if rerun > 0 {
-            results::lay_aside(&folder)?;
+            if folder.exists() {
+                results::lay_aside(&folder)?;
+            }
             let place = format!("{scenario}/{system}/{number}");
             self.run.terminal.note(&format!("{place} was disturbed: it is run again"));
             self.reruns.push(place);

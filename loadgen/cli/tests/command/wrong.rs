@@ -263,6 +263,35 @@ async fn who_touches_the_witness_or_the_judge_is_found() {
     .await;
 }
 
+/// Another time it might be better, so it is tried again; what is measured of the others is kept.
+#[tokio::test]
+async fn who_lets_no_customer_in_ends_no_run() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        return;
+    }
+    let bench = Bench::new();
+    let scenario = bench.file("wrong.toml", &SCENARIO.replace("MODE", ""));
+    let honest = bench.file("honest.toml", &system(HONEST));
+    let [shop, provider] =
+        ["shop", "provider"].map(|of| format!("auth = \"http://127.0.0.1:{{port:{of}}}\""));
+    let shut = bench.file("shut.toml", &system(HONEST).replace(&shop, &provider));
+    let run = ["run", &scenario, "--reruns", "1", "-s", &shut, "-s", &honest];
+    let output = bench.call(&run).await;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).replace(['\n', ' '], "");
+    assert_eq!(told.matches("couldnotbepreparedfortheload").count(), 2, "{output:?}");
+    bench.is_deserted();
+    let trials = Run::read(&bench.latest()).unwrap().trials;
+    let systems: Vec<&str> = trials.iter().map(|trial| &*trial.manifest.system).collect();
+    assert_eq!(systems, [HONEST]);
+    let output = bench.call(&["run", &scenario, "--reruns", "0", "-s", &shut]).await;
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "of a run with nothing else it is the error: {output:?}"
+    );
+}
+
 /// Every way to be wrong is tried above.
 #[test]
 fn no_way_to_be_wrong_is_left_out() {
