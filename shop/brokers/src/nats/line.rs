@@ -31,6 +31,8 @@ pub(super) struct Line {
     servers: Vec<ServerAddr>,
     /// The servers without names and passwords.
     shown: String,
+    /// Whether it must be new enough to fsync before it answers.
+    durable: bool,
     client: Lazy<Client>,
 }
 
@@ -50,14 +52,14 @@ impl From<Error> for Refusal {
 
 impl Line {
     /// To the servers at `HOST:PORT,HOST:PORT…`, which need not be there yet.
-    pub(super) fn new(address: &str) -> Result<Self> {
+    pub(super) fn new(address: &str, durable: bool) -> Result<Self> {
         let invalid = |error| Error::Invalid(format!("nats: {error}"));
         let servers: std::result::Result<Vec<ServerAddr>, _> =
             address.split(',').map(str::parse).collect();
         let servers = servers.map_err(invalid)?;
         let shown = servers.iter().map(|server| format!("{}:{}", server.host(), server.port()));
         let shown = shown.collect::<Vec<_>>().join(",");
-        Ok(Self { servers, shown, client: Lazy::default() })
+        Ok(Self { servers, shown, durable, client: Lazy::default() })
     }
 
     /// How many servers there are.
@@ -93,13 +95,21 @@ impl Line {
             }
             _ => self.unavailable(error),
         })?;
+        if self.durable {
+            self.new_enough(&client, "else what is answered may be lost")?;
+        }
+        Ok(client)
+    }
+
+    /// That the server is not older than all of this needs; else why that is a pity.
+    pub(super) fn new_enough(&self, client: &Client, why: &str) -> Result<()> {
         let (major, minor, patch) = VERSION;
         if client.is_server_compatible(major, minor, patch) {
-            return Ok(client);
+            return Ok(());
         }
         let (found, least) = (client.server_info().version, format!("{major}.{minor}"));
         let text = format!("nats at {}: version {found}, expected {least} or newer", self.shown);
-        Err(Error::Invalid(format!("{text}: else what is answered may be lost")))
+        Err(Error::Invalid(format!("{text}: {why}")))
     }
 
     /// Asks, and waits for the answer.
