@@ -33,6 +33,30 @@ impl BrokerArgs {
     }
 }
 
+/// How messages are taken from it.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct BatchArgs {
+    /// Messages that are worked on together, in one commit, if so many are there; none is waited for
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    batch: u16,
+}
+
+impl BatchArgs {
+    /// As many as may share a commit.
+    pub(crate) fn most(self) -> usize {
+        self.batch.into()
+    }
+
+    /// What a process says of it that takes messages in batches.
+    pub(crate) fn settings(self) -> Settings {
+        let text = match self.batch {
+            1 => "one message".to_owned(),
+            most => format!("up to {most} messages that are there"),
+        };
+        Settings::default().with("worked on together", text)
+    }
+}
+
 /// Whether the broker answers.
 pub(crate) async fn reach(broker: Arc<dyn Broker>) -> Result<(), brokers::Error> {
     broker.depth(CHARGES).await.map(drop)

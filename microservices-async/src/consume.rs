@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use brokers::{Received, SubscribeOptions, Topic, Trouble};
+use brokers::{Handled, Received, SubscribeOptions, Topic, Trouble};
+use futures_util::future::join_all;
 use service::bounds;
-use shop::{Charge, Charged, Follower, Orders, Payments, Settled, Settlement, Stock, Wanted};
+use shop::{
+    Availability, Charge, Charged, Follower, Orders, Payments, Settled, Settlement, Stock, Wanted,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::careless::{self, ConsumeMode};
@@ -15,7 +18,8 @@ use crate::trouble::trouble;
 /// have been delivered before, as a recovery takes half of them there.
 const OPTIONS: SubscribeOptions = SubscribeOptions { prefetch: bounds::IN_WORK };
 
-/// Charges what is asked for and publishes the settlement before the charge is acked, so that a
+/// Charges what is asked for, each alone (a batch would wait for the slowest answer of the card network, and
+/// what is recorded at once shares a commit anyway), and publishes the settlement before the charge is acked, so that a
 /// crash in between repeats both.
 pub(crate) async fn charges(
     payments: Arc<dyn Payments>,
@@ -46,47 +50,86 @@ async fn decide(payments: &dyn Payments, charge: Charge) -> Result<Settlement, T
     }
 }
 
-/// Settles orders; a settlement that comes again changes nothing.
+/// Settles orders, up to `most` in one commit; a settlement that comes again changes nothing.
 pub(crate) async fn settlements(
     orders: Arc<dyn Orders>,
     settlements: Topic<Settlement>,
+    most: usize,
     stop: CancellationToken,
 ) -> Result<(), brokers::Error> {
-    let handle = |received: Received<Settlement>| {
+    let handle = |batch: Vec<Received<Settlement>>| {
         let orders = Arc::clone(&orders);
-        async move { orders.settle(received.value).await.map(drop).map_err(trouble) }
+        async move {
+            let settled = orders.settle_all(values(batch)).await;
+            settled.into_iter().map(|order| order.map(drop).map_err(trouble)).collect()
+        }
     };
-    settlements.consume(OPTIONS, stop.cancelled_owned(), handle).await
+    settlements.consume_batches(OPTIONS, most, stop.cancelled_owned(), handle).await
 }
 
-/// Tells a follower of settlements.
+/// Tells a follower of settlements, of up to `most` at once.
 pub(crate) async fn settled(
     follower: Arc<dyn Follower>,
     events: Topic<Settled>,
+    most: usize,
     stop: CancellationToken,
 ) -> Result<(), brokers::Error> {
-    let handle = |received: Received<Settled>| {
+    let handle = |batch: Vec<Received<Settled>>| {
         let follower = Arc::clone(&follower);
-        async move { follower.tell(&received.value).await.map_err(trouble) }
-    };
-    events.consume(OPTIONS, stop.cancelled_owned(), handle).await
-}
-
-/// Reserves what orders need, and hands their charges over to payments before the message is acked.
-pub(crate) async fn reservations(
-    stock: Arc<dyn Stock>,
-    wanted: Topic<Wanted>,
-    charges: Topic<Charge>,
-    stop: CancellationToken,
-) -> Result<(), brokers::Error> {
-    let handle = |received: Received<Wanted>| {
-        let (stock, charges) = (Arc::clone(&stock), charges.clone());
         async move {
-            let Wanted { charge, items } = received.value;
-            stock.reserve(&charge.key, &items).await.map_err(trouble)?;
-            charges.publish(&charge.key, BTreeMap::new(), &charge).await?;
-            Ok(())
+            let told = follower.tell_all(&values(batch)).await;
+            told.into_iter().map(|told| told.map_err(trouble)).collect()
         }
     };
-    wanted.consume(OPTIONS, stop.cancelled_owned(), handle).await
+    events.consume_batches(OPTIONS, most, stop.cancelled_owned(), handle).await
+}
+
+/// Who reserves, and where an order's way goes on.
+#[derive(Clone)]
+pub(crate) struct Answered {
+    pub(crate) stock: Arc<dyn Stock>,
+    /// Of what is reserved.
+    pub(crate) charges: Topic<Charge>,
+    /// Of what is lacking.
+    pub(crate) lacking: Topic<Settlement>,
+}
+
+impl Answered {
+    /// Hands an order over: to payments if what it needs is reserved, and if not back, declined.
+    async fn hand_on(&self, charge: Charge, answer: Availability) -> Handled {
+        let (key, headers) = (charge.key.clone(), BTreeMap::new());
+        let handed = match answer {
+            Availability::Reserved => self.charges.publish(&key, headers, &charge).await,
+            Availability::Lacking => {
+                self.lacking.publish(&key, headers, &charge.out_of_stock()).await
+            }
+        };
+        handed.map_err(Trouble::from)
+    }
+
+    async fn answer(&self, all: Vec<Wanted>) -> Vec<Handled> {
+        let answers = self.stock.reserve_all(&all).await;
+        let handed = all.into_iter().zip(answers).map(async |(wanted, answer)| {
+            self.hand_on(wanted.charge, answer.map_err(trouble)?).await
+        });
+        join_all(handed).await
+    }
+}
+
+/// Reserves what orders need, of up to `most` in one commit, and hands each over before its message is acked.
+pub(crate) async fn reservations(
+    answered: Answered,
+    wanted: Topic<Wanted>,
+    most: usize,
+    stop: CancellationToken,
+) -> Result<(), brokers::Error> {
+    let handle = |batch: Vec<Received<Wanted>>| {
+        let answered = answered.clone();
+        async move { answered.answer(values(batch)).await }
+    };
+    wanted.consume_batches(OPTIONS, most, stop.cancelled_owned(), handle).await
+}
+
+fn values<M>(batch: Vec<Received<M>>) -> Vec<M> {
+    batch.into_iter().map(|received| received.value).collect()
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
+use service::fanout::StockArgs;
 use service::{ServiceArgs, fanout, settings, timing};
 use tokio::try_join;
 use tokio_util::sync::CancellationToken;
 use web::{Ready, Routes};
 
-use crate::broker::{self, BrokerArgs};
+use crate::broker::{self, BatchArgs, BrokerArgs};
+use crate::consume::Answered;
 use crate::{consume, followers, way};
 
 #[derive(Args)]
@@ -19,28 +21,34 @@ pub(crate) struct Arguments {
     args: ServiceArgs,
     #[command(flatten)]
     broker: BrokerArgs,
+    #[command(flatten)]
+    batch: BatchArgs,
+    #[command(flatten)]
+    stock: StockArgs,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, broker } = arguments;
+    let Arguments { args, broker, batch, stock } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (told, broker) = (broker.settings()?, broker.connect()?);
     let (kept, queue) = (stores.clone(), Arc::clone(&broker));
     let reach = move || broker::reach(Arc::clone(&queue));
     let ready = Ready::new().needs("the broker", timing::LOOK, reach);
     let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
-    let settings = told.and(settings::kept(&stores));
-    let inventory = fanout::inventory(&stores)?;
-    let routes = Routes::new().stock(stores.stock()?);
+    let settings = told.and(settings::kept(&stores)).and(stock.settings()).and(batch.settings());
+    let inventory = fanout::inventory(&stores, stock)?;
+    let routes = Routes::new().stock(stores.stock()?, stock.stock);
 
     let stop = CancellationToken::new();
     let wanted = Topic::new(Arc::clone(&broker), way::RESERVATIONS);
     let charges = Topic::new(Arc::clone(&broker), broker::CHARGES);
+    let lacking = Topic::new(Arc::clone(&broker), broker::SETTLEMENTS);
     let settled = Topic::new(broker, followers::STOCK);
-    let (stock, asked, told) = (Arc::clone(&inventory) as _, stop.clone(), stop.clone());
+    let (asked, told, most) = (stop.clone(), stop.clone(), batch.most());
+    let answered = Answered { stock: Arc::clone(&inventory) as _, charges, lacking };
     let work = async move {
-        let reserving = consume::reservations(stock, wanted, charges, asked);
-        try_join!(reserving, consume::settled(inventory, settled, told)).map(drop)
+        let reserving = consume::reservations(answered, wanted, most, asked);
+        try_join!(reserving, consume::settled(inventory, settled, most, told)).map(drop)
     };
     let mut work = tokio::spawn(work);
     tokio::select! {

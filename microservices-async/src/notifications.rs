@@ -13,6 +13,9 @@ use web::{Ready, Routes};
 use crate::broker::{self, BrokerArgs};
 use crate::{consume, followers};
 
+/// A customer's server is called for each order: none shall wait for the slowest of several.
+const ALONE: usize = 1;
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -40,7 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let notices = Topic::new(broker, followers::NOTICES);
-    let mut work = tokio::spawn(consume::settled(notifications, notices, stop.clone()));
+    let mut work = tokio::spawn(consume::settled(notifications, notices, ALONE, stop.clone()));
     tokio::select! {
         served = service::run("notifications", args.listen, routes, Arc::new(ready), settings) => served?,
         ended = &mut work => {

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use web::{Ready, Routes};
 
-use crate::broker::{self, BrokerArgs};
+use crate::broker::{self, BatchArgs, BrokerArgs};
 use crate::careless::Trust;
 use crate::courier::Messages;
 use crate::followers::FollowerArgs;
@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
     args: ServiceArgs,
     #[command(flatten)]
     broker: BrokerArgs,
+    #[command(flatten)]
+    batch: BatchArgs,
     /// Charges that may wait to be handed over to the broker; then orders are refused
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     outbox_max: u64,
@@ -36,7 +38,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, broker, outbox_max, trust, followers } = arguments;
+    let Arguments { args, broker, batch, outbox_max, trust, followers } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (told, broker) = (broker.settings()?, broker.connect()?);
     let (kept, queue) = (stores.clone(), Arc::clone(&broker));
@@ -45,6 +47,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
     let told = told.and(settings::kept(&stores)).and(settings::own_tokens()).and(trust.settings());
     let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
+    let told = told.and(batch.settings());
     let (fans, charges) = followers.behind(&broker, &stores)?;
     let following = fanout::followed_by(&stores, fans)?;
     let told = told.and(fanout::told(following.as_ref()));
@@ -63,8 +66,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let relay = tokio::spawn(relay::run(Arc::clone(&stores.outbox), charges.clone(), wake));
     let messages = Messages { outbox: stores.outbox, charges, settlements: settlements.clone() };
     trust.reconcile(stores.orders, Arc::new(messages));
-    let mut settle =
-        tokio::spawn(consume::settlements(Arc::clone(&orders) as _, settlements, stop.clone()));
+    let (settling, most) = (Arc::clone(&orders) as _, batch.most());
+    let mut settle = tokio::spawn(consume::settlements(settling, settlements, most, stop.clone()));
     let (routes, ready) = (Routes::new().orders(orders), Arc::new(ready));
     tokio::select! {
         served = service::measured("orders", args.listen, routes, ready, told, metrics) => served?,

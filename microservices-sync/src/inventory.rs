@@ -3,16 +3,26 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::Args;
+use service::fanout::StockArgs;
 use service::{ServiceArgs, environment, fanout, settings, timing};
 use web::{Ready, Routes};
 
-pub(crate) async fn run(args: ServiceArgs) -> anyhow::Result<()> {
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    args: ServiceArgs,
+    #[command(flatten)]
+    stock: StockArgs,
+}
+
+pub(crate) async fn run(Arguments { args, stock }: Arguments) -> anyhow::Result<()> {
     let stores = stores::open(&args.store).context("--store")?;
     let kept = stores.clone();
     let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check());
-    let settings = settings::kept(&stores);
-    let inventory = fanout::inventory(&stores)?;
-    let routes = Routes::new().stock(stores.stock()?);
+    let settings = settings::kept(&stores).and(stock.settings());
+    let inventory = fanout::inventory(&stores, stock)?;
+    let routes = Routes::new().stock(stores.stock()?, stock.stock);
     let routes = routes.settlements(Arc::clone(&inventory) as _, environment::inventory_guard()?);
     let routes = routes.reservations(inventory, environment::inventory_guard()?);
     Ok(service::run("inventory", args.listen, routes, Arc::new(ready), settings).await?)

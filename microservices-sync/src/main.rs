@@ -30,7 +30,7 @@ enum Service {
     /// Tells customers what became of their orders
     Notifications(notifications::Arguments),
     /// Knows stock
-    Inventory(ServiceArgs),
+    Inventory(inventory::Arguments),
 }
 
 #[tokio::main]

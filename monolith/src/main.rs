@@ -44,6 +44,7 @@ async fn run(Arguments { args, provider, fans }: Arguments) -> anyhow::Result<()
     );
     let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
     let settings = settings.and(settings::charging()).and(settings::recovery());
+    let settings = settings.and(fans.settings());
     let (fans, routes) = fans.play(&stores, &http, Routes::new())?;
     let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));

@@ -25,6 +25,7 @@ fn order(key: &str) -> Order {
         card: Some("card".to_owned()),
         status: OrderStatus::Pending,
         charge_id: None,
+        reason: None,
         created_at: 0,
         settled_at: None,
     }

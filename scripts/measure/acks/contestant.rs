@@ -44,6 +44,9 @@ const EMBEDDED: Recipe = Recipe {
     leads: None,
 };
 
+/// Servers that have no client of their own: which scheme they speak.
+const EXHIBITS: &[(&str, &str)] = &[("nats-2-9", "nats")];
+
 /// A broker and what is asked of it.
 #[derive(Clone)]
 pub(crate) struct Contestant {
@@ -58,16 +61,16 @@ pub(crate) fn all(named: &[String]) -> Result<Vec<Contestant>> {
     static OURS: Recipe = EMBEDDED;
     let recipe = |adapter: &brokers::Adapter| servers::recipe(adapter.server?);
     let known = brokers::adapters().iter().filter_map(recipe);
+    let known = known.chain(EXHIBITS.iter().filter_map(|(name, _)| servers::recipe(name)));
     let known: Vec<&'static Recipe> = std::iter::once(&OURS).chain(known).collect();
     // One that keeps nothing has nothing to lose and no price: only if it is named.
-    let kept = brokers::adapters().iter().filter(|adapter| adapter.capabilities.durable);
-    let kept: Vec<_> = kept.filter_map(recipe).map(|r| r.name).collect();
+    let kept = |recipe: &Recipe| !servers::FORGETFUL.contains(&recipe.name);
     for name in named {
         let found = known.iter().any(|recipe| recipe.name == name);
         ensure!(found, "--brokers {name}: expected some of {}", names(&known));
     }
     let wanted = |recipe: &&&'static Recipe| match named {
-        [] => recipe.name == OURS.name || kept.contains(&recipe.name),
+        [] => kept(recipe),
         named => named.iter().any(|n| n == recipe.name),
     };
     let mut all = Vec::new();
@@ -81,7 +84,8 @@ pub(crate) fn all(named: &[String]) -> Result<Vec<Contestant>> {
         if recipe.is_installed() {
             let version = recipe.version().unwrap_or_default();
             let of = |durable| Contestant { recipe, durable, version: version.clone() };
-            all.extend([of(true), of(false)]);
+            let careless = servers::CARELESS.contains(&recipe.name);
+            all.extend([true, false].into_iter().filter(|durable| !(careless && *durable)).map(of));
         }
     }
     Ok(all)
@@ -127,7 +131,9 @@ impl Contestant {
     }
 
     fn url(&self, port: u16) -> String {
-        let place = format!("{}://127.0.0.1:{port}", self.recipe.name);
+        let exhibit = EXHIBITS.iter().find(|(name, _)| *name == self.recipe.name);
+        let scheme = exhibit.map_or(self.recipe.name, |(_, scheme)| scheme);
+        let place = format!("{scheme}://127.0.0.1:{port}");
         if self.recipe.name == "embedded" {
             return place;
         }

@@ -92,6 +92,7 @@ fn order() -> Order {
         card: Some(CARD.to_owned()),
         status: OrderStatus::Pending,
         charge_id: None,
+        reason: None,
         created_at: now_us(),
         settled_at: None,
     }

@@ -2,9 +2,11 @@
 //! the loop that consumes nor who publishes.
 
 use std::collections::BTreeMap;
+use std::iter::{from_fn, once};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 
 use crate::{Delivery, Error, Message, Micros, Receipt, Result, Settle, Subscription};
@@ -71,12 +73,30 @@ impl<M: DeserializeOwned> Inbox<M> {
     /// As `Subscription::next`.
     pub async fn next(&self) -> Result<Received<M>> {
         loop {
-            let delivery = self.subscription.next().await?;
-            match serde_json::from_slice(&delivery.message.payload) {
-                Ok(value) => return Ok(received(delivery, value)),
-                Err(error) => self.refuse(&delivery.receipt, &error).await,
+            match read(self.subscription.next().await?) {
+                Ok(received) => return Ok(received),
+                Err(unread) => self.refuse(unread).await,
             }
         }
+    }
+
+    /// The next message and what more is there without waiting, `most` together at the most; those that are
+    /// not JSON of `M` apart.
+    ///
+    /// # Errors
+    /// As `Subscription::next`.
+    pub(crate) async fn next_batch(&self, most: usize) -> Result<(Vec<Received<M>>, Vec<Unread>)> {
+        let first = self.subscription.next().await?;
+        // What is taken from here on is not given back: nothing is waited for.
+        let (mut batch, mut unread) = (Vec::with_capacity(1), Vec::new());
+        let further = from_fn(|| self.subscription.next().now_or_never()?.ok());
+        for delivery in once(first).chain(further).take(most) {
+            match read(delivery) {
+                Ok(received) => batch.push(received),
+                Err(bad) => unread.push(bad),
+            }
+        }
+        Ok((batch, unread))
     }
 
     /// Ends a delivery.
@@ -87,10 +107,24 @@ impl<M: DeserializeOwned> Inbox<M> {
         self.subscription.settle(receipt, how).await
     }
 
-    async fn refuse(&self, receipt: &Receipt, error: &serde_json::Error) {
+    /// Gives up a message that cannot be read.
+    pub(crate) async fn refuse(&self, Unread { receipt, error }: Unread) {
         // If this is lost, the message comes again and is refused again.
         let _ =
-            self.settle(receipt, Settle::Reject(format!("not the expected JSON: {error}"))).await;
+            self.settle(&receipt, Settle::Reject(format!("not the expected JSON: {error}"))).await;
+    }
+}
+
+/// A delivery that is not the expected JSON.
+pub(crate) struct Unread {
+    receipt: Receipt,
+    error: serde_json::Error,
+}
+
+fn read<M: DeserializeOwned>(delivery: Delivery) -> std::result::Result<Received<M>, Unread> {
+    match serde_json::from_slice(&delivery.message.payload) {
+        Ok(value) => Ok(received(delivery, value)),
+        Err(error) => Err(Unread { receipt: delivery.receipt, error }),
     }
 }
 

@@ -156,7 +156,7 @@ impl Engine for Kafka {
     }
 
     async fn append(&self, queue: &str, body: Bytes, bound: &Bound) -> Result<bool> {
-        let live = async {
+        let live = move || async move {
             let mut live = 0;
             for queue in &bound.queues {
                 live += self.0.live(queue).await?;

@@ -3,7 +3,7 @@
 //!
 //! NATS takes an acknowledgement from anybody, so who consumes fences itself by its own clock, which begins
 //! before the server's. Returned means durable where the server has `sync_interval: always`: a client cannot
-//! ask for that, so it refuses servers that are too old to have it.
+//! ask for that, so it refuses servers that are too old to have it, unless `durable=no`.
 
 mod line;
 mod taker;
@@ -50,7 +50,7 @@ const DECLARED_WITHIN: Duration = Duration::from_secs(1);
 const REPLICAS_MAX: usize = 5;
 
 fn open(address: &str, settings: Settings) -> Result<Arc<dyn Broker>> {
-    let engine = Nats::new(address, settings.lease)?;
+    let engine = Nats::new(address, &settings)?;
     Ok(Arc::new(Supplied::new(engine, settings)))
 }
 
@@ -60,8 +60,9 @@ struct Nats {
 }
 
 impl Nats {
-    fn new(address: &str, lease: Duration) -> Result<Self> {
-        let streams = Streams { line: Line::new(address)?, lease };
+    fn new(address: &str, settings: &Settings) -> Result<Self> {
+        let line = Line::new(address, settings.durable)?;
+        let streams = Streams { line, lease: settings.lease };
         Ok(Self { streams: Arc::new(streams), room: Room::default() })
     }
 }
@@ -73,7 +74,7 @@ impl Engine for Nats {
     }
 
     async fn append(&self, queue: &str, body: Bytes, bound: &Bound) -> Result<bool> {
-        let live = async {
+        let live = move || async move {
             let mut live = 0;
             for queue in &bound.queues {
                 live += self.streams.live(&named(queue)).await?;
@@ -197,6 +198,7 @@ impl Streams {
     /// As many as the server gives at once, and the number of the last of them.
     async fn look_from(&self, stream: &str, from: u64, limit: usize) -> Result<(Vec<Bytes>, u64)> {
         let client = self.line.client().await?;
+        self.line.new_enough(&client, "else it hands out one body by a look")?;
         let inbox = client.new_inbox();
         let asked = json!({"seq": from, "next_by_subj": ">", "batch": limit}).to_string();
         let end = tokio::time::Instant::now() + ANSWER_MAX;

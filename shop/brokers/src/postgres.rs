@@ -279,7 +279,7 @@ impl Engine for Postgres {
     }
 
     async fn append(&self, queue: &str, body: Bytes, bound: &Bound) -> Result<bool> {
-        let live = async {
+        let live = move || async move {
             let most = i64::try_from(bound.most).unwrap_or(i64::MAX);
             let rows = self.line.ask(LIVE, &[&bound.queues, &most]).await?;
             number(rows.first(), "live")

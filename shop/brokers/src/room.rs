@@ -3,18 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, timeout};
 
 use crate::Result;
 use crate::engine::Bound;
 
 /// A look at the queues is believed for so long, and for half of the room that it found.
 const BELIEVED_FOR: Duration = Duration::from_millis(100);
+/// How long who finds no room waits for the appends under way, which a look may have counted, too.
+const ENDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// What one client knows of the room in its topics.
 #[derive(Default)]
@@ -28,15 +28,15 @@ struct Known {
     /// What may be appended before the next look.
     free: u64,
     /// Appends that were begun and have not ended.
-    under_way: Arc<AtomicU64>,
+    under_way: watch::Sender<u64>,
 }
 
 impl Room {
     /// Appends if there is room; `live` tells how many bodies the bounded queues have.
-    pub(crate) async fn append(
+    pub(crate) async fn append<L: Future<Output = Result<u64>>>(
         &self,
         bound: &Bound,
-        live: impl Future<Output = Result<u64>>,
+        live: impl Fn() -> L,
         append: impl Future<Output = Result<()>>,
     ) -> Result<bool> {
         let Some(_under_way) = self.place(bound, live).await? else { return Ok(false) };
@@ -44,17 +44,19 @@ impl Room {
     }
 
     /// Who waits here while another looks finds what that one saw.
-    async fn place(
+    async fn place<L: Future<Output = Result<u64>>>(
         &self,
         bound: &Bound,
-        live: impl Future<Output = Result<u64>>,
+        live: impl Fn() -> L,
     ) -> Result<Option<UnderWay>> {
         let mut known = self.known.lock().await;
         let known = known.entry(bound.queues.concat()).or_default();
         let believed = known.looked.is_some_and(|looked| looked.elapsed() < BELIEVED_FOR);
         if !believed || known.free == 0 {
-            let before = known.under_way.load(Ordering::Acquire);
-            let left = bound.most.saturating_sub(live.await? + before);
+            let mut left = known.left(bound, &live).await?;
+            if left == 0 && known.all_end().await {
+                left = known.left(bound, &live).await?;
+            }
             if left == 0 {
                 return Ok(None);
             }
@@ -65,19 +67,40 @@ impl Room {
     }
 }
 
+impl Known {
+    /// The room that is surely there: what is under way may be counted already, or not yet.
+    async fn left<L: Future<Output = Result<u64>>>(
+        &self,
+        bound: &Bound,
+        live: &impl Fn() -> L,
+    ) -> Result<u64> {
+        let before = *self.under_way.borrow();
+        Ok(bound.most.saturating_sub(live().await? + before))
+    }
+
+    /// Waits until nothing is under way, and nothing begins meanwhile; tells whether something was, and is not now.
+    async fn all_end(&self) -> bool {
+        let mut counts = self.under_way.subscribe();
+        if *counts.borrow_and_update() == 0 {
+            return false;
+        }
+        timeout(ENDED_WITHIN, counts.wait_for(|count| *count == 0)).await.is_ok()
+    }
+}
+
 /// One append, until it ends.
-struct UnderWay(Arc<AtomicU64>);
+struct UnderWay(watch::Sender<u64>);
 
 impl UnderWay {
-    fn begin(count: &Arc<AtomicU64>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(count))
+    fn begin(count: &watch::Sender<u64>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 
@@ -95,22 +118,28 @@ mod tests {
         bound: Bound,
         live: Cell<u64>,
         looks: Cell<u32>,
+        answered_after: u32,
     }
 
     impl Queue {
         fn of(most: u64) -> Self {
             let bound = Bound { most, queues: vec!["q".to_owned()] };
-            Self { room: Room::default(), bound, live: Cell::new(0), looks: Cell::new(0) }
+            let (live, looks) = (Cell::new(0), Cell::new(0));
+            Self { room: Room::default(), bound, live, looks, answered_after: 0 }
         }
 
+        /// It is counted before its append ends, as by a server whose answer is still on the way.
         async fn append(&self) -> bool {
-            let live = async {
+            let live = || async {
                 self.looks.set(self.looks.get() + 1);
                 Ok(self.live.get())
             };
             let append = async {
                 tokio::task::yield_now().await;
                 self.live.set(self.live.get() + 1);
+                for _ in 0..self.answered_after {
+                    tokio::task::yield_now().await;
+                }
                 Ok(())
             };
             self.room.append(&self.bound, live, append).await.unwrap()
@@ -126,6 +155,20 @@ mod tests {
         queue.live.set(9);
         assert!(queue.append().await);
         assert!(!queue.append().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn appends_that_are_counted_before_they_end_take_no_room_twice() {
+        let queue = Queue { answered_after: 100, ..Queue::of(10) };
+        let counted = async {
+            while queue.live.get() < 6 {
+                tokio::task::yield_now().await;
+            }
+            join_all((0..50).map(|_| queue.append())).await
+        };
+        let (first, then) = tokio::join!(join_all((0..6).map(|_| queue.append())), counted);
+        let appended = first.into_iter().chain(then).filter(|appended| *appended).count();
+        assert_eq!(appended, 10);
     }
 
     #[tokio::test(start_paused = true)]

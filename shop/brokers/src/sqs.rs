@@ -184,7 +184,7 @@ impl Engine for Sqs {
     }
 
     async fn append(&self, queue: &str, body: Bytes, bound: &Bound) -> Result<bool> {
-        let live = async {
+        let live = move || async move {
             let mut live = 0;
             for queue in &bound.queues {
                 let count = self.0.count(queue).await?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -98,8 +99,34 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
         handle: H,
     ) -> Result<()>
     where
+        M: Clone,
         H: Fn(Received<M>) -> F,
         F: Future<Output = Handled>,
+    {
+        let one_by_one = |batch: Vec<Received<M>>| {
+            let work = batch.into_iter().map(&handle);
+            join_all(work)
+        };
+        self.consume_batches(options, 1, shutdown, one_by_one).await
+    }
+
+    /// As `consume`, but up to `most` messages that are there are worked on together: none is waited for, and
+    /// what was delivered before is worked on alone. The handler says of each, in their sequence, what becomes of
+    /// it. One that fails among others is worked on once more, alone, and what comes of that counts.
+    ///
+    /// # Errors
+    /// As `consume`.
+    pub async fn consume_batches<H, F>(
+        &self,
+        options: SubscribeOptions,
+        most: usize,
+        shutdown: impl Future<Output = ()>,
+        handle: H,
+    ) -> Result<()>
+    where
+        M: Clone,
+        H: Fn(Vec<Received<M>>) -> F,
+        F: Future<Output = Vec<Handled>>,
     {
         tokio::pin!(shutdown);
         let inbox = tokio::select! {
@@ -107,17 +134,31 @@ impl<M: Serialize + DeserializeOwned + Send> Topic<M> {
             () = &mut shutdown => return Ok(()),
         };
         let worker = Worker::new(&inbox, &self.name, options);
-        let mut working = FuturesUnordered::new();
+        let (mut working, mut refusing) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let mut room = options.prefetch as usize;
         loop {
-            let room = working.len() < options.prefetch as usize;
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(()) = working.next() => {}
-                next = inbox.next(), if room => working.push(worker.work(next?, &handle)),
+                Some(count) = working.next() => room += count,
+                Some(()) = refusing.next() => {}
+                next = inbox.next_batch(most.clamp(1, room.max(1))), if room > 0 => {
+                    let (batch, unread) = next?;
+                    room -= batch.len();
+                    refusing.extend(unread.into_iter().map(|unread| inbox.refuse(unread)));
+                    working.extend(parts(batch).map(|part| worker.work(part, &handle)));
+                }
             }
         }
         while working.next().await.is_some() {}
+        while refusing.next().await.is_some() {}
         Ok(())
     }
+}
+
+/// What is fresh together; what was delivered before, which may be what others are to be kept from, each alone.
+fn parts<M>(batch: Vec<Received<M>>) -> impl Iterator<Item = Vec<Received<M>>> {
+    let (again, fresh): (Vec<_>, Vec<_>) = batch.into_iter().partition(|one| one.redelivered);
+    let fresh = Some(fresh).filter(|fresh| !fresh.is_empty());
+    fresh.into_iter().chain(again.into_iter().map(|one| vec![one]))
 }

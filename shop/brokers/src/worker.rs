@@ -1,4 +1,4 @@
-//! The handling of one delivery: work under a lease that is kept, then the settlement that its
+//! The handling of deliveries: work under leases that are kept, then the settlement that each one's
 //! outcome asks for. It knows what a trouble means for the queue, not what the work is.
 
 use process_log::tell;
@@ -7,7 +7,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::breaker::{Breaker, Means, PROBES};
@@ -33,20 +35,65 @@ pub(crate) struct Worker<'a, M> {
     breaker: Breaker,
 }
 
-impl<'a, M: DeserializeOwned> Worker<'a, M> {
+/// What has to be known of a delivery while its message is worked on.
+struct Held {
+    receipt: Receipt,
+    lease: Lease,
+    redelivered: bool,
+    published_us: Micros,
+}
+
+impl Held {
+    fn of<M>(received: &Received<M>) -> Self {
+        let Received { receipt, lease, redelivered, published_us, .. } = received;
+        let (receipt, lease) = (receipt.clone(), Lease::new(*lease));
+        Self { receipt, lease, redelivered: *redelivered, published_us: *published_us }
+    }
+}
+
+impl<'a, M: DeserializeOwned + Clone> Worker<'a, M> {
     pub(crate) fn new(inbox: &'a Inbox<M>, topic: &'a str, options: SubscribeOptions) -> Self {
         Self { inbox, topic, retries: options.retries(), breaker: Breaker::default() }
     }
 
-    pub(crate) async fn work<H, F>(&self, received: Received<M>, handle: &H)
+    /// Works on these together; returns how many they were. Each keeps a lease, and has an outcome, of its own.
+    /// If all leases are lost, the work is dropped where it stands.
+    pub(crate) async fn work<H, F>(&self, mut batch: Vec<Received<M>>, handle: &H) -> usize
     where
-        H: Fn(Received<M>) -> F,
-        F: Future<Output = Handled>,
+        H: Fn(Vec<Received<M>>) -> F,
+        F: Future<Output = Vec<Handled>>,
     {
-        let (receipt, lease) = (received.receipt.clone(), Lease::new(received.lease));
-        let (redelivered, published_us) = (received.redelivered, received.published_us);
+        let count = batch.len();
+        if let Some(received) = batch.pop_if(|_| count == 1) {
+            self.attend(Held::of(&received), alone(received, handle)).await;
+            return count;
+        }
+        let (told, heard): (Vec<_>, Vec<_>) = batch.iter().map(|_| oneshot::channel()).unzip();
+        let each = batch.iter().map(Held::of).zip(heard).map(|(held, heard)| {
+            let outcome = async { heard.await.unwrap_or_else(|_| no_outcome()) };
+            self.attend(held, outcome)
+        });
+        let (each, work) = (join_all(each), together(batch, handle));
         let work = async {
-            let outcome = unpanicked(handle(received)).await;
+            for (told, outcome) in told.into_iter().zip(work.await) {
+                // Whose lease is lost does not listen any more.
+                let _ = told.send(outcome);
+            }
+        };
+        tokio::pin!(each);
+        tokio::select! {
+            biased;
+            _ = &mut each => {}
+            () = work => drop(each.await),
+        }
+        count
+    }
+
+    /// Keeps the lease until there is an outcome, then settles as it asks for.
+    async fn attend(&self, held: Held, outcome: impl Future<Output = Handled>) {
+        let Held { receipt, lease, redelivered, published_us } = held;
+        let work = async {
+            let outcome = outcome.await;
             let means = self.learn(&outcome);
             if let (Means::Still(pause), true) = (means, redelivered) {
                 // During an outage a probe keeps its place, so that the next does not follow at once.
@@ -143,10 +190,49 @@ fn deferral(age_us: Micros) -> Duration {
     rand::random_range(longest / 2..=longest)
 }
 
+/// The outcome of one that is worked on by itself.
+async fn alone<M, H, F>(received: Received<M>, handle: &H) -> Handled
+where
+    H: Fn(Vec<Received<M>>) -> F,
+    F: Future<Output = Vec<Handled>>,
+{
+    unpanicked(vec![received], handle).await.pop().unwrap_or_else(no_outcome)
+}
+
+/// The outcomes of several. What fails by itself may fail by its neighbours, so it is worked on alone at once,
+/// and that outcome counts: none is harmed by another.
+async fn together<M: Clone, H, F>(batch: Vec<Received<M>>, handle: &H) -> Vec<Handled>
+where
+    H: Fn(Vec<Received<M>>) -> F,
+    F: Future<Output = Vec<Handled>>,
+{
+    let mut outcomes = unpanicked(batch.clone(), handle).await;
+    if outcomes.len() != batch.len() {
+        // Nobody knows whose outcomes they are.
+        outcomes = batch.iter().map(|_| no_outcome()).collect();
+    }
+    let own = batch.into_iter().zip(outcomes).map(async |(received, outcome)| match outcome {
+        Err(Trouble::Failed(_)) => alone(received, handle).await,
+        outcome => outcome,
+    });
+    join_all(own).await
+}
+
+fn no_outcome() -> Handled {
+    Err(Trouble::Failed("the handler ended without an outcome".to_owned()))
+}
+
 /// A handler that panics has failed like one that returns an error: the others go on.
-async fn unpanicked(handler: impl Future<Output = Handled>) -> Handled {
-    let caught = AssertUnwindSafe(handler).catch_unwind().await;
-    caught.unwrap_or_else(|_| Err(Trouble::Failed("the handler panicked".to_owned())))
+async fn unpanicked<M, H, F>(batch: Vec<Received<M>>, handle: &H) -> Vec<Handled>
+where
+    H: Fn(Vec<Received<M>>) -> F,
+    F: Future<Output = Vec<Handled>>,
+{
+    let count = batch.len();
+    // What the handler does before its future is polled may panic, too.
+    let caught = AssertUnwindSafe(async { handle(batch).await }).catch_unwind().await;
+    let panicked = || Err(Trouble::Failed("the handler panicked".to_owned()));
+    caught.unwrap_or_else(|_| (0..count).map(|_| panicked()).collect())
 }
 
 #[cfg(test)]

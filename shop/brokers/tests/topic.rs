@@ -235,3 +235,156 @@ async fn what_hangs_does_not_keep_the_others_from_their_turn() {
     }
     assert!(broker.dead("charges", 1).await.unwrap().is_empty());
 }
+
+/// Keys of a batch and what the handler says of each.
+type Batches = Arc<std::sync::Mutex<Vec<Vec<i64>>>>;
+
+/// Consumes until nothing is left but so many dead; each batch is noted, and its outcomes are the handler's.
+async fn in_batches(
+    (broker, topic): &(Arc<dyn Broker>, Topic<Charge>),
+    dead: u64,
+    outcomes: impl Fn(&[i64]) -> Vec<brokers::Handled>,
+) -> Vec<Vec<i64>> {
+    let batches = Batches::default();
+    let handle = |batch: Vec<brokers::Received<Charge>>| {
+        let cents: Vec<i64> = batch.iter().map(|received| received.value.cents).collect();
+        batches.lock().unwrap().push(cents.clone());
+        let outcomes = outcomes(&cents);
+        async move { outcomes }
+    };
+    let ended = async {
+        while depth(broker).await != (Depth { dead, ..Depth::default() }) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let consumed = topic.consume_batches(WIDE, 3, ended, handle);
+    timeout(Duration::from_secs(600), consumed).await.unwrap().unwrap();
+    let all = batches.lock().unwrap().clone();
+    all
+}
+
+const WIDE: SubscribeOptions = SubscribeOptions { prefetch: 16 };
+
+fn done(cents: &[i64]) -> Vec<brokers::Handled> {
+    cents.iter().map(|_| Ok(())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_worked_on_together_and_nothing_is_waited_for() {
+    let rig = start();
+    for cents in 1..=7 {
+        publish(&rig.1, cents).await;
+    }
+    let begun = Instant::now();
+    let batches = in_batches(&rig, 0, done).await;
+    assert_eq!(batches, [vec![1, 2, 3], vec![4, 5, 6], vec![7]]);
+    assert!(begun.elapsed() < Duration::from_secs(1), "of a stopped clock");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_in_company_is_tried_alone_and_dies_alone() {
+    let rig = start();
+    for cents in [1, 2, 3] {
+        publish(&rig.1, cents).await;
+    }
+    // A commit that fails because of one of them fails for all.
+    let outcomes = |cents: &[i64]| match cents {
+        [2] => vec![Err(Trouble::Failed("its own".to_owned()))],
+        [_] => vec![Ok(())],
+        all => all.iter().map(|_| Err(Trouble::Failed("of all".to_owned()))).collect(),
+    };
+    let batches = in_batches(&rig, 1, outcomes).await;
+    assert_eq!(batches[..4], [vec![1, 2, 3], vec![1], vec![2], vec![3]]);
+    assert_eq!(batches[4..], [[2], [2]], "its neighbours are done, and it comes again alone");
+    let letters = rig.0.dead("charges", 10).await.unwrap();
+    assert_eq!((letters[0].message.key.as_str(), letters[0].attempts), ("k-2", 3));
+    assert!(letters[0].errors.iter().all(|error| error.text == "its own"), "{letters:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_a_batch_has_an_outcome_of_its_own() {
+    let rig = start();
+    for cents in [1, 2, 3] {
+        publish(&rig.1, cents).await;
+    }
+    let tries = AtomicUsize::new(0);
+    let outcomes = |cents: &[i64]| {
+        let of = |cents: &i64| match cents {
+            1 => Err(Trouble::Never("it never can".to_owned())),
+            2 if tries.fetch_add(1, Ordering::SeqCst) < 5 => {
+                Err(Trouble::NotNow("down".to_owned()))
+            }
+            _ => Ok(()),
+        };
+        cents.iter().map(of).collect()
+    };
+    let batches = in_batches(&rig, 1, outcomes).await;
+    assert_eq!(batches[0], [1, 2, 3]);
+    assert_eq!(batches[1..], [[2], [2], [2], [2], [2]], "put off five times, uncounted");
+    let letters = rig.0.dead("charges", 10).await.unwrap();
+    assert_eq!((letters[0].message.key.as_str(), letters[0].attempts), ("k-1", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_or_a_missing_outcome_harms_no_neighbour() {
+    for is_panic in [true, false] {
+        let rig = start();
+        for cents in [1, 2, 3] {
+            publish(&rig.1, cents).await;
+        }
+        let outcomes = |cents: &[i64]| {
+            if cents.contains(&2) {
+                assert!(!is_panic, "poison");
+                return done(&cents[1..]);
+            }
+            done(cents)
+        };
+        let batches = in_batches(&rig, 1, outcomes).await;
+        assert_eq!(batches[0], [1, 2, 3]);
+        assert_eq!(batches.iter().filter(|batch| **batch == [2]).count(), 3, "{batches:?}");
+        assert_eq!(rig.0.dead("charges", 10).await.unwrap()[0].message.key, "k-2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_dies_and_its_neighbours_are_done() {
+    let rig = start();
+    publish(&rig.1, 1).await;
+    let message = Message { payload: "tea".into(), ..Message::default() };
+    rig.0.publish("charges", message).await.unwrap();
+    publish(&rig.1, 2).await;
+    assert_eq!(in_batches(&rig, 1, done).await, [[1, 2]]);
+    let letters = rig.0.dead("charges", 10).await.unwrap();
+    assert!(letters[0].errors[0].text.contains("not the expected JSON"), "{letters:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_its_lease_in_a_batch_leaves_the_others_theirs() {
+    let (broker, topic) = start();
+    for cents in [1, 2, 3] {
+        publish(&topic, cents).await;
+    }
+    let (begun, mut receipts) = mpsc::channel(1);
+    let handle = |batch: Vec<brokers::Received<Charge>>| {
+        let begun = begun.clone();
+        async move {
+            begun.send(batch[1].receipt.clone()).await.unwrap();
+            // Many heartbeats long.
+            sleep(batch[0].lease.unwrap() * 5).await;
+            batch.iter().map(|_| Ok(())).collect()
+        }
+    };
+    let inbox = topic.subscribe(PREFETCH).await.unwrap();
+    let stop = async {
+        let receipt = receipts.recv().await.unwrap();
+        let lost = Settle::Fail("it was another's".to_owned());
+        inbox.settle(&receipt, lost).await.unwrap();
+    };
+    topic.consume_batches(WIDE, 3, stop, handle).await.unwrap();
+    let left = depth(&broker).await;
+    assert_eq!(
+        left.ready + left.delayed + left.leased,
+        1,
+        "only the one whose lease was lost: {left:?}"
+    );
+}

@@ -13,6 +13,15 @@ pub struct Charge {
     pub card: String,
 }
 
+impl Charge {
+    /// The settlement of a charge that is not made, because the inventory lacks what was ordered.
+    #[must_use]
+    pub fn out_of_stock(self) -> Settlement {
+        let Self { key, amount_cents, .. } = self;
+        Settlement { key, amount_cents, verdict: Verdict::OutOfStock }
+    }
+}
+
 impl std::fmt::Debug for Charge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Charge");
@@ -21,7 +30,7 @@ impl std::fmt::Debug for Charge {
     }
 }
 
-/// What the card network decided.
+/// What was decided of a charge: by the card network, or before it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum Verdict {
@@ -32,6 +41,9 @@ pub enum Verdict {
     },
     /// The card was refused.
     Declined,
+    /// What was ordered is not there, so nothing was charged.
+    #[serde(rename = "out-of-stock")]
+    OutOfStock,
 }
 
 /// The end of a charge.

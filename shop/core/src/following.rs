@@ -58,6 +58,10 @@ pub trait Follower: Send + Sync {
     /// Takes an event; returned means that it will not be forgotten. Being told again changes nothing.
     /// Errors: `Busy`, `Unavailable`, `TimedOut`, `Internal`.
     async fn tell(&self, settled: &Settled) -> Result<()>;
+    /// As `tell` of each, together; one that fails harms no other.
+    async fn tell_all(&self, all: &[Settled]) -> Vec<Result<()>> {
+        join_all(all.iter().map(|settled| self.tell(settled))).await
+    }
 }
 
 /// Events that are owed to followers. They are kept with the orders, in the orders' own commits: an order
@@ -74,6 +78,14 @@ pub trait Events: Send + Sync {
     /// As `OrderStore::settle`. An order that becomes final by it owes its event from then on; that event is
     /// returned as long as it is owed, whoever settled the order.
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<(Order, Option<Settled>)>;
+    /// As `settle` of each, in one commit where the store has such, as `OrderStore::settle_all`.
+    async fn settle_all(
+        &self,
+        settlements: Vec<Settlement>,
+        at: Micros,
+    ) -> Vec<Result<(Order, Option<Settled>)>> {
+        join_all(settlements.into_iter().map(|settlement| self.settle(settlement, at))).await
+    }
     /// At most `limit` events that are owed, with numbers in this range, lowest first.
     async fn owed(&self, numbers: Range<Number>, limit: u32) -> Result<Owed>;
     /// What was ordered under each of these keys, in their sequence; nothing of a key that has no order.

@@ -19,11 +19,14 @@ pub use auth::{Auth, AuthService, Credentials, Session, User, UserId, UserStore,
 pub use charge::{Charge, Settlement, Verdict};
 pub use error::{Error, Result};
 pub use following::{Events, Follower, Following, Owed, Settled, keep_telling};
-pub use inventory::{InventoryService, Reservation, Reserved, Shelf, Stock, StockStore, Wanted};
+pub use inventory::{
+    Availability, InventoryService, Quantities, Reservation, Reserved, Shelf, Stock, StockStore,
+    Wanted,
+};
 pub use notifications::{Callbacks, GivenUp, GivenUpStore, NotificationService};
 pub use orders::{
-    Backlog, Courier, Handover, Item, Listed, Most, Number, Order, OrderId, OrderService,
-    OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader,
+    Backlog, Courier, Ending, Handover, Item, Listed, Most, Number, Order, OrderId, OrderService,
+    OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader, Reason,
     keep_reconciling, keep_recovering,
 };
 pub use payments::{Begun, CardNetwork, Charged, PaymentService, PaymentStore, Payments};

@@ -12,10 +12,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Charge, Error, Micros, Result, Settlement, UserId};
+use crate::{Charge, Error, Micros, Result, Settlement, UserId, Verdict};
 
 pub(crate) use ages::Ages;
 pub use place::{Item, PlaceOrder};
@@ -37,7 +38,7 @@ pub enum OrderStatus {
     Pending,
     /// The money is captured.
     Paid,
-    /// The card network refused.
+    /// The card network refused, or what was ordered is not there.
     Declined,
 }
 
@@ -49,6 +50,54 @@ impl OrderStatus {
             Self::Pending => "pending",
             Self::Paid => "paid",
             Self::Declined => "declined",
+        }
+    }
+}
+
+/// Why an order was declined, if not by the card network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The inventory lacks what was ordered; nothing was charged.
+    OutOfStock,
+}
+
+impl Reason {
+    /// The word used in storage and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfStock => "out-of-stock",
+        }
+    }
+
+    /// What this word stands for.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        (word == Self::OutOfStock.as_str()).then_some(Self::OutOfStock)
+    }
+}
+
+/// How a settlement leaves an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending<'a> {
+    /// Paid or declined.
+    pub status: OrderStatus,
+    /// The card network's reference, if it is paid.
+    pub charge_id: Option<&'a str>,
+    /// Why it is declined, if not by the card network.
+    pub reason: Option<Reason>,
+}
+
+impl<'a> From<&'a Verdict> for Ending<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        let declined = Self { status: OrderStatus::Declined, charge_id: None, reason: None };
+        match verdict {
+            Verdict::Paid { charge_id } => {
+                Self { status: OrderStatus::Paid, charge_id: Some(charge_id), reason: None }
+            }
+            Verdict::Declined => declined,
+            Verdict::OutOfStock => Self { reason: Some(Reason::OutOfStock), ..declined },
         }
     }
 }
@@ -74,6 +123,8 @@ pub struct Order {
     pub status: OrderStatus,
     /// The card network's reference, once paid.
     pub charge_id: Option<String>,
+    /// Why it was declined, if not by the card network.
+    pub reason: Option<Reason>,
     /// When it was accepted.
     pub created_at: Micros,
     /// When it reached its final state.
@@ -86,6 +137,12 @@ impl Order {
     pub fn charge(&self) -> Option<Charge> {
         let card = self.card.clone()?;
         Some(Charge { key: self.key.clone(), amount_cents: self.total_cents, card })
+    }
+
+    /// Whether this is how the verdict leaves it.
+    pub(crate) fn is_as(&self, verdict: &Verdict) -> bool {
+        let (status, charge_id, reason) = (self.status, self.charge_id.as_deref(), self.reason);
+        Ending::from(verdict) == Ending { status, charge_id, reason }
     }
 }
 
@@ -168,6 +225,10 @@ pub trait Orders: Send + Sync {
     async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order>;
     /// Brings an order to its final state, once; repeating it changes nothing.
     async fn settle(&self, settlement: Settlement) -> Result<Order>;
+    /// As `settle` of each, together; one that fails harms no other.
+    async fn settle_all(&self, settlements: Vec<Settlement>) -> Vec<Result<Order>> {
+        join_all(settlements.into_iter().map(|settlement| self.settle(settlement))).await
+    }
     /// One order of the token's owner. Errors: `Unauthenticated`, `NotFound`.
     async fn get(&self, token: &str, id: OrderId) -> Result<Order>;
     /// A page of the token's orders: the owner's, or all for the operator. Errors: `Unauthenticated`,
@@ -183,6 +244,11 @@ pub trait OrderStore: Send + Sync {
     /// Moves the order with this key from pending to its final state and forgets the card; returns
     /// it as it then is. An order that is final already stays. Errors: `NotFound`.
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order>;
+    /// As `settle` of each, in one commit where the store has such. What fails is each one's own, or that of
+    /// the commit, which all have in common.
+    async fn settle_all(&self, settlements: Vec<Settlement>, at: Micros) -> Vec<Result<Order>> {
+        join_all(settlements.into_iter().map(|settlement| self.settle(settlement, at))).await
+    }
     /// One order, if this reader may see it.
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>>;
     /// Orders that this reader may see, in the sequence of their numbers, after `after`. Errors:

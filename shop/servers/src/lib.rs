@@ -33,6 +33,7 @@ const RECIPES: &[Recipe] = &[
     kafka::RECIPE,
     lavinmq::RECIPE,
     nats::RECIPE,
+    nats::DEBIAN,
     postgres::RECIPE,
     rabbitmq::RECIPE,
     redis::RECIPE,
@@ -47,6 +48,9 @@ pub const ELSEWHERE: &[&str] = &["lavinmq"];
 
 /// Those that keep nothing over their end.
 pub const FORGETFUL: &[&str] = &["sqs"];
+
+/// Those that answer before anything is on the disk, whatever is wanted of them: exhibits.
+pub const CARELESS: &[&str] = &["nats-2-9"];
 
 /// How a server is started and stopped.
 pub struct Recipe {

@@ -1,5 +1,5 @@
-//! NATS with JetStream: one process. As installed it answers before its fsync, which comes every two minutes;
-//! before 2.10 it cannot be told otherwise.
+//! NATS with JetStream: one process. As installed it answers before its fsync, which comes every two minutes.
+//! Debian's is of 2.9, which cannot be told otherwise: an exhibit, beside the one that can.
 
 mod leading;
 
@@ -19,6 +19,15 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[0],
     version: |program| command(program, &["--version"]),
     leads: Some(leading::leads),
+};
+
+/// Debian's, as it comes, whatever is wanted of it.
+pub(crate) const DEBIAN: Recipe = Recipe {
+    name: "nats-2-9",
+    install: "scripts/install-servers",
+    program: || found(&["/usr/local/lib/nats-2.9/nats-server"]),
+    parts: |program, place| parts(program, &Place { durable: false, ..place.clone() }),
+    ..RECIPE
 };
 
 fn parts(program: &Path, place: &Place) -> Result<Parts> {

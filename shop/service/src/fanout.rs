@@ -37,8 +37,26 @@ pub fn notifications(
 ///
 /// # Errors
 /// If the store keeps none.
-pub fn inventory(stores: &Stores) -> anyhow::Result<Arc<InventoryService>> {
-    Ok(Arc::new(InventoryService::new(stores.stock().context("--store")?)))
+pub fn inventory(stores: &Stores, stock: StockArgs) -> anyhow::Result<Arc<InventoryService>> {
+    Ok(Arc::new(InventoryService::new(stores.stock().context("--store")?, stock.stock)))
+}
+
+/// How much there is.
+#[derive(Clone, Copy, clap::Args)]
+pub struct StockArgs {
+    /// How many of each article there are; an order that needs more than is left is declined, uncharged
+    /// [default: what is not there is ordered, no order is declined]
+    #[arg(long, value_name = "N")]
+    pub stock: Option<u32>,
+}
+
+impl StockArgs {
+    /// What a process says of it that plays the inventory.
+    #[must_use]
+    pub fn settings(self) -> Settings {
+        let stock = self.stock.map_or_else(|| "without end".to_owned(), |stock| stock.to_string());
+        Settings::default().with("stock of each article", stock)
+    }
 }
 
 /// Who follows, and who is asked before.
@@ -59,9 +77,17 @@ pub struct OwnFans {
     /// What an order needs is reserved before it is charged
     #[arg(long)]
     inventory: bool,
+    #[command(flatten)]
+    stock: StockArgs,
 }
 
 impl OwnFans {
+    /// What a process says of them.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        if self.inventory { self.stock.settings() } else { Settings::default() }
+    }
+
     /// All of them, and the routes with theirs.
     ///
     /// # Errors
@@ -78,10 +104,10 @@ impl OwnFans {
             routes = routes.given_up(stores.given_up()?);
         }
         if self.inventory {
-            let inventory = inventory(stores)?;
+            let inventory = inventory(stores, self.stock)?;
             fans.followers.push(Arc::clone(&inventory) as _);
             fans.stock = Some(inventory);
-            routes = routes.stock(stores.stock()?);
+            routes = routes.stock(stores.stock()?, self.stock.stock);
         }
         Ok((fans, routes))
     }

@@ -94,6 +94,7 @@ fn order() -> Order {
         card: Some("4242424242424242".to_owned()),
         status: OrderStatus::Pending,
         charge_id: None,
+        reason: None,
         created_at: now_us(),
         settled_at: None,
     }

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use group_commit::Stats;
 use shop::{
-    Backlog, Charge, Error, GivenUp, Handover, Listed, Micros, Most, Number, Order, OrderId,
-    OrderStatus, OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Reservation, Result,
-    Settlement, Shelf, User, UserStore, Verdict,
+    Backlog, Charge, Ending, Error, GivenUp, Handover, Listed, Micros, Most, Number, Order,
+    OrderId, OrderStatus, OrderStore, Outbox, PaymentStore, Pending, Placed, Reader, Reservation,
+    Result, Settlement, Shelf, User, UserStore,
 };
 
 use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores};
@@ -109,10 +109,9 @@ impl State {
         let order = &mut self.orders[index];
         let is_new = order.status == OrderStatus::Pending;
         if is_new {
-            (order.status, order.charge_id) = match settlement.verdict {
-                Verdict::Paid { charge_id } => (OrderStatus::Paid, Some(charge_id)),
-                Verdict::Declined => (OrderStatus::Declined, None),
-            };
+            let Ending { status, charge_id, reason } = Ending::from(&settlement.verdict);
+            (order.status, order.reason) = (status, reason);
+            order.charge_id = charge_id.map(str::to_owned);
             order.settled_at = Some(at);
             order.card = None;
         }

@@ -27,6 +27,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../migrations/postgres/0001_shop.sql"),
         include_str!("../migrations/postgres/0002_following.sql"),
         include_str!("../migrations/postgres/0003_sweeps.sql"),
+        include_str!("../migrations/postgres/0004_out_of_stock.sql"),
     ],
 };
 /// Is committed as an order is, and leaves nothing.

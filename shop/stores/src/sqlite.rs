@@ -28,6 +28,7 @@ const SCHEMA: Schema<'_> = Schema {
         include_str!("../migrations/0001_shop.sql"),
         include_str!("../migrations/0002_following.sql"),
         include_str!("../migrations/0003_stock.sql"),
+        include_str!("../migrations/0004_out_of_stock.sql"),
     ],
 };
 /// One may be held up by a long page of the audit while another looks charges up.
@@ -75,6 +76,18 @@ impl Database for Sqlite {
     fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
         Some(ForFollowers::of(&self))
     }
+}
+
+/// What a job that did several things did of each. What its commit failed of is the failure of each.
+fn each<T>(
+    count: usize,
+    done: std::result::Result<Vec<T>, group_commit::Error>,
+) -> impl Iterator<Item = Result<T>> {
+    let all: Vec<Result<T>> = match done.map_err(meaning) {
+        Ok(done) => done.into_iter().map(Ok).collect(),
+        Err(why) => (0..count).map(|_| Err(why.clone())).collect(),
+    };
+    all.into_iter()
 }
 
 /// What an error means to the business. Even a busy database is `Unavailable`, not `Busy`: the

@@ -5,7 +5,7 @@ use http::header::{HeaderValue, LOCATION};
 use http::{Request, Response, StatusCode};
 use http_server::json;
 use serde::{Deserialize, Serialize};
-use shop::{Item, Micros, Order, OrderId, OrderStatus, Orders, Page, PlaceOrder};
+use shop::{Item, Micros, Order, OrderId, OrderStatus, Orders, Page, PlaceOrder, Reason};
 use uuid::Uuid;
 
 use crate::request::{Refused, bearer, body, header, invalid, query};
@@ -32,6 +32,8 @@ struct Shown<'a> {
     created_at: Micros,
     settled_at: Option<Micros>,
     charge_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +53,7 @@ impl<'a> Shown<'a> {
             created_at: order.created_at,
             settled_at: order.settled_at,
             charge_id: order.charge_id.as_deref(),
+            reason: order.reason,
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Routes {
     settlements: Option<(Arc<dyn Follower>, Guard)>,
     given_up: Option<Arc<dyn GivenUpStore>>,
     reservations: Option<(Arc<dyn Stock>, Guard)>,
-    stock: Option<Arc<dyn StockStore>>,
+    stock: Option<(Arc<dyn StockStore>, Option<u32>)>,
 }
 
 impl Routes {
@@ -73,10 +73,11 @@ impl Routes {
         Self { reservations: Some((stock, guard)), ..self }
     }
 
-    /// `GET /stock/shelves` and `/stock/reservations`: for whoever runs this process.
+    /// `GET /stock/shelves` and `/stock/reservations`: for whoever runs this process. Of each article there were
+    /// `stock`; none: without end.
     #[must_use]
-    pub fn stock(self, store: Arc<dyn StockStore>) -> Self {
-        Self { stock: Some(store), ..self }
+    pub fn stock(self, store: Arc<dyn StockStore>, stock: Option<u32>) -> Self {
+        Self { stock: Some((store, stock)), ..self }
     }
 
     async fn look(
@@ -88,10 +89,12 @@ impl Routes {
             (Resource::GivenUp, Self { given_up: Some(store), .. }) => {
                 settlements::dead(&**store, request).await
             }
-            (Resource::Shelves, Self { stock: Some(store), .. }) => {
-                stock::shelves(&**store, request).await
+            (Resource::Shelves, Self { stock: Some((store, stock)), .. }) => {
+                stock::shelves(&**store, *stock, request).await
             }
-            (_, Self { stock: Some(store), .. }) => stock::reservations(&**store, request).await,
+            (_, Self { stock: Some((store, _)), .. }) => {
+                stock::reservations(&**store, request).await
+            }
             _ => Ok(problem::nowhere()),
         }
     }

@@ -6,7 +6,7 @@ use http_server::json;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shop::{Item, Stock, StockStore};
+use shop::{Availability, Item, Shelf, Stock, StockStore};
 
 use crate::request::{Refused, body, invalid, query};
 
@@ -21,13 +21,19 @@ pub(crate) struct Wanted {
     pub(crate) items: Vec<Item>,
 }
 
+/// What an order is told.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) answer: Availability,
+}
+
 pub(crate) async fn reserve(
     stock: &dyn Stock,
     request: &Request<Bytes>,
 ) -> Result<Response<Bytes>, Refused> {
     let Wanted { key, items } = body(request)?;
-    stock.reserve(&key, &items).await?;
-    Ok(json(StatusCode::OK, &json!({})))
+    let answer = stock.reserve(&key, &items).await?;
+    Ok(json(StatusCode::OK, &Told { answer }))
 }
 
 /// `GET /stock/reservations?after=N&limit=M`: what each order holds or held.
@@ -44,18 +50,21 @@ pub(crate) async fn reservations(
     Ok(json(StatusCode::OK, &json!({"reservations": rows.collect::<Vec<_>>()})))
 }
 
-/// `GET /stock/shelves?after=SKU&limit=M`: what there is of each article.
+/// `GET /stock/shelves?after=SKU&limit=M`: what became of each article, and how many of it there were at first
+/// (`stock`; null: no end).
 pub(crate) async fn shelves(
     store: &dyn StockStore,
+    stock: Option<u32>,
     request: &Request<Bytes>,
 ) -> Result<Response<Bytes>, Refused> {
     let after = query(request, "after").unwrap_or_default().replace('+', " ");
     let after = percent_decode_str(&after).decode_utf8();
     let after = after.map_err(|_| invalid("after is an article"))?;
     let found = store.shelves(&after, limit(request)?).await?;
-    let rows = found.into_iter().map(
-        |row| json!({"sku": row.sku, "held": row.held, "sold": row.sold, "released": row.released}),
-    );
+    let rows = found.into_iter().map(|row| {
+        let Shelf { sku, held, sold, released } = row;
+        json!({"sku": sku, "held": held, "sold": sold, "released": released, "stock": stock})
+    });
     Ok(json(StatusCode::OK, &json!({"shelves": rows.collect::<Vec<_>>()})))
 }
 

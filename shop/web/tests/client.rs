@@ -12,8 +12,8 @@ use fakes::{Fake, TOKEN, served, user};
 use http::{Request, Response, StatusCode};
 use http_server::{Handler, json};
 use shop::{
-    Callbacks, CardNetwork, Charge, Charged, Error, Follower, Payments, Settled, Settlement, Stock,
-    Verdict, Verify,
+    Availability, Callbacks, CardNetwork, Charge, Charged, Error, Follower, Payments, Settled,
+    Settlement, Stock, Verdict, Verify,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -82,8 +82,9 @@ async fn a_remote_inventory_is_asked_like_a_local_one() {
     let base = served(Arc::new(routes)).await;
     let items = fakes::order(shop::OrderStatus::Pending).items;
     let stock = RemoteStock::new(Http::default(), &base, credential());
-    assert_eq!(stock.reserve("k", &items).await, Ok(()));
-    assert_eq!(*fake.asked.lock().unwrap(), ["reserve k 1 tea"]);
+    assert_eq!(stock.reserve("k", &items).await, Ok(Availability::Reserved));
+    assert_eq!(stock.reserve("too much", &items).await, Ok(Availability::Lacking));
+    assert_eq!(*fake.asked.lock().unwrap(), ["reserve k 1 tea", "reserve too much 1 tea"]);
     let other = RemoteStock::new(Http::default(), &base, Credential::new("other"));
     assert!(matches!(other.reserve("k", &items).await, Err(Error::Unauthenticated(_))));
 }

@@ -202,12 +202,12 @@ async fn what_was_given_up_is_listed_to_this_machine_as_brokers_list_dead_letter
 #[tokio::test]
 async fn stock_is_listed_to_this_machine() {
     let fake = Arc::new(Fake::default());
-    let routes = Routes::new().stock(Arc::clone(&fake) as _);
+    let routes = Routes::new().stock(Arc::clone(&fake) as _, Some(9));
     let host = [("host", "127.0.0.1:9")];
     let row = json!({"id": 7, "key": "k", "state": "sold", "quantities": {"tea": 2}});
     let listed = ask(&routes, "GET /stock/reservations?after=3", &host, "").await;
     assert_eq!(read(&listed), json!({"reservations": [row]}));
-    let shelf = json!({"sku": "tea", "held": 1, "sold": 2, "released": 3});
+    let shelf = json!({"sku": "tea", "held": 1, "sold": 2, "released": 3, "stock": 9});
     let listed = ask(&routes, "GET /stock/shelves?after=a+b%C3%A9&limit=5", &host, "").await;
     assert_eq!(read(&listed), json!({"shelves": [shelf]}));
     assert_eq!(*fake.asked.lock().unwrap(), ["reservations 3 100", "shelves \"a bé\" 5"]);

@@ -24,11 +24,15 @@ enum Told {
     In(&'static str),
 }
 
-const KNOWN: [Known; 8] = [
+const KNOWN: [Known; 9] = [
     Known { name: "PostgreSQL", told: Told::By("postgres", &["--version"]) },
     Known { name: "RabbitMQ", told: Told::By("rabbitmqctl", &["version"]) },
     Known { name: "LavinMQ", told: Told::By("lavinmq", &["--version"]) },
     Known { name: "NATS", told: Told::By("nats-server", &["--version"]) },
+    Known {
+        name: "Debian's NATS",
+        told: Told::By("/usr/local/lib/nats-2.9/nats-server", &["--version"]),
+    },
     Known { name: "Redis", told: Told::By("redis-server", &["--version"]) },
     Known { name: "Kafka", told: Told::In("/usr/local/lib/kafka/version") },
     Known { name: "ElasticMQ", told: Told::In("/usr/local/lib/elasticmq/version") },

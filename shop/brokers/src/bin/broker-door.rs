@@ -61,7 +61,7 @@ async fn run(flags: Flags) -> Result<()> {
     let settings = brokers::told(&flags.broker).context("--broker")?.and(limits.settings());
     let recipe = servers::known(&flags.server)?;
     let version = recipe.version().unwrap_or_else(|| "unknown".to_owned());
-    let store = format!("{}, started so as to fsync before it answers", flags.server);
+    let store = format!("{}, {}", flags.server, kept(&flags.server));
     let settings = settings.with("store", store).with("version", version);
     let mut place = Place::durable(flags.port, flags.data);
     place.advertised = flags.advertised.unwrap_or(place.advertised);
@@ -80,4 +80,13 @@ async fn run(flags: Flags) -> Result<()> {
         None => door,
     };
     servers::attend(recipe, &place, flags.http, Arc::new(door), limits).await
+}
+
+/// What an answer of it means.
+fn kept(server: &str) -> &'static str {
+    match server {
+        server if servers::FORGETFUL.contains(&server) => "which keeps nothing over its end",
+        server if servers::CARELESS.contains(&server) => "which answers before it fsyncs",
+        _ => "started so as to fsync before it answers",
+    }
 }

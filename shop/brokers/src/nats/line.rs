@@ -10,6 +10,7 @@ use async_nats::{
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::lazy::Lazy;
 use crate::{Error, Result};
@@ -18,6 +19,9 @@ use crate::{Error, Result};
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// After this an answer is not expected any more.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// While nobody leads a stream or consumer nobody answers for it, and who leads next does not know what was asked
+/// before: so it is asked again this soon.
+const LED_WITHIN: Duration = Duration::from_millis(500);
 /// A server that misses two of these is taken to be away.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// How soon a lost connection is tried again.
@@ -31,6 +35,8 @@ pub(super) struct Line {
     servers: Vec<ServerAddr>,
     /// The servers without names and passwords.
     shown: String,
+    /// Whether it must be new enough to fsync before it answers.
+    durable: bool,
     client: Lazy<Client>,
 }
 
@@ -50,14 +56,14 @@ impl From<Error> for Refusal {
 
 impl Line {
     /// To the servers at `HOST:PORT,HOST:PORT…`, which need not be there yet.
-    pub(super) fn new(address: &str) -> Result<Self> {
+    pub(super) fn new(address: &str, durable: bool) -> Result<Self> {
         let invalid = |error| Error::Invalid(format!("nats: {error}"));
         let servers: std::result::Result<Vec<ServerAddr>, _> =
             address.split(',').map(str::parse).collect();
         let servers = servers.map_err(invalid)?;
         let shown = servers.iter().map(|server| format!("{}:{}", server.host(), server.port()));
         let shown = shown.collect::<Vec<_>>().join(",");
-        Ok(Self { servers, shown, client: Lazy::default() })
+        Ok(Self { servers, shown, durable, client: Lazy::default() })
     }
 
     /// How many servers there are.
@@ -85,7 +91,7 @@ impl Line {
             Some(who) => options.user_and_password(word(who.username()), word(who.password())),
             None => options,
         };
-        let connecting = tokio::time::timeout(CONNECT_MAX, options.connect(&self.servers[..]));
+        let connecting = timeout(CONNECT_MAX, options.connect(&self.servers[..]));
         let made = connecting.await.map_err(|_| self.unavailable("no answer within 2 s"))?;
         let client = made.map_err(|error| match error.kind() {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
@@ -93,13 +99,21 @@ impl Line {
             }
             _ => self.unavailable(error),
         })?;
+        if self.durable {
+            self.new_enough(&client, "else what is answered may be lost")?;
+        }
+        Ok(client)
+    }
+
+    /// That the server is not older than all of this needs; else why that is a pity.
+    pub(super) fn new_enough(&self, client: &Client, why: &str) -> Result<()> {
         let (major, minor, patch) = VERSION;
         if client.is_server_compatible(major, minor, patch) {
-            return Ok(client);
+            return Ok(());
         }
         let (found, least) = (client.server_info().version, format!("{major}.{minor}"));
         let text = format!("nats at {}: version {found}, expected {least} or newer", self.shown);
-        Err(Error::Invalid(format!("{text}: else what is answered may be lost")))
+        Err(Error::Invalid(format!("{text}: {why}")))
     }
 
     /// Asks, and waits for the answer.
@@ -120,14 +134,24 @@ impl Line {
         })
     }
 
-    /// Asks JetStream for something, such as `STREAM.CREATE.x`; null is nothing to say.
+    /// Asks JetStream for something that may be asked again, such as `STREAM.CREATE.x`; null is nothing to say.
     pub(super) async fn manage(
         &self,
         what: String,
         body: &Value,
     ) -> std::result::Result<Value, Refusal> {
         let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-        let answer = self.ask(format!("$JS.API.{what}"), HeaderMap::new(), body).await?;
+        let subject = format!("$JS.API.{what}");
+        let asked = async {
+            loop {
+                let answer = self.ask(subject.clone(), HeaderMap::new(), body.clone());
+                if let Ok(answer) = timeout(LED_WITHIN, answer).await {
+                    return answer;
+                }
+            }
+        };
+        let answer = timeout(ANSWER_MAX, asked).await;
+        let answer = answer.unwrap_or_else(|_| Err(self.unavailable("no answer").into()))?;
         self.read(&answer)
     }
 

@@ -10,7 +10,8 @@ const LEASE: Duration = Duration::from_millis(200);
 
 /// A server, and its engine once it answers; none if it is not installed.
 async fn rig() -> Option<(Server, Nats)> {
-    begun("nats", &Settings::default(), |address| Nats::new(address, LEASE).unwrap()).await
+    let settings = Settings { lease: LEASE, ..Settings::default() };
+    begun("nats", &settings, |address| Nats::new(address, &settings).unwrap()).await
 }
 
 #[tokio::test]

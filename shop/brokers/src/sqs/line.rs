@@ -102,7 +102,7 @@ impl Line {
 
     async fn answer(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
         let answer =
-            self.client.request(request).await.map_err(|error| self.away(&error.to_string()))?;
+            self.client.request(request).await.map_err(|error| self.away(&whole(&error)))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| self.away(&error.to_string()))?;
@@ -134,6 +134,12 @@ impl Line {
         };
         Refusal { kind, error }
     }
+}
+
+/// An error with what caused it: of its own, a client says no more than that it could not connect.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl From<Error> for Refusal {

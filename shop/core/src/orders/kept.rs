@@ -44,6 +44,7 @@ fn pending(key: &str) -> Order {
         card: Some("card".to_owned()),
         status: OrderStatus::Pending,
         charge_id: None,
+        reason: None,
         created_at: 0,
         settled_at: None,
     }

@@ -105,6 +105,7 @@ impl PlaceOrder {
             card: Some(self.card),
             status: OrderStatus::Pending,
             charge_id: None,
+            reason: None,
             created_at: now_us(),
             settled_at: None,
         })

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 
-use super::{
-    Listed, Most, Order, OrderId, OrderStatus, OrderStore, Orders, Page, PlaceOrder, Placed, Reader,
-};
+use super::{Listed, Most, Order, OrderId, OrderStore, Orders, Page, PlaceOrder, Placed, Reader};
 use crate::{
-    Charged, Error, Following, Payments, Result, Settled, Settlement, Tasks, Verdict, Verify,
-    now_us,
+    Availability, Charged, Error, Following, Payments, Result, Settled, Settlement, Tasks, Verdict,
+    Verify, now_us,
 };
 
 /// The most orders on one page.
@@ -85,7 +84,10 @@ impl Workflow {
         let Some(charge) = order.charge() else { return Ok(order) };
         if let Some(stock) = self.following.as_ref().and_then(|following| following.stock.as_ref())
         {
-            stock.reserve(&order.key, &order.items).await.map_err(Error::after_the_fact)?;
+            let reserved = stock.reserve(&order.key, &order.items).await;
+            if reserved.map_err(Error::after_the_fact)? == Availability::Lacking {
+                return self.settle(charge.out_of_stock()).await;
+            }
         }
         match self.payments.charge(charge).await.map_err(Error::after_the_fact)? {
             Charged::Now(settlement) => self.settle(settlement).await,
@@ -96,14 +98,28 @@ impl Workflow {
     async fn settle(&self, settlement: Settlement) -> Result<Order> {
         let verdict = settlement.verdict.clone();
         let (order, owed) = self.record(settlement).await?;
-        let agrees = match (&verdict, order.status) {
-            (Verdict::Paid { charge_id }, OrderStatus::Paid) => {
-                order.charge_id.as_ref() == Some(charge_id)
-            }
-            (Verdict::Declined, OrderStatus::Declined) => true,
-            _ => false,
-        };
-        if !agrees {
+        self.finish(&verdict, order, owed).await
+    }
+
+    /// As `settle` of each, recorded together.
+    async fn settle_all(&self, settlements: Vec<Settlement>) -> Vec<Result<Order>> {
+        let verdicts: Vec<Verdict> = settlements.iter().map(|one| one.verdict.clone()).collect();
+        let recorded = self.record_all(settlements).await;
+        let finished = verdicts.iter().zip(recorded).map(async |(verdict, recorded)| {
+            let (order, owed) = recorded?;
+            self.finish(verdict, order, owed).await
+        });
+        join_all(finished).await
+    }
+
+    /// What follows when a settlement is recorded, which left the order like this.
+    async fn finish(
+        &self,
+        verdict: &Verdict,
+        order: Order,
+        owed: Option<Settled>,
+    ) -> Result<Order> {
+        if !order.is_as(verdict) {
             let text =
                 format!("order {} is {:?} but was settled as {verdict:?}", order.key, order.status);
             return Err(Error::Internal(text));
@@ -121,6 +137,16 @@ impl Workflow {
             None => Ok((self.store.settle(settlement, now_us()).await?, None)),
         }
     }
+
+    async fn record_all(&self, all: Vec<Settlement>) -> Vec<Result<(Order, Option<Settled>)>> {
+        match &self.following {
+            Some(following) => following.events.settle_all(all, now_us()).await,
+            None => {
+                let settled = self.store.settle_all(all, now_us()).await;
+                settled.into_iter().map(|order| Ok((order?, None))).collect()
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -135,6 +161,10 @@ impl Orders for OrderService {
 
     async fn settle(&self, settlement: Settlement) -> Result<Order> {
         self.workflow.settle(settlement).await
+    }
+
+    async fn settle_all(&self, settlements: Vec<Settlement>) -> Vec<Result<Order>> {
+        self.workflow.settle_all(settlements).await
     }
 
     async fn get(&self, token: &str, id: OrderId) -> Result<Order> {

@@ -1,9 +1,7 @@
 //! Stock.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
-use shop::{Error, Number, Reservation, Reserved, Result, Shelf, StockStore};
+use shop::{Error, Number, Quantities, Reservation, Reserved, Result, Shelf, StockStore};
 
 use super::{Memory, State};
 
@@ -16,17 +14,27 @@ impl State {
 
 #[async_trait]
 impl StockStore for Memory {
-    async fn reserve(&self, key: &str, quantities: BTreeMap<String, u32>) -> Result<()> {
+    async fn reserve(
+        &self,
+        key: &str,
+        quantities: Quantities,
+        stock: Option<u32>,
+    ) -> Result<Reserved> {
         let mut state = self.state();
-        if state.reservations.iter().any(|known| known.key == key) {
-            return Ok(());
+        if let Some(known) = state.reservations.iter().find(|known| known.key == key) {
+            return Ok(known.state);
         }
-        for (sku, quantity) in &quantities {
+        let lacks = |(sku, quantity): (&String, &u32)| {
+            let gone = state.shelves.get(sku).map_or(0, |shelf| shelf.held + shelf.sold);
+            stock.is_some_and(|stock| gone + i64::from(*quantity) > i64::from(stock))
+        };
+        let is_lacking = quantities.iter().any(lacks);
+        let new = if is_lacking { Reserved::Lacking } else { Reserved::Held };
+        for (sku, quantity) in quantities.iter().filter(|_| !is_lacking) {
             state.shelf(sku).held += i64::from(*quantity);
         }
-        let (key, held) = (key.to_owned(), Reserved::Held);
-        state.reservations.push(Reservation { key, quantities, state: held });
-        Ok(())
+        state.reservations.push(Reservation { key: key.to_owned(), quantities, state: new });
+        Ok(new)
     }
 
     async fn close(&self, key: &str, end: Reserved) -> Result<Reserved> {

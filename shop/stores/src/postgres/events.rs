@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use async_trait::async_trait;
-use postgres_pool::Row;
+use postgres_pool::{Row, ToSql};
 use shop::{
-    Error, Events, Handover, Item, Micros, Number, Order, Owed, Placed, Result, Settled, Settlement,
+    Ending, Error, Events, Handover, Item, Micros, Number, Order, Owed, Placed, Reason, Result,
+    Settled, Settlement,
 };
 
 use super::orders::{self, columns};
-use super::{Postgres, column, meaning, payments};
+use super::{Postgres, column, meaning};
 
 const SETTLE: &str = concat!(
-    "with settled as (update orders set status = $2, charge_id = $3, settled_at = $4, card = null
+    "with settled as (update orders set status = $2, charge_id = $3, settled_at = $4, reason = $5, card = null
          where key = $1 and status = 'pending' returning ",
     columns!(),
     "), owed as (insert into events (key) select key from settled)
@@ -49,8 +50,10 @@ impl Events for Postgres {
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<(Order, Option<Settled>)> {
         let Settlement { key, verdict, .. } = &settlement;
-        let (status, charge_id) = payments::columns(verdict);
-        let mut rows = self.pool.ask(SETTLE, &[key, &status.as_str(), &charge_id, &at]).await;
+        let Ending { status, charge_id, reason } = Ending::from(verdict);
+        let row: [&(dyn ToSql + Sync); 5] =
+            [key, &status.as_str(), &charge_id, &at, &reason.map(Reason::as_str)];
+        let mut rows = self.pool.ask(SETTLE, &row).await;
         if rows.as_ref().is_ok_and(Vec::is_empty) {
             // It is final already; a statement of its own sees what another has just settled.
             rows = self.pool.ask(FOUND, &[key]).await;

@@ -1,5 +1,6 @@
 //! Orders.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,16 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use postgres_pool::{Row, ToSql};
 use shop::{
-    Backlog, Error, Handover, Item, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
-    OrderStore, Pending, Placed, Reader, Result, Settlement, UserId,
+    Backlog, Ending, Error, Handover, Item, Listed, Micros, Most, Number, Order, OrderId,
+    OrderStatus, OrderStore, Pending, Placed, Reader, Reason, Result, Settlement, UserId,
 };
 
-use super::{Postgres, bounded, column, meaning, payments};
+use super::{Postgres, bounded, column, meaning};
 
 macro_rules! columns {
     () => {
         "id, key, customer, fingerprint, items, total_cents, card, status, charge_id, created_at,
-         settled_at, number"
+         settled_at, number, reason"
     };
 }
 pub(super) use columns;
@@ -84,11 +85,22 @@ const INSERT_OWING_CALLED: &str = insert_owing!(
     ", called as (insert into callbacks (key, url) select key, $13::text from added)"
 );
 const SETTLE: &str = concat!(
-    "update orders set status = $2, charge_id = $3, settled_at = $4, card = null
+    "update orders set status = $2, charge_id = $3, settled_at = $4, reason = $5, card = null
      where key = $1 and status = 'pending' returning ",
     columns!()
 );
+/// Whoever settles several comes to them in one sequence, so that nobody waits for who waits for him.
+const SETTLE_ALL: &str = concat!(
+    "with mine as (select orders.number as nth, became, reference, why
+         from orders join unnest($1::text[], $2::text[], $3::text[], $4::text[])
+             as one (of, became, reference, why) on of = key
+         where status = 'pending' order by orders.number for update of orders)
+     update orders set status = became, charge_id = reference, reason = why, settled_at = $5, card = null
+     from mine where number = nth returning ",
+    columns!()
+);
 const BY_KEY: &str = select!("where key = $1");
+const BY_KEYS: &str = select!("where key = any($1)");
 const GET: &str = select!("where id = $1");
 const GET_OWN: &str = select!("where id = $1 and customer = $2");
 const NUMBER: &str = "select number from orders where id = $1";
@@ -117,8 +129,10 @@ impl OrderStore for Postgres {
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
         let Settlement { key, verdict, .. } = &settlement;
-        let (status, charge_id) = payments::columns(verdict);
-        let settled = self.one(SETTLE, &[key, &status.as_str(), &charge_id, &at]).await?;
+        let Ending { status, charge_id, reason } = Ending::from(verdict);
+        let row: [&(dyn ToSql + Sync); 5] =
+            [key, &status.as_str(), &charge_id, &at, &reason.map(Reason::as_str)];
+        let settled = self.one(SETTLE, &row).await?;
         let settled = match settled {
             Some(settled) => Some(settled),
             // It is final already; a statement of its own sees what another has just settled.
@@ -126,6 +140,19 @@ impl OrderStore for Postgres {
         };
         crash_point::reach(crash_point::ORDER_SETTLED);
         settled.ok_or(Error::NotFound)
+    }
+
+    async fn settle_all(&self, settlements: Vec<Settlement>, at: Micros) -> Vec<Result<Order>> {
+        if let [one] = &settlements[..] {
+            return vec![OrderStore::settle(self, one.clone(), at).await];
+        }
+        let settled = self.settled(&settlements, at).await;
+        crash_point::reach(crash_point::ORDER_SETTLED);
+        let of = |one: &Settlement| match &settled {
+            Ok(settled) => settled.get(&one.key).cloned().ok_or(Error::NotFound),
+            Err(error) => Err(error.clone()),
+        };
+        settlements.iter().map(of).collect()
     }
 
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {
@@ -290,6 +317,35 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// The orders of these settlements as they then are, by key.
+    async fn settled(&self, all: &[Settlement], at: Micros) -> Result<HashMap<String, Order>> {
+        let keys: Vec<&str> = all.iter().map(|one| one.key.as_str()).collect();
+        let endings: Vec<Ending<'_>> = all.iter().map(|one| Ending::from(&one.verdict)).collect();
+        let states: Vec<&str> = endings.iter().map(|ending| ending.status.as_str()).collect();
+        let references: Vec<Option<&str>> = endings.iter().map(|ending| ending.charge_id).collect();
+        let reasons = endings.iter().map(|ending| ending.reason.map(Reason::as_str));
+        let reasons: Vec<Option<&str>> = reasons.collect();
+        let rows: [&(dyn ToSql + Sync); 5] = [&keys, &states, &references, &reasons, &at];
+        let mut found = self.by_key(SETTLE_ALL, &rows).await?;
+        let left: Vec<&str> = keys.into_iter().filter(|key| !found.contains_key(*key)).collect();
+        if !left.is_empty() {
+            // They are final already; a statement of its own sees what another has just settled.
+            found.extend(self.by_key(BY_KEYS, &[&left]).await?);
+        }
+        Ok(found)
+    }
+
+    async fn by_key(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<HashMap<String, Order>> {
+        let rows = self.pool.ask(sql, params).await.map_err(meaning)?;
+        rows.iter().map(|row| order(row).map(|order| (order.key.clone(), order))).collect()
+    }
+}
+
 /// What was ordered, of a row with its key.
 pub(super) fn items(row: &Row) -> Result<Vec<Item>> {
     let key: &str = column(row, "key")?;
@@ -310,7 +366,14 @@ pub(super) fn order(row: &Row) -> Result<Order> {
         created_at: column(row, "created_at")?,
         settled_at: column(row, "settled_at")?,
         key: column(row, "key")?,
+        reason: reason(column(row, "reason")?)?,
     })
+}
+
+fn reason(word: Option<&str>) -> Result<Option<Reason>> {
+    let Some(word) = word else { return Ok(None) };
+    let text = || Error::Internal(format!("an order that was declined for {word:?}"));
+    Reason::of(word).map(Some).ok_or_else(text)
 }
 
 fn status(word: &str) -> Result<OrderStatus> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postgres_pool::Row;
-use shop::{Begun, Charge, Error, OrderStatus, PaymentStore, Result, Settlement, Verdict};
+use shop::{Begun, Charge, Ending, Error, PaymentStore, Result, Settlement, Verdict};
 
 use super::{Postgres, column, meaning};
 
@@ -46,7 +46,7 @@ impl PaymentStore for Postgres {
 
     async fn record(&self, settlement: Settlement) -> Result<Settlement> {
         let Settlement { key, amount_cents, verdict } = &settlement;
-        let (status, charge_id) = columns(verdict);
+        let Ending { status, charge_id, .. } = Ending::from(verdict);
         let row: [&(dyn postgres_pool::ToSql + Sync); 4] =
             [key, amount_cents, &status.as_str(), &charge_id];
         let recorded = self.pool.ask(RECORD, &row).await.map_err(meaning)?;
@@ -56,14 +56,6 @@ impl PaymentStore for Postgres {
         }
         let gone = || Error::Internal(format!("the payment of {key} is there and is not"));
         self.find(key).await?.ok_or_else(gone)
-    }
-}
-
-/// The state in which a verdict leaves an order, and the reference that goes with it.
-pub(super) fn columns(verdict: &Verdict) -> (OrderStatus, Option<&str>) {
-    match verdict {
-        Verdict::Paid { charge_id } => (OrderStatus::Paid, Some(charge_id)),
-        Verdict::Declined => (OrderStatus::Declined, None),
     }
 }
 

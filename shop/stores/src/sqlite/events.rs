@@ -9,7 +9,7 @@ use shop::{
 };
 
 use super::orders::Stored;
-use super::{Sqlite, meaning, orders};
+use super::{Sqlite, each, meaning, orders};
 
 const CALLBACK: &str = "insert into callbacks (key, url) values (?1, ?2)";
 const OWE: &str = "insert into events (key) values (?1)";
@@ -40,20 +40,25 @@ impl Events for Sqlite {
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<(Order, Option<Settled>)> {
-        let job = move |c: &Connection| {
-            let (stored, is_new) = orders::settle(c, &settlement, at)?;
-            if is_new {
-                c.prepare_cached(OWE)?.execute([&settlement.key])?;
-            }
-            let mut is_owed = c.prepare_cached(IS_OWED)?;
-            let owed = is_owed.query_row([&settlement.key], |row| row.get(0)).optional()?;
-            Ok((stored, owed))
-        };
-        let (stored, owed) = self.db.write(job).await.map_err(meaning)?;
+        let job = move |c: &Connection| settle(c, &settlement, at);
+        let settled = self.db.write(job).await.map_err(meaning)?;
         crash_point::reach(crash_point::ORDER_SETTLED);
-        let order = stored.ok_or(shop::Error::NotFound)?.order()?;
-        let event = owed.and_then(|url: Option<String>| Settled::of(&order, url));
-        Ok((order, event))
+        event(settled)
+    }
+
+    async fn settle_all(
+        &self,
+        settlements: Vec<Settlement>,
+        at: Micros,
+    ) -> Vec<Result<(Order, Option<Settled>)>> {
+        let count = settlements.len();
+        let job = move |c: &Connection| {
+            let settled = settlements.iter().map(|one| settle(c, one, at));
+            settled.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let settled = each(count, self.db.write(job).await);
+        crash_point::reach(crash_point::ORDER_SETTLED);
+        settled.map(|settled| event(settled?)).collect()
     }
 
     async fn owed(&self, numbers: Range<Number>, limit: u32) -> Result<Owed> {
@@ -99,6 +104,25 @@ impl Events for Sqlite {
         };
         self.db.write(job).await.map_err(meaning)
     }
+}
+
+/// An order, and where its customer wants to be told if its event is owed.
+type Owing = (Option<Stored>, Option<Option<String>>);
+
+fn settle(c: &Connection, settlement: &Settlement, at: Micros) -> rusqlite::Result<Owing> {
+    let (stored, is_new) = orders::settle(c, settlement, at)?;
+    if is_new {
+        c.prepare_cached(OWE)?.execute([&settlement.key])?;
+    }
+    let mut is_owed = c.prepare_cached(IS_OWED)?;
+    let owed = is_owed.query_row([&settlement.key], |row| row.get(0)).optional()?;
+    Ok((stored, owed))
+}
+
+fn event((stored, owed): Owing) -> Result<(Order, Option<Settled>)> {
+    let order = stored.ok_or(shop::Error::NotFound)?.order()?;
+    let event = owed.and_then(|url| Settled::of(&order, url));
+    Ok((order, event))
 }
 
 #[cfg(test)]

@@ -5,19 +5,19 @@ use std::ops::Range;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 use shop::{
-    Backlog, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
-    OrderStore, Pending, Placed, Reader, Result, Settlement, UserId,
+    Backlog, Ending, Error, Handover, Listed, Micros, Most, Number, Order, OrderId, OrderStatus,
+    OrderStore, Pending, Placed, Reader, Reason, Result, Settlement, UserId,
 };
 use uuid::Uuid;
 
 use super::outbox::{self, Rows};
-use super::{Sqlite, meaning, payments, strange};
+use super::{Sqlite, each, meaning, strange};
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select id, key, customer, fingerprint, items, total_cents, card, status, charge_id,
-             created_at, settled_at, number from orders ",
+             created_at, settled_at, number, reason from orders ",
             $rest
         )
     };
@@ -29,7 +29,8 @@ const INSERT: &str = "insert into orders
     values (:id, :key, :customer, :fingerprint, :items, :total_cents, :card, :status, :charge_id,
      :created_at, :settled_at)
     on conflict (key) do nothing";
-const SETTLE: &str = "update orders set status = ?2, charge_id = ?3, settled_at = ?4, card = null
+const SETTLE: &str =
+    "update orders set status = ?2, charge_id = ?3, settled_at = ?4, reason = ?5, card = null
     where key = ?1 and status = 'pending'";
 const BY_KEY: &str = select!("where key = ?1");
 const GET: &str = select!("where id = ?1");
@@ -53,6 +54,17 @@ impl OrderStore for Sqlite {
         let settled = self.db.write(job).await.map_err(meaning)?;
         crash_point::reach(crash_point::ORDER_SETTLED);
         settled.ok_or(Error::NotFound)?.order()
+    }
+
+    async fn settle_all(&self, settlements: Vec<Settlement>, at: Micros) -> Vec<Result<Order>> {
+        let count = settlements.len();
+        let job = move |c: &Connection| {
+            let settled = settlements.iter().map(|one| Ok(settle(c, one, at)?.0));
+            settled.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let settled = each(count, self.db.write(job).await);
+        crash_point::reach(crash_point::ORDER_SETTLED);
+        settled.map(|stored| stored?.ok_or(Error::NotFound)?.order()).collect()
     }
 
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {
@@ -135,9 +147,10 @@ pub(super) fn settle(
     at: Micros,
 ) -> rusqlite::Result<(Option<Stored>, bool)> {
     let Settlement { key, verdict, .. } = settlement;
-    let (status, charge_id) = payments::columns(verdict);
-    let changed =
-        c.prepare_cached(SETTLE)?.execute(params![key, status.as_str(), charge_id, at])?;
+    let Ending { status, charge_id, reason } = Ending::from(verdict);
+    let reason = reason.map(Reason::as_str);
+    let row = params![key, status.as_str(), charge_id, at, reason];
+    let changed = c.prepare_cached(SETTLE)?.execute(row)?;
     Ok((one(c, BY_KEY, [key]).optional()?, changed > 0))
 }
 
@@ -208,6 +221,7 @@ impl Stored {
             charge_id: row.get(8)?,
             created_at: row.get(9)?,
             settled_at: row.get(10)?,
+            reason: reason(row)?,
         };
         Ok(Self { number: row.get(11)?, order, items: row.get(4)? })
     }
@@ -226,6 +240,11 @@ fn status(row: &Row<'_>) -> rusqlite::Result<OrderStatus> {
         "declined" => Ok(OrderStatus::Declined),
         other => Err(strange(7, other)),
     }
+}
+
+fn reason(row: &Row<'_>) -> rusqlite::Result<Option<Reason>> {
+    let Some(word) = row.get_ref(12)?.as_str_or_null()? else { return Ok(None) };
+    Reason::of(word).map(Some).ok_or_else(|| strange(12, word))
 }
 
 fn one(c: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Stored> {

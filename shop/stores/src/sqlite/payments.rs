@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
-use shop::{OrderStatus, PaymentStore, Result, Settlement, Verdict};
+use shop::{Ending, PaymentStore, Result, Settlement, Verdict};
 
 use super::{Sqlite, meaning, strange};
 
@@ -20,7 +20,7 @@ impl PaymentStore for Sqlite {
     async fn record(&self, settlement: Settlement) -> Result<Settlement> {
         let job = move |c: &Connection| {
             let Settlement { key, amount_cents, verdict } = settlement;
-            let (status, charge_id) = columns(&verdict);
+            let Ending { status, charge_id, .. } = Ending::from(&verdict);
             let row = params![key, amount_cents, status.as_str(), charge_id];
             c.prepare_cached(RECORD)?.execute(row)?;
             find(c, key)
@@ -28,14 +28,6 @@ impl PaymentStore for Sqlite {
         let recorded = self.db.write(job).await.map_err(meaning)?;
         crash_point::reach(crash_point::PAYMENT_RECORDED);
         Ok(recorded)
-    }
-}
-
-/// The state in which a verdict leaves an order, and the reference that goes with it.
-pub(super) fn columns(verdict: &Verdict) -> (OrderStatus, Option<&str>) {
-    match verdict {
-        Verdict::Paid { charge_id } => (OrderStatus::Paid, Some(charge_id)),
-        Verdict::Declined => (OrderStatus::Declined, None),
     }
 }
 

@@ -50,6 +50,22 @@ pub(crate) async fn a_final_order_owes_its_event_until_it_is_told(stores: Stores
     assert_eq!(events.settle(paid(&one.key, "ch-1"), 9).await.unwrap().1, None);
 }
 
+pub(crate) async fn several_that_settle_owe_an_event_each(stores: Stores) {
+    let events = stores.events().unwrap();
+    let (one, other) = (place(&stores, Some("http://c/1")).await, place(&stores, None).await);
+    let all = vec![paid(&one.key, "ch-1"), paid("nobody's", "ch-2"), declined(&other.key)];
+    let settled = events.settle_all(all, 7).await;
+    let [Ok((_, Some(first))), Err(shop::Error::NotFound), Ok((_, Some(last)))] = &settled[..]
+    else {
+        panic!("{settled:?}")
+    };
+    assert_eq!(first.callback_url.as_deref(), Some("http://c/1"));
+    assert_eq!((last.status, &last.callback_url), (OrderStatus::Declined, &None));
+    let mut found = owed(&stores).await;
+    found.sort_by_key(|event| event.key != one.key);
+    assert_eq!(found, [first.clone(), last.clone()]);
+}
+
 pub(crate) async fn what_nobody_follows_owes_nothing(stores: Stores) {
     let asked = order(customer(1));
     stores.orders.insert(asked.clone(), Handover::Direct).await.unwrap();

@@ -34,7 +34,8 @@ macro_rules! contract {
             orders: an_order_is_read_back_as_it_was, a_key_has_one_order,
                 a_repetition_finds_the_order_as_it_stands, an_insertion_that_fails_leaves_nothing,
                 settling_pays_once_and_forgets_the_card,
-                settling_declines_once_and_forgets_the_card, concurrent_settlements_agree,
+                settling_declines_once_and_forgets_the_card,
+                what_is_out_of_stock_is_declined_for_it, several_settle_as_each_alone, concurrent_settlements_agree,
                 what_was_not_ordered_cannot_settle, a_stranger_sees_nothing;
             pages: pages_visit_each_order_once, a_page_begins_after_an_order_of_the_listing,
                 a_page_ends_when_its_items_have_so_many_bytes, an_empty_store_has_no_pages,
@@ -52,9 +53,11 @@ macro_rules! contract {
                 what_nobody_follows_owes_nothing,
                 an_insertion_that_others_follow_is_as_any_other,
                 concurrent_settlements_owe_one_event, events_have_the_numbers_asked_for,
-                what_is_given_up_is_listed_once;
+                several_that_settle_owe_an_event_each, what_is_given_up_is_listed_once;
             stock: a_reservation_is_held_once_and_ends_once, concurrent_reservations_lose_nothing,
-                stock_is_listed_page_by_page;
+                stock_is_listed_page_by_page, what_is_not_there_is_lacking_once_and_for_all,
+                who_races_for_the_last_gets_it_once,
+                several_are_reserved_and_ended_as_each_alone;
         }
     };
 }

@@ -1,10 +1,12 @@
 //! Orders, one at a time.
 
-use shop::{Error, Handover, Order, OrderId, OrderStatus, Placed, Reader};
+use shop::{Error, Handover, Order, OrderId, OrderStatus, Placed, Reader, Reason};
 use stores::Stores;
 use uuid::Uuid;
 
-use crate::sample::{OUTBOX, RACERS, customer, declined, everything, insert, order, paid, race};
+use crate::sample::{
+    OUTBOX, RACERS, customer, declined, everything, insert, order, out_of_stock, paid, race,
+};
 
 async fn read(stores: &Stores, id: OrderId) -> Order {
     stores.orders.get(Reader::Operator, id).await.unwrap().unwrap()
@@ -90,6 +92,63 @@ pub(crate) async fn settling_declines_once_and_forgets_the_card(stores: Stores) 
         assert_eq!(stores.orders.settle(settlement, at).await.as_ref(), Ok(&expected));
         assert_eq!(read(&stores, ordered.id).await, expected);
     }
+}
+
+pub(crate) async fn what_is_out_of_stock_is_declined_for_it(stores: Stores) {
+    let ordered = order(customer(1));
+    insert(&stores, &ordered).await;
+    let expected = Order {
+        status: OrderStatus::Declined,
+        reason: Some(Reason::OutOfStock),
+        settled_at: Some(7),
+        card: None,
+        ..ordered.clone()
+    };
+    let key = &ordered.key;
+    for (settlement, at) in [(out_of_stock(key), 7), (declined(key), 8), (paid(key, "ch-1"), 9)] {
+        assert_eq!(stores.orders.settle(settlement, at).await.as_ref(), Ok(&expected));
+        assert_eq!(read(&stores, ordered.id).await, expected);
+    }
+}
+
+pub(crate) async fn several_settle_as_each_alone(stores: Stores) {
+    let all = [1, 1, 2, 2, 3].map(|n| order(customer(n)));
+    for ordered in &all {
+        insert(&stores, ordered).await;
+    }
+    let [one, two, three, four, other] = &all;
+    stores.orders.settle(declined(&four.key), 6).await.unwrap();
+    let settlements = vec![
+        paid(&one.key, "ch-1"),
+        declined(&two.key),
+        paid("no such key", "ch-2"),
+        out_of_stock(&three.key),
+        paid(&four.key, "ch-4"),
+        paid(&one.key, "ch-1"),
+    ];
+    let settled = stores.orders.settle_all(settlements, 7).await;
+    let ended = |order: &Order, status, at| Order {
+        status,
+        settled_at: Some(at),
+        card: None,
+        ..order.clone()
+    };
+    let first = Order { charge_id: Some("ch-1".to_owned()), ..ended(one, OrderStatus::Paid, 7) };
+    let lacking = Some(Reason::OutOfStock);
+    let expected = [
+        Ok(first.clone()),
+        Ok(ended(two, OrderStatus::Declined, 7)),
+        Err(Error::NotFound),
+        Ok(Order { reason: lacking, ..ended(three, OrderStatus::Declined, 7) }),
+        Ok(ended(four, OrderStatus::Declined, 6)),
+        Ok(first),
+    ];
+    assert_eq!(settled, expected);
+    for order in expected.iter().flatten() {
+        assert_eq!(read(&stores, order.id).await, *order);
+    }
+    assert_eq!(read(&stores, other.id).await, *other, "their neighbour is untouched");
+    assert_eq!(stores.orders.settle_all(Vec::new(), 7).await, []);
 }
 
 pub(crate) async fn concurrent_settlements_agree(stores: Stores) {

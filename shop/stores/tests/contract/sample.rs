@@ -39,6 +39,7 @@ pub(crate) fn order(customer: UserId) -> Order {
         card: Some("4242424242424242".to_owned()),
         status: OrderStatus::Pending,
         charge_id: None,
+        reason: None,
         created_at: shop::now_us(),
         settled_at: None,
     }
@@ -62,6 +63,10 @@ pub(crate) fn paid(key: &str, charge_id: &str) -> Settlement {
 
 pub(crate) fn declined(key: &str) -> Settlement {
     Settlement { key: key.to_owned(), amount_cents: 900, verdict: Verdict::Declined }
+}
+
+pub(crate) fn out_of_stock(key: &str) -> Settlement {
+    Settlement { key: key.to_owned(), amount_cents: 900, verdict: Verdict::OutOfStock }
 }
 
 /// Starts all at once and returns their results.

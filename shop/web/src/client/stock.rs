@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 use http::{Method, StatusCode, Uri};
-use serde::de::IgnoredAny;
-use shop::{Item, Result, Stock};
+use shop::{Availability, Item, Result, Stock};
 
 use super::http_client::Call;
 use super::timeouts::SERVICE_CALL;
 use super::{Base, Credential, Http};
-use crate::stock::Wanted;
+use crate::stock::{Told, Wanted};
 
 /// Asks an inventory to reserve.
 pub struct RemoteStock {
@@ -27,10 +26,10 @@ impl RemoteStock {
 
 #[async_trait]
 impl Stock for RemoteStock {
-    async fn reserve(&self, key: &str, items: &[Item]) -> Result<()> {
+    async fn reserve(&self, key: &str, items: &[Item]) -> Result<Availability> {
         let wanted = Wanted { key: key.to_owned(), items: items.to_vec() };
         let call = Call::new(Method::POST, &self.reservations, SERVICE_CALL).with(&wanted)?;
         let call = Call { bearer: self.credential.header(), ..call };
-        self.http.call(call).await?.parsed::<IgnoredAny>(StatusCode::OK).map(drop)
+        Ok(self.http.call(call).await?.parsed::<Told>(StatusCode::OK)?.answer)
     }
 }

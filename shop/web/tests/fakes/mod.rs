@@ -1,15 +1,15 @@
 //! Ports that answer what they are told to, and a server for them.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses its part")]
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use http_server::{Guard, Handler, Limits, serve};
 use shop::{
-    Auth, Charge, Charged, Credentials, Error, Follower, GivenUp, GivenUpStore, Item, Number,
-    Order, OrderId, OrderStatus, Orders, Page, Payments, PlaceOrder, Reservation, Reserved, Result,
-    Session, Settled, Settlement, Shelf, Stock, StockStore, UserId, Verdict, Verify,
+    Auth, Availability, Charge, Charged, Credentials, Error, Follower, GivenUp, GivenUpStore, Item,
+    Number, Order, OrderId, OrderStatus, Orders, Page, Payments, PlaceOrder, Quantities,
+    Reservation, Reserved, Result, Session, Settled, Settlement, Shelf, Stock, StockStore, UserId,
+    Verdict, Verify,
 };
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -57,6 +57,7 @@ pub(crate) fn order(status: OrderStatus) -> Order {
         total_cents: 900,
         card: Some("4242-secret".to_owned()),
         status,
+        reason: None,
         charge_id: (status == OrderStatus::Paid).then(|| "ch-1".to_owned()),
         created_at: 1_000_001,
         settled_at: (status != OrderStatus::Pending).then_some(1_000_002),
@@ -149,15 +150,16 @@ impl GivenUpStore for Fake {
 
 #[async_trait]
 impl Stock for Fake {
-    async fn reserve(&self, key: &str, items: &[Item]) -> Result<()> {
-        self.note(format!("reserve {key} {} {}", items.len(), items[0].sku))
+    async fn reserve(&self, key: &str, items: &[Item]) -> Result<Availability> {
+        self.note(format!("reserve {key} {} {}", items.len(), items[0].sku))?;
+        Ok(if key == "too much" { Availability::Lacking } else { Availability::Reserved })
     }
 }
 
 #[async_trait]
 impl StockStore for Fake {
-    async fn reserve(&self, _: &str, _: BTreeMap<String, u32>) -> Result<()> {
-        Ok(())
+    async fn reserve(&self, _: &str, _: Quantities, _: Option<u32>) -> Result<Reserved> {
+        Ok(Reserved::Held)
     }
 
     async fn close(&self, _: &str, end: Reserved) -> Result<Reserved> {
