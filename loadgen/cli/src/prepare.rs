@@ -173,7 +173,7 @@ mod tests {
 
     async fn check(statuses: &'static [u16], expected: Option<u32>) {
         let (url, asked) = answering(statuses).await;
-        let http = reqwest::Client::new();
+        let http = supervise::http::client(PATIENCE).unwrap();
         let answer = post(&http, &url, None, "{}", &[StatusCode::CONFLICT]).await;
         let times = answer.is_ok().then(|| asked.load(Ordering::Relaxed));
         assert_eq!(times, expected, "{statuses:?}: {answer:?}");
