@@ -8,7 +8,7 @@ use clap::Args;
 use service::{ServiceArgs, environment, poison, settings, timing};
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
-use web::client::{Base, Http, Probe, RemoteProvider};
+use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
 
 use crate::broker::{self, BrokerArgs};
@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (told, broker) = (broker.settings()?, broker.connect()?);
     let (http, kept, queue) = (Http::default(), stores.clone(), Arc::clone(&broker));
     let network = Probe::ready(&http, &provider);
-    let settings = told.and(settings::kept(&stores)).and(settings::charging());
+    let settings = told.and(settings::kept(&stores)).and(settings::charging(Patience::default()));
     let settings = settings.and(mistakes.settings());
     let ready = Ready::new()
         .needs("the store", timing::LOOK, move || kept.clone().check())

@@ -8,7 +8,7 @@ use clap::Parser;
 use service::{ServiceArgs, bounds, environment, fanout, poison, settings, timing};
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
-use web::client::{Base, Http, Probe, RemoteProvider};
+use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
 
 /// The shop in one process.
@@ -43,7 +43,9 @@ async fn run(Arguments { args, provider, fans }: Arguments) -> anyhow::Result<()
         move || network.clone().check(),
     );
     let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
-    let settings = settings.and(settings::charging()).and(settings::recovery());
+    let settings = settings
+        .and(settings::charging(Patience::default()))
+        .and(settings::recovery(timing::RECOVERY_AGE));
     let (fans, routes) = fans.play(&stores, &http, Routes::new())?;
     let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));

@@ -6,6 +6,8 @@ use record::Operation;
 
 /// More would be no load test but a mistake in the file.
 const RATE_MAX: f64 = 200_000.0;
+/// As the card network takes it.
+const AT_ONCE_MAX: u32 = 10_000;
 
 /// A load of more than a week is a mistake in the file, and its record could not be read.
 const SECONDS_MAX: f64 = 604_800.0;
@@ -96,7 +98,16 @@ impl Scenario {
             ("error_rate", self.provider.error_rate),
             ("lost_answers", self.provider.lost_answers),
         ];
-        shares.iter().try_for_each(|(name, share)| check_share(name, *share))
+        shares.iter().try_for_each(|(name, share)| check_share(name, *share))?;
+        match (self.provider.at_once, self.provider.queue) {
+            (Some(at_once), _) if !(1..=AT_ONCE_MAX).contains(&at_once) => {
+                Err(format!("provider.at_once is {at_once}; expected 1 to {AT_ONCE_MAX}"))
+            }
+            (None, Some(_)) => {
+                Err("provider.queue: nobody waits without provider.at_once".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_chaos(&self) -> Result<(), String> {
@@ -282,6 +293,9 @@ mix = { place = 1 }
         check("warm_up = \"1500ms\"", Err("warm_up is 1500ms"));
         check("customers = 0", Err("customers is 0"));
         check("provider = { decline_rate = 1.5 }", Err("decline_rate is 1.5"));
+        check("provider = { at_once = 4, queue = 256 }", Ok(()));
+        check("provider = { at_once = 0 }", Err("provider.at_once is 0; expected 1 to 10000"));
+        check("provider = { queue = 9 }", Err("nobody waits without provider.at_once"));
         check("retries = {}", Ok(()));
         check("retries = { attempts = 0 }", Err("retries.attempts is 0; expected 1 to 20"));
         check("retries = { attempts = 21 }", Err("retries.attempts is 21"));
