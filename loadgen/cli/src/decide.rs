@@ -49,6 +49,8 @@ pub struct Decide {
     pub quick: bool,
     /// How many blocks at most.
     pub blocks: u32,
+    /// Whether a claim that says how many it takes gets them.
+    pub own_blocks: bool,
     /// No block begins that would not fit into this.
     pub budget: Option<Duration>,
     /// Go on with this run; what it was asked replaces the first three.
@@ -107,7 +109,8 @@ impl Decide {
     fn begun(&self) -> anyhow::Result<(PathBuf, Work)> {
         let asked = asked::all(&self.claims, self.quick)?;
         let folder = results::new_folder(&self.out)?;
-        let work = self.work(&asked, self.quick, self.blocks, &folder.join(INPUTS));
+        let as_asked = (self.quick, self.blocks, self.own_blocks);
+        let work = self.work(&asked, as_asked, &folder.join(INPUTS));
         let work = work.and_then(|work| work.plan.write(&folder).map(|()| work));
         if work.is_err() {
             results::discard(&folder);
@@ -126,7 +129,9 @@ impl Decide {
         }
         let asked = asked::again(&plan)?;
         let now = folder.join(INPUTS_NOW);
-        let work = self.work(&asked, plan.quick, plan.blocks, &now);
+        let own_blocks = plan.claims.iter().any(|claim| claim.blocks.is_some());
+        let as_asked = (plan.quick, plan.blocks, own_blocks);
+        let work = self.work(&asked, as_asked, &now);
         let same = work.and_then(|work| match plan.differs(&work.plan) {
             None => Ok(work),
             Some(what) => bail!(
@@ -138,14 +143,13 @@ impl Decide {
             fs::remove_dir_all(&now).with_context(|| now.display().to_string())?;
         }
         same?;
-        self.work(&asked, plan.quick, plan.blocks, &folder.join(INPUTS))
+        self.work(&asked, as_asked, &folder.join(INPUTS))
     }
 
     fn work(
         &self,
         asked: &[Asked],
-        quick: bool,
-        blocks: u32,
+        (quick, blocks, own_blocks): (bool, u32, bool),
         inputs: &Path,
     ) -> anyhow::Result<Work> {
         let layout = Layout::of(asked, quick)?;
@@ -162,6 +166,7 @@ impl Decide {
             path: one.path.clone(),
             text: one.text.clone(),
             asked: one.is_asked,
+            blocks: one.claim.blocks.filter(|_| own_blocks),
             cells: cells.clone(),
         };
         plan.claims = asked.iter().zip(&layout.cells).map(planned).collect();
@@ -169,7 +174,7 @@ impl Decide {
         let run = Run {
             experiments,
             systems,
-            trials: blocks,
+            trials: plan.most_blocks(),
             reruns: self.reruns,
             quiet: self.quiet,
             out: self.out.clone(),
@@ -232,10 +237,12 @@ impl Decide {
         under_way: &mut UnderWay<'w>,
     ) -> anyhow::Result<()> {
         let mut pace = Pace::begun();
-        for block in 1..=work.plan.blocks {
-            let open = work.open(folder)?;
+        let most = work.plan.most_blocks();
+        for block in 1..=most {
+            let open = work.open(folder, block)?;
             let beside_s = pace.beside_s(under_way);
-            let groups = groups(&open, |name| work.base(name), |name| work.load_s(name));
+            let groups =
+                groups(&work.plan, &open, |name| work.base(name), |name| work.load_s(name));
             let at = At { folder, refused, block, beside_s, spent_s: pace.spent_s() };
             let chosen = self.chosen(work, &at, groups);
             let missing = |group: &Group| !work.is_there(folder, group, block, refused);
@@ -244,8 +251,7 @@ impl Decide {
                 let trials: usize = chosen.iter().map(|group| group.pairs.len()).sum();
                 let expected_s = chosen.iter().map(|group| group.expected_s(beside_s)).sum();
                 self.terminal.note(&format!(
-                    "block {block} of {}: {trials} trials, about {}",
-                    work.plan.blocks,
+                    "block {block} of {most}: {trials} trials, about {}",
                     spoken(expected_s)
                 ));
             }
@@ -269,8 +275,7 @@ impl Decide {
         let Some(budget) = self.budget else { return groups };
         let (all, left_s) = (groups.len(), budget.as_secs_f64() - at.spent_s);
         let there = |group: &Group| work.blocks_there(at.folder, group, at.block, at.refused);
-        let blocks = (at.block, work.plan.blocks);
-        let chosen = fitting(groups, blocks, there, at.beside_s, left_s);
+        let chosen = fitting(groups, at.block, there, at.beside_s, left_s);
         if chosen.len() < all {
             let At { block, beside_s, .. } = at;
             let some = chosen.len();

@@ -14,7 +14,7 @@ use scenario::config::{self, ConfigError};
 pub use expect::{Bounds, Cell, Change, Direction, Expect, MARGIN, Quantity, Rule};
 pub use file::{Arm, Must, Source, Sweep};
 pub(crate) use measure::digits;
-pub use measure::{Kind, Measure};
+pub use measure::{AROUND_TRIGGER, Kind, Measure};
 
 /// A sentence and what decides it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,8 @@ pub struct Claim {
     /// It is none of the field's sentences but a control of the run: if it does not come out so, the run decides
     /// nothing.
     pub must: Option<Must>,
+    /// How many blocks it is run for, if it is not for the run to say: an event needs more of them than a time does.
+    pub blocks: Option<u32>,
     /// All of these must be met.
     pub expect: Vec<Expect>,
 }

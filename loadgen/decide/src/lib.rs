@@ -9,8 +9,8 @@ pub mod statistics;
 mod verdict;
 
 pub use claim::{
-    Arm, Bounds, Cell, Change, Claim, Direction, Expect, Kind, MARGIN, Measure, Must, Quantity,
-    Rule, Source, Sweep,
+    AROUND_TRIGGER, Arm, Bounds, Cell, Change, Claim, Direction, Expect, Kind, MARGIN, Measure,
+    Must, Quantity, Rule, Source, Sweep,
 };
 pub use figure::{Figure, Measured};
 pub use verdict::{

@@ -8,6 +8,7 @@ mod json;
 mod page;
 mod plan;
 mod results;
+mod stuck;
 mod table;
 
 use std::path::Path;

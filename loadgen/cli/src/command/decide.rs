@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Only what the counts of each block decide: 3 blocks
     #[arg(long)]
     quick: bool,
-    /// How many blocks; 7 at least decide what rests on repetition, 9 bear an outlier
+    /// How many blocks, instead of 9 and of what a claim's file says: 7 at least decide what rests on repetition
     #[arg(long, conflicts_with = "quick", value_parser = clap::value_parser!(u32).range(1..=1000))]
     blocks: Option<u32>,
     /// Begin no block that would not fit into so many minutes; what decides most per minute comes first
@@ -63,6 +63,7 @@ pub(crate) async fn decide(args: Args) -> anyhow::Result<ExitCode> {
         claims: args.claims,
         quick: args.quick,
         blocks,
+        own_blocks: !args.quick && args.blocks.is_none(),
         budget: args.budget.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
         resume,
         reruns: args.reruns,

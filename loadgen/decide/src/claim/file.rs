@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::Claim;
 use super::expect::{Expect, Quantity, RawExpect, Rule, Wrong};
+use crate::verdict::LEAST_BLOCKS_OF_FACTS;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +30,7 @@ struct File {
     refuted_by: String,
     needs: Option<String>,
     must: Option<Must>,
+    blocks: Option<Spanned<u32>>,
     #[serde(default)]
     expect: Vec<RawExpect>,
 }
@@ -111,6 +113,7 @@ impl File {
             refuted_by: self.refuted_by,
             needs: self.needs,
             must: self.must,
+            blocks: self.blocks.map(enough).transpose()?,
         };
         let wrong = if claim.needs.is_none() { claim.lacks() } else { None };
         wrong.or(claim.is_all_control()).map_or(Ok(claim), |text| Err((None, text)))
@@ -153,6 +156,18 @@ impl Claim {
             _ => false,
         }
     }
+}
+
+/// More would be a mistake in the file.
+const BLOCKS_MAX: u32 = 1_000;
+
+fn enough(blocks: Spanned<u32>) -> Result<u32, Wrong> {
+    let (at, blocks) = (blocks.span().start, blocks.into_inner());
+    let least = LEAST_BLOCKS_OF_FACTS as u32;
+    if (least..=BLOCKS_MAX).contains(&blocks) {
+        return Ok(blocks);
+    }
+    Err((Some(at), format!("blocks is {blocks}; expected {least} to {BLOCKS_MAX}")))
 }
 
 fn arms(raw: BTreeMap<String, Spanned<toml::Value>>) -> Result<BTreeMap<String, Arm>, Wrong> {

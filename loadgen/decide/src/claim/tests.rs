@@ -73,6 +73,7 @@ fn what_is_wrong_is_told_with_its_line() {
         ".toml:3: the arm async: unknown key `replica`; did you mean `replicas`?",
     );
     refused("async = {", "as_ync = {", "a name has letters, digits and -");
+    refused("control = ", "blocks = 2\ncontrol = ", ".toml:6: blocks is 2; expected 3 to 1000");
     refused("scenario = \"spike\"", "", "expected `scenario`; or `needs`");
     refused("refuted_by =", "confounds =", "expected `refuted_by`");
     refused(

@@ -226,6 +226,7 @@ mod tests {
             path: format!("claims/{id}.toml").into(),
             text: format!("{head}{more}\n{expect}"),
             asked: true,
+            blocks: None,
             cells: vec![cell(("a", 0))],
         }
     }

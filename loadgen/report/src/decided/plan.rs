@@ -24,7 +24,7 @@ pub struct Plan {
     pub program: String,
     /// Whether only what counts decide was asked.
     pub quick: bool,
-    /// How many blocks at most.
+    /// How many blocks at most, of claims that have no number of their own.
     pub blocks: u32,
     /// The claims, the run's controls last.
     pub claims: Vec<Planned>,
@@ -44,6 +44,9 @@ pub struct Planned {
     pub text: String,
     /// Whether it was asked for; a control of the run is there unasked.
     pub asked: bool,
+    /// How many blocks it is run for at most; without it, as many as the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u32>,
     /// Where its figures come from; nowhere if it is told and not run.
     pub cells: Vec<Cell>,
 }
@@ -110,6 +113,19 @@ impl Plan {
     pub fn claims(&self) -> anyhow::Result<Vec<Claim>> {
         let parse = |claim: &Planned| Ok(Claim::parse(&claim.path, &claim.text)?);
         self.claims.iter().map(parse).collect()
+    }
+
+    /// How many blocks are run for this claim at most.
+    #[must_use]
+    pub fn blocks_of(&self, claim: &Planned) -> u32 {
+        claim.blocks.unwrap_or(self.blocks)
+    }
+
+    /// How many blocks are run at most.
+    #[must_use]
+    pub fn most_blocks(&self) -> u32 {
+        let each = self.claims.iter().map(|claim| self.blocks_of(claim));
+        each.max().unwrap_or(self.blocks)
     }
 
     /// The first thing in which another one differs, in words; `None` if they are alike.

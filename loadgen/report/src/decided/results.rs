@@ -36,7 +36,7 @@ impl Records {
             }
         }
         for (place, wanted) in wanted {
-            for block in 1..=plan.blocks {
+            for block in 1..=plan.most_blocks() {
                 records.take(folder, &place, block, &wanted)?;
             }
         }
