@@ -47,13 +47,15 @@ pub struct Decide {
     pub claims: Vec<String>,
     /// Only what counts decide.
     pub quick: bool,
+    /// Controls of the run that it does without.
+    pub without: Vec<String>,
     /// How many blocks at most.
     pub blocks: u32,
     /// Whether a claim that says how many it takes gets them.
     pub own_blocks: bool,
     /// No block begins that would not fit into this.
     pub budget: Option<Duration>,
-    /// Go on with this run; what it was asked replaces the first three.
+    /// Go on with this run; what it was asked replaces the first four.
     pub resume: Option<PathBuf>,
     /// How often a trial whose record is void is run again, at the end of its group.
     pub reruns: u32,
@@ -107,10 +109,11 @@ impl Decide {
 
     /// A new folder with its plan.
     fn begun(&self) -> anyhow::Result<(PathBuf, Work)> {
-        let asked = asked::all(&self.claims, self.quick)?;
+        let asked = asked::all(&self.claims, self.quick, &self.without)?;
         let folder = results::new_folder(&self.out)?;
-        let as_asked = (self.quick, self.blocks, self.own_blocks);
-        let work = self.work(&asked, as_asked, &folder.join(INPUTS));
+        let (quick, blocks, own_blocks) = (self.quick, self.blocks, self.own_blocks);
+        let size = Size { quick, blocks, own_blocks, left_out: &self.without };
+        let work = self.work(&asked, size, &folder.join(INPUTS));
         let work = work.and_then(|work| work.plan.write(&folder).map(|()| work));
         if work.is_err() {
             results::discard(&folder);
@@ -130,8 +133,9 @@ impl Decide {
         let asked = asked::again(&plan)?;
         let now = folder.join(INPUTS_NOW);
         let own_blocks = plan.claims.iter().any(|claim| claim.blocks.is_some());
-        let as_asked = (plan.quick, plan.blocks, own_blocks);
-        let work = self.work(&asked, as_asked, &now);
+        let (quick, blocks) = (plan.quick, plan.blocks);
+        let size = Size { quick, blocks, own_blocks, left_out: &plan.left_out };
+        let work = self.work(&asked, size, &now);
         let same = work.and_then(|work| match plan.differs(&work.plan) {
             None => Ok(work),
             Some(what) => bail!(
@@ -143,18 +147,15 @@ impl Decide {
             fs::remove_dir_all(&now).with_context(|| now.display().to_string())?;
         }
         same?;
-        self.work(&asked, as_asked, &folder.join(INPUTS))
+        self.work(&asked, size, &folder.join(INPUTS))
     }
 
-    fn work(
-        &self,
-        asked: &[Asked],
-        (quick, blocks, own_blocks): (bool, u32, bool),
-        inputs: &Path,
-    ) -> anyhow::Result<Work> {
+    fn work(&self, asked: &[Asked], size: Size<'_>, inputs: &Path) -> anyhow::Result<Work> {
+        let Size { quick, blocks, own_blocks, left_out } = size;
         let layout = Layout::of(asked, quick)?;
         let Inputs { experiments, systems } = Inputs::make(inputs, &layout)?;
         let mut plan = Plan::new(&environment::revision(), &program(), quick, blocks);
+        plan.left_out = left_out.to_vec();
         for experiment in &experiments {
             let scenario = &experiment.scenario;
             plan.scenarios.insert(scenario.name.clone(), scenario.text.clone());
@@ -244,6 +245,9 @@ impl Decide {
             let groups =
                 groups(&work.plan, &open, |name| work.base(name), |name| work.load_s(name));
             let at = At { folder, refused, block, beside_s, spent_s: pace.spent_s() };
+            if block == 1 && self.resume.is_none() {
+                self.terminal.note(&said_before(work, &groups, beside_s));
+            }
             let chosen = self.chosen(work, &at, groups);
             let missing = |group: &Group| !work.is_there(folder, group, block, refused);
             let mut chosen: Vec<Group> = chosen.into_iter().filter(missing).collect();
@@ -286,6 +290,31 @@ impl Decide {
         }
         chosen
     }
+}
+
+/// How much it is in all, and how long it takes where nobody else uses the machine.
+fn said_before(work: &Work, groups: &[Group], beside_s: f64) -> String {
+    let most = work.plan.blocks;
+    let in_all = |one: &Group| f64::from(one.blocks_after(0));
+    let trials: f64 = groups.iter().map(|one| in_all(one) * one.pairs.len() as f64).sum();
+    let load_s: f64 = groups.iter().map(|one| in_all(one) * one.expected_s(0.0)).sum();
+    let all_s = load_s + trials * beside_s;
+    format!(
+        "{most} blocks: {trials} trials at most, {} of load, about {} in all",
+        spoken(load_s),
+        spoken(all_s)
+    )
+}
+
+/// How much of the claims is asked.
+#[derive(Clone, Copy)]
+struct Size<'s> {
+    quick: bool,
+    blocks: u32,
+    /// Whether a claim that says how many blocks it takes gets them.
+    own_blocks: bool,
+    /// Controls that are left out.
+    left_out: &'s [String],
 }
 
 /// Where a run stands before a block.

@@ -62,6 +62,21 @@ pub fn scorecard(run: &Path) -> anyhow::Result<String> {
     Ok(Scorecard::of(&Comparison::of(&record)).text())
 }
 
+/// As [`scorecard`], of the scenarios that claims were asked about, without those of the run's controls.
+///
+/// # Errors
+/// As [`Run::read`]; or the run's plan cannot be read.
+pub fn scorecard_of_claims(run: &Path) -> anyhow::Result<String> {
+    let plan = decided::plan(run)?.unwrap_or_default();
+    let asked = plan.claims.iter().filter(|claim| claim.asked);
+    let scenarios: Vec<&str> =
+        asked.flat_map(|claim| &claim.cells).map(|cell| cell.scenario.as_str()).collect();
+    let record = Run::read(run)?;
+    let mut card = Scorecard::of(&Comparison::of(&record));
+    card.retain(|scenario| scenarios.contains(&scenario));
+    Ok(card.text())
+}
+
 /// Writes the report of the results folder `run` into it, each file at once; an older report is
 /// replaced.
 ///

@@ -186,7 +186,7 @@ impl Found {
     }
 }
 
-fn word(answer: &Answer) -> &'static str {
+pub(super) fn word(answer: &Answer) -> &'static str {
     match answer {
         Answer::Holds => "holds",
         Answer::Fails => "fails",

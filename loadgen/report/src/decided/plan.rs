@@ -32,6 +32,9 @@ pub struct Plan {
     pub scenarios: BTreeMap<String, String>,
     /// Each system as JSON, by its name in this run.
     pub systems: BTreeMap<String, String>,
+    /// Controls of a run that this one does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// A claim and what is run for it.
