@@ -5,6 +5,7 @@
 //! alone, so this knows no statistics.
 
 pub(crate) mod asked;
+mod foreseen;
 mod inputs;
 pub(crate) mod layout;
 pub mod list;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use decide::Answer;
 use record::{files, seal};
-use report::decided::{self, Decided, Plan, Planned};
+use faults::Experiment;
+use report::decided::{self, Cell, Decided, Plan, Planned};
 use supervise::undo;
 use tokio::sync::watch;
 
@@ -168,9 +170,13 @@ impl Decide {
             text: one.text.clone(),
             asked: one.is_asked,
             blocks: one.claim.blocks.filter(|_| own_blocks),
+            predicted: Vec::new(),
             cells: cells.clone(),
         };
         plan.claims = asked.iter().zip(&layout.cells).map(planned).collect();
+        for (one, planned) in asked.iter().zip(&mut plan.claims) {
+            planned.predicted = foreseen(one, &planned.cells, &experiments)?;
+        }
         let bases = layout.scenarios.into_iter().map(|file| (file.name, file.base)).collect();
         let run = Run {
             experiments,
@@ -217,6 +223,10 @@ impl Decide {
             return result.map(|_| None);
         }
         facts.extend(under_way.facts());
+        if under_way.outcome.interrupted {
+            let how = "before all was there; `loadgen decide --resume` goes on with it";
+            facts.insert("stopped".to_owned(), how.to_owned());
+        }
         let decided = decided::decide(folder, &work.plan);
         if let Ok(decided) = &decided {
             facts.insert("claims".to_owned(), counted(decided));
@@ -325,6 +335,25 @@ struct At<'f, 'r> {
     block: u32,
     beside_s: f64,
     spent_s: f64,
+}
+
+/// What the model of a claim foresees at each of its points, if it has one; said before the first trial.
+fn foreseen(
+    asked: &Asked,
+    cells: &[Cell],
+    experiments: &[Experiment],
+) -> anyhow::Result<Vec<f64>> {
+    let Some(predict) = asked.claim.predict else { return Ok(Vec::new()) };
+    let at = |point: usize| -> anyhow::Result<f64> {
+        let cell = cells.iter().find(|cell| cell.point == point);
+        let name = cell.map(|cell| &cell.scenario);
+        let found = experiments.iter().find(|one| Some(&one.scenario.name) == name);
+        let found = found.with_context(|| format!("{} has no scenario", asked.claim.id))?;
+        let share = foreseen::stuck_share(&found.scenario, predict);
+        share.map_err(|why| anyhow::anyhow!("{}: {why}", asked.path.display()))
+    };
+    let points = if cells.is_empty() { 0 } else { asked.claim.points() };
+    (0..points).map(at).collect()
 }
 
 /// What an earlier part of the run said of itself.

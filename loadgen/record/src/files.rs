@@ -6,6 +6,11 @@ pub const ENVIRONMENT: &str = "environment.json";
 pub const LUCK: &str = "luck of the card network";
 /// Which claims were asked, and what is run for each; absent where none was.
 pub const DECIDED: &str = "decided.json";
+/// The figures that verdicts rest on.
+pub const FIGURES: &str = "figures.csv";
+/// How a record that is kept for good was made; in it trials have no histories, orders and charges, and [`FIGURES`]
+/// stand for what was read off them.
+pub const REFERENCE: &str = "reference.json";
 
 /// Settings, ledger of requests, validity; written last: a folder without it is no record.
 pub const MANIFEST: &str = "manifest.json";

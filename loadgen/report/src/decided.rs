@@ -3,8 +3,11 @@
 //!
 //! It runs nothing. What was to be run for which claim stands in the run's folder ([`Plan`]).
 
+mod against;
 mod figure;
+mod figures;
 mod json;
+mod overtaken;
 mod page;
 mod plan;
 mod results;
@@ -16,10 +19,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use decide::{Answer, Claim, Decision, Verdict};
 
+pub use against::{Against, Row, Same, against};
 pub use figure::{Scope, scope};
 pub use json::{Verdicts, last};
 pub use plan::{Cell, Plan, Planned};
 use record::atomic_write::{self, write_json};
+use record::files;
 
 use crate::summary::{fold, folded};
 
@@ -52,10 +57,14 @@ pub struct Decided {
 /// If a claim of the plan or a record cannot be read.
 pub fn decide(folder: &Path, plan: &Plan) -> anyhow::Result<Decided> {
     let claims = plan.claims()?;
-    let results = results::Records::read(folder, plan, &claims)?;
-    let mut decision = decide::decide(&claims, &results);
+    let records = results::Records::read(folder, plan, &claims)?;
+    Ok(of(plan, claims, &records))
+}
+
+fn of(plan: &Plan, claims: Vec<Claim>, records: &results::Records) -> Decided {
+    let mut decision = decide::decide(&claims, records);
     decision.unjudged.extend(plan.left_out.iter().map(|id| format!("{id}: left out of this run.")));
-    Ok(Decided { claims, decision })
+    Decided { claims, decision }
 }
 
 /// Writes the verdicts of a run into its folder.
@@ -63,7 +72,10 @@ pub fn decide(folder: &Path, plan: &Plan) -> anyhow::Result<Decided> {
 /// # Errors
 /// As [`decide`]; or a file cannot be written.
 pub(crate) fn write(folder: &Path, plan: &Plan) -> anyhow::Result<()> {
-    let decided = decide(folder, plan)?;
+    let claims = plan.claims()?;
+    let records = results::Records::read(folder, plan, &claims)?;
+    let decided = of(plan, claims, &records);
+    atomic_write::write(&folder.join(files::FIGURES), &records.figures().csv()?)?;
     let verdicts = Verdicts::of(folder, plan, &decided);
     atomic_write::write(&folder.join(TABLE), &table::csv(&verdicts)?)?;
     write_json(&folder.join(JSON), &verdicts)?;

@@ -25,6 +25,7 @@ mod panels;
 mod paths;
 mod pixels;
 mod plot;
+pub mod reference;
 pub mod runs;
 mod scale;
 mod series;

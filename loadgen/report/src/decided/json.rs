@@ -205,7 +205,7 @@ fn side(side: Side) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::decided::plan::{Cell, Plan};
     use crate::decided::{page, table};
@@ -239,6 +239,20 @@ mod tests {
             planned("sure", "must = \"hold\""),
         ];
         plan
+    }
+
+    /// Writes a folder with these verdicts: claim, verdict, in words, and what is added to its file.
+    pub(in crate::decided) fn verdicts_of(folder: &Path, said: &[(&str, &str, &str, &str)]) {
+        std::fs::create_dir_all(folder).unwrap();
+        let mut plan = Plan::new("abc", "0", false, 7);
+        plan.claims = said.iter().map(|(id, _, _, more)| planned(id, more)).collect();
+        plan.write(folder).unwrap();
+        let decided = crate::decided::decide(folder, &plan).unwrap();
+        let mut verdicts = Verdicts::of(folder, &plan, &decided);
+        for (told, (_, verdict, words, _)) in verdicts.verdicts.iter_mut().zip(said) {
+            (told.verdict, told.said) = ((*verdict).to_owned(), (*words).to_owned());
+        }
+        record::atomic_write::write_json(&folder.join(JSON), &verdicts).unwrap();
     }
 
     fn verdicts() -> Verdicts {
