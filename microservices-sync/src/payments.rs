@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, environment, poison, settings, timing};
+use service::{ServiceArgs, Work, environment, poison, settings, timing};
 use shop::PaymentService;
 use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
     /// The pause before the second call, which doubles before each further one
     #[arg(long, value_name = "MS", default_value_t = 0)]
     provider_backoff_ms: u64,
+    #[command(flatten)]
+    work: Work,
 }
 
 impl Arguments {
@@ -46,7 +48,7 @@ fn whole_ms(time: Duration) -> u64 {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let patience = arguments.patience();
-    let Arguments { args, provider, .. } = arguments;
+    let Arguments { args, provider, work, .. } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
@@ -55,10 +57,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || network.clone().check(),
     );
-    let settings = settings::kept(&stores).and(settings::charging(patience));
+    let settings = settings::kept(&stores).and(settings::charging(patience)).and(work.settings());
     let merchant = environment::merchant_credential()?;
     let network = RemoteProvider::new(http, &provider, merchant).with_patience(patience);
-    let network = poison::network(Arc::new(network));
+    let network = poison::network(work.network(Arc::new(network)));
     let charging = service::tasks();
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
