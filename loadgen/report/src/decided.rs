@@ -7,6 +7,7 @@ mod against;
 mod figure;
 mod figures;
 mod json;
+pub(crate) mod map;
 mod overtaken;
 mod page;
 mod plan;
@@ -74,12 +75,13 @@ fn of(plan: &Plan, claims: Vec<Claim>, records: &results::Records) -> Decided {
 pub(crate) fn write(folder: &Path, plan: &Plan) -> anyhow::Result<()> {
     let claims = plan.claims()?;
     let records = results::Records::read(folder, plan, &claims)?;
+    let pictured = map::write(folder, plan, &claims, &records)?;
     let decided = of(plan, claims, &records);
     atomic_write::write(&folder.join(files::FIGURES), &records.figures().csv()?)?;
     let verdicts = Verdicts::of(folder, plan, &decided);
     atomic_write::write(&folder.join(TABLE), &table::csv(&verdicts)?)?;
     write_json(&folder.join(JSON), &verdicts)?;
-    atomic_write::write(&folder.join(PAGE), page::html(&verdicts)?.as_bytes())
+    atomic_write::write(&folder.join(PAGE), page::html(&verdicts, &pictured)?.as_bytes())
 }
 
 impl Decided {

@@ -227,6 +227,7 @@ pub(super) mod tests {
             text: format!("{head}{more}\n{expect}"),
             asked: true,
             blocks: None,
+            predicted: Vec::new(),
             cells: vec![cell(("a", 0))],
         }
     }
@@ -278,11 +279,12 @@ pub(super) mod tests {
         assert_eq!(table.lines().count(), 4, "{table}");
         assert!(table.contains("one,undecided,undecided,\"accepted share, a\""), "{table}");
         assert!(table.lines().nth(1).unwrap().ends_with("\"right, some not judged\",s+x=1/m"));
-        let page = page::html(&verdicts).unwrap();
+        let page = page::html(&verdicts, &["one".to_owned()]).unwrap();
         assert!(
             page.contains("report.html#scenario-s-x-1") && page.contains("s+x=1&#x2f;m"),
             "{page}"
         );
+        assert_eq!(page.matches("src=\"charts/events-one.png\"").count(), 1);
         assert!(page.contains("Is &lt;b&gt; less than c?") && !page.contains("Is <b>"));
     }
 

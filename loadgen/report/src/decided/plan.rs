@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const FORMAT: u32 = 1;
 
 /// What was to be run, and why. Two runs of one plan decide the same claims by the same figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// 1.
@@ -38,7 +38,7 @@ pub struct Plan {
 }
 
 /// A claim and what is run for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
     /// Its file, as it was named.
@@ -50,6 +50,9 @@ pub struct Planned {
     /// How many blocks it is run for at most; without it, as many as the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u32>,
+    /// Of each point, in what share of trials a model foresees its event, from parameters alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predicted: Vec<f64>,
     /// Where its figures come from; nowhere if it is told and not run.
     pub cells: Vec<Cell>,
 }
