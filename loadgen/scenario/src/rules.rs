@@ -1,6 +1,6 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
-use super::{Curve, Scenario};
+use super::{Curve, Mix, Scenario};
 use super::{FIRST_THIRD, LAST_THIRD, Pointless};
 use record::Operation;
 
@@ -230,6 +230,9 @@ impl Scenario {
                     closed.users, self.limits.in_flight
                 ));
             }
+            if closed.poll.is_some() {
+                self.check_poll(closed.users)?;
+            }
         }
         if self.drain < self.limits.timeout {
             return Err(format!(
@@ -246,6 +249,27 @@ impl Scenario {
             ));
         }
         self.session.as_ref().map_or(Ok(()), |session| session.operations().map(drop))
+    }
+}
+
+impl Scenario {
+    /// Who looks up his newest order must be alone in his account, and have no other to look up.
+    fn check_poll(&self, users: u32) -> Result<(), String> {
+        let places_only = self.mix == Mix { place: self.mix.place, ..Mix::default() };
+        if !places_only {
+            return Err(
+                "closed.poll: expected a mix of place alone; look-ups follow by themselves"
+                    .to_owned(),
+            );
+        }
+        if self.customers < users {
+            return Err(format!(
+                "customers is {}; expected closed.users ({users}) or more: with closed.poll each has an account of \
+                 his own",
+                self.customers
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -305,6 +329,20 @@ mix = { place = 1 }
         check("retries = { attempts = 4 }", Err("drain is 30s; expected 35 s or more"));
         check("provider = { latency = \"lognormal:80ms,20ms\" }", Err("lognormal:80ms,20ms"));
         check("closed = { users = 5, duration = \"9s\" }", Err("closed goes without stages"));
+        let closed = |rest: &str| {
+            let text = GOOD.replace("stages = [{ duration = \"30s\", rate = 10 }]", "");
+            let text = text.replace("start = 10", rest);
+            let scenario = config::parse::<Scenario>(Path::new("s.toml"), &text).unwrap();
+            scenario.check()
+        };
+        let polling = "closed = { users = 5, duration = \"9s\", poll = \"10ms\" }";
+        assert_eq!(closed(polling), Ok(()));
+        let few = closed(&format!("customers = 4\n{polling}")).unwrap_err();
+        assert!(few.contains("customers is 4; expected closed.users (5) or more"), "{few}");
+        let mixed = GOOD.replace("place = 1", "place = 1, get = 1").replace("start = 10", polling);
+        let mixed = mixed.replace("stages = [{ duration = \"30s\", rate = 10 }]", "");
+        let mixed = config::parse::<Scenario>(Path::new("s.toml"), &mixed).unwrap().check();
+        assert!(mixed.unwrap_err().contains("a mix of place alone"));
         check("session = { steps = [\"place\", \"pay\"] }", Err("the step \"pay\""));
         check("session = { steps = [] }", Err("no steps"));
         check("session = { steps = [\"place\"] }\ndrain = \"1s\"", Err("drain is 1s"));
