@@ -1,5 +1,7 @@
 //! The names of a record's files: those of a run first, then those of a trial.
 
+use std::path::{Path, PathBuf};
+
 /// Machine and tools.
 pub const ENVIRONMENT: &str = "environment.json";
 /// In it, once the run has ended: the card network's luck. Until then nobody may know it.
@@ -47,6 +49,13 @@ pub const READS: &str = "reads.csv.zst";
 
 /// What a load shows while it runs; gone when it is over.
 pub const LIVE: &str = "live.jsonl";
+
+/// A file as it is named where it is packed.
+#[must_use]
+pub fn packed(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}.zst"))
+}
 
 /// Orders as a replica tells them, from 1.
 #[must_use]

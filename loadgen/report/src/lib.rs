@@ -41,8 +41,8 @@ use std::path::Path;
 use audit::capacity::replay;
 use compare::Comparison;
 use page::Page;
-use record::atomic_write;
 use record::read::Run;
+use record::{atomic_write, files};
 use summary::Scorecard;
 
 pub use paths::Paths;
@@ -99,11 +99,15 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
     summary::write(&record, run)?;
     let card = Scorecard::of(&comparison);
     atomic_write::write(&run.join(SUMMARY), summary::markdown(&record, &card).as_bytes())?;
-    let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
+    let mut charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
     let audits = audit_page::write_all(run, &record, &page::source(&record))?;
     let plan = decided::plan(run)?;
-    let page = Page::of(&record, &comparison, &charts, plan.is_some())?;
+    let mut page = Page::of(&record, &comparison, &charts, plan.is_some())?;
     atomic_write::write(&paths.html, page.html()?.as_bytes())?;
+    if run.join(files::REFERENCE).is_file() {
+        charts = reference::pared(run, &charts)?;
+        page = Page::of(&record, &comparison, &charts, plan.is_some())?;
+    }
     atomic_write::write(&paths.readme, page.readme()?.as_bytes())?;
     if let Some(plan) = plan {
         decided::write(run, &plan)?;

@@ -11,23 +11,19 @@ use record::files;
 use record::read::{Run, Validate, table};
 use serde::{Deserialize, Serialize};
 
-use crate::decided;
+use crate::charts::Chart;
+use crate::{decided, pixels};
 
 /// So much may it take.
 pub const SIZE_MAX: u64 = 25_000_000;
 /// The number that changes when a reader of the old form would misread the new one.
 const FORMAT: u32 = 1;
 /// What is kept of a trial, as far as it has it.
-const KEPT: [&str; 8] = [
-    files::MANIFEST,
-    files::AUDIT,
-    files::THRESHOLDS,
-    files::LATENCIES,
-    files::TIMELINE,
-    files::RESOURCES,
-    files::FILE_SIZES,
-    files::FAULTS,
-];
+const KEPT: [&str; 4] = [files::MANIFEST, files::AUDIT, files::THRESHOLDS, files::FAULTS];
+/// What is kept packed.
+const PACKED: [&str; 4] = [files::LATENCIES, files::TIMELINE, files::RESOURCES, files::FILE_SIZES];
+/// Small, however long it takes.
+const LEVEL: i32 = 19;
 /// Of a run; the files that scenarios and systems were changed in lie in `inputs`.
 const KEPT_OF_RUN: [&str; 3] = [files::ENVIRONMENT, files::DECIDED, files::FIGURES];
 const INPUTS: &str = "inputs";
@@ -88,7 +84,9 @@ fn make_within(from: &Path, to: &Path, made_by: &str, most: u64) -> anyhow::Resu
         to.display()
     );
     decided::write(from, &plan)?;
-    let new = beside(to, "new")?;
+    let staged = beside(to, "new")?;
+    // Under its own name, which its pages tell.
+    let new = staged.join(to.file_name().unwrap_or_default());
     let made = fill(from, &new, made_by).and_then(|()| {
         // What stands in it comes from itself, so that it can be had again.
         crate::write(&new)?;
@@ -96,10 +94,10 @@ fn make_within(from: &Path, to: &Path, made_by: &str, most: u64) -> anyhow::Resu
         replace(&new, to)?;
         Ok(size)
     });
-    if made.is_err() {
-        let _ = fs::remove_dir_all(&new);
-    }
-    made
+    let removed = fs::remove_dir_all(&staged);
+    let size = made?;
+    removed.with_context(|| format!("cannot remove {}", staged.display()))?;
+    Ok(size)
 }
 
 fn fill(from: &Path, to: &Path, made_by: &str) -> anyhow::Result<()> {
@@ -118,13 +116,18 @@ fn fill(from: &Path, to: &Path, made_by: &str) -> anyhow::Result<()> {
             let place = trial.folder.join(name);
             copy(&from.join(&place), &to.join(&place))?;
         }
+        for name in PACKED {
+            let place = trial.folder.join(name);
+            pack(&from.join(&place), &files::packed(&to.join(&place)))?;
+        }
     }
     let reference = Reference {
         format: FORMAT,
         run: run.name.clone(),
         trials: run.trials.len(),
         made_by: made_by.to_owned(),
-        left_out: "histories, orders, charges, reads and dead letters, logs, pages of audits; \
+        left_out: "histories, orders, charges, reads and dead letters, logs, pages of audits, pictures of \
+                   controls and of changed scenarios; \
                    figures.csv has what verdicts need of them"
             .to_owned(),
     };
@@ -139,6 +142,36 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     let cannot = || format!("cannot copy {} to {}", from.display(), to.display());
     fs::create_dir_all(to.parent().unwrap_or(to)).with_context(cannot)?;
     fs::copy(from, to).map(drop).with_context(cannot)
+}
+
+fn pack(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if !from.is_file() {
+        return Ok(());
+    }
+    let cannot = || format!("cannot pack {} into {}", from.display(), to.display());
+    let bytes = zstd::encode_all(fs::File::open(from).with_context(cannot)?, LEVEL);
+    fs::write(to, bytes.with_context(cannot)?).with_context(cannot)
+}
+
+/// Leaves of a run's pictures those of scenarios that claims were asked about and that are as in their files; the
+/// others are in the page all the same. Returns those.
+pub(crate) fn pared(folder: &Path, charts: &[Chart]) -> anyhow::Result<Vec<Chart>> {
+    let plan = decided::plan(folder)?.unwrap_or_default();
+    let variants = folder.join(INPUTS).join("scenarios");
+    let is_asked = |name: &String| {
+        let mut cells = plan.claims.iter().filter(|claim| claim.asked).flat_map(|one| &one.cells);
+        cells.any(|cell| cell.scenario == *name) && !variants.join(format!("{name}.toml")).exists()
+    };
+    let (kept, others): (Vec<&Chart>, Vec<&Chart>) =
+        charts.iter().partition(|chart| chart.scenario.as_ref().is_none_or(is_asked));
+    for chart in others {
+        fs::remove_file(&chart.path)
+            .with_context(|| format!("cannot remove {}", chart.path.display()))?;
+    }
+    for chart in &kept {
+        pixels::shrink(&chart.path)?;
+    }
+    Ok(kept.into_iter().cloned().collect())
 }
 
 /// A new folder beside another one.
@@ -261,12 +294,14 @@ at_least = 0.5
         let (run, kept) = (folder.path().join("run"), folder.path().join("reference"));
         decided_run(&run);
         let size = make(&run, &kept, "loadgen export run").unwrap();
-        assert!(size > 100_000 && size < SIZE_MAX, "{size}");
+        assert!(size > 50_000 && size < SIZE_MAX, "{size}");
         let trial = kept.join("payment-outage/microservices-async/1");
-        for gone in ["history.csv.zst", "charges.csv.zst", "orders.csv.zst", "audit.html"] {
+        for gone in
+            ["history.csv.zst", "charges.csv.zst", "orders.csv.zst", "latency.hlog", "audit.html"]
+        {
             assert!(!trial.join(gone).exists(), "{gone}");
         }
-        assert!(trial.join("latency.hlog").is_file() && trial.join("audit.json").is_file());
+        assert!(trial.join("latency.hlog.zst").is_file() && trial.join("audit.json").is_file());
         assert!(kept.join("report.html").is_file() && kept.join("decision.html").is_file());
         let said = verdicts(&run);
         assert!(said.verdicts[0].findings[1].effect.is_some(), "charges are counted: {said:?}");
