@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use brokers::{Handled, Received, SubscribeOptions, Topic, Trouble};
 use futures_util::future::join_all;
+use http_server::Settings;
 use service::bounds;
 use shop::{
     Availability, Charge, Charged, Follower, Orders, Payments, Settled, Settlement, Stock, Wanted,
@@ -16,7 +17,18 @@ use crate::trouble::trouble;
 
 /// Charges (or settlements) that are in work at once, as many as in the other systems. Half of them may
 /// have been delivered before, as a recovery takes half of them there.
-const OPTIONS: SubscribeOptions = SubscribeOptions { prefetch: bounds::IN_WORK };
+const OPTIONS: SubscribeOptions = options(bounds::IN_WORK);
+
+/// To have so many in work at once.
+pub(crate) const fn options(at_once: u32) -> SubscribeOptions {
+    SubscribeOptions { prefetch: at_once }
+}
+
+/// What a process says of how many it has in work at once: nothing if it is as many as elsewhere.
+pub(crate) fn settings(at_once: u32) -> Settings {
+    let same = Settings::default();
+    if at_once == bounds::IN_WORK { same } else { same.with("charges in work at once", at_once) }
+}
 
 /// Charges what is asked for, each alone (a batch would wait for the slowest answer of the card network, and
 /// what is recorded at once shares a commit anyway), and publishes the settlement before the charge is acked, so that a
@@ -26,6 +38,7 @@ pub(crate) async fn charges(
     charges: Topic<Charge>,
     settlements: Topic<Settlement>,
     mode: ConsumeMode,
+    options: SubscribeOptions,
     stop: CancellationToken,
 ) -> Result<(), brokers::Error> {
     let handle = move |received: Received<Charge>| {
@@ -38,8 +51,8 @@ pub(crate) async fn charges(
         }
     };
     match mode {
-        ConsumeMode::AckLate => charges.consume(OPTIONS, stop.cancelled_owned(), handle).await,
-        bad => careless::consume(bad, &charges, OPTIONS, &stop, handle).await,
+        ConsumeMode::AckLate => charges.consume(options, stop.cancelled_owned(), handle).await,
+        bad => careless::consume(bad, &charges, options, &stop, handle).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Wiring of the orders service: money is a call away; so are customers, if they are asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -22,19 +23,23 @@ pub(crate) struct Arguments {
     /// The payments service
     #[arg(long, value_name = "http://HOST:PORT")]
     payments: Base,
+    /// Orders that have been pending for so many seconds are charged again
+    #[arg(long, value_name = "SECONDS", default_value_t = timing::RECOVERY_AGE.as_secs())]
+    recover_after: u64,
     #[command(flatten)]
     fans: FanArgs,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, auth, payments, fans } = arguments;
+    let Arguments { args, auth, payments, recover_after, fans } = arguments;
+    let (age, every) = (Duration::from_secs(recover_after), timing::RECOVERY_EVERY);
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let charges = Probe::ready(&http, &payments);
     let mut ready = Ready::new()
         .needs("the store", timing::LOOK, move || kept.clone().check())
         .needs("payments", timing::LOOK_FURTHER, move || charges.clone().check());
-    let settings = settings::kept(&stores).and(settings::asking()).and(settings::recovery());
+    let settings = settings::kept(&stores).and(settings::asking()).and(settings::recovery(age));
     let (customers, tokens): (Arc<dyn Verify>, _) = match auth {
         Some(auth) => {
             let alive = Probe::alive(&http, &auth);
@@ -53,7 +58,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let tasks = Arc::clone(&placing);
     let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
     let orders = Arc::new(orders);
-    let (age, every) = (timing::RECOVERY_AGE, timing::RECOVERY_EVERY);
     let orders_left = Arc::clone(&orders);
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     tokio::spawn(recovery);

@@ -1,12 +1,13 @@
 //! Wiring of the payments service: the card network is a call away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, environment, poison, settings, timing};
+use service::{ServiceArgs, Work, environment, poison, settings, timing};
 use shop::PaymentService;
-use web::client::{Base, Http, Probe, RemoteProvider};
+use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
 
 #[derive(Args)]
@@ -16,10 +17,38 @@ pub(crate) struct Arguments {
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
+    /// How long one call of the card network may take
+    #[arg(long, value_name = "MS", default_value_t = whole_ms(Patience::default().call))]
+    provider_timeout_ms: u64,
+    /// Calls for one charge: a further one after each that ran out of time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    provider_attempts: u32,
+    /// The pause before the second call, which doubles before each further one
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    provider_backoff_ms: u64,
+    #[command(flatten)]
+    work: Work,
+}
+
+impl Arguments {
+    fn patience(&self) -> Patience {
+        let ms = Duration::from_millis;
+        Patience {
+            call: ms(self.provider_timeout_ms),
+            attempts: self.provider_attempts,
+            backoff: ms(self.provider_backoff_ms),
+        }
+    }
+}
+
+/// As an argument has it.
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, provider } = arguments;
+    let patience = arguments.patience();
+    let Arguments { args, provider, work, .. } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
@@ -28,9 +57,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || network.clone().check(),
     );
-    let settings = settings::kept(&stores).and(settings::charging());
+    let settings = settings::kept(&stores).and(settings::charging(patience)).and(work.settings());
     let merchant = environment::merchant_credential()?;
-    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider, merchant)));
+    let network = RemoteProvider::new(http, &provider, merchant).with_patience(patience);
+    let network = poison::network(work.network(Arc::new(network)));
     let charging = service::tasks();
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);

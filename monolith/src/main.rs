@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use service::{ServiceArgs, bounds, environment, fanout, poison, settings, timing};
+use service::{ServiceArgs, Work, bounds, environment, fanout, poison, settings, timing};
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
-use web::client::{Base, Http, Probe, RemoteProvider};
+use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
 
 /// The shop in one process.
@@ -25,6 +25,8 @@ struct Arguments {
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
     #[command(flatten)]
+    work: Work,
+    #[command(flatten)]
     fans: fanout::OwnFans,
 }
 
@@ -33,7 +35,7 @@ async fn main() -> ExitCode {
     service::exit_code("monolith", run(Arguments::parse()).await)
 }
 
-async fn run(Arguments { args, provider, fans }: Arguments) -> anyhow::Result<()> {
+async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Result<()> {
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
@@ -43,8 +45,11 @@ async fn run(Arguments { args, provider, fans }: Arguments) -> anyhow::Result<()
         move || network.clone().check(),
     );
     let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
-    let settings = settings.and(settings::charging()).and(settings::recovery());
-    let settings = settings.and(fans.settings());
+    let settings = settings
+        .and(settings::charging(Patience::default()))
+        .and(work.settings())
+        .and(settings::recovery(timing::RECOVERY_AGE))
+        .and(fans.settings());
     let (fans, routes) = fans.play(&stores, &http, Routes::new())?;
     let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));
@@ -52,7 +57,8 @@ async fn run(Arguments { args, provider, fans }: Arguments) -> anyhow::Result<()
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
     let merchant = environment::merchant_credential()?;
-    let network = poison::network(Arc::new(RemoteProvider::new(http, &provider, merchant)));
+    let network = Arc::new(RemoteProvider::new(http, &provider, merchant));
+    let network = poison::network(work.network(network));
     let (placing, charging) = (service::tasks(), service::tasks());
     let payments = Arc::new(PaymentService::new(stores.payments, network, Arc::clone(&charging)));
     let operator = environment::operator_token();

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http_server::prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
@@ -11,9 +12,10 @@ use http_server::prometheus_client::metrics::counter::Counter;
 use http_server::prometheus_client::metrics::family::Family;
 use http_server::{Metrics, ReadyCheck};
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::charge::{Charge, Decision};
+use crate::counter;
 use crate::draw::Draws;
 use crate::journal::{Broken, Journal, Mark};
 use crate::line::{Event, Line};
@@ -57,6 +59,7 @@ pub(crate) struct Desk {
     accounts: Mutex<HashMap<String, Arc<Account>>>,
     places: Arc<Semaphore>,
     rate: Mutex<Rate>,
+    clerks: Mutex<counter::Counter>,
     events: Family<Label, Counter>,
     limited: Counter,
     answers_lost: Counter,
@@ -80,7 +83,7 @@ impl Desk {
         metrics.registry().register("provider_answers_lost", help, answers_lost.clone());
         let (accounts, settings) = (Mutex::new(remembered(history)), RwLock::new(settings));
         let places = Arc::new(Semaphore::new(CHARGES_MAX));
-        let rate = Mutex::default();
+        let (rate, clerks) = <_>::default();
         Arc::new(Self {
             journal,
             draws,
@@ -88,6 +91,7 @@ impl Desk {
             accounts,
             places,
             rate,
+            clerks,
             events,
             limited,
             answers_lost,
@@ -141,8 +145,9 @@ impl Desk {
         }
         let attempt = account.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let latency = settings.latency.draw(&mut self.draws.latency(key, attempt));
-        if !latency.is_zero() {
-            sleep(latency).await;
+        let done = self.done_at(&settings, latency)?;
+        if done > Instant::now() {
+            sleep_until(done).await;
         }
         if self.draws.fails(key, attempt, settings.error_rate) {
             self.record(Event::Error, &charge, None).await?;
@@ -162,6 +167,14 @@ impl Desk {
             return Err(Refusal::AnswerLost);
         }
         Ok(decision)
+    }
+
+    /// When a charge that comes now is worked off.
+    fn done_at(&self, settings: &Settings, takes: Duration) -> Result<Instant, Refusal> {
+        let now = Instant::now();
+        let Some(at_once) = settings.at_once else { return Ok(now + takes) };
+        let mut clerks = self.clerks.lock().unwrap_or_else(PoisonError::into_inner);
+        clerks.done_at(now, (at_once, settings.queue), takes).ok_or(Refusal::Busy)
     }
 
     async fn once(

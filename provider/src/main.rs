@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod charge;
+mod counter;
 mod desk;
 mod draw;
 mod http_api;
@@ -29,7 +30,7 @@ use crate::http_api::Api;
 use crate::journal::Journal;
 use crate::latency::Latency;
 use crate::secret::Secret;
-use crate::settings::{Mode, Settings, rate};
+use crate::settings::{AT_ONCE_MAX, Mode, Settings, rate};
 
 /// The card network answers when it likes: our own time-out is only a bound.
 const REQUEST: Duration = Duration::from_secs(90);
@@ -63,6 +64,12 @@ struct Arguments {
     /// Charges taken per second; more are answered 429 and have no effect
     #[arg(long)]
     rate_limit: Option<u32>,
+    /// Charges worked on at once; the others wait in a line, first come, first served. Without it all are
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(AT_ONCE_MAX)))]
+    at_once: Option<u32>,
+    /// Charges that may wait in the line; one more is answered 429 and has no effect
+    #[arg(long, requires = "at_once")]
+    queue: Option<u32>,
     /// Share of decided charges whose connection is closed instead of answered, 0 to 1
     #[arg(long, default_value = "0", value_parser = rate)]
     lost_answers: f64,
@@ -90,9 +97,18 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let merchants = Guard::new(Some(secret(MERCHANT_TOKEN)?));
     let own = Secret::from_environment();
     let (journal, history) = Journal::open(&arguments.journal, &own)?;
-    let Arguments { latency, decline_rate, error_rate, mode, rate_limit, lost_answers, .. } =
-        arguments;
-    let settings = Settings { latency, decline_rate, error_rate, mode, rate_limit, lost_answers };
+    let Arguments { latency, decline_rate, error_rate, mode, rate_limit, .. } = arguments;
+    let Arguments { at_once, queue, lost_answers, .. } = arguments;
+    let settings = Settings {
+        latency,
+        decline_rate,
+        error_rate,
+        mode,
+        rate_limit,
+        at_once,
+        queue,
+        lost_answers,
+    };
     let mut metrics = Metrics::default();
     let draws = Draws::new(own, arguments.seed);
     let desk = Desk::new(journal, history, settings, draws, &mut metrics);

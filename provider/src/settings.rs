@@ -5,6 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::latency::Latency;
 
+/// More charges at once than this are no counter.
+pub(crate) const AT_ONCE_MAX: u32 = 10_000;
+
 /// What a repeated key gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,6 +26,10 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
     /// Charges taken per second; 0 takes none, nothing takes all.
     pub(crate) rate_limit: Option<u32>,
+    /// Charges worked on at once, each for the latency that it met when it came; nothing works on all.
+    pub(crate) at_once: Option<u32>,
+    /// Charges that may wait for that; nothing lets all wait.
+    pub(crate) queue: Option<u32>,
     /// Share of decided charges whose answer is lost on the way.
     pub(crate) lost_answers: f64,
 }
@@ -38,6 +45,12 @@ pub(crate) struct Change {
     /// Absent leaves the limit, null takes it away.
     #[serde(default, deserialize_with = "given")]
     rate_limit: Option<Option<u32>>,
+    /// As above.
+    #[serde(default, deserialize_with = "given")]
+    at_once: Option<Option<u32>>,
+    /// As above.
+    #[serde(default, deserialize_with = "given")]
+    queue: Option<Option<u32>>,
     lost_answers: Option<f64>,
 }
 
@@ -50,13 +63,21 @@ impl Change {
             error_rate: self.error_rate.unwrap_or(old.error_rate),
             mode: self.mode.unwrap_or(old.mode),
             rate_limit: self.rate_limit.unwrap_or(old.rate_limit),
+            at_once: self.at_once.unwrap_or(old.at_once),
+            queue: self.queue.unwrap_or(old.queue),
             lost_answers: self.lost_answers.unwrap_or(old.lost_answers),
         };
         new.latency.check()?;
         is_rate(new.decline_rate).map_err(|e| format!("decline_rate: {e}"))?;
         is_rate(new.error_rate).map_err(|e| format!("error_rate: {e}"))?;
         is_rate(new.lost_answers).map_err(|e| format!("lost_answers: {e}"))?;
-        Ok(new)
+        match (new.at_once, new.queue) {
+            (Some(at_once), _) if !(1..=AT_ONCE_MAX).contains(&at_once) => {
+                Err(format!("at_once: expected 1 to {AT_ONCE_MAX}, found {at_once}"))
+            }
+            (None, Some(_)) => Err("queue: nobody waits without at_once".to_owned()),
+            _ => Ok(new),
+        }
     }
 }
 
@@ -88,6 +109,8 @@ mod tests {
         error_rate: 0.0,
         mode: Mode::Dedupe,
         rate_limit: Some(100),
+        at_once: None,
+        queue: None,
         lost_answers: 0.0,
     };
 
@@ -116,6 +139,11 @@ mod tests {
         check(r#"{"rate_limit":0}"#, Ok(Settings { rate_limit: Some(0), ..OLD }));
         check(r#"{"rate_limit":null}"#, Ok(Settings { rate_limit: None, ..OLD }));
         check(r#"{"rate_limit":-1}"#, Err("invalid value"));
+        let counter = Settings { at_once: Some(4), queue: Some(256), ..OLD };
+        check(r#"{"at_once":4,"queue":256}"#, Ok(counter));
+        check(r#"{"at_once":null,"queue":null}"#, Ok(OLD));
+        check(r#"{"at_once":0}"#, Err("at_once: expected 1 to 10000, found 0"));
+        check(r#"{"queue":9}"#, Err("queue: nobody waits without at_once"));
         check(r#"{"lost_answers":0.5}"#, Ok(Settings { lost_answers: 0.5, ..OLD }));
         check(r#"{"lost_answers":2}"#, Err("lost_answers: expected a number from 0 to 1"));
         check(r#"{"seed":2}"#, Err("unknown field"));

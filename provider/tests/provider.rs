@@ -441,6 +441,30 @@ async fn over_the_rate_limit_nothing_happens() {
 }
 
 #[tokio::test]
+async fn who_hung_up_is_served_all_the_same_and_the_next_one_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--latency", "constant:1s", "--at-once", "1", "--queue", "1"];
+    let provider = start(&dir.path().join("j"), &arguments).await;
+    let mut gone = provider.client().await;
+    let request = json!({"key": "gone", "amount_cents": 100, "card": "4242424242424242"});
+    let request = request.to_string();
+    let head = format!("POST /charges HTTP/1.1\r\nhost: l\r\n{}", merchant());
+    let head = format!("{head}content-length: {}\r\n\r\n{request}", request.len());
+    gone.0.write_all(head.as_bytes()).await.unwrap();
+    provider.control("GET", &json!({})).await;
+    drop(gone);
+    let (next, third) = tokio::join!(provider.charge("next", 100), async {
+        provider.control("GET", &json!({})).await;
+        provider.charge("third", 100).await
+    });
+    assert_eq!((next.0, third.0), (200, 429), "{next:?} {third:?}");
+    assert_eq!(third.1["type"], "urn:triptych:problem:busy");
+    let events = provider.events();
+    assert!(events.keys().any(|(key, _)| key == "gone"), "{events:?}");
+    assert!(!events.keys().any(|(key, _)| key == "third"), "{events:?}");
+}
+
+#[tokio::test]
 async fn a_lost_answer_leaves_a_line_and_not_a_byte() {
     let dir = tempfile::tempdir().unwrap();
     let arguments = ["--latency", "constant:0ms", "--decline-rate", "0", "--lost-answers", "1"];

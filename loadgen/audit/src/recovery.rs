@@ -6,7 +6,8 @@
 
 use super::work::Work;
 use record::{
-    FaultRecovery, FaultRow, Manifest, Metastable, Operation, PHASE, Recovery, TimelineRow,
+    FaultRecovery, FaultRow, Forecast, Manifest, Metastable, Operation, PHASE, Recovery,
+    TimelineRow,
 };
 
 /// Back means: at least this part of the level before (within 10 %).
@@ -19,6 +20,8 @@ const LEVEL_MIN: usize = 5;
 const PATIENCE_S: f64 = 60.0;
 /// "The load of before": its mean differs by at most this part.
 const LOAD_MAX: f64 = 0.1;
+/// Chance alone makes 100 arrivals differ by 10: of a smaller backlog nothing is foretold.
+const FORETOLD_MIN: u64 = 100;
 /// The phase in which a scenario without faults has its trouble.
 const DURING: &str = "during";
 
@@ -157,6 +160,28 @@ impl<'a> Series<'a> {
         found.offered_per_s = Some(offered);
         let grown = found.backlog.saturating_sub(self.before) as f64;
         found.drain_predicted_s = (completed > offered).then(|| grown / (completed - offered));
+        found.forecast = self.forecast(next_s, found, back_s);
+    }
+
+    /// What the first half of a drain that ended at `back_s` says of the second; `None` if it ended after the load, was
+    /// not of orders enough, or did not come nearer its end at all.
+    fn forecast(&self, next_s: f64, found: &FaultRecovery, back_s: f64) -> Option<Forecast> {
+        let end_s = f64::from(self.manifest.duration_s).min(next_s);
+        let grown = found.backlog.saturating_sub(self.before);
+        if grown < FORETOLD_MIN || back_s > end_s {
+            return None;
+        }
+        let left = grown / 2;
+        let falls_to =
+            |part: u64| self.work.back_to(self.before + part, found.healed_s, back_s, 0.0);
+        // The first tenth is the time in which who was harmed gets going.
+        let (from_s, half_s) = (falls_to(grown - grown / 10)?, falls_to(left)?);
+        let (_, completed_per_s) = self.work.rates(from_s, half_s);
+        let (offered_per_s, _) = self.work.rates(found.healed_s, end_s);
+        let predicted_s = left as f64 / (completed_per_s - offered_per_s);
+        let lasted_s = back_s - half_s;
+        let is_told = completed_per_s > offered_per_s && lasted_s > 0.0;
+        is_told.then_some(Forecast { completed_per_s, offered_per_s, left, predicted_s, lasted_s })
     }
 
     fn metastable(
@@ -345,6 +370,44 @@ mod tests {
         assert!((rates.0 - 60.0).abs() < 2.0 && (rates.1 - 20.0).abs() < 1.0, "{found:?}");
         // Within the second of the healing it makes a difference when.
         assert_eq!(of(15.5, &outage()).backlog, 40);
+    }
+
+    /// 40/s from 0 s to 60 s; nothing is done from 12 s to 15 s, then 60/s until `slow` orders are left, then 50/s.
+    fn long_outage(slow: usize) -> Work {
+        let at_s = |n: usize| n as f64 / 40.0;
+        let mut spans: Vec<(f64, Option<f64>)> = Vec::new();
+        let mut free_s = 15.0;
+        for n in 0..2_400 {
+            let waits = at_s(n) >= 12.0 && at_s(n) < free_s;
+            spans.push((at_s(n), Some(if waits { free_s } else { at_s(n) + 0.01 })));
+            if waits {
+                let behind = (40.0 * free_s) as usize - n;
+                free_s += if behind > slow { 1.0 / 60.0 } else { 1.0 / 50.0 };
+            }
+        }
+        work(&spans)
+    }
+
+    #[test]
+    fn the_second_half_of_a_drain_is_foretold_by_the_first() {
+        let rows = timeline(&after(&[(20, 20, 2); 45]));
+        let forecast = |work: &Work, duration_s| {
+            let faults = [fault(12.0, Some(15.0))];
+            let found = recovery(&manifest(duration_s), &rows, &faults, work).unwrap();
+            found.faults[0].forecast
+        };
+        // 120 wait. At 60/s less 40/s that come 20 fewer wait each second, so the last 60 take 3 s.
+        let steady = forecast(&long_outage(0), 60).unwrap();
+        assert!((steady.completed_per_s - 60.0).abs() < 1.0, "{steady:?}");
+        assert!((steady.offered_per_s - 40.0).abs() < 0.5, "{steady:?}");
+        assert!((steady.predicted_s - 3.0).abs() < 0.2, "{steady:?}");
+        assert!((steady.lasted_s / steady.predicted_s - 1.0).abs() < 0.05, "{steady:?}");
+        // Who gets slower in the second half takes twice as long as the first half said.
+        let slower = forecast(&long_outage(60), 60).unwrap();
+        assert!((slower.predicted_s - 3.0).abs() < 0.2, "{slower:?}");
+        assert!((slower.lasted_s / slower.predicted_s - 2.0).abs() < 0.2, "{slower:?}");
+        assert_eq!(forecast(&long_outage(0), 20), None, "arrivals end in the middle of it");
+        assert_eq!(forecast(&outage(), 60), None, "58 orders are few");
     }
 
     #[test]

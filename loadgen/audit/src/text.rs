@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::order::Event;
 use super::reading::Read;
-use record::{Answer, FaultRecovery, Finding, Metastable, Recovery, Verdict};
+use record::{Answer, FaultRecovery, Finding, Forecast, Metastable, Recovery, Verdict};
 
 /// Examples that a line shows.
 const SHOWN: usize = 5;
@@ -89,6 +89,11 @@ fn recovered(recovery: &Recovery) -> String {
     recovery.faults.iter().chain(&recovery.phase).map(after).collect()
 }
 
+fn foretold(forecast: Forecast) -> String {
+    let Forecast { predicted_s, lasted_s, .. } = forecast;
+    format!("; its second half foretold by its first {predicted_s:.1} s, was {lasted_s:.1} s")
+}
+
 fn after(fault: &FaultRecovery) -> String {
     let seconds = |s: Option<f64>| s.map_or("—".to_owned(), |s| format!("{s:.1} s"));
     let metastable = match fault.metastable {
@@ -97,12 +102,13 @@ fn after(fault: &FaultRecovery) -> String {
         Metastable::Unknown => format!("unknown ({})", fault.why),
     };
     format!(
-        "    after {}: goodput back in {}, drained in {} (backlog {}, backlog/(μ−λ) = {}), metastable: {metastable}{}\n",
+        "    after {}: goodput back in {}, drained in {} (backlog {}, backlog/(μ−λ) = {}{}), metastable: {metastable}{}\n",
         fault.name(),
         seconds(fault.recovered_after_s),
         seconds(fault.drained_after_s),
         fault.backlog,
         seconds(fault.drain_predicted_s),
+        fault.forecast.map(foretold).unwrap_or_default(),
         if fault.met_nothing { "; it met a system with nothing in work" } else { "" },
     )
 }

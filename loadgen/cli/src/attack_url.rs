@@ -298,7 +298,7 @@ impl Attack {
                 name,
                 about: format!("{} {shown} by {users} users in a closed loop", self.method),
                 start: 1.0,
-                closed: Some(Closed { users, think: Span::default(), duration }),
+                closed: Some(Closed { users, think: Span::default(), duration, poll: None }),
                 warm_up,
                 ..Scenario::default()
             },

@@ -5,6 +5,7 @@
 //! alone, so this knows no statistics.
 
 pub(crate) mod asked;
+mod foreseen;
 mod inputs;
 pub(crate) mod layout;
 pub mod list;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use decide::Answer;
 use record::{files, seal};
-use report::decided::{self, Decided, Plan, Planned};
+use faults::Experiment;
+use report::decided::{self, Cell, Decided, Plan, Planned};
 use supervise::undo;
 use tokio::sync::watch;
 
@@ -47,11 +49,15 @@ pub struct Decide {
     pub claims: Vec<String>,
     /// Only what counts decide.
     pub quick: bool,
+    /// Controls of the run that it does without.
+    pub without: Vec<String>,
     /// How many blocks at most.
     pub blocks: u32,
+    /// Whether a claim that says how many it takes gets them.
+    pub own_blocks: bool,
     /// No block begins that would not fit into this.
     pub budget: Option<Duration>,
-    /// Go on with this run; what it was asked replaces the first three.
+    /// Go on with this run; what it was asked replaces the first four.
     pub resume: Option<PathBuf>,
     /// How often a trial whose record is void is run again, at the end of its group.
     pub reruns: u32,
@@ -105,9 +111,11 @@ impl Decide {
 
     /// A new folder with its plan.
     fn begun(&self) -> anyhow::Result<(PathBuf, Work)> {
-        let asked = asked::all(&self.claims, self.quick)?;
+        let asked = asked::all(&self.claims, self.quick, &self.without)?;
         let folder = results::new_folder(&self.out)?;
-        let work = self.work(&asked, self.quick, self.blocks, &folder.join(INPUTS));
+        let (quick, blocks, own_blocks) = (self.quick, self.blocks, self.own_blocks);
+        let size = Size { quick, blocks, own_blocks, left_out: &self.without };
+        let work = self.work(&asked, size, &folder.join(INPUTS));
         let work = work.and_then(|work| work.plan.write(&folder).map(|()| work));
         if work.is_err() {
             results::discard(&folder);
@@ -126,7 +134,10 @@ impl Decide {
         }
         let asked = asked::again(&plan)?;
         let now = folder.join(INPUTS_NOW);
-        let work = self.work(&asked, plan.quick, plan.blocks, &now);
+        let own_blocks = plan.claims.iter().any(|claim| claim.blocks.is_some());
+        let (quick, blocks) = (plan.quick, plan.blocks);
+        let size = Size { quick, blocks, own_blocks, left_out: &plan.left_out };
+        let work = self.work(&asked, size, &now);
         let same = work.and_then(|work| match plan.differs(&work.plan) {
             None => Ok(work),
             Some(what) => bail!(
@@ -138,19 +149,15 @@ impl Decide {
             fs::remove_dir_all(&now).with_context(|| now.display().to_string())?;
         }
         same?;
-        self.work(&asked, plan.quick, plan.blocks, &folder.join(INPUTS))
+        self.work(&asked, size, &folder.join(INPUTS))
     }
 
-    fn work(
-        &self,
-        asked: &[Asked],
-        quick: bool,
-        blocks: u32,
-        inputs: &Path,
-    ) -> anyhow::Result<Work> {
+    fn work(&self, asked: &[Asked], size: Size<'_>, inputs: &Path) -> anyhow::Result<Work> {
+        let Size { quick, blocks, own_blocks, left_out } = size;
         let layout = Layout::of(asked, quick)?;
         let Inputs { experiments, systems } = Inputs::make(inputs, &layout)?;
         let mut plan = Plan::new(&environment::revision(), &program(), quick, blocks);
+        plan.left_out = left_out.to_vec();
         for experiment in &experiments {
             let scenario = &experiment.scenario;
             plan.scenarios.insert(scenario.name.clone(), scenario.text.clone());
@@ -162,14 +169,19 @@ impl Decide {
             path: one.path.clone(),
             text: one.text.clone(),
             asked: one.is_asked,
+            blocks: one.claim.blocks.filter(|_| own_blocks),
+            predicted: Vec::new(),
             cells: cells.clone(),
         };
         plan.claims = asked.iter().zip(&layout.cells).map(planned).collect();
+        for (one, planned) in asked.iter().zip(&mut plan.claims) {
+            planned.predicted = foreseen(one, &planned.cells, &experiments)?;
+        }
         let bases = layout.scenarios.into_iter().map(|file| (file.name, file.base)).collect();
         let run = Run {
             experiments,
             systems,
-            trials: blocks,
+            trials: plan.most_blocks(),
             reruns: self.reruns,
             quiet: self.quiet,
             out: self.out.clone(),
@@ -211,6 +223,10 @@ impl Decide {
             return result.map(|_| None);
         }
         facts.extend(under_way.facts());
+        if under_way.outcome.interrupted {
+            let how = "before all was there; `loadgen decide --resume` goes on with it";
+            facts.insert("stopped".to_owned(), how.to_owned());
+        }
         let decided = decided::decide(folder, &work.plan);
         if let Ok(decided) = &decided {
             facts.insert("claims".to_owned(), counted(decided));
@@ -232,11 +248,16 @@ impl Decide {
         under_way: &mut UnderWay<'w>,
     ) -> anyhow::Result<()> {
         let mut pace = Pace::begun();
-        for block in 1..=work.plan.blocks {
-            let open = work.open(folder)?;
+        let most = work.plan.most_blocks();
+        for block in 1..=most {
+            let open = work.open(folder, block)?;
             let beside_s = pace.beside_s(under_way);
-            let groups = groups(&open, |name| work.base(name), |name| work.load_s(name));
+            let groups =
+                groups(&work.plan, &open, |name| work.base(name), |name| work.load_s(name));
             let at = At { folder, refused, block, beside_s, spent_s: pace.spent_s() };
+            if block == 1 && self.resume.is_none() {
+                self.terminal.note(&said_before(work, &groups, beside_s));
+            }
             let chosen = self.chosen(work, &at, groups);
             let missing = |group: &Group| !work.is_there(folder, group, block, refused);
             let mut chosen: Vec<Group> = chosen.into_iter().filter(missing).collect();
@@ -244,8 +265,7 @@ impl Decide {
                 let trials: usize = chosen.iter().map(|group| group.pairs.len()).sum();
                 let expected_s = chosen.iter().map(|group| group.expected_s(beside_s)).sum();
                 self.terminal.note(&format!(
-                    "block {block} of {}: {trials} trials, about {}",
-                    work.plan.blocks,
+                    "block {block} of {most}: {trials} trials, about {}",
                     spoken(expected_s)
                 ));
             }
@@ -269,8 +289,7 @@ impl Decide {
         let Some(budget) = self.budget else { return groups };
         let (all, left_s) = (groups.len(), budget.as_secs_f64() - at.spent_s);
         let there = |group: &Group| work.blocks_there(at.folder, group, at.block, at.refused);
-        let blocks = (at.block, work.plan.blocks);
-        let chosen = fitting(groups, blocks, there, at.beside_s, left_s);
+        let chosen = fitting(groups, at.block, there, at.beside_s, left_s);
         if chosen.len() < all {
             let At { block, beside_s, .. } = at;
             let some = chosen.len();
@@ -283,6 +302,31 @@ impl Decide {
     }
 }
 
+/// How much it is in all, and how long it takes where nobody else uses the machine.
+fn said_before(work: &Work, groups: &[Group], beside_s: f64) -> String {
+    let most = work.plan.blocks;
+    let in_all = |one: &Group| f64::from(one.blocks_after(0));
+    let trials: f64 = groups.iter().map(|one| in_all(one) * one.pairs.len() as f64).sum();
+    let load_s: f64 = groups.iter().map(|one| in_all(one) * one.expected_s(0.0)).sum();
+    let all_s = load_s + trials * beside_s;
+    format!(
+        "{most} blocks: {trials} trials at most, {} of load, about {} in all",
+        spoken(load_s),
+        spoken(all_s)
+    )
+}
+
+/// How much of the claims is asked.
+#[derive(Clone, Copy)]
+struct Size<'s> {
+    quick: bool,
+    blocks: u32,
+    /// Whether a claim that says how many blocks it takes gets them.
+    own_blocks: bool,
+    /// Controls that are left out.
+    left_out: &'s [String],
+}
+
 /// Where a run stands before a block.
 struct At<'f, 'r> {
     folder: &'f Path,
@@ -291,6 +335,25 @@ struct At<'f, 'r> {
     block: u32,
     beside_s: f64,
     spent_s: f64,
+}
+
+/// What the model of a claim foresees at each of its points, if it has one; said before the first trial.
+fn foreseen(
+    asked: &Asked,
+    cells: &[Cell],
+    experiments: &[Experiment],
+) -> anyhow::Result<Vec<f64>> {
+    let Some(predict) = asked.claim.predict else { return Ok(Vec::new()) };
+    let at = |point: usize| -> anyhow::Result<f64> {
+        let cell = cells.iter().find(|cell| cell.point == point);
+        let name = cell.map(|cell| &cell.scenario);
+        let found = experiments.iter().find(|one| Some(&one.scenario.name) == name);
+        let found = found.with_context(|| format!("{} has no scenario", asked.claim.id))?;
+        let share = foreseen::stuck_share(&found.scenario, predict);
+        share.map_err(|why| anyhow::anyhow!("{}: {why}", asked.path.display()))
+    };
+    let points = if cells.is_empty() { 0 } else { asked.claim.points() };
+    (0..points).map(at).collect()
 }
 
 /// What an earlier part of the run said of itself.

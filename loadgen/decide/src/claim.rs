@@ -12,9 +12,9 @@ use std::path::Path;
 use scenario::config::{self, ConfigError};
 
 pub use expect::{Bounds, Cell, Change, Direction, Expect, MARGIN, Quantity, Rule};
-pub use file::{Arm, Must, Source, Sweep};
+pub use file::{Across, Arm, Must, Predict, Source, Sweep};
 pub(crate) use measure::digits;
-pub use measure::{Kind, Measure};
+pub use measure::{AROUND_TRIGGER, Kind, Measure};
 
 /// A sentence and what decides it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,10 @@ pub struct Claim {
     /// It is none of the field's sentences but a control of the run: if it does not come out so, the run decides
     /// nothing.
     pub must: Option<Must>,
+    /// How many blocks it is run for, if it is not for the run to say: an event needs more of them than a time does.
+    pub blocks: Option<u32>,
+    /// How those ask whom a model is to foresee.
+    pub predict: Option<Predict>,
     /// All of these must be met.
     pub expect: Vec<Expect>,
 }
@@ -76,17 +80,39 @@ impl Claim {
     /// How many points its sweep has; 1 without one.
     #[must_use]
     pub fn points(&self) -> usize {
-        self.sweep.as_ref().map_or(1, |sweep| sweep.values.len())
+        self.sweep.as_ref().map_or(1, |sweep| sweep.values.len() * sweep.rows())
+    }
+
+    /// Of a point its place in `values`, and in those of `across`, from 0.
+    #[must_use]
+    pub fn place(&self, point: usize) -> (usize, usize) {
+        let across = self.sweep.as_ref().map_or(1, |sweep| sweep.values.len().max(1));
+        (point % across, point / across)
+    }
+
+    /// The steps from a point to the next, along each side of the sweep.
+    #[must_use]
+    pub fn steps(&self) -> Vec<(usize, usize)> {
+        let Some(sweep) = &self.sweep else { return Vec::new() };
+        let (columns, rows) = (sweep.values.len(), sweep.rows());
+        let along = (0..rows).flat_map(|row| (1..columns).map(move |column| (row, column)));
+        let along = along.map(|(row, column)| row * columns + column).map(|to| (to - 1, to));
+        along.chain((columns..columns * rows).map(|to| (to - columns, to))).collect()
     }
 
     /// A point of the sweep in words, from 0: "stages.0.rate = 200"; `None` without a sweep.
     #[must_use]
     pub fn point(&self, index: usize) -> Option<String> {
-        let sweep = self.sweep.as_ref()?;
-        sweep.values.get(index).map(|value| format!("{} = {}", sweep.key, shown(value)))
+        let sweep = self.sweep.as_ref().filter(|_| index < self.points())?;
+        let (column, row) = self.place(index);
+        let one = format!("{} = {}", sweep.key, shown(sweep.values.get(column)?));
+        let Some(across) = &sweep.across else { return Some(one) };
+        Some(format!("{one}, {} = {}", across.key, shown(across.values.get(row)?)))
     }
 }
 
-fn shown(value: &toml::Value) -> String {
+/// A value as people write it.
+#[must_use]
+pub fn shown(value: &toml::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

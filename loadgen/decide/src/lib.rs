@@ -6,11 +6,13 @@
 mod claim;
 mod figure;
 pub mod statistics;
+pub mod storm;
 mod verdict;
 
+pub use claim::shown;
 pub use claim::{
-    Arm, Bounds, Cell, Change, Claim, Direction, Expect, Kind, MARGIN, Measure, Must, Quantity,
-    Rule, Source, Sweep,
+    AROUND_TRIGGER, Across, Arm, Bounds, Cell, Change, Claim, Direction, Expect, Kind, MARGIN,
+    Measure, Must, Predict, Quantity, Rule, Source, Sweep,
 };
 pub use figure::{Figure, Measured};
 pub use verdict::{

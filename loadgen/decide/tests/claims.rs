@@ -86,6 +86,7 @@ fn what_can_be_decided_asks_for_these_figures() {
         "completed share",
         "cpu per order",
         "failed share",
+        "stuck after trigger",
     ];
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);
     assert!(expected.iter().all(|name| Measure::named(name).is_ok()));

@@ -112,9 +112,10 @@ impl Plan {
                 let engine = Engine::new(traffic, source, targets, pacing, gauges, samples)?;
                 Ok(Summary { real_time, ..engine.with_retries(again).run()? })
             }
-            Loop::Closed { users, think_ns, until_ns } => {
+            Loop::Closed { users, think_ns, until_ns, poll_ns } => {
                 let jobs = self.jobs();
                 let source = Users::new(*users, think(*think_ns), *until_ns, jobs);
+                let source = source.until_final(*poll_ns);
                 let engine = Engine::new(traffic, source, targets, pacing, gauges, samples)?;
                 engine.with_retries(again).run()
             }

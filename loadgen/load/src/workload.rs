@@ -46,6 +46,14 @@ impl Job {
         self.items().iter().map(|i| i64::from(i.quantity) * i64::from(i.price_cents)).sum()
     }
 
+    /// The same customer looks up his newest order.
+    #[must_use]
+    pub(crate) fn look_up(mut self) -> Self {
+        self.operation = Operation::Get;
+        self.items[0].quantity = 0;
+        self
+    }
+
     /// Get: which of the customer's orders, counted from the newest.
     #[must_use]
     pub fn back(&self) -> usize {

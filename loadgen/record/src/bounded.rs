@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -52,6 +52,19 @@ pub(crate) fn unpacked(path: &Path) -> io::Result<impl Read + use<>> {
     let mut decoder = zstd::Decoder::new(BufReader::new(file))?;
     decoder.window_log_max(WINDOW_LOG_MAX)?;
     Ok(Swelling { source: decoder, left: most })
+}
+
+/// The contents of a file, or of the same file packed (`.zst`), as records have it that are kept for good.
+pub(crate) fn opened(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    match File::open(path) {
+        Ok(file) => Ok(Box::new(BufReader::new(file))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let packed = crate::files::packed(path);
+            let unpacked = if packed.is_file() { unpacked(&packed)? } else { return Err(error) };
+            Ok(Box::new(BufReader::new(unpacked)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads until what may be read between two rows is used up.

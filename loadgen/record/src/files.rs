@@ -1,11 +1,18 @@
 //! The names of a record's files: those of a run first, then those of a trial.
 
+use std::path::{Path, PathBuf};
+
 /// Machine and tools.
 pub const ENVIRONMENT: &str = "environment.json";
 /// In it, once the run has ended: the card network's luck. Until then nobody may know it.
 pub const LUCK: &str = "luck of the card network";
 /// Which claims were asked, and what is run for each; absent where none was.
 pub const DECIDED: &str = "decided.json";
+/// The figures that verdicts rest on.
+pub const FIGURES: &str = "figures.csv";
+/// How a record that is kept for good was made; in it trials have no histories, orders and charges, and [`FIGURES`]
+/// stand for what was read off them.
+pub const REFERENCE: &str = "reference.json";
 
 /// Settings, ledger of requests, validity; written last: a folder without it is no record.
 pub const MANIFEST: &str = "manifest.json";
@@ -42,6 +49,13 @@ pub const READS: &str = "reads.csv.zst";
 
 /// What a load shows while it runs; gone when it is over.
 pub const LIVE: &str = "live.jsonl";
+
+/// A file as it is named where it is packed.
+#[must_use]
+pub fn packed(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}.zst"))
+}
 
 /// Orders as a replica tells them, from 1.
 #[must_use]

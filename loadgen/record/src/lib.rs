@@ -52,5 +52,6 @@ pub use tables::{FaultRow, FileRow, GENERATOR, ResourceRow, TimelineRow};
 pub use tables::{header, write_csv};
 pub use validity::{Aborted, Validity};
 pub use verdict::{
-    Answer, AuditCounts, FaultRecovery, Finding, Met, Metastable, PHASE, Recovery, Verdict,
+    Answer, AuditCounts, FaultRecovery, Finding, Forecast, Met, Metastable, PHASE, Recovery,
+    Verdict,
 };

@@ -64,6 +64,8 @@ pub struct Trial {
     pub audit: Option<Verdict>,
     /// `thresholds.json`; empty if nothing was promised or the trial ended early.
     pub thresholds: Vec<Met>,
+    /// Its raw tables were left out of a record that is kept for good.
+    pub pared: bool,
 }
 
 impl Run {
@@ -75,10 +77,11 @@ impl Run {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let mut run = Self { name: name_of(path), ..Self::default() };
         run.environment = table::json(&path.join(files::ENVIRONMENT))?.unwrap_or_default();
+        let pared = path.join(files::REFERENCE).is_file();
         for folder in trial_folders(path)? {
             let relative = folder.strip_prefix(path).unwrap_or(&folder).to_path_buf();
             match Trial::read(&folder)? {
-                Some(trial) => run.trials.push(Trial { folder: relative, ..trial }),
+                Some(trial) => run.trials.push(Trial { folder: relative, pared, ..trial }),
                 None => run.without_manifest.push(relative),
             }
         }
@@ -114,6 +117,7 @@ impl Trial {
             faults: table::rows(&folder.join(files::FAULTS), true)?,
             audit: table::json(&folder.join(files::AUDIT))?,
             thresholds: table::json(&folder.join(files::THRESHOLDS))?.unwrap_or_default(),
+            pared: false,
             manifest,
         }))
     }

@@ -105,7 +105,7 @@ fn tables(folder: &Path) -> anyhow::Result<Vec<String>> {
 
 /// The length and the hash of a file.
 pub fn digest(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
+    let mut file = bounded::opened(path)?;
     let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 64 * 1024]);
     loop {
         let count = file.read(&mut buffer)?;

@@ -130,10 +130,29 @@ pub struct FaultRecovery {
     pub offered_per_s: Option<f64>,
     /// The backlog's growth divided by μ − λ, s; `None` if μ is not above λ.
     pub drain_predicted_s: Option<f64>,
+    /// What the drain's first half says of its second; `None` of a short one, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// Whether it stayed down.
     pub metastable: Metastable,
     /// Why that is unknown, if it is.
     pub why: String,
+}
+
+/// The second half of a drain, foretold by left/(μ − λ). μ is taken from the first half alone, so nothing makes forecast
+/// and length equal but a system that goes on as it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Orders that became final, per second, while the backlog fell from nine tenths to a half (μ).
+    pub completed_per_s: f64,
+    /// The mean rate of arrival from the healing to the end of the load, 1/s (λ).
+    pub offered_per_s: f64,
+    /// The half of the backlog that was left.
+    pub left: u64,
+    /// left/(μ − λ), s.
+    pub predicted_s: f64,
+    /// How long it was until no more was in work than before, s.
+    pub lasted_s: f64,
 }
 
 /// How one promise of a scenario fared in one phase.

@@ -25,9 +25,10 @@ pub(super) struct AuditTables {
     pub(super) left_out: Vec<String>,
 }
 
-/// Whether the trial has such a page: a load without orders has neither orders nor money to follow.
+/// Whether the trial has such a page: a load without orders has neither orders nor money to follow, and a record without
+/// raw tables has no attempts.
 pub(super) fn has_page(trial: &Trial) -> bool {
-    trial.has_orders()
+    trial.has_orders() && !trial.pared
 }
 
 /// Every `stride`-th of the points that were put in: the same ones each time.

@@ -5,6 +5,7 @@ mod attempts;
 mod backlog;
 pub(super) mod capacity;
 mod cost;
+pub(super) mod events;
 mod money;
 mod outcomes;
 mod percentiles;

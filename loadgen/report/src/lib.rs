@@ -25,6 +25,7 @@ mod panels;
 mod paths;
 mod pixels;
 mod plot;
+pub mod reference;
 pub mod runs;
 mod scale;
 mod series;
@@ -40,8 +41,8 @@ use std::path::Path;
 use audit::capacity::replay;
 use compare::Comparison;
 use page::Page;
-use record::atomic_write;
 use record::read::Run;
+use record::{atomic_write, files};
 use summary::Scorecard;
 
 pub use paths::Paths;
@@ -60,6 +61,21 @@ pub fn scorecard(run: &Path) -> anyhow::Result<String> {
     }
     let record = Run::read(run)?;
     Ok(Scorecard::of(&Comparison::of(&record)).text())
+}
+
+/// As [`scorecard`], of the scenarios that claims were asked about, without those of the run's controls.
+///
+/// # Errors
+/// As [`Run::read`]; or the run's plan cannot be read.
+pub fn scorecard_of_claims(run: &Path) -> anyhow::Result<String> {
+    let plan = decided::plan(run)?.unwrap_or_default();
+    let asked = plan.claims.iter().filter(|claim| claim.asked);
+    let scenarios: Vec<&str> =
+        asked.flat_map(|claim| &claim.cells).map(|cell| cell.scenario.as_str()).collect();
+    let record = Run::read(run)?;
+    let mut card = Scorecard::of(&Comparison::of(&record));
+    card.retain(|scenario| scenarios.contains(&scenario));
+    Ok(card.text())
 }
 
 /// Writes the report of the results folder `run` into it, each file at once; an older report is
@@ -83,11 +99,15 @@ pub fn write(run: &Path) -> anyhow::Result<Paths> {
     summary::write(&record, run)?;
     let card = Scorecard::of(&comparison);
     atomic_write::write(&run.join(SUMMARY), summary::markdown(&record, &card).as_bytes())?;
-    let charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
+    let mut charts = charts::draw_all(&comparison, &page::source(&record), &run.join("charts"))?;
     let audits = audit_page::write_all(run, &record, &page::source(&record))?;
     let plan = decided::plan(run)?;
-    let page = Page::of(&record, &comparison, &charts, plan.is_some())?;
+    let mut page = Page::of(&record, &comparison, &charts, plan.is_some())?;
     atomic_write::write(&paths.html, page.html()?.as_bytes())?;
+    if run.join(files::REFERENCE).is_file() {
+        charts = reference::pared(run, &charts)?;
+        page = Page::of(&record, &comparison, &charts, plan.is_some())?;
+    }
     atomic_write::write(&paths.readme, page.readme()?.as_bytes())?;
     if let Some(plan) = plan {
         decided::write(run, &plan)?;

@@ -16,7 +16,7 @@ use super::figures::{Figures, Time, Times};
 use record::atomic_write;
 
 pub(super) use markdown::text as markdown;
-pub(super) use scorecard::{Scorecard, classes, fold};
+pub(super) use scorecard::{Scorecard, classes, fold, folded};
 
 /// The tables' names.
 pub(super) const PHASES: &str = "summary.csv";

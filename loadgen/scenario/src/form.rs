@@ -18,6 +18,8 @@ pub enum Loop {
         think_ns: u64,
         /// When they stop.
         until_ns: u64,
+        /// They wait until their order is final; the pause before they look it up for the first time.
+        poll_ns: Option<u64>,
     },
     /// Sessions arrive openly; their steps wait for each other.
     PartlyOpen {
@@ -50,6 +52,7 @@ impl Scenario {
                 users: closed.users,
                 think_ns: nanos(closed.think),
                 until_ns: nanos(closed.duration),
+                poll_ns: closed.poll.map(nanos),
             },
             (None, Some(session)) => Loop::PartlyOpen {
                 steps: session.operations().unwrap_or_default(),

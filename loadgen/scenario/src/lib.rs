@@ -150,6 +150,10 @@ pub struct Closed {
     pub think: Span,
     /// For how long.
     pub duration: Span,
+    /// Users wait until their order is final: one that is acknowledged and pending is looked up after this, and again
+    /// after pauses half as long again each, up to a second. Without it an acknowledgement ends the wait.
+    #[serde(default)]
+    pub poll: Option<Span>,
 }
 
 /// What one visit does, step by step.

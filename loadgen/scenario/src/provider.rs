@@ -18,6 +18,11 @@ pub struct Provider {
     pub mode: ProviderMode,
     /// Charges taken per second; more are answered 429 and have no effect. 0 takes none.
     pub rate_limit: Option<u32>,
+    /// Charges worked on at once, each for its latency; the others wait in a line, first come, first served, whether
+    /// their clients still wait or not. Without it all are worked on.
+    pub at_once: Option<u32>,
+    /// Charges that may wait in that line; more are answered 429 and have no effect.
+    pub queue: Option<u32>,
     /// Share of decided (and journaled) charges whose connection is closed instead of answered.
     pub lost_answers: f64,
 }
@@ -30,6 +35,8 @@ impl Default for Provider {
             error_rate: 0.0,
             mode: ProviderMode::Dedupe,
             rate_limit: None,
+            at_once: None,
+            queue: None,
             lost_answers: 0.0,
         }
     }

@@ -1,11 +1,13 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
-use super::{Curve, Scenario};
+use super::{Curve, Mix, Scenario};
 use super::{FIRST_THIRD, LAST_THIRD, Pointless};
 use record::Operation;
 
 /// More would be no load test but a mistake in the file.
 const RATE_MAX: f64 = 200_000.0;
+/// As the card network takes it.
+const AT_ONCE_MAX: u32 = 10_000;
 
 /// A load of more than a week is a mistake in the file, and its record could not be read.
 const SECONDS_MAX: f64 = 604_800.0;
@@ -96,7 +98,16 @@ impl Scenario {
             ("error_rate", self.provider.error_rate),
             ("lost_answers", self.provider.lost_answers),
         ];
-        shares.iter().try_for_each(|(name, share)| check_share(name, *share))
+        shares.iter().try_for_each(|(name, share)| check_share(name, *share))?;
+        match (self.provider.at_once, self.provider.queue) {
+            (Some(at_once), _) if !(1..=AT_ONCE_MAX).contains(&at_once) => {
+                Err(format!("provider.at_once is {at_once}; expected 1 to {AT_ONCE_MAX}"))
+            }
+            (None, Some(_)) => {
+                Err("provider.queue: nobody waits without provider.at_once".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_chaos(&self) -> Result<(), String> {
@@ -219,6 +230,9 @@ impl Scenario {
                     closed.users, self.limits.in_flight
                 ));
             }
+            if closed.poll.is_some() {
+                self.check_poll(closed.users)?;
+            }
         }
         if self.drain < self.limits.timeout {
             return Err(format!(
@@ -235,6 +249,27 @@ impl Scenario {
             ));
         }
         self.session.as_ref().map_or(Ok(()), |session| session.operations().map(drop))
+    }
+}
+
+impl Scenario {
+    /// Who looks up his newest order must be alone in his account, and have no other to look up.
+    fn check_poll(&self, users: u32) -> Result<(), String> {
+        let places_only = self.mix == Mix { place: self.mix.place, ..Mix::default() };
+        if !places_only {
+            return Err(
+                "closed.poll: expected a mix of place alone; look-ups follow by themselves"
+                    .to_owned(),
+            );
+        }
+        if self.customers < users {
+            return Err(format!(
+                "customers is {}; expected closed.users ({users}) or more: with closed.poll each has an account of \
+                 his own",
+                self.customers
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -282,6 +317,9 @@ mix = { place = 1 }
         check("warm_up = \"1500ms\"", Err("warm_up is 1500ms"));
         check("customers = 0", Err("customers is 0"));
         check("provider = { decline_rate = 1.5 }", Err("decline_rate is 1.5"));
+        check("provider = { at_once = 4, queue = 256 }", Ok(()));
+        check("provider = { at_once = 0 }", Err("provider.at_once is 0; expected 1 to 10000"));
+        check("provider = { queue = 9 }", Err("nobody waits without provider.at_once"));
         check("retries = {}", Ok(()));
         check("retries = { attempts = 0 }", Err("retries.attempts is 0; expected 1 to 20"));
         check("retries = { attempts = 21 }", Err("retries.attempts is 21"));
@@ -291,6 +329,20 @@ mix = { place = 1 }
         check("retries = { attempts = 4 }", Err("drain is 30s; expected 35 s or more"));
         check("provider = { latency = \"lognormal:80ms,20ms\" }", Err("lognormal:80ms,20ms"));
         check("closed = { users = 5, duration = \"9s\" }", Err("closed goes without stages"));
+        let closed = |rest: &str| {
+            let text = GOOD.replace("stages = [{ duration = \"30s\", rate = 10 }]", "");
+            let text = text.replace("start = 10", rest);
+            let scenario = config::parse::<Scenario>(Path::new("s.toml"), &text).unwrap();
+            scenario.check()
+        };
+        let polling = "closed = { users = 5, duration = \"9s\", poll = \"10ms\" }";
+        assert_eq!(closed(polling), Ok(()));
+        let few = closed(&format!("customers = 4\n{polling}")).unwrap_err();
+        assert!(few.contains("customers is 4; expected closed.users (5) or more"), "{few}");
+        let mixed = GOOD.replace("place = 1", "place = 1, get = 1").replace("start = 10", polling);
+        let mixed = mixed.replace("stages = [{ duration = \"30s\", rate = 10 }]", "");
+        let mixed = config::parse::<Scenario>(Path::new("s.toml"), &mixed).unwrap().check();
+        assert!(mixed.unwrap_err().contains("a mix of place alone"));
         check("session = { steps = [\"place\", \"pay\"] }", Err("the step \"pay\""));
         check("session = { steps = [] }", Err("no steps"));
         check("session = { steps = [\"place\"] }\ndrain = \"1s\"", Err("drain is 1s"));

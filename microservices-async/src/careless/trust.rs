@@ -21,7 +21,7 @@ impl Trust {
     /// What orders says of it.
     pub(crate) fn settings(&self) -> Settings {
         match self.reconcile {
-            Switch::On => settings::recovery(),
+            Switch::On => settings::recovery(timing::RECOVERY_AGE),
             Switch::Off => Settings::default().with("pending orders", "the queue is trusted"),
         }
     }

@@ -10,6 +10,8 @@ pub mod poison;
 mod run;
 pub mod settings;
 pub mod timing;
+mod work;
 
 pub use arguments::ServiceArgs;
 pub use run::{ServeError, exit_code, finish, measured, not_recovered, run, tasks};
+pub use work::Work;

@@ -1,9 +1,11 @@
 //! What a process says of its settings at `/settings`, put together from the parts that it has. Each number
 //! is the one in force, not a copy of it.
 
+use std::time::Duration;
+
 use http_server::Settings;
 use stores::Stores;
-use web::client::{CONNECT, IDLE_MAX, PROVIDER_CALL, SERVICE_CALL};
+use web::client::{CONNECT, IDLE_MAX, Patience, SERVICE_CALL};
 
 use crate::{bounds, environment, timing};
 
@@ -27,11 +29,19 @@ pub fn asking() -> Settings {
     calls().time("service call time-out", SERVICE_CALL)
 }
 
-/// Of a process that charges cards.
+/// Of a process that charges cards with this patience.
 #[must_use]
-pub fn charging() -> Settings {
+pub fn charging(patience: Patience) -> Settings {
     let work = format!("{}, {} of them again", bounds::IN_WORK, bounds::AGAIN);
-    calls().time("card network call time-out", PROVIDER_CALL).with("charges in work at once", work)
+    let Patience { call, attempts, backoff } = patience;
+    let calls =
+        calls().time("card network call time-out", call).with("charges in work at once", work);
+    let calls = calls.with("card network calls for one charge, at most", attempts);
+    if backoff.is_zero() {
+        calls
+    } else {
+        calls.time("pause before the second, then doubled", backoff)
+    }
 }
 
 /// Of a process that hashes passwords.
@@ -42,10 +52,10 @@ pub fn hashing() -> Settings {
     Settings::default().with("password hashing", format!("{cost}, {parallel} at a time"))
 }
 
-/// Of a process that takes pending orders up again.
+/// Of a process that takes pending orders of this age up again.
 #[must_use]
-pub fn recovery() -> Settings {
-    let (age, every) = (timing::RECOVERY_AGE.as_secs(), timing::RECOVERY_EVERY.as_secs());
+pub fn recovery(age: Duration) -> Settings {
+    let (age, every) = (age.as_secs(), timing::RECOVERY_EVERY.as_secs());
     Settings::default().with("pending orders", format!("older than {age} s, every {every} s"))
 }
 

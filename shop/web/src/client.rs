@@ -21,5 +21,5 @@ pub use payments::RemotePayments;
 pub use probe::Probe;
 pub use provider::RemoteProvider;
 pub use stock::RemoteStock;
-pub use timeouts::{CALLBACK_CALL, CONNECT, PROVIDER_CALL, SERVICE_CALL};
+pub use timeouts::{CALLBACK_CALL, CONNECT, PROVIDER_CALL, Patience, SERVICE_CALL};
 pub use verify::RemoteVerify;

@@ -5,6 +5,7 @@ mod fakes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,8 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use web::Routes;
 use web::client::{
-    Base, Credential, Http, Probe, RemoteCallbacks, RemoteFollower, RemotePayments, RemoteProvider,
-    RemoteStock, RemoteVerify,
+    Base, Credential, Http, Patience, Probe, RemoteCallbacks, RemoteFollower, RemotePayments,
+    RemoteProvider, RemoteStock, RemoteVerify,
 };
 
 fn credential() -> Credential {
@@ -279,6 +280,40 @@ async fn a_call_survives_a_connection_that_went_stale() {
         assert_eq!(auth.verify(TOKEN).await, Ok(user()));
     }
     assert_eq!(answered.load(Ordering::SeqCst), 3);
+}
+
+/// A card network that is slow to its first calls.
+struct Slow {
+    calls: AtomicUsize,
+    slow: usize,
+}
+
+#[async_trait]
+impl Handler for Slow {
+    async fn handle(&self, _: Request<Bytes>) -> Response<Bytes> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) < self.slow {
+            std::future::pending::<()>().await;
+        }
+        json(StatusCode::OK, &serde_json::json!({"key": "k", "status": "declined"}))
+    }
+}
+
+#[tokio::test]
+async fn who_ran_out_of_time_asks_again_as_often_as_patience_has_it() {
+    for (slow, attempts, calls) in [(3, 4, 4), (9, 4, 4), (9, 1, 1), (0, 4, 1)] {
+        let network = Arc::new(Slow { calls: AtomicUsize::new(0), slow });
+        let base = served(Arc::clone(&network) as _).await;
+        let provider = RemoteProvider::new(Http::default(), &base, credential());
+        let call = Duration::from_millis(if slow == 0 { 20_000 } else { 50 });
+        let patience = Patience { call, attempts, backoff: Duration::ZERO };
+        let captured = provider.with_patience(patience).capture(&charge("4242")).await;
+        match captured {
+            Ok(Verdict::Declined) => assert!(slow < attempts as usize),
+            Err(Error::TimedOut(_)) => assert!(slow >= attempts as usize),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(network.calls.load(Ordering::SeqCst), calls);
+    }
 }
 
 /// A card network of few words.

@@ -28,7 +28,10 @@ pub(crate) struct Args {
     /// Only what the counts of each block decide: 3 blocks
     #[arg(long)]
     quick: bool,
-    /// How many blocks; 7 at least decide what rests on repetition, 9 bear an outlier
+    /// Do without this control of the run (may be repeated); it is told as not judged
+    #[arg(long, value_name = "CONTROL", conflicts_with = "resume")]
+    without: Vec<String>,
+    /// How many blocks, instead of 9 and of what a claim's file says: 7 at least decide what rests on repetition
     #[arg(long, conflicts_with = "quick", value_parser = clap::value_parser!(u32).range(1..=1000))]
     blocks: Option<u32>,
     /// Begin no block that would not fit into so many minutes; what decides most per minute comes first
@@ -45,6 +48,9 @@ pub(crate) struct Args {
     /// The folder of all results
     #[arg(long, default_value = "results")]
     out: PathBuf,
+    /// Print what each system made of the claims' scenarios, too
+    #[arg(long)]
+    figures: bool,
     /// Print the verdicts as JSON (docs/verdicts.schema.json) and the rest on standard error
     #[arg(long)]
     json: bool,
@@ -62,7 +68,9 @@ pub(crate) async fn decide(args: Args) -> anyhow::Result<ExitCode> {
     let decide = Decide {
         claims: args.claims,
         quick: args.quick,
+        without: args.without,
         blocks,
+        own_blocks: !args.quick && args.blocks.is_none(),
         budget: args.budget.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
         resume,
         reruns: args.reruns,
@@ -74,7 +82,7 @@ pub(crate) async fn decide(args: Args) -> anyhow::Result<ExitCode> {
     let interrupt = interruption(&terminal)?;
     let ended = decide.run(interrupt.clone()).await;
     if let Ok(ended) = &ended {
-        say(ended.as_ref(), &terminal, args.json);
+        say(ended.as_ref(), &terminal, args.json, args.figures);
     }
     close(&terminal, interrupt).await;
     let Some(ended) = ended? else { return Ok(ExitCode::from(INVALID)) };
@@ -94,11 +102,17 @@ fn beside(folder: &std::path::Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     Ok((whole, out))
 }
 
-fn say(ended: Option<&Ended>, terminal: &Terminal, json: bool) {
+fn say(ended: Option<&Ended>, terminal: &Terminal, json: bool, figures: bool) {
     match ended {
         None => terminal.note("stopped before any load; nothing is decided"),
         Some(_) if json => {}
         Some(ended) => {
+            if figures {
+                match report::scorecard_of_claims(&ended.folder) {
+                    Ok(card) => card.lines().for_each(|line| terminal.say(line)),
+                    Err(error) => terminal.note(&format!("warning: no scorecard: {error:#}")),
+                }
+            }
             ended.decided.text().lines().for_each(|line| terminal.say(line));
             terminal.say(&format!("verdicts: {}", ended.folder.join(decided::DECISION).display()));
         }

@@ -13,11 +13,14 @@ use tokio::time::sleep;
 
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 good, 1 error, 2 usage,
 3 a measurement is invalid or was cut short (audit: unknown),
-4 an audit is false or a threshold is broken, 5 a scenario was not run: the machine lacks something.";
+4 an audit is false or a threshold is broken, 5 a scenario was not run: the machine lacks something,
+6 a verdict contradicts another run's (compare --verdicts).";
 pub(crate) const USAGE: u8 = 2;
 pub(crate) const INVALID: u8 = 3;
 pub(crate) const VIOLATED: u8 = 4;
 const NOT_RUN: u8 = 5;
+/// A claim that two runs decided came out otherwise.
+pub(crate) const CONTRADICTED: u8 = 6;
 /// A reader of our lines has so long to take them after he has stopped us.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(2);
 

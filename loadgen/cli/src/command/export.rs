@@ -6,18 +6,24 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use loadgen::terminal::show;
 use report::export::{self, Exported, Format};
+use report::reference;
+
+use super::ending::command_line;
 
 /// Write a finished record in the formats of other tools
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  loadgen export results/latest --format json | jq '.trials[].validity'\n  loadgen export results/latest --format openmetrics > triptych.prom\n  loadgen export results/latest --format hgrm\n  loadgen export results/latest --format junit > junit.xml"
+    after_help = "Examples:\n  loadgen export results/latest --format json | jq '.trials[].validity'\n  loadgen export results/latest --format openmetrics > triptych.prom\n  loadgen export results/latest --format hgrm\n  loadgen export results/latest --format junit > junit.xml\n  loadgen export results/latest --format reference --to results/reference"
 )]
 pub(crate) struct Args {
     /// A folder that `run` or `attack` wrote
     folder: PathBuf,
-    /// hgrm: files beside each trial's record; the others: on standard output
+    /// hgrm: files beside each trial's record; reference: a folder (--to); the others: on standard output
     #[arg(long, value_enum)]
     format: Form,
+    /// Where a reference is written; an older one is replaced
+    #[arg(long, value_name = "FOLDER", default_value = "results/reference")]
+    to: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -34,6 +40,8 @@ enum Form {
     Junit,
     /// What is not as it should be, as GitHub's annotations
     Github,
+    /// A decided run without its raw tables, to be kept for good: at most 25 MB
+    Reference,
 }
 
 pub(crate) fn export(args: &Args) -> anyhow::Result<ExitCode> {
@@ -44,8 +52,16 @@ pub(crate) fn export(args: &Args) -> anyhow::Result<ExitCode> {
         Form::Markdown => Format::Markdown,
         Form::Junit => Format::Junit,
         Form::Github => Format::Github,
+        Form::Reference => return reference(&args.folder, &args.to),
     };
     print(&args.folder, format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the record of a decided run that is kept for good, and says where it is.
+fn reference(folder: &Path, to: &Path) -> anyhow::Result<ExitCode> {
+    let size = reference::make(folder, to, &command_line().join(" "))?;
+    show(&format!("{}: {}\n", to.display(), reference::megabytes(size)))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -70,17 +70,19 @@ fn known(operation: &str) -> Result<(), String> {
     Err(config::unknown("operation", operation, &names))
 }
 
-/// The claims of these names, or all that can be decided; the run's controls last. If `quick`, those that counts
-/// decide.
+/// The claims of these names, or all that can be decided; the run's controls last, but for those that are left out. If
+/// `quick`, those that counts decide.
 ///
 /// # Errors
-/// If one cannot be read, two have one name, or one that is named cannot be decided so.
-pub(crate) fn all(names: &[String], quick: bool) -> anyhow::Result<Vec<Asked>> {
+/// If one cannot be read, two have one name, one that is named cannot be decided so, or one that is left out is no
+/// control.
+pub(crate) fn all(names: &[String], quick: bool, without: &[String]) -> anyhow::Result<Vec<Asked>> {
     let folder = scenario::names(FOLDER).into_iter().map(|name| read(&name));
     let (controls, others): (Vec<Asked>, Vec<Asked>) = folder
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
         .partition(|asked| asked.claim.must.is_some());
+    let controls = kept(controls, without)?;
     // What is told and not run is not asked for, unless it is named.
     let decidable = |one: Asked| Asked { is_asked: one.claim.needs.is_none(), ..one };
     let mut asked: Vec<Asked> = match names {
@@ -109,6 +111,16 @@ pub(crate) fn all(names: &[String], quick: bool) -> anyhow::Result<Vec<Asked>> {
         "there is no claim in ./{FOLDER} that can be decided; run from the project's folder, or name a file"
     );
     Ok(asked)
+}
+
+/// The controls of a run but for some.
+fn kept(controls: Vec<Asked>, without: &[String]) -> anyhow::Result<Vec<Asked>> {
+    let ids: Vec<&str> = controls.iter().map(|one| one.claim.id.as_str()).collect();
+    if let Some(none) = without.iter().find(|name| !ids.contains(&name.as_str())) {
+        anyhow::bail!("--without: {}", config::unknown("control", none, &ids));
+    }
+    let is_kept = |one: &Asked| !without.contains(&one.claim.id);
+    Ok(controls.into_iter().filter(is_kept).collect())
 }
 
 /// The claims of a run that is gone on with, as their files are now.

@@ -135,12 +135,21 @@ fn at_point(claim: &Claim, arm: &str, point: usize) -> Result<(ScenarioFile, Sys
         times: 0,
     };
     if let Some(sweep) = &claim.sweep
-        && let Some(value) = sweep.values.get(point)
+        && let (column, row) = claim.place(point)
+        && let Some(value) = sweep.values.get(column)
     {
-        match &sweep.arm {
-            None => sweep_scenario(sweep, value, &mut scenario)?,
-            Some(swept) if swept == arm => sweep_system(sweep, value, &mut system)?,
-            Some(_) => {}
+        match (&sweep.arm, sweep.of.get(arm)) {
+            (None, Some(process)) => sweep_flags(sweep, process, value, &mut system),
+            (None, None) => sweep_scenario(sweep, value, &mut scenario)?,
+            (Some(swept), _) if swept == arm => sweep_system(sweep, value, &mut system)?,
+            (Some(_), _) => {}
+        }
+        if let Some(across) = &sweep.across
+            && let Some(value) = across.values.get(row)
+        {
+            for key in std::iter::once(&across.key).chain(&across.also) {
+                scenario.set.insert(key.clone(), value.clone());
+            }
         }
     }
     Ok((scenario, system))
@@ -156,6 +165,13 @@ fn sweep_scenario(sweep: &Sweep, value: &Value, scenario: &mut ScenarioFile) -> 
         scenario.set.insert(key.clone(), value.clone());
     }
     Ok(())
+}
+
+fn sweep_flags(sweep: &Sweep, process: &str, value: &Value, system: &mut SystemFile) {
+    let flags = system.settings.entry(process.to_owned()).or_default();
+    for flag in std::iter::once(&sweep.key).chain(&sweep.also) {
+        flags.insert(flag.clone(), value.clone());
+    }
 }
 
 fn sweep_system(sweep: &Sweep, value: &Value, system: &mut SystemFile) -> Result<(), String> {
@@ -269,6 +285,13 @@ mod tests {
             places(&found),
             ["a 0 s/m", "b 0 s/q+payments-ack=early", "a 1 s/m", "b 1 s/q+payments-ack=late"]
         );
+        let both = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"--work-ms\", of = { a = \"m\", b = \"payments\" }, values = [0, 30] }";
+        let found = layout(&[both]);
+        assert_eq!(places(&found)[2..], ["a 1 s/m+m-work-ms=30", "b 1 s/q+payments-work-ms=30"]);
+        let map = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"x\", values = [1, 2], across = { key = \"start\", also = [\"y\"], values = [5, 6, 7] } }";
+        let found = places(&layout(&[map]));
+        assert_eq!((found.len(), &*found[2]), (12, "a 1 s+start=5+x=2+y=5/m"));
+        assert_eq!(found[10], "a 5 s+start=7+x=2+y=7/m");
         let scenarios = "arms = { a = \"m\", b = \"q\" }\nsweep = { key = \"scenario\", values = [\"x\", \"y\"] }";
         assert_eq!(places(&layout(&[scenarios]))[3], "b 1 y/q");
     }

@@ -67,8 +67,12 @@ impl Work {
         both.filter(|(planned, _)| planned.asked).map(|(_, claim)| claim.id.clone()).collect()
     }
 
-    /// The claims that further blocks may decide something of. Facts are settled once their blocks are there.
-    pub(super) fn open(&self, folder: &Path) -> anyhow::Result<Vec<(&Planned, &Claim)>> {
+    /// The claims that this block may decide something of. Facts are settled once their blocks are there.
+    pub(super) fn open(
+        &self,
+        folder: &Path,
+        block: u32,
+    ) -> anyhow::Result<Vec<(&Planned, &Claim)>> {
         let decision = decided::decide(folder, &self.plan)?.decision;
         let both = decision.verdicts.iter().chain(&decision.controls);
         let settled: Vec<&str> = both
@@ -76,7 +80,10 @@ impl Work {
             .map(|verdict| verdict.claim.as_str())
             .collect();
         let all = self.plan.claims.iter().zip(&self.claims);
-        Ok(all.filter(|(_, claim)| !settled.contains(&claim.id.as_str())).collect())
+        let is_open = |(planned, claim): &(&Planned, &Claim)| {
+            block <= self.plan.blocks_of(planned) && !settled.contains(&claim.id.as_str())
+        };
+        Ok(all.filter(is_open).collect())
     }
 
     /// A group's trials in a block, in a seeded random order, so that drift of the machine does not meet one arm alone.
@@ -137,11 +144,11 @@ impl Work {
         let loads = |group: &Group| -> Vec<f64> {
             group.pairs.iter().map(|(scenario, _)| self.load_s(scenario)).collect()
         };
-        let whole = groups(open, |name| self.base(name), |name| self.load_s(name));
+        let whole = groups(&self.plan, open, |name| self.base(name), |name| self.load_s(name));
         let each: Vec<f64> = whole
             .iter()
             .flat_map(|group| {
-                let blocks = group.blocks_after(block, self.plan.blocks);
+                let blocks = group.blocks_after(block);
                 loads(group).repeat(blocks as usize)
             })
             .collect();
@@ -154,7 +161,8 @@ fn has_phases(scenario: &Scenario, claim: &Claim) -> anyhow::Result<()> {
     let phases = scenario.phases();
     let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
     let cells = claim.expect.iter().flat_map(|expect| expect.of.cells());
-    let mut wanted = cells.filter_map(|cell| cell.phase.as_deref());
+    let needed = claim.expect.iter().flat_map(|expect| expect.measure.phases());
+    let mut wanted = cells.filter_map(|cell| cell.phase.as_deref()).chain(needed.copied());
     match wanted.find(|name| !names.contains(name)) {
         Some(name) => {
             bail!("{} has no phase {name:?}; it has {}", scenario.name, names.join(", "))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use decide::{Claim, LEAST_BLOCKS, LEAST_BLOCKS_OF_FACTS};
-use report::decided::Planned;
+use report::decided::{Plan, Planned};
 
 /// A scenario on a system.
 pub(super) type Pair = (String, String);
@@ -15,6 +15,8 @@ pub(super) struct Group {
     pub(super) pairs: Vec<Pair>,
     /// How many blocks it takes until its claims may have a verdict.
     needs: u32,
+    /// How many are run at most.
+    most: u32,
     /// Expectations that wait for it, a second of load.
     value: f64,
     /// How long its loads are, together, s.
@@ -22,9 +24,10 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// How many blocks of it follow this one, of so many at most; facts need no more than they need.
-    pub(super) fn blocks_after(&self, block: u32, most: u32) -> u32 {
-        let last = if self.needs < LEAST_BLOCKS as u32 { self.needs.min(most) } else { most };
+    /// How many blocks of it follow this one; facts need no more than they need.
+    pub(super) fn blocks_after(&self, block: u32) -> u32 {
+        let Self { needs, most, .. } = *self;
+        let last = if needs < LEAST_BLOCKS as u32 { needs.min(most) } else { most };
         last.saturating_sub(block)
     }
 
@@ -37,12 +40,13 @@ impl Group {
 /// The groups of the claims that are still open, those first of which most is decided in a second. Controls come
 /// before all, for without them nothing is decided.
 pub(super) fn groups(
+    plan: &Plan,
     open: &[(&Planned, &Claim)],
     base_of: impl Fn(&str) -> String,
     load_s: impl Fn(&str) -> f64,
 ) -> Vec<Group> {
     let together = together(open, base_of);
-    let mut all: BTreeMap<&str, (BTreeSet<Pair>, u32, f64)> = BTreeMap::new();
+    let mut all: BTreeMap<&str, (BTreeSet<Pair>, [u32; 2], f64)> = BTreeMap::new();
     for (planned, claim) in open {
         let needs = if claim.is_by_counts() { LEAST_BLOCKS_OF_FACTS } else { LEAST_BLOCKS };
         let needs = u32::try_from(needs).unwrap_or(u32::MAX);
@@ -50,17 +54,18 @@ pub(super) fn groups(
         let mut counted = BTreeSet::new();
         for cell in &planned.cells {
             let group = together.get(cell.scenario.as_str()).copied().unwrap_or_default();
-            let (pairs, blocks, value) = all.entry(group).or_default();
+            let (pairs, [least, most], value) = all.entry(group).or_default();
             pairs.insert((cell.scenario.clone(), cell.system.clone()));
-            *blocks = (*blocks).max(needs);
+            *least = (*least).max(needs);
+            *most = (*most).max(plan.blocks_of(planned));
             if counted.insert(group) {
                 *value += asks;
             }
         }
     }
-    let group = |(pairs, needs, asks): (BTreeSet<Pair>, u32, f64)| {
+    let group = |(pairs, [needs, most], asks): (BTreeSet<Pair>, [u32; 2], f64)| {
         let load_s = pairs.iter().map(|(scenario, _)| load_s(scenario)).sum::<f64>().max(0.001);
-        Group { pairs: pairs.into_iter().collect(), needs, value: asks / load_s, load_s }
+        Group { pairs: pairs.into_iter().collect(), needs, most, value: asks / load_s, load_s }
     };
     let mut groups: Vec<Group> = all.into_values().map(group).collect();
     groups.sort_by(|a, b| b.value.total_cmp(&a.value));
@@ -84,18 +89,19 @@ fn together<'c>(
     group
 }
 
-/// Of the groups, the first ones that have time enough, from block `block` of `most` on, until their claims may have a
+/// Of the groups, the first ones that have time enough, from block `block` on, until their claims may have a
 /// verdict; `there` is how many blocks of a group there are. Some claims with a verdict are worth more than all of them
 /// without.
 pub(super) fn fitting(
     groups: Vec<Group>,
-    (block, most): (u32, u32),
+    block: u32,
     there: impl Fn(&Group) -> u32,
     beside_s: f64,
     left_s: f64,
 ) -> Vec<Group> {
     let mut left_s = left_s;
     let mut fits = |group: &Group| {
+        let most = group.most;
         let blocks = group.needs.min(most).saturating_sub(there(group)).max(1);
         left_s -= group.expected_s(beside_s) * f64::from(blocks);
         left_s >= 0.0 && blocks <= (most + 1).saturating_sub(block)
@@ -124,10 +130,15 @@ mod tests {
         (Planned { cells, ..Planned::default() }, claim)
     }
 
-    fn grouped(claims: &[(Planned, Claim)]) -> Vec<Group> {
+    fn grouped_in(blocks: u32, claims: &[(Planned, Claim)]) -> Vec<Group> {
+        let plan = Plan::new("", "", false, blocks);
         let open: Vec<_> = claims.iter().map(|(planned, claim)| (planned, claim)).collect();
         let base = |name: &str| name.split('+').next().unwrap_or_default().to_owned();
-        groups(&open, base, |name| if name.starts_with("long") { 120.0 } else { 30.0 })
+        groups(&plan, &open, base, |name| if name.starts_with("long") { 120.0 } else { 30.0 })
+    }
+
+    fn grouped(claims: &[(Planned, Claim)]) -> Vec<Group> {
+        grouped_in(9, claims)
     }
 
     fn told(groups: &[Group]) -> Vec<String> {
@@ -164,14 +175,15 @@ mod tests {
         ];
         let there = |block: u32| move |_: &Group| block - 1;
         let fit =
-            |block, left_s| fitting(grouped(&claims), (block, 9), there(block), 10.0, left_s).len();
+            |block, left_s| fitting(grouped(&claims), block, there(block), 10.0, left_s).len();
         assert_eq!(fit(1, f64::INFINITY), 2);
         assert_eq!(fit(1, 7.0 * 40.0 + 3.0 * 130.0), 2);
         assert_eq!(fit(1, 7.0 * 40.0 + 3.0 * 130.0 - 1.0), 1, "blocks that end before a verdict");
         assert_eq!(fit(7, 40.0 + 130.0), 2, "the last block that is needed");
         assert_eq!(fit(9, 39.0), 0);
         let of_one = |there: u32, block, most| {
-            fitting(grouped(&claims), (block, most), move |_| there, 10.0, 7.0 * 40.0).len()
+            let groups = grouped_in(most, &claims);
+            fitting(groups, block, move |_| there, 10.0, 7.0 * 40.0).len()
         };
         assert_eq!(of_one(0, 2, 9), 1, "what was not begun needs all of its blocks");
         assert_eq!(of_one(0, 2, 7), 0, "and as many must be left");
@@ -184,9 +196,11 @@ mod tests {
             claim("one", "", "lost", &["long/m"]),
             claim("two", "", "accepted p50", &["steady/m"]),
         ]);
-        let left =
-            |block| groups.iter().map(|group| group.blocks_after(block, 9)).collect::<Vec<_>>();
+        let left = |block| groups.iter().map(|group| group.blocks_after(block)).collect::<Vec<_>>();
         assert_eq!(left(1), [8, 2]);
         assert_eq!(left(5), [4, 0]);
+        let mut many = [claim("one", "", "accepted p50", &["long/m"])];
+        many[0].0.blocks = Some(30);
+        assert_eq!(grouped(&many)[0].blocks_after(9), 21, "as many as the claim takes");
     }
 }

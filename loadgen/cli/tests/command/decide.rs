@@ -140,7 +140,10 @@ async fn killed_in_a_block_it_goes_on_and_decides_the_same() {
 
     let resumed = project.call(&["decide", "--resume", run.to_str().unwrap()]).await;
     let told = ends(&resumed, 0);
-    assert!(told.contains("stranger: holds") && told.contains("verdicts: "), "{told}");
+    assert!(
+        told.contains("holds          A shop takes orders") && told.contains("verdicts: "),
+        "{told}"
+    );
     project.bench.is_deserted();
     let after = manifests(&run);
     for (folder, manifest) in &before {
@@ -171,7 +174,10 @@ async fn a_control_that_comes_out_wrong_decides_nothing() {
     let project = Project::new(&control(WRONG));
     let claim = project.bench.file("stranger.toml", STRANGER);
     let told = ends(&project.call(&["decide", &claim, "--quick"]).await, 4);
-    assert!(told.contains("stranger: undecided") && told.contains("nothing is decided"), "{told}");
+    assert!(
+        told.contains("undecided      A shop takes orders") && told.contains("nothing is decided"),
+        "{told}"
+    );
     assert_eq!(project.verdicts().wrong.len(), 1);
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use scenario::config::{self, ConfigError};
+use scenario::config::{self, ConfigError, Span};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::Claim;
 use super::expect::{Expect, Quantity, RawExpect, Rule, Wrong};
+use crate::verdict::LEAST_BLOCKS_OF_FACTS;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +30,8 @@ struct File {
     refuted_by: String,
     needs: Option<String>,
     must: Option<Must>,
+    blocks: Option<Spanned<u32>>,
+    predict: Option<Spanned<Predict>>,
     #[serde(default)]
     expect: Vec<RawExpect>,
 }
@@ -65,7 +68,7 @@ pub struct Arm {
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// `scenario`; a dotted key of the scenario's file; with `arm`, PROCESS.FLAG of its settings, or
-    /// `replicas.PROCESS`.
+    /// `replicas.PROCESS`; with `of`, a FLAG.
     pub key: String,
     /// Further keys that get the same values.
     #[serde(default)]
@@ -74,6 +77,42 @@ pub struct Sweep {
     pub values: Vec<toml::Value>,
     /// Whose setting it is; without it, the scenario's.
     pub arm: Option<String>,
+    /// In every arm, the process whose flag it is.
+    #[serde(default)]
+    pub of: BTreeMap<String, String>,
+    /// All of it again at each of these: the sweep is a map.
+    pub across: Option<Across>,
+}
+
+/// The other side of a sweep that is a map.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Across {
+    /// A dotted key of the scenario's file.
+    pub key: String,
+    /// Further keys that get the same values.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// Its values, in order.
+    pub values: Vec<toml::Value>,
+}
+
+impl Sweep {
+    /// How often all its values come: once, or for each value of `across`.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.across.as_ref().map_or(1, |across| across.values.len())
+    }
+}
+
+/// How those ask who retry: what a model needs beside the scenario to foresee an event ([`crate::storm`]).
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predict {
+    /// After how long an attempt is given up; the next one follows at once.
+    pub timeout: Span,
+    /// How many attempts there are.
+    pub attempts: u32,
 }
 
 /// How a control of the run must come out.
@@ -111,6 +150,8 @@ impl File {
             refuted_by: self.refuted_by,
             needs: self.needs,
             must: self.must,
+            blocks: self.blocks.map(enough).transpose()?,
+            predict: self.predict.map(asking).transpose()?,
         };
         let wrong = if claim.needs.is_none() { claim.lacks() } else { None };
         wrong.or(claim.is_all_control()).map_or(Ok(claim), |text| Err((None, text)))
@@ -155,6 +196,27 @@ impl Claim {
     }
 }
 
+/// More would be a mistake in the file.
+const BLOCKS_MAX: u32 = 1_000;
+
+fn enough(blocks: Spanned<u32>) -> Result<u32, Wrong> {
+    let (at, blocks) = (blocks.span().start, blocks.into_inner());
+    let least = LEAST_BLOCKS_OF_FACTS as u32;
+    if (least..=BLOCKS_MAX).contains(&blocks) {
+        return Ok(blocks);
+    }
+    Err((Some(at), format!("blocks is {blocks}; expected {least} to {BLOCKS_MAX}")))
+}
+
+/// Who asks never, or waits for no time, is no client.
+fn asking(predict: Spanned<Predict>) -> Result<Predict, Wrong> {
+    let (at, predict) = (predict.span().start, predict.into_inner());
+    if predict.attempts > 0 && !predict.timeout.0.is_zero() {
+        return Ok(predict);
+    }
+    Err((Some(at), "predict: expected a timeout, and 1 of the attempts at least".to_owned()))
+}
+
 fn arms(raw: BTreeMap<String, Spanned<toml::Value>>) -> Result<BTreeMap<String, Arm>, Wrong> {
     let checked = |(name, value): (String, Spanned<toml::Value>)| {
         let at = Some(value.span().start);
@@ -188,11 +250,18 @@ fn arm(value: toml::Value) -> Result<Arm, String> {
 fn swept(sweep: Spanned<Sweep>, arms: &BTreeMap<String, Arm>) -> Result<Sweep, Wrong> {
     let at = Some(sweep.span().start);
     let sweep = sweep.into_inner();
-    if sweep.values.len() < 2 {
-        return Err((at, "a sweep has two values at least".to_owned()));
+    if sweep.values.len() < 2 || (sweep.across.is_some() && sweep.rows() < 2) {
+        return Err((at, "a sweep has two values at least, and so has `across`".to_owned()));
     }
-    let stranger = sweep.arm.as_ref().filter(|arm| !arms.contains_key(*arm));
+    let stranger = sweep.arm.iter().chain(sweep.of.keys()).find(|arm| !arms.contains_key(*arm));
     stranger.map_or(Ok(()), |arm| Err((at, unknown(arm, arms))))?;
+    if sweep.arm.is_some() && !sweep.of.is_empty() {
+        return Err((at, "a sweep has `arm` or `of`, not both".to_owned()));
+    }
+    let left_out = arms.keys().find(|arm| !sweep.of.is_empty() && !sweep.of.contains_key(*arm));
+    if let Some(arm) = left_out {
+        return Err((at, format!("`of` names no process of the arm {arm}")));
+    }
     Ok(sweep)
 }
 

@@ -64,7 +64,16 @@ const TABLE: [(&str, Kind); 29] = [
     ("stuck after trigger", Kind::Event),
 ];
 
+/// The phases that "stuck after trigger" compares: both have the usual load, and nothing is harmed.
+pub const AROUND_TRIGGER: [&str; 2] = ["before", "after"];
+
 impl Measure {
+    /// The phases that it needs beside those that a claim names.
+    #[must_use]
+    pub fn phases(&self) -> &'static [&'static str] {
+        if self.kind == Kind::Event { &AROUND_TRIGGER } else { &[] }
+    }
+
     /// All that there are.
     pub fn all() -> impl Iterator<Item = Self> {
         let known = TABLE.into_iter().chain(classes().map(|class| (class, Kind::Count)));

@@ -73,6 +73,17 @@ fn what_is_wrong_is_told_with_its_line() {
         ".toml:3: the arm async: unknown key `replica`; did you mean `replicas`?",
     );
     refused("async = {", "as_ync = {", "a name has letters, digits and -");
+    refused("control = ", "blocks = 2\ncontrol = ", ".toml:6: blocks is 2; expected 3 to 1000");
+    refused(
+        "control = ",
+        "predict = { timeout = \"0s\", attempts = 4 }\ncontrol = ",
+        ".toml:6: predict: expected a timeout",
+    );
+    refused(
+        "control = ",
+        "sweep = { key = \"x\", values = [1, 2], across = { key = \"y\", values = [1] } }\ncontrol = ",
+        ".toml:6: a sweep has two values at least, and so has `across`",
+    );
     refused("scenario = \"spike\"", "", "expected `scenario`; or `needs`");
     refused("refuted_by =", "confounds =", "expected `refuted_by`");
     refused(
@@ -80,6 +91,10 @@ fn what_is_wrong_is_told_with_its_line() {
         "sweep = { key = \"seed\", values = [1] }\ncontrol = ",
         ".toml:6: a sweep has two values",
     );
+    let of = |of: &str| format!("sweep = {{ key = \"--n\", {of}, values = [1, 2] }}\ncontrol = ");
+    refused("control = ", &of("of = { sync = \"payments\" }"), "no process of the arm async");
+    refused("control = ", &of("of = { snyc = \"payments\" }"), "did you mean `sync`?");
+    refused("control = ", &of("arm = \"sync\", of = { sync = \"a\", async = \"b\" }"), "not both");
     refused(
         "control = \"async\"",
         "control = \"sync\"\n[[expect]]\nfigure = \"lost\"\nof = \"sync\"\nat_most = 0\n",

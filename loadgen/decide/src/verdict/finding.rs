@@ -38,8 +38,8 @@ pub enum Proof {
     Steps {
         /// How many blocks lie on the side that is leant to.
         beyond: usize,
-        /// The step that goes against it, from 0.
-        against: Option<usize>,
+        /// The points of the step that goes against it, from 0.
+        against: Option<(usize, usize)>,
     },
     /// There are fewer blocks than it takes.
     TooFew {
@@ -157,8 +157,8 @@ impl Finding {
             Proof::Steps { beyond, against: None } => {
                 format!("from first to last point {beyond} of {all} blocks {way}{}", self.chance())
             }
-            Proof::Steps { against: Some(step), .. } => {
-                let (from, to) = (step + 1, step + 2);
+            Proof::Steps { against: Some((from, to)), .. } => {
+                let (from, to) = (from + 1, to + 1);
                 format!(
                     "but the step from point {from} to {to} goes the other way{}",
                     self.chance()

@@ -214,6 +214,28 @@ fn a_sweep_says_where_it_holds() {
 }
 
 #[test]
+fn the_steps_of_a_map_lie_along_both_sides() {
+    let map =
+        "sweep = { key = \"x\", values = [1, 2], across = { key = \"y\", values = [3, 4] } }\n---";
+    let rule = "figure = \"stuck after trigger\"\nof = \"a\"\ntrend = \"rises\"\nby = 0.9";
+    let lines = format!("{map}{rule}");
+    let seen = claim(&lines);
+    assert_eq!(seen.steps(), [(0, 1), (2, 3), (0, 2), (1, 3)]);
+    assert_eq!(seen.point(2).as_deref(), Some("x = 1, y = 4"));
+    let at = |points: [f64; 4]| {
+        let rows = points.map(|share| [share; 9]);
+        Table::default().arm("a", &[&rows[0], &rows[1], &rows[2], &rows[3]])
+    };
+    // From the end of a row to the beginning of the next one is no step.
+    check(&lines, &at([0.0, 1.0, 0.0, 1.0]), "holds", "9 of 9 blocks so");
+    check(&lines, &at([0.0, 0.0, 1.0, 1.0]), "holds", "9 of 9 blocks so");
+    check(&lines, &at([1.0, 0.0, 0.0, 1.0]), "fails", "");
+    let against = lines.replace("0.9", "0.3");
+    check(&against, &at([0.0, 1.0, 0.0, 0.5]), "undecided", "the step from point 2 to 4 goes");
+    check(&against, &at([0.0, 0.0, 1.0, 0.5]), "undecided", "the step from point 3 to 4 goes");
+}
+
+#[test]
 fn a_trend_goes_one_way_from_first_to_last() {
     let lines = format!("{SWEEP}{RATIO}trend = \"falls\"\nby = 1.2");
     let at = |points: [f64; 3]| {

@@ -1,4 +1,5 @@
-//! Trends: a quantity changes along a sweep, from its first to its last point, and no step goes against that.
+//! Trends: a quantity changes along a sweep, from its first to its last point, and no step goes against that. Of a map
+//! the steps are those along either side.
 
 use super::finding::{Finding, Proof, Side};
 use super::series::{Series, Value, value};
@@ -24,11 +25,12 @@ pub(super) fn finding(
     let mut found = effects::by_signs(found, &steps(0, last), change.bounds());
     let Proof::Signs { beyond } = found.proof else { return found };
     // Each step by itself: to allow for their number would let steps against the claim pass.
-    let goes_against = |step: &usize| {
-        let tested = effects::test(&steps(*step, step + 1), change.reversed().bounds());
+    let goes_against = |(from, to): &(usize, usize)| {
+        let tested = effects::test(&steps(*from, *to), change.reversed().bounds());
         tested.side == Side::Holds && tested.p <= RATE
     };
-    let against = (0..last).find(goes_against).filter(|_| found.lean == Side::Holds);
+    let against =
+        claim.steps().into_iter().find(goes_against).filter(|_| found.lean == Side::Holds);
     found.proof = Proof::Steps { beyond, against };
     if against.is_some() { found.lean(Side::Undecided) } else { found }
 }

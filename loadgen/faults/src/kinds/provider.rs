@@ -68,6 +68,8 @@ impl Kind for Provider {
             rate_limit: self.rate_limit.or(usual.rate_limit),
             lost_answers: self.lost_answers.unwrap_or(usual.lost_answers),
             mode: usual.mode,
+            at_once: usual.at_once,
+            queue: usual.queue,
         };
         network.set(&settings).await
     }

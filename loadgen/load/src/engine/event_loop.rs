@@ -417,7 +417,7 @@ impl<T: Traffic, S: Source> Engine<T, S> {
         let again = self.again.is_on()
             && self.again.follows((&open.job, open.retry), &judged, status, wait, self.now_ns());
         if !again {
-            self.source.ended(&open.job, done_ns, judged.trouble);
+            self.source.ended(&open.job, done_ns, &judged);
         }
         self.batch.push(Sample {
             seq: open.job.seq,

@@ -1,7 +1,6 @@
 //! JSON and CSV files of a record, with errors that name file and line.
 
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read as _};
+use std::io::{self, BufRead, ErrorKind, Read as _};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -50,9 +49,9 @@ fn bytes(path: &Path) -> Result<Option<Vec<u8>>, Broken> {
 }
 
 /// The file from its beginning, or `None` if it does not exist.
-pub(super) fn open(path: &Path) -> Result<Option<BufReader<File>>, Broken> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(BufReader::new(file))),
+pub(super) fn open(path: &Path) -> Result<Option<Box<dyn BufRead>>, Broken> {
+    match bounded::opened(path) {
+        Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(path, &error)),
     }

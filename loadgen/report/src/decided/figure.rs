@@ -6,6 +6,7 @@ use decide::{Figure, Kind, Measure, Measured};
 use record::read::Trial;
 use record::{Answer, Operation, Phase, TimelineRow, ledger};
 
+use super::stuck;
 use crate::compare::trusted;
 use crate::figures::{Figures, Time, attempts_each};
 use crate::summary;
@@ -42,7 +43,7 @@ pub fn scope(measure: &Measure) -> Scope {
         | "completions"
         | "charges"
         | "attempts per order" => Scope::Phase,
-        "cpu per order" | "cpu" | "memory" | "drain" => Scope::Trial,
+        "cpu per order" | "cpu" | "memory" | "drain" | "stuck after trigger" => Scope::Trial,
         class if record::classes().any(|known| known == class) => Scope::Trial,
         _ => Scope::Nothing,
     }
@@ -146,6 +147,7 @@ fn of_trial(trial: &Trial, name: &str) -> Option<Figure> {
         "cpu" => cost.system_cpu_s,
         "memory" => cost.rss_peak_bytes as f64 / MIB,
         "drain" => (manifest.drained_s - f64::from(manifest.duration_s)).max(0.0),
+        "stuck after trigger" => return stuck::after_trigger(trial),
         _ => return None,
     };
     Some(value.into())
@@ -274,7 +276,6 @@ mod tests {
             "drain against prediction",
             "processes restarted",
             "settled out of order",
-            "stuck after trigger",
         ];
         assert_eq!(nothing, expected);
     }

@@ -186,7 +186,7 @@ impl Found {
     }
 }
 
-fn word(answer: &Answer) -> &'static str {
+pub(super) fn word(answer: &Answer) -> &'static str {
     match answer {
         Answer::Holds => "holds",
         Answer::Fails => "fails",
@@ -205,7 +205,7 @@ fn side(side: Side) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::decided::plan::{Cell, Plan};
     use crate::decided::{page, table};
@@ -226,6 +226,8 @@ mod tests {
             path: format!("claims/{id}.toml").into(),
             text: format!("{head}{more}\n{expect}"),
             asked: true,
+            blocks: None,
+            predicted: Vec::new(),
             cells: vec![cell(("a", 0))],
         }
     }
@@ -238,6 +240,20 @@ mod tests {
             planned("sure", "must = \"hold\""),
         ];
         plan
+    }
+
+    /// Writes a folder with these verdicts: claim, verdict, in words, and what is added to its file.
+    pub(in crate::decided) fn verdicts_of(folder: &Path, said: &[(&str, &str, &str, &str)]) {
+        std::fs::create_dir_all(folder).unwrap();
+        let mut plan = Plan::new("abc", "0", false, 7);
+        plan.claims = said.iter().map(|(id, _, _, more)| planned(id, more)).collect();
+        plan.write(folder).unwrap();
+        let decided = crate::decided::decide(folder, &plan).unwrap();
+        let mut verdicts = Verdicts::of(folder, &plan, &decided);
+        for (told, (_, verdict, words, _)) in verdicts.verdicts.iter_mut().zip(said) {
+            (told.verdict, told.said) = ((*verdict).to_owned(), (*words).to_owned());
+        }
+        record::atomic_write::write_json(&folder.join(JSON), &verdicts).unwrap();
     }
 
     fn verdicts() -> Verdicts {
@@ -263,11 +279,12 @@ mod tests {
         assert_eq!(table.lines().count(), 4, "{table}");
         assert!(table.contains("one,undecided,undecided,\"accepted share, a\""), "{table}");
         assert!(table.lines().nth(1).unwrap().ends_with("\"right, some not judged\",s+x=1/m"));
-        let page = page::html(&verdicts).unwrap();
+        let page = page::html(&verdicts, &["one".to_owned()]).unwrap();
         assert!(
             page.contains("report.html#scenario-s-x-1") && page.contains("s+x=1&#x2f;m"),
             "{page}"
         );
+        assert_eq!(page.matches("src=\"charts/events-one.png\"").count(), 1);
         assert!(page.contains("Is &lt;b&gt; less than c?") && !page.contains("Is <b>"));
     }
 

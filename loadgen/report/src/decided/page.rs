@@ -22,6 +22,8 @@ struct Row<'v> {
     main: Option<&'v str>,
     blocks: usize,
     scenarios: Vec<Link<'v>>,
+    /// Its picture of events, if it has one.
+    events: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -30,7 +32,9 @@ struct Link<'v> {
     anchor: String,
 }
 
-pub(super) fn html(verdicts: &Verdicts) -> anyhow::Result<String> {
+/// The page; of these claims there is a picture of events.
+pub(super) fn html(verdicts: &Verdicts, pictured: &[String]) -> anyhow::Result<String> {
+    let row = |told| row(told, pictured);
     let page = Page {
         verdicts,
         rows: verdicts.verdicts.iter().map(row).collect(),
@@ -39,7 +43,7 @@ pub(super) fn html(verdicts: &Verdicts) -> anyhow::Result<String> {
     render("decision.html", HTML, &page)
 }
 
-fn row(told: &Told) -> Row<'_> {
+fn row<'v>(told: &'v Told, pictured: &[String]) -> Row<'v> {
     let main = told.main.and_then(|main| told.findings.get(main));
     let mut names: Vec<&str> =
         told.trials.iter().filter_map(|place| Some(place.split_once('/')?.0)).collect();
@@ -49,6 +53,7 @@ fn row(told: &Told) -> Row<'_> {
         anchor: anchor(&told.claim),
         main: main.map(|main| main.reason.as_str()),
         blocks: main.map_or(0, |main| main.blocks),
+        events: pictured.contains(&told.claim).then(|| super::map::picture(&told.claim)),
         scenarios: names.into_iter().map(|name| Link { name, anchor: anchor(name) }).collect(),
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const FORMAT: u32 = 1;
 
 /// What was to be run, and why. Two runs of one plan decide the same claims by the same figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// 1.
@@ -24,7 +24,7 @@ pub struct Plan {
     pub program: String,
     /// Whether only what counts decide was asked.
     pub quick: bool,
-    /// How many blocks at most.
+    /// How many blocks at most, of claims that have no number of their own.
     pub blocks: u32,
     /// The claims, the run's controls last.
     pub claims: Vec<Planned>,
@@ -32,10 +32,13 @@ pub struct Plan {
     pub scenarios: BTreeMap<String, String>,
     /// Each system as JSON, by its name in this run.
     pub systems: BTreeMap<String, String>,
+    /// Controls of a run that this one does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// A claim and what is run for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
     /// Its file, as it was named.
@@ -44,6 +47,12 @@ pub struct Planned {
     pub text: String,
     /// Whether it was asked for; a control of the run is there unasked.
     pub asked: bool,
+    /// How many blocks it is run for at most; without it, as many as the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u32>,
+    /// Of each point, in what share of trials a model foresees its event, from parameters alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predicted: Vec<f64>,
     /// Where its figures come from; nowhere if it is told and not run.
     pub cells: Vec<Cell>,
 }
@@ -110,6 +119,19 @@ impl Plan {
     pub fn claims(&self) -> anyhow::Result<Vec<Claim>> {
         let parse = |claim: &Planned| Ok(Claim::parse(&claim.path, &claim.text)?);
         self.claims.iter().map(parse).collect()
+    }
+
+    /// How many blocks are run for this claim at most.
+    #[must_use]
+    pub fn blocks_of(&self, claim: &Planned) -> u32 {
+        claim.blocks.unwrap_or(self.blocks)
+    }
+
+    /// How many blocks are run at most.
+    #[must_use]
+    pub fn most_blocks(&self) -> u32 {
+        let each = self.claims.iter().map(|claim| self.blocks_of(claim));
+        each.max().unwrap_or(self.blocks)
     }
 
     /// The first thing in which another one differs, in words; `None` if they are alike.

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use decide::{Asked, Claim, Measure, Measured, Results};
+use record::files;
 use record::read::Trial;
 
 use super::figure::{self, Wanted};
+use super::figures::Figures;
 use super::plan::Plan;
 
 /// A scenario's folder, and a system's below it.
-type Place = (String, String);
+pub(super) type Place = (String, String);
 
 /// What the records of a run hold of what its claims ask for.
 pub(super) struct Records {
@@ -18,14 +20,18 @@ pub(super) struct Records {
     places: BTreeMap<(String, String, usize), Place>,
     /// Which trials there are.
     there: BTreeSet<(Place, u32)>,
-    values: BTreeMap<(Place, u32, Wanted), Measured>,
+    figures: Figures,
+    /// Where raw tables were left out: what was read off them while they were there.
+    kept: Option<Figures>,
 }
 
 impl Records {
     /// Reads trial after trial; of each the figures stay and nothing else.
     pub(super) fn read(folder: &Path, plan: &Plan, claims: &[Claim]) -> anyhow::Result<Self> {
-        let mut records =
-            Self { places: BTreeMap::new(), there: BTreeSet::new(), values: BTreeMap::new() };
+        let is_pared = folder.join(files::REFERENCE).is_file();
+        let kept = is_pared.then(|| Figures::read(&folder.join(files::FIGURES))).transpose()?;
+        let (figures, places, there) = (Figures::default(), BTreeMap::new(), BTreeSet::new());
+        let mut records = Self { places, there, figures, kept };
         let mut wanted: BTreeMap<Place, BTreeSet<Wanted>> = BTreeMap::new();
         for (planned, claim) in plan.claims.iter().zip(claims) {
             for cell in &planned.cells {
@@ -36,11 +42,16 @@ impl Records {
             }
         }
         for (place, wanted) in wanted {
-            for block in 1..=plan.blocks {
+            for block in 1..=plan.most_blocks() {
                 records.take(folder, &place, block, &wanted)?;
             }
         }
         Ok(records)
+    }
+
+    /// All that verdicts rest on.
+    pub(super) fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     fn take(
@@ -59,9 +70,12 @@ impl Records {
         for wanted in wanted {
             // The claim was parsed: its figures have names.
             let Ok(measure) = Measure::named(&wanted.measure) else { continue };
-            if let Some(value) = figure::measured(&folder, &trial, &measure, wanted)? {
-                self.values.insert((place.clone(), block, wanted.clone()), value);
-            }
+            let key = (place.clone(), block, wanted.clone());
+            let value = match &self.kept {
+                Some(kept) => kept.0.get(&key).copied(),
+                None => figure::measured(&folder, &trial, &measure, wanted)?,
+            };
+            self.figures.0.extend(value.map(|value| (key, value)));
         }
         Ok(())
     }
@@ -103,6 +117,6 @@ impl Results for Records {
             phase: asked.phase.map(str::to_owned),
             operation: asked.operation.map(str::to_owned),
         };
-        self.values.get(&(place, asked.block, wanted)).copied()
+        self.figures.0.get(&(place, asked.block, wanted)).copied()
     }
 }

@@ -51,6 +51,11 @@ impl Scorecard {
         Self { cards: comparison.scenarios.iter().map(Card::of).collect() }
     }
 
+    /// Of some scenarios alone.
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.cards.retain(|card| is_wanted(&card.scenario));
+    }
+
     /// For a terminal of 80 columns.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -125,10 +130,15 @@ fn row(system: &str, cells: &[String; 7]) -> String {
 
 /// A note in lines that fit.
 pub(crate) fn fold(note: &str) -> Vec<String> {
+    folded(note, NOTE_WIDTH)
+}
+
+/// A text in lines of so many columns.
+pub(crate) fn folded(note: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in note.split_whitespace() {
         let last = lines.last().map_or(0, |line| line.chars().count());
-        if last > 0 && last + 1 + word.chars().count() > NOTE_WIDTH {
+        if last > 0 && last + 1 + word.chars().count() > width {
             lines.push(String::new());
         }
         if let Some(line) = lines.last_mut() {

@@ -6,14 +6,14 @@ use serde::Deserialize;
 use shop::{CardNetwork, Charge, Error, Result, Verdict};
 
 use super::http_client::Call;
-use super::timeouts::PROVIDER_CALL;
-use super::{Base, Credential, Http};
+use super::{Base, Credential, Http, Patience};
 
 /// Asks the card network.
 pub struct RemoteProvider {
     http: Http,
     charges: Uri,
     credential: Credential,
+    patience: Patience,
 }
 
 #[derive(Deserialize)]
@@ -27,14 +27,35 @@ impl RemoteProvider {
     /// The network at this address, which wants this credential.
     #[must_use]
     pub fn new(http: Http, base: &Base, credential: Credential) -> Self {
-        Self { http, charges: base.at("/charges"), credential }
+        let patience = Patience::default();
+        Self { http, charges: base.at("/charges"), credential, patience }
+    }
+
+    /// The same, asked as long and as often as this.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 }
 
 #[async_trait]
 impl CardNetwork for RemoteProvider {
     async fn capture(&self, charge: &Charge) -> Result<Verdict> {
-        let call = Call::new(Method::POST, &self.charges, PROVIDER_CALL).with(charge)?;
+        let mut pause = self.patience.backoff;
+        for _ in 1..self.patience.attempts {
+            match self.ask(charge).await {
+                Err(Error::TimedOut(_)) => tokio::time::sleep(pause).await,
+                answered => return answered,
+            }
+            pause *= 2;
+        }
+        self.ask(charge).await
+    }
+}
+
+impl RemoteProvider {
+    async fn ask(&self, charge: &Charge) -> Result<Verdict> {
+        let call = Call::new(Method::POST, &self.charges, self.patience.call).with(charge)?;
         let call = Call { bearer: self.credential.header(), ..call };
         let answer = self.http.call(call).await?;
         if answer.status == StatusCode::OK {
