@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use service::{ServiceArgs, fanout, settings, timing};
+use service::{ServiceArgs, fanout, metrics, settings, timing};
 use tokio::try_join;
 use tokio_util::sync::CancellationToken;
 use web::{Ready, Routes};
@@ -31,7 +31,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
     let settings = told.and(settings::kept(&stores));
     let inventory = fanout::inventory(&stores)?;
-    let routes = Routes::new().stock(stores.stock()?);
+    let (routes, counted) = (Routes::new().stock(stores.stock()?), metrics::of_store(&stores));
+    let ready = Arc::new(ready);
 
     let stop = CancellationToken::new();
     let wanted = Topic::new(Arc::clone(&broker), way::RESERVATIONS);
@@ -44,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::run("inventory", args.listen, routes, Arc::new(ready), settings) => served?,
+        served = service::measured("inventory", args.listen, routes, ready, settings, counted) => served?,
         ended = &mut work => {
             ended?.context("consuming reservations and settlements")?;
             bail!("consuming reservations and settlements ended by itself");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use service::{ServiceArgs, environment, fanout, settings, timing};
+use service::{ServiceArgs, environment, fanout, metrics, settings, timing};
 use web::{Ready, Routes};
 
 pub(crate) async fn run(args: ServiceArgs) -> anyhow::Result<()> {
@@ -15,5 +15,6 @@ pub(crate) async fn run(args: ServiceArgs) -> anyhow::Result<()> {
     let routes = Routes::new().stock(stores.stock()?);
     let routes = routes.settlements(Arc::clone(&inventory) as _, environment::inventory_guard()?);
     let routes = routes.reservations(inventory, environment::inventory_guard()?);
-    Ok(service::run("inventory", args.listen, routes, Arc::new(ready), settings).await?)
+    let (counted, ready) = (metrics::of_store(&stores), Arc::new(ready));
+    Ok(service::measured("inventory", args.listen, routes, ready, settings, counted).await?)
 }
