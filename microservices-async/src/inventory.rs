@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
 use service::fanout::StockArgs;
-use service::{ServiceArgs, fanout, settings, timing};
+use service::{ServiceArgs, fanout, metrics, settings, timing};
 use tokio::try_join;
 use tokio_util::sync::CancellationToken;
 use web::{Ready, Routes};
@@ -38,6 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = told.and(settings::kept(&stores)).and(stock.settings()).and(batch.settings());
     let inventory = fanout::inventory(&stores, stock)?;
     let routes = Routes::new().stock(stores.stock()?, stock.stock);
+    let (counted, ready) = (metrics::of_store(&stores), Arc::new(ready));
 
     let stop = CancellationToken::new();
     let wanted = Topic::new(Arc::clone(&broker), way::RESERVATIONS);
@@ -52,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::run("inventory", args.listen, routes, Arc::new(ready), settings) => served?,
+        served = service::measured("inventory", args.listen, routes, ready, settings, counted) => served?,
         ended = &mut work => {
             ended?.context("consuming reservations and settlements")?;
             bail!("consuming reservations and settlements ended by itself");

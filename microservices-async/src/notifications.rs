@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use service::{ServiceArgs, fanout, settings, timing};
+use service::{ServiceArgs, fanout, metrics, settings, timing};
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Http};
 use web::{Ready, Routes};
@@ -39,13 +39,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     );
     let settings = told.and(settings::kept(&stores)).and(fanout::notifying());
     let notifications = fanout::notifications(&stores, Http::default(), callbacks)?;
-    let routes = Routes::new().given_up(stores.given_up()?);
+    let (routes, counted) =
+        (Routes::new().given_up(stores.given_up()?), metrics::of_store(&stores));
+    let ready = Arc::new(ready);
 
     let stop = CancellationToken::new();
     let notices = Topic::new(broker, followers::NOTICES);
     let mut work = tokio::spawn(consume::settled(notifications, notices, ALONE, stop.clone()));
     tokio::select! {
-        served = service::run("notifications", args.listen, routes, Arc::new(ready), settings) => served?,
+        served = service::measured("notifications", args.listen, routes, ready, settings, counted) => served?,
         ended = &mut work => {
             ended?.context("consuming notices")?;
             bail!("consuming notices ended by itself");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use service::{ServiceArgs, environment, fanout, settings, timing};
+use service::{ServiceArgs, environment, fanout, metrics, settings, timing};
 use shop::OrderService;
 use shop::auth::Tokens;
 use tokio::sync::Notify;
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let settlements = Topic::new(broker, broker::SETTLEMENTS);
-    let metrics = Gauges::kept(&stores.outbox);
+    let metrics = metrics::with_store(Gauges::kept(&stores.outbox), &stores);
     let relay = tokio::spawn(relay::run(Arc::clone(&stores.outbox), charges.clone(), wake));
     let messages = Messages { outbox: stores.outbox, charges, settlements: settlements.clone() };
     trust.reconcile(stores.orders, Arc::new(messages));

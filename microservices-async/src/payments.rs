@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use service::{ServiceArgs, Work, bounds, environment, poison, settings, timing};
+use service::{ServiceArgs, Work, bounds, environment, metrics, poison, settings, timing};
 use shop::PaymentService;
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Http, Patience, Probe, RemoteProvider};
@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let merchant = environment::merchant_credential()?;
     let network = Arc::new(RemoteProvider::new(http, &provider, merchant));
     let network = poison::network(work.network(network));
-    let charging = service::tasks();
+    let (charging, counted) = (service::tasks(), metrics::of_store(&stores));
     let memory = mistakes.memory(stores.payments);
     let payments = Arc::new(PaymentService::new(memory, network, Arc::clone(&charging)));
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let work = consume::charges(payments, charges, settlements, mode, options, stop.clone());
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::run("payments", args.listen, Routes::new(), ready, settings) => served?,
+        served = service::measured("payments", args.listen, Routes::new(), ready, settings, counted) => served?,
         // A service that answers /readyz and consumes nothing would look well for ever.
         ended = &mut work => {
             ended?.context("consuming charges")?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use service::fanout::StockArgs;
-use service::{ServiceArgs, environment, fanout, settings, timing};
+use service::{ServiceArgs, environment, fanout, metrics, settings, timing};
 use web::{Ready, Routes};
 
 #[derive(Args)]
@@ -25,5 +25,6 @@ pub(crate) async fn run(Arguments { args, stock }: Arguments) -> anyhow::Result<
     let routes = Routes::new().stock(stores.stock()?, stock.stock);
     let routes = routes.settlements(Arc::clone(&inventory) as _, environment::inventory_guard()?);
     let routes = routes.reservations(inventory, environment::inventory_guard()?);
-    Ok(service::run("inventory", args.listen, routes, Arc::new(ready), settings).await?)
+    let (counted, ready) = (metrics::of_store(&stores), Arc::new(ready));
+    Ok(service::measured("inventory", args.listen, routes, ready, settings, counted).await?)
 }

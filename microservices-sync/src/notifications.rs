@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, environment, fanout, settings, timing};
+use service::{ServiceArgs, environment, fanout, metrics, settings, timing};
 use web::client::{Base, Http};
 use web::{Ready, Routes};
 
@@ -26,5 +26,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let notifications = fanout::notifications(&stores, Http::default(), callbacks)?;
     let routes = Routes::new().given_up(stores.given_up()?);
     let routes = routes.settlements(notifications, environment::notifications_guard()?);
-    Ok(service::run("notifications", args.listen, routes, Arc::new(ready), settings).await?)
+    let (counted, ready) = (metrics::of_store(&stores), Arc::new(ready));
+    Ok(service::measured("notifications", args.listen, routes, ready, settings, counted).await?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, bounds, environment, fanout, settings, timing};
+use service::{ServiceArgs, bounds, environment, fanout, metrics, settings, timing};
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
@@ -54,7 +54,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let credential = environment::payments_credential()?;
     let payments = Arc::new(RemotePayments::new(http, &payments, credential));
     let operator = environment::operator_token();
-    let (placing, kept) = (service::tasks(), stores.orders);
+    let (placing, counted) = (service::tasks(), metrics::of_store(&stores));
+    let kept = stores.orders;
     let tasks = Arc::clone(&placing);
     let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
     let orders = Arc::new(orders);
@@ -62,7 +63,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     tokio::spawn(recovery);
     let (routes, settings) = (Routes::new().orders(orders), settings.and(tokens));
-    let served = service::run("orders", args.listen, routes, Arc::new(ready), settings).await;
+    let (listen, ready) = (args.listen, Arc::new(ready));
+    let served = service::measured("orders", listen, routes, ready, settings, counted).await;
     service::finish([&placing]).await;
     Ok(served?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, Work, environment, poison, settings, timing};
+use service::{ServiceArgs, Work, environment, metrics, poison, settings, timing};
 use shop::PaymentService;
 use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
@@ -61,10 +61,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let merchant = environment::merchant_credential()?;
     let network = RemoteProvider::new(http, &provider, merchant).with_patience(patience);
     let network = poison::network(work.network(Arc::new(network)));
-    let charging = service::tasks();
+    let (charging, counted) = (service::tasks(), metrics::of_store(&stores));
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
-    let served = service::run("payments", args.listen, routes, Arc::new(ready), settings).await;
+    let (listen, ready) = (args.listen, Arc::new(ready));
+    let served = service::measured("payments", listen, routes, ready, settings, counted).await;
     service::finish([&charging]).await;
     Ok(served?)
 }

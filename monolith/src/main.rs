@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use service::{ServiceArgs, Work, bounds, environment, fanout, poison, settings, timing};
+use service::{ServiceArgs, Work, bounds, environment, fanout, metrics, poison, settings, timing};
 use shop::auth::{Passwords, Tokens};
 use shop::{AuthService, OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Http, Patience, Probe, RemoteProvider};
@@ -53,6 +53,7 @@ async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Res
     let (fans, routes) = fans.play(&stores, &http, Routes::new())?;
     let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));
+    let counted = metrics::of_store(&stores);
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
@@ -71,7 +72,8 @@ async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Res
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     let routes = routes.accounts(auth).orders(orders);
     tokio::spawn(recovery);
-    let served = service::run("monolith", args.listen, routes, Arc::new(ready), settings).await;
+    let (listen, ready) = (args.listen, Arc::new(ready));
+    let served = service::measured("monolith", listen, routes, ready, settings, counted).await;
     service::finish([&placing, &charging]).await;
     Ok(served?)
 }

@@ -163,24 +163,26 @@ impl<'a> Series<'a> {
         found.forecast = self.forecast(next_s, found, back_s);
     }
 
-    /// What the first half of a drain that ended at `back_s` says of the second; `None` if it ended after the load, was
-    /// not of orders enough, or did not come nearer its end at all.
+    /// What the first half of a drain said of the second; `None` if it ended after the load, was not of orders enough, or
+    /// came no nearer its end in the first half. It ends when no more are in work than before for the first time:
+    /// whether it stays so is a matter of the next arrivals.
     fn forecast(&self, next_s: f64, found: &FaultRecovery, back_s: f64) -> Option<Forecast> {
-        let end_s = f64::from(self.manifest.duration_s).min(next_s);
         let grown = found.backlog.saturating_sub(self.before);
-        if grown < FORETOLD_MIN || back_s > end_s {
+        if grown < FORETOLD_MIN {
             return None;
         }
         let left = grown / 2;
         let falls_to =
             |part: u64| self.work.back_to(self.before + part, found.healed_s, back_s, 0.0);
         // The first tenth is the time in which who was harmed gets going.
-        let (from_s, half_s) = (falls_to(grown - grown / 10)?, falls_to(left)?);
+        let (from_s, half_s, end_s) =
+            (falls_to(grown - grown / 10)?, falls_to(left)?, falls_to(0)?);
+        let load_s = f64::from(self.manifest.duration_s).min(next_s);
         let (_, completed_per_s) = self.work.rates(from_s, half_s);
-        let (offered_per_s, _) = self.work.rates(found.healed_s, end_s);
+        let (offered_per_s, _) = self.work.rates(found.healed_s, load_s);
         let predicted_s = left as f64 / (completed_per_s - offered_per_s);
-        let lasted_s = back_s - half_s;
-        let is_told = completed_per_s > offered_per_s && lasted_s > 0.0;
+        let lasted_s = end_s - half_s;
+        let is_told = end_s <= load_s && completed_per_s > offered_per_s && lasted_s > 0.0;
         is_told.then_some(Forecast { completed_per_s, offered_per_s, left, predicted_s, lasted_s })
     }
 

@@ -9,6 +9,7 @@ mod foreseen;
 mod inputs;
 pub(crate) mod layout;
 pub mod list;
+mod lock;
 mod pace;
 mod prepared;
 mod work;
@@ -20,8 +21,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use decide::Answer;
-use record::{files, seal};
 use faults::Experiment;
+use record::{files, seal};
 use report::decided::{self, Cell, Decided, Plan, Planned};
 use supervise::undo;
 use tokio::sync::watch;
@@ -99,9 +100,15 @@ impl Decide {
     }
 
     async fn all(&self, interrupt: watch::Receiver<bool>) -> anyhow::Result<Option<Ended>> {
+        // Before anything of the folder is touched, and until the end.
+        let lock = self.resume.as_deref().map(lock::take).transpose()?;
         let (folder, work) = match &self.resume {
             Some(folder) => (folder.clone(), self.resumed(folder)?),
             None => self.begun()?,
+        };
+        let _lock = match lock {
+            Some(lock) => lock,
+            None => lock::take(&folder)?,
         };
         let mut has_results = self.resume.is_some();
         let result = self.fill(&folder, &work, interrupt, &mut has_results).await;
@@ -338,11 +345,7 @@ struct At<'f, 'r> {
 }
 
 /// What the model of a claim foresees at each of its points, if it has one; said before the first trial.
-fn foreseen(
-    asked: &Asked,
-    cells: &[Cell],
-    experiments: &[Experiment],
-) -> anyhow::Result<Vec<f64>> {
+fn foreseen(asked: &Asked, cells: &[Cell], experiments: &[Experiment]) -> anyhow::Result<Vec<f64>> {
     let Some(predict) = asked.claim.predict else { return Ok(Vec::new()) };
     let at = |point: usize| -> anyhow::Result<f64> {
         let cell = cells.iter().find(|cell| cell.point == point);

@@ -114,6 +114,7 @@ struct Measured {
     started: Second0,
     tokens_until_us: Option<i64>,
     told: Told,
+    metered: cost::Metered,
     ended: Vec<String>,
     /// What only the final sweep took back.
     left: Vec<String>,
@@ -225,6 +226,7 @@ impl Trial<'_> {
             Ok(_) = interrupt.wait_for(|stop| *stop) => return Err(NothingMeasured.into()),
         };
 
+        let meter = cost::Meter::begin(running).await;
         let started = Second0::after(LEAD);
         let start = started.instant;
         let gauges = Arc::new(Gauges::default());
@@ -266,13 +268,12 @@ impl Trial<'_> {
         let truth = self.truth(running, secrets, tokens, &loaded, stop);
         let marks = lock(&marks).clone();
         let mut told = truth.settle(marks).await;
-        let watching = watch.stop();
+        let (watching, metered) = (watch.stop(), meter.end(running).await);
         generator.clock_drift_us = started.drift_us();
         truth.read(&mut told).await;
         let ended = running.all_ended();
-        let (left, settings) = (Vec::new(), Settings::new());
         Ok(Measured {
-            settings,
+            settings: Settings::new(),
             loaded,
             faults,
             watching,
@@ -281,8 +282,9 @@ impl Trial<'_> {
             started,
             tokens_until_us,
             told,
+            metered,
             ended,
-            left,
+            left: Vec::new(),
         })
     }
 
@@ -356,8 +358,8 @@ impl Trial<'_> {
         let orders = if has_ledger { Some(ledger::orders(folder, 1)?) } else { None };
         let orders = orders.into_iter().flatten().filter(of_load);
         let digested = digest::write(folder, &manifest, orders)?;
-        manifest.cost =
-            cost::of(self.system, &measured.watching.resources, digested.completed_orders);
+        let (rows, metered) = (&measured.watching.resources, measured.metered);
+        manifest.cost = cost::of(self.system, rows, metered, digested.completed_orders);
         manifest.touched = Some(digested.touched);
         manifest.drained_s = digested.last_completed_us.max(0) as f64 / 1e6;
         manifest.tables = Some(seal::seal(folder)?);

@@ -85,7 +85,10 @@ fn what_can_be_decided_asks_for_these_figures() {
         "completed p50",
         "completed share",
         "cpu per order",
+        "drain against prediction",
         "failed share",
+        "processes restarted",
+        "settled out of order",
         "stuck after trigger",
     ];
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);

@@ -261,6 +261,7 @@ impl Stage {
                 completed_orders: completed,
                 cpu_ms_per_completed_order: Some(cpu_ms),
                 rss_peak_bytes: [41 << 20, 96 << 20, 104 << 20][self.order as usize],
+                ..Cost::default()
             },
             fsync: Fsync {
                 before_p50_us: 110,

@@ -272,6 +272,14 @@ pub struct Cost {
     pub cpu_ms_per_completed_order: Option<f64>,
     /// Sum of the processes' largest resident sets, bytes (without the provider).
     pub rss_peak_bytes: u64,
+    /// Commits of the system's stores and its broker that reached the disk while the load ran and drained, an fsync
+    /// each; checkpoints of their logs are none. `None` if one of them counts none, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits: Option<u64>,
+    /// What all processors of the machine used meanwhile, J, generator and card network included; `None` where they do
+    /// not count it, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_j: Option<f64>,
 }
 
 /// Duration of a 4 KiB append with fdatasync on the data folder's disk, µs.

@@ -151,7 +151,7 @@ pub struct Forecast {
     pub left: u64,
     /// left/(μ − λ), s.
     pub predicted_s: f64,
-    /// How long it was until no more was in work than before, s.
+    /// How long it was until no more was in work than before, for the first time, s.
     pub lasted_s: f64,
 }
 

@@ -22,7 +22,7 @@ use decide::{Answer, Claim, Decision, Verdict};
 
 pub use against::{Against, Row, Same, against};
 pub use figure::{Scope, scope};
-pub use json::{Verdicts, last};
+pub use json::{Told, Verdicts, last};
 pub use plan::{Cell, Plan, Planned};
 use record::atomic_write::{self, write_json};
 use record::files;

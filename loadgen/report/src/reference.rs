@@ -1,7 +1,9 @@
 //! The record of a decided run that is kept for good: verdicts, the figures that they rest on, charts, and of each trial
 //! all but its raw tables. Its report can be written again as any other.
 
-use std::collections::BTreeMap;
+mod readme;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,8 @@ use record::atomic_write::write_json;
 use record::files;
 use record::read::{Run, Validate, table};
 use serde::{Deserialize, Serialize};
+
+pub use readme::readme;
 
 use crate::charts::Chart;
 use crate::{decided, pixels};
@@ -153,15 +157,20 @@ fn pack(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::write(to, bytes.with_context(cannot)?).with_context(cannot)
 }
 
+/// The scenarios that claims were asked about and that are as in their files.
+fn shown(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let plan = decided::plan(folder)?.unwrap_or_default();
+    let variants = folder.join(INPUTS).join("scenarios");
+    let is_variant = |name: &String| variants.join(format!("{name}.toml")).exists();
+    let cells = plan.claims.into_iter().filter(|claim| claim.asked).flat_map(|one| one.cells);
+    Ok(cells.map(|cell| cell.scenario).filter(|name| !is_variant(name)).collect())
+}
+
 /// Leaves of a run's pictures those of scenarios that claims were asked about and that are as in their files; the
 /// others are in the page all the same. Returns those.
 pub(crate) fn pared(folder: &Path, charts: &[Chart]) -> anyhow::Result<Vec<Chart>> {
-    let plan = decided::plan(folder)?.unwrap_or_default();
-    let variants = folder.join(INPUTS).join("scenarios");
-    let is_asked = |name: &String| {
-        let mut cells = plan.claims.iter().filter(|claim| claim.asked).flat_map(|one| &one.cells);
-        cells.any(|cell| cell.scenario == *name) && !variants.join(format!("{name}.toml")).exists()
-    };
+    let shown = shown(folder)?;
+    let is_asked = |name: &String| shown.contains(name);
     let (kept, others): (Vec<&Chart>, Vec<&Chart>) =
         charts.iter().partition(|chart| chart.scenario.as_ref().is_none_or(is_asked));
     for chart in others {
@@ -311,6 +320,7 @@ at_least = 0.5
 
         crate::write(&kept).unwrap();
         assert_eq!(verdicts(&kept), said);
+        insta::assert_snapshot!(readme(&kept, "results/reference").unwrap());
         let error = make(&kept, &folder.path().join("other"), "c").unwrap_err().to_string();
         assert!(error.contains("was made from a run itself"), "{error}");
         make(&run, &kept, "a newer one").unwrap();

@@ -5,6 +5,7 @@
 //! to each session, and five services must not get five shares where a monolith gets one. Each is a
 //! process group of its own, so that a Ctrl-C in the terminal reaches the harness alone.
 
+mod commits;
 mod ending;
 mod fill;
 mod kept;

@@ -5,6 +5,7 @@ pub mod asking;
 pub mod cgroup;
 pub mod cores;
 pub mod disk;
+pub mod energy;
 pub mod folder;
 pub mod foreign;
 pub mod http;

@@ -7,7 +7,7 @@ use shop::AuthService;
 use shop::auth::{Passwords, Tokens};
 use web::{Ready, Routes};
 
-use crate::{ServiceArgs, environment, settings, timing};
+use crate::{ServiceArgs, environment, metrics, settings, timing};
 
 /// Serves accounts and tells whose a token is, until a signal.
 ///
@@ -17,9 +17,11 @@ pub async fn run(arguments: ServiceArgs) -> anyhow::Result<()> {
     let stores = stores::open(&arguments.store).context("--store")?;
     let (kept, settings) = (stores.clone(), settings::kept(&stores).and(settings::hashing()));
     let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check());
+    let counted = metrics::of_store(&stores);
     let passwords = Passwords::new(environment::parallel_hashes())?;
     let tokens = Tokens::new(&environment::token_secret()?)?;
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
     let routes = Routes::new().accounts(Arc::clone(&auth) as _).verify(auth);
-    Ok(crate::run("auth", arguments.listen, routes, Arc::new(ready), settings).await?)
+    let (listen, ready) = (arguments.listen, Arc::new(ready));
+    Ok(crate::measured("auth", listen, routes, ready, settings, counted).await?)
 }

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod bounds;
 pub mod environment;
 pub mod fanout;
+pub mod metrics;
 pub mod poison;
 mod run;
 pub mod settings;

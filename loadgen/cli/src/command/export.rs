@@ -42,6 +42,8 @@ enum Form {
     Github,
     /// A decided run without its raw tables, to be kept for good: at most 25 MB
     Reference,
+    /// What README.md shows of a decided run
+    Readme,
 }
 
 pub(crate) fn export(args: &Args) -> anyhow::Result<ExitCode> {
@@ -52,6 +54,10 @@ pub(crate) fn export(args: &Args) -> anyhow::Result<ExitCode> {
         Form::Markdown => Format::Markdown,
         Form::Junit => Format::Junit,
         Form::Github => Format::Github,
+        Form::Readme => {
+            show(&reference::readme(&args.folder, &args.folder.to_string_lossy())?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Form::Reference => return reference(&args.folder, &args.to),
     };
     print(&args.folder, format)?;

@@ -5,9 +5,42 @@ use std::path::Path;
 
 use record::{Cost, FaultRow, GENERATOR, ResourceRow, ledger};
 use scenario::system::{LINKS, SystemSpec};
+use supervise::energy::Energy;
+use supervise::launch::Running;
+
+/// What counts from second 0 on, whoever looks.
+pub(super) struct Meter {
+    commits: Option<u64>,
+    energy: Option<Energy>,
+}
+
+/// What was counted until the end of the drain, as in [`Cost`].
+#[derive(Clone, Copy)]
+pub(super) struct Metered {
+    commits: Option<u64>,
+    energy_j: Option<f64>,
+}
+
+impl Meter {
+    pub(super) async fn begin(running: &Running) -> Self {
+        Self { commits: running.commits().await, energy: Energy::begin() }
+    }
+
+    pub(super) async fn end(self, running: &Running) -> Metered {
+        let energy_j = self.energy.and_then(|energy| energy.spent_j());
+        let commits = running.commits().await.zip(self.commits);
+        // A process that was started again counts from 0.
+        Metered { energy_j, commits: commits.and_then(|(now, then)| now.checked_sub(then)) }
+    }
+}
 
 /// What the processes of a system used, and per order that was completed.
-pub(super) fn of(system: &SystemSpec, rows: &[ResourceRow], completed_orders: u64) -> Cost {
+pub(super) fn of(
+    system: &SystemSpec,
+    rows: &[ResourceRow],
+    metered: Metered,
+    completed_orders: u64,
+) -> Cost {
     let foreign = |name: &str| {
         let process = system.processes.iter().find(|p| p.name == name);
         name == LINKS
@@ -28,6 +61,8 @@ pub(super) fn of(system: &SystemSpec, rows: &[ResourceRow], completed_orders: u6
         cpu_ms_per_completed_order: per_order,
         rss_peak_bytes: peaks.iter().filter(|(n, _)| !foreign(n)).map(|(_, b)| b).sum(),
         cpu_s,
+        commits: metered.commits,
+        energy_j: metered.energy_j,
     }
 }
 

@@ -132,10 +132,14 @@ async fn killed_in_a_block_it_goes_on_and_decides_the_same() {
     })
     .await;
     let pid = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    let run = project.bench.only();
+    let second = project.call(&["decide", "--resume", run.to_str().unwrap()]).await;
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{told}");
+    assert!(told.contains(&format!("process {} works on it", child.id().unwrap())), "{told}");
     kill_process(pid, Signal::KILL).unwrap();
     end(child).await;
     until("its systems to end", || project.bench.processes().is_empty()).await;
-    let run = project.bench.only();
     let before = manifests(&run);
 
     let resumed = project.call(&["decide", "--resume", run.to_str().unwrap()]).await;

@@ -56,6 +56,32 @@ impl Scorecard {
         self.cards.retain(|card| is_wanted(&card.scenario));
     }
 
+    /// The first scenario's name.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.cards.first().map(|card| card.scenario.as_str())
+    }
+
+    /// The first scenarios as tables in Markdown.
+    pub(crate) fn readme(&self, most: usize) -> String {
+        let mut text = String::new();
+        for card in self.cards.iter().take(most) {
+            // Writing to memory cannot fail.
+            let _ = writeln!(
+                text,
+                "| {}, phase {} | {} |",
+                card.scenario,
+                card.phase,
+                HEADINGS.join(" | ")
+            );
+            let _ = writeln!(text, "| --- |{}", " ---: |".repeat(HEADINGS.len()));
+            for line in &card.lines {
+                let _ = writeln!(text, "| {} | {} |", line.system, line.cells.join(" | "));
+            }
+            text.push('\n');
+        }
+        if text.is_empty() { text } else { text + &LEGEND.replace('\n', " ").trim_end() + ".\n" }
+    }
+
     /// For a terminal of 80 columns.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
