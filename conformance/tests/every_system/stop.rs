@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::programs::all_of;
 use crate::stand::{Stand, refuses};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,9 +36,18 @@ pub(crate) async fn finish(system: &str) -> anyhow::Result<()> {
     for index in &orders {
         stand.ends_well(*index).await?;
     }
-    let others = (0..stand.running.spec.processes.len()).rev().filter(|i| !orders.contains(i));
+    let broker = all_of(&stand.running.spec, "broker");
+    let others = (0..stand.running.spec.processes.len()).rev();
+    let others: Vec<_> = others.filter(|i| !orders.contains(i) && !broker.contains(i)).collect();
     for index in others {
         stand.terminate(index)?;
+        stand.ends_well(index).await?;
+    }
+    // The nodes of a cluster at once: one after the other, the last would be too few to agree on anything.
+    for index in &broker {
+        stand.terminate(*index)?;
+    }
+    for index in broker {
         stand.ends_well(index).await?;
     }
     Ok(())

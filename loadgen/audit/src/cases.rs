@@ -10,7 +10,7 @@
 //!   charge KEY EVENT [CENTS] [id=ID] [at=S] [n=N]     unreadable     forged KEY     network-lines N
 //!   read CUSTOMER get|list KEY [STATUS [CENTS] …]|404     read CUSTOMER end
 //!   cut FROM TO|never     unseen-cut FROM TO     fault KIND FROM TO     tokens-until S
-//!   reserved KEY held|sold|released SKU N     shelf SKU HELD SOLD RELEASED
+//!   reserved KEY held|sold|released|lacking SKU N     shelf SKU HELD SOLD RELEASED [STOCK]
 //!   not-waited     doubt WHY     no-clock     notified     stocked
 //!   expect VERDICT [CLASS …]
 //! ```
@@ -195,9 +195,10 @@ fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
         ("reserved", [key, state, sku, quantity]) => {
             facts.reservations.push(reserved(key, state, sku, quantity.parse().unwrap()));
         }
-        ("shelf", [sku, held, sold, released]) => {
+        ("shelf", [sku, held, sold, released, stock @ ..]) => {
             let [held, sold, released] = [held, sold, released].map(|n| n.parse().unwrap());
-            facts.shelves.push(ShelfRow { sku: (*sku).to_owned(), held, sold, released });
+            let stock = stock.first().map(|n| n.parse().unwrap());
+            facts.shelves.push(ShelfRow { sku: (*sku).to_owned(), held, sold, released, stock });
         }
         ("not-waited", []) => facts.not_waited = true,
         ("doubt", _) => facts.doubts.push(rest.to_owned()),

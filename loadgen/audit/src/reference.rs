@@ -200,7 +200,7 @@ fn of_money(k: &Known<'_>) -> Vec<&'static str> {
         (k.captures.len() >= 2, "double-charge"),
         (captured && !paid && over, "orphan-charge"),
         (paid && !captured && whole, "paid-without-charge"),
-        (declined && never && whole, "decided-by-nobody"),
+        (declined && never && whole && !refused(k), "decided-by-nobody"),
         (after, "charged-after-decline"),
         (captured && whole && k.orders.iter().any(strange), "wrong-reference"),
         (has_wrong_amount(k), "wrong-amount"),
@@ -275,7 +275,7 @@ fn of_ends(k: &Known<'_>) -> Vec<&'static str> {
     ])
 }
 
-/// Articles of which shelf and reservations differ.
+/// Articles of which shelf and reservations differ, or more is gone than there was.
 fn leaks(facts: &Facts) -> BTreeSet<String> {
     let mut skus: BTreeSet<String> = facts.shelves.iter().map(|row| row.sku.clone()).collect();
     skus.extend(facts.reservations.iter().map(|row| row.sku.clone()));
@@ -288,7 +288,10 @@ fn leaks(facts: &Facts) -> BTreeSet<String> {
         let said = shelf.fold([0; 3], |[held, sold, released], row| {
             [held + row.held, sold + row.sold, released + row.released]
         });
-        facts.stocked && said != ["held", "sold", "released"].map(|state| reserved(sku, state))
+        let differ = said != ["held", "sold", "released"].map(|state| reserved(sku, state));
+        let over = |row: &ShelfRow| row.stock.is_some_and(|stock| row.held + row.sold > stock);
+        let oversold = facts.shelves.iter().any(|row| row.sku == *sku && over(row));
+        facts.stocked && (differ || oversold)
     });
     skus
 }
@@ -299,8 +302,18 @@ fn reservations(k: &Known<'_>, state: &str) -> usize {
 }
 
 fn leaves_stock(k: &Known<'_>) -> bool {
-    let over = reservations(k, "sold") + reservations(k, "released");
+    let over = ["sold", "released", "lacking"].iter().map(|state| reservations(k, state));
+    let over = over.sum::<usize>();
     !k.orders.is_empty() && !k.is_open() && (reservations(k, "held") > 0 || over == 0)
+}
+
+/// Whether something that it needs was not there.
+fn refused(k: &Known<'_>) -> bool {
+    k.facts.stocked && reservations(k, "lacking") > 0
+}
+
+fn has_had(k: &Known<'_>) -> bool {
+    ["held", "sold", "released"].iter().any(|state| reservations(k, state) > 0)
 }
 
 fn of_stock(k: &Known<'_>) -> Vec<&'static str> {
@@ -310,6 +323,7 @@ fn of_stock(k: &Known<'_>) -> Vec<&'static str> {
     let any = k.facts.reservations.iter().any(|row| row.key == k.key);
     let astray = (reservations(k, "sold") > 0 && !k.has("paid"))
         || (reservations(k, "released") > 0 && !k.has("declined"))
+        || (refused(k) && (k.has("paid") || has_had(k)))
         || (any && k.orders.is_empty());
     held(&[(astray, "stock-astray"), (leaves_stock(k) && !k.facts.not_waited, "stock-left")])
 }
@@ -607,19 +621,25 @@ fn cuts() -> impl Strategy<Value = FaultRow> {
 
 /// Whether there is an inventory, and what it says: often the same of articles as of orders.
 fn stock() -> impl Strategy<Value = (bool, Vec<ReservationRow>, Vec<ShelfRow>)> {
-    let state = word(&["held", "sold", "sold", "sold", "released"]);
+    let state = word(&["held", "sold", "sold", "sold", "released", "lacking"]);
     let row = (key(), state, word(&["tea", "cup"]), 1_i64..3)
         .prop_map(|(key, state, sku, quantity)| reserved(&key, state, sku, quantity));
     let rows = prop::collection::vec(row, 0..4);
-    let shelf = (word(&["tea", "cup"]), 0_i64..3, 0_i64..3, 0_i64..3).prop_map(
-        |(sku, held, sold, released)| ShelfRow { sku: sku.to_owned(), held, sold, released },
-    );
+    let count = || 0_i64..3;
+    let shelf = (word(&["tea", "cup"]), count(), count(), count(), prop::option::of(0_i64..5));
+    let shelf = shelf.prop_map(|(sku, held, sold, released, stock)| ShelfRow {
+        sku: sku.to_owned(),
+        held,
+        sold,
+        released,
+        stock,
+    });
     let shelves = prop::collection::vec(shelf, 0..3);
     (any::<bool>(), rows, shelves, any::<bool>()).prop_map(|(stocked, rows, shelves, honest)| {
         let of = |row: &ReservationRow| {
             let n = |state: &str| if row.state == state { row.quantity } else { 0 };
             let (held, sold, released) = (n("held"), n("sold"), n("released"));
-            ShelfRow { sku: row.sku.clone(), held, sold, released }
+            ShelfRow { sku: row.sku.clone(), held, sold, released, stock: None }
         };
         let shelves = if honest { rows.iter().map(of).collect() } else { shelves };
         (stocked, rows, shelves)

@@ -4,6 +4,9 @@ use super::clock::{Clock, NEVER};
 use super::story::{Story, Told};
 use record::Class;
 
+/// Where a story counts what the inventory could not hold.
+const LACKING: usize = 3;
+
 /// What decides about every story alike.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
@@ -71,7 +74,9 @@ impl Story {
         when(self.captures > 1, Class::DoubleCharge);
         when(captured && orders.paid == 0 && self.is_over(terms), Class::OrphanCharge);
         when(orders.paid > 0 && !captured && terms.whole, Class::PaidWithoutCharge);
-        when(declined > 0 && never_declined && terms.whole, Class::DecidedByNobody);
+        let refused = terms.stocked && self.reserved[LACKING] > 0;
+        let by_nobody = declined > 0 && never_declined && !refused;
+        when(by_nobody && terms.whole, Class::DecidedByNobody);
         when(self.charged_after_decline, Class::ChargedAfterDecline);
         let strange = captured && !self.references.within(&self.charge_ids);
         when(strange && terms.whole, Class::WrongReference);
@@ -159,16 +164,18 @@ impl Story {
 
     /// Whether it is final, and its stock is not.
     pub(super) fn leaves_stock(&self) -> bool {
-        let [held, sold, released] = self.reserved;
+        let [held, sold, released, lacking] = self.reserved;
         let is_final = self.orders.total() > 0 && self.orders.open == 0;
-        is_final && (held > 0 || sold + released == 0)
+        is_final && (held > 0 || sold + released + lacking == 0)
     }
 
     fn judge_stock(&self, terms: Terms, when: &mut impl FnMut(bool, Class)) {
-        let [held, sold, released] = self.reserved;
-        let nobodys = self.orders.total() == 0 && held + sold + released > 0;
+        let [held, sold, released, lacking] = self.reserved;
+        let had = held + sold + released;
+        let nobodys = self.orders.total() == 0 && had + lacking > 0;
         let astray = (sold > 0 && self.orders.paid == 0)
             || (released > 0 && self.orders.declined == 0)
+            || (lacking > 0 && (self.orders.paid > 0 || had > 0))
             || nobodys;
         when(terms.stocked && astray, Class::StockAstray);
         let left = terms.stocked && terms.waited && self.leaves_stock();

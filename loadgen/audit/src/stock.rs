@@ -1,7 +1,7 @@
 //! Whether an inventory conserves its stock: what it says of an article must be what its reservations say
-//! together. It knows no orders.
+//! together, and no more may be gone than was there. It knows no orders.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use record::ledger::{ReservationRow, ShelfRow};
 
@@ -10,10 +10,18 @@ type Left = [i64; 3];
 
 /// All articles of an inventory.
 #[derive(Debug, Default)]
-pub(super) struct Shelves(HashMap<Box<str>, Left>);
+pub(super) struct Shelves {
+    left: HashMap<Box<str>, Left>,
+    /// Articles of which more is held and sold than there was.
+    oversold: HashSet<Box<str>>,
+}
 
 impl Shelves {
     pub(super) fn shelf(&mut self, row: &ShelfRow) {
+        let gone = row.held.saturating_add(row.sold);
+        if row.stock.is_some_and(|stock| gone > stock) {
+            self.oversold.insert(row.sku.as_str().into());
+        }
         let said = [row.held, row.sold, row.released];
         for (left, said) in self.left(&row.sku).iter_mut().zip(said) {
             *left = left.saturating_add(said);
@@ -28,12 +36,14 @@ impl Shelves {
         }
     }
 
-    /// The articles of which the two differ.
+    /// The articles of which the two differ, or more is gone than there was.
     pub(super) fn leaks(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, left)| **left != [0; 3]).map(|(sku, _)| &**sku)
+        let all = self.left.iter().map(|(sku, left)| (&**sku, left));
+        let leaks = all.filter(|(sku, left)| **left != [0; 3] || self.oversold.contains(*sku));
+        leaks.map(|(sku, _)| sku)
     }
 
     fn left(&mut self, sku: &str) -> &mut Left {
-        self.0.entry(sku.into()).or_default()
+        self.left.entry(sku.into()).or_default()
     }
 }

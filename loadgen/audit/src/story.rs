@@ -152,8 +152,8 @@ pub(super) struct Story {
     /// What its customer was notified of, and the first instant of each, µs.
     pub(super) notified: States,
     pub(super) notified_us: Finals<i64>,
-    /// Articles that the inventory holds, sold and released for it.
-    pub(super) reserved: [u32; 3],
+    /// Articles that the inventory holds, sold and released for it, and of those it could not hold.
+    pub(super) reserved: [u32; 4],
     pub(super) repeated: bool,
     pub(super) dead: bool,
     /// Sums of fingerprints of its rows: in the first listing, in the replica that is being read.
@@ -203,7 +203,7 @@ impl Default for Story {
             charged_after_decline: false,
             notified: States::default(),
             notified_us: Finals { paid: i64::MAX, declined: i64::MAX },
-            reserved: [0; 3],
+            reserved: [0; 4],
             repeated: false,
             dead: false,
             listing: 0,
@@ -327,7 +327,8 @@ impl Story {
 
     /// A state that nobody knows is one that is not over.
     pub(super) fn reservation(&mut self, row: &ReservationRow) {
-        let place = ["held", "sold", "released"].iter().position(|state| *state == row.state);
+        let all = ["held", "sold", "released", "lacking"];
+        let place = all.iter().position(|state| *state == row.state);
         self.reserved[place.unwrap_or(0)] += 1;
     }
 

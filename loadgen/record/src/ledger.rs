@@ -96,6 +96,9 @@ pub struct ShelfRow {
     pub sold: i64,
     /// Held once, for orders that were declined.
     pub released: i64,
+    /// How many there were at first; none: without end, or of a record from before that was told.
+    #[serde(default)]
+    pub stock: Option<i64>,
 }
 
 /// What an inventory holds or held of one article for one order.
@@ -103,7 +106,7 @@ pub struct ShelfRow {
 pub struct ReservationRow {
     /// The client's idempotency key.
     pub key: String,
-    /// held, sold, released.
+    /// held, sold, released; lacking: nothing was held, for something was not there.
     pub state: String,
     /// The article.
     pub sku: String,

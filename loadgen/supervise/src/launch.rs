@@ -305,10 +305,15 @@ impl Running {
         }
     }
 
-    /// Stops everything: SIGTERM in reverse order, SIGKILL to what does not end; then takes back
-    /// what else is open in the undo journal, and says what that was.
+    /// Stops everything: SIGTERM in reverse order, to the nodes of a cluster at once, SIGKILL to what does not end;
+    /// then takes back what else is open in the undo journal, and says what that was.
     pub async fn stop(mut self) -> Vec<String> {
         for index in (0..self.children.len()).rev() {
+            // One after the other, the last nodes would be too few to agree on anything.
+            for node in self.nodes_until(index) {
+                // Whoever has ended by then needs not be told.
+                let _ = self.tell_to_end(node);
+            }
             self.finish(index).await;
         }
         // After the processes, which finish their work through it.
@@ -320,6 +325,12 @@ impl Running {
             let _ = disk.unmount(&self.undo).await;
         }
         self.undo.sweep()
+    }
+
+    /// The nodes of a cluster that were started one after the other until this process, if it is one.
+    fn nodes_until(&self, index: usize) -> Vec<usize> {
+        let is_node = |index: &usize| !self.spec.processes[*index].leads.is_empty();
+        (0..=index).rev().take_while(is_node).collect()
     }
 
     /// Where the processes write their logs.

@@ -101,8 +101,12 @@ impl Line {
     }
 
     async fn answer(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
-        let answer =
-            self.client.request(request).await.map_err(|error| self.away(&whole(&error)))?;
+        let mut answered = self.client.request(request.clone()).await;
+        // A busy server may let a connection wait for too long; nothing has been asked yet.
+        if answered.as_ref().is_err_and(hyper_util::client::legacy::Error::is_connect) {
+            answered = self.client.request(request).await;
+        }
+        let answer = answered.map_err(|error| self.away(&whole(&error)))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| self.away(&error.to_string()))?;
