@@ -259,8 +259,7 @@ async fn in_batches(
     };
     let consumed = topic.consume_batches(WIDE, 3, ended, handle);
     timeout(Duration::from_secs(600), consumed).await.unwrap().unwrap();
-    let all = batches.lock().unwrap().clone();
-    all
+    batches.lock().unwrap().clone()
 }
 
 const WIDE: SubscribeOptions = SubscribeOptions { prefetch: 16 };
