@@ -5,6 +5,7 @@
 mod crash;
 mod hang_up;
 mod hanging;
+mod lacking;
 mod notices;
 mod outside;
 mod poison;
@@ -50,6 +51,10 @@ mod a_network_that_refuses_or_goes_silent_costs_no_order {
 
 mod customers_who_ask_for_it_are_notified_of_what_is_final {
     each_but_clusters!(crate::notices::arrive);
+}
+
+mod what_is_out_of_stock_is_declined_and_not_charged {
+    each_but_clusters!(crate::lacking::decline);
 }
 
 mod readiness_is_what_a_request_would_meet {

@@ -33,7 +33,8 @@ pub(crate) async fn arrive(system: &str) -> anyhow::Result<()> {
     ensure!(place(&shop, &token, "declined", Some(&url)).await? < 300);
     notified(&stand, &["declined", "paid"]).await?;
     given_up(&stand, "elsewhere").await?;
-    stock(&stand, json!({"sku": "tea", "held": 0, "sold": 6, "released": 2})).await?;
+    let tea = json!({"sku": "tea", "held": 0, "sold": 6, "released": 2, "stock": null});
+    stock(&stand, tea).await?;
     outage(&mut stand, &shop, &token, &url).await?;
     stand.stop().await;
     Ok(())

@@ -66,6 +66,17 @@ impl Stand {
         Self::of(spec).await
     }
 
+    /// As `start`, with so many of each article; none if nobody plays an inventory.
+    pub(crate) async fn stocked(name: &str, stock: u32) -> anyhow::Result<Option<Self>> {
+        let mut spec = programs::system(name)?;
+        let players = spec.players("inventory");
+        for index in &players {
+            let flag = ["--stock".to_owned(), stock.to_string()];
+            spec.processes[*index].command.extend(flag);
+        }
+        if players.is_empty() { Ok(None) } else { Self::of(spec).await.map(Some) }
+    }
+
     /// As `start`, with so few descriptors as a shell usually grants (`ulimit -n`), which a process may
     /// raise.
     pub(crate) async fn of_a_shell(name: &str, descriptors: u32) -> anyhow::Result<Self> {

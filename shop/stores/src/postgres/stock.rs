@@ -8,7 +8,7 @@ use shop::{Error, Number, Quantities, Reservation, Reserved, Result, Shelf, Stoc
 use super::{Postgres, column, meaning};
 
 const RESERVE: &str = "with added as (insert into reservations (key, quantities, state)
-        values ($1, $2, 'held') on conflict (key) do nothing returning key)
+        values ($1, $2, 'held') on conflict (key) do nothing returning key),
     held as (insert into stock (sku, held, sold, released)
         select sku, quantity, 0, 0 from added, unnest($3::text[], $4::bigint[]) as wanted (sku, quantity)
         order by sku collate \"C\"
