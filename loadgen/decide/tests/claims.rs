@@ -84,6 +84,7 @@ fn what_can_be_decided_asks_for_these_figures() {
         "charges",
         "completed p50",
         "completed share",
+        "completions",
         "cpu per order",
         "drain against prediction",
         "failed share",

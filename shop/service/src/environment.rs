@@ -98,7 +98,7 @@ pub fn operator_token() -> String {
     std::env::var(OPERATOR_TOKEN).unwrap_or_default()
 }
 
-/// How many passwords are hashed at once: as many as there are processors.
+/// How many passwords are hashed at once, and how many charges work: as many as there are processors.
 #[must_use]
 pub fn parallel_hashes() -> usize {
     available_parallelism().map_or(1, usize::from)

@@ -10,6 +10,9 @@ use clap::Args;
 use http_server::Settings;
 use rustix::time::{ClockId, clock_gettime};
 use shop::{CardNetwork, Charge, Error, Result, Verdict};
+use tokio::sync::Semaphore;
+
+use crate::environment;
 
 /// More would outlive the calls that wait for it.
 const MOST_MS: i64 = 1_000;
@@ -28,7 +31,11 @@ impl Work {
     /// The network itself, if there is no work; else one that works before it asks, beside the threads that serve.
     #[must_use]
     pub fn network(self, network: Arc<dyn CardNetwork>) -> Arc<dyn CardNetwork> {
-        if self.ms == 0 { network } else { Arc::new(Working { work: self, network }) }
+        if self.ms == 0 {
+            return network;
+        }
+        let places = Arc::new(Semaphore::new(environment::parallel_hashes()));
+        Arc::new(Working { work: self, network, places })
     }
 
     /// What a process says of it: nothing if there is none.
@@ -46,13 +53,21 @@ impl Work {
 struct Working {
     work: Work,
     network: Arc<dyn CardNetwork>,
+    /// As many work at once as there are processors: more would take them from who serves.
+    places: Arc<Semaphore>,
 }
 
 #[async_trait]
 impl CardNetwork for Working {
     async fn capture(&self, charge: &Charge) -> Result<Verdict> {
         let time = self.work.time();
-        let done = tokio::task::spawn_blocking(move || work(time)).await;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|error| Error::Internal(error.to_string()))?;
+        let work = move || {
+            let _place = place;
+            work(time);
+        };
+        let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|error| Error::Internal(error.to_string()))?;
         self.network.capture(charge).await
     }
