@@ -252,13 +252,13 @@ impl Trial<'_> {
             poisoner,
             marks: Arc::clone(&marks),
         };
-        let stop = interrupt.clone();
+        let (schedule, stop) = (self.faults(), interrupt.clone());
         let follow = async {
             let loaded = load.follow(&gauges, interrupt, &self.telling(&gauges, progress)).await;
             let _ = end.send(true);
             loaded
         };
-        let (loaded, faults) = tokio::join!(follow, faults::walk(stage, &self.faults(), ended));
+        let (loaded, faults) = tokio::join!(follow, faults::walk(stage, &schedule, ended));
         let mut generator = Generator::default();
         let stalls = hiccups.stop(&mut generator);
         generator.rivals = others.end().rivals;
