@@ -38,9 +38,9 @@ impl Shelves {
 
     /// The articles of which the two differ, or more is gone than there was.
     pub(super) fn leaks(&self) -> impl Iterator<Item = &str> {
-        let leaks =
-            |(sku, left): &(&Box<str>, &Left)| **left != [0; 3] || self.oversold.contains(&***sku);
-        self.left.iter().filter(leaks).map(|(sku, _)| &**sku)
+        let articles = self.left.iter().map(|(sku, left)| (&**sku, *left));
+        let leaks = articles.filter(|(sku, left)| *left != [0; 3] || self.oversold.contains(*sku));
+        leaks.map(|(sku, _)| sku)
     }
 
     fn left(&mut self, sku: &str) -> &mut Left {
