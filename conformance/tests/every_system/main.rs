@@ -40,9 +40,8 @@ mod killed_processes_lose_and_double_nothing {
     each_system!(crate::crash::survive);
 }
 
-// Of all nodes at once nobody stops a cluster: the last ones wait for those that are gone.
 mod a_stop_finishes_what_is_in_flight {
-    each_but_clusters!(crate::stop::finish);
+    each_system!(crate::stop::finish);
 }
 
 mod a_network_that_refuses_or_goes_silent_costs_no_order {

@@ -26,6 +26,8 @@ use crate::programs;
 use crate::shop::{Shop, client};
 
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Longer than servers of others are given to stop.
+const ENDS_WITHIN: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(5);
 /// Of deliveries whose consumers are to end without a word.
 const LEASE: Span = Span(Duration::from_secs(2));
@@ -203,7 +205,7 @@ impl Stand {
     /// Waits for a process's end, which must be a good one.
     pub(crate) async fn ends_well(&mut self, index: usize) -> anyhow::Result<()> {
         let name = self.running.spec.processes[index].name.clone();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + ENDS_WITHIN;
         loop {
             match self.running.ended(index) {
                 Some(status) if status == "exit status: 0" => return Ok(()),

@@ -246,9 +246,10 @@ async fn in_batches(
     outcomes: impl Fn(&[i64]) -> Vec<brokers::Handled>,
 ) -> Vec<Vec<i64>> {
     let batches = Batches::default();
-    let handle = |batch: Vec<brokers::Received<Charge>>| {
+    let noted = Arc::clone(&batches);
+    let handle = move |batch: Vec<brokers::Received<Charge>>| {
         let cents: Vec<i64> = batch.iter().map(|received| received.value.cents).collect();
-        batches.lock().unwrap().push(cents.clone());
+        noted.lock().unwrap().push(cents.clone());
         let outcomes = outcomes(&cents);
         async move { outcomes }
     };
@@ -259,7 +260,7 @@ async fn in_batches(
     };
     let consumed = topic.consume_batches(WIDE, 3, ended, handle);
     timeout(Duration::from_secs(600), consumed).await.unwrap().unwrap();
-    batches.lock().unwrap().clone()
+    Arc::into_inner(batches).unwrap().into_inner().unwrap()
 }
 
 const WIDE: SubscribeOptions = SubscribeOptions { prefetch: 16 };

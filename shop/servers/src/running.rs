@@ -76,6 +76,8 @@ impl Running {
         rustix::process::kill_process(root, self.recipe.stop)?;
         let ended = timeout(STOP_MAX, self.server.wait()).await;
         let ended = ended.context("the server does not stop")??;
+        // What ran beside it ends before us: whoever keeps us takes the last end for ours.
+        self.kill().await?;
         if ended.code().is_some_and(|code| self.recipe.stopped.contains(&code)) {
             return Ok(());
         }
