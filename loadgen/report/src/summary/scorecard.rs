@@ -79,7 +79,7 @@ impl Scorecard {
             }
             text.push('\n');
         }
-        if text.is_empty() { text } else { text + &LEGEND.replace('\n', " ").trim_end() + ".\n" }
+        if text.is_empty() { text } else { text + LEGEND.replace('\n', " ").trim_end() + ".\n" }
     }
 
     /// For a terminal of 80 columns.
