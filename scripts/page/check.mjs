@@ -114,7 +114,7 @@ const interactive = async (page, where) => {
 const report = join(run, "report.html");
 const size = statSync(report).size;
 if (size > SIZE_MAX) complain("report.html", `${size} bytes, more than ${SIZE_MAX}`);
-const pages = [["report", report], ["audit", auditPage(run)]].filter(([, path]) => path && existsSync(path));
+const pages = [["report", report], ["audit", auditPage(run)], ["decision", join(run, "decision.html")], ["lesson", join(run, "lesson.html")]].filter(([, path]) => path && existsSync(path));
 const paints = [];
 for (const [name, path] of pages) {
   for (const colorScheme of ["light", "dark"]) {
@@ -145,6 +145,14 @@ await paper.emulateMedia({ media: "print" });
 const ground = await paper.evaluate(() => getComputedStyle(document.body).color);
 if (ground !== "rgb(28, 30, 33)") complain("paper", `prints in ${ground}: the dark scheme must stay on the screen`);
 await paper.context().close();
+for (const [name, path] of pages.filter(([name]) => name === "decision" || name === "lesson")) {
+  const printed = await open(path, `${name} on paper`, { colorScheme: "dark", viewport: { width: 1280, height: 900 } });
+  await printed.pdf({ path: join(shots, `${name}.pdf`), format: "A4", printBackground: true });
+  await printed.emulateMedia({ media: "print" });
+  const ink = await printed.evaluate(() => getComputedStyle(document.body).color);
+  if (ink !== "rgb(28, 30, 33)") complain(`${name} on paper`, `prints in ${ink}: the dark scheme must stay on the screen`);
+  await printed.context().close();
+}
 
 const plain = await open(report, "without scripts", { javaScriptEnabled: false, viewport: { width: 1280, height: 900 } });
 const images = await plain.locator("noscript img").count();

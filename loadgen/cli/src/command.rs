@@ -14,6 +14,7 @@ pub(crate) mod ending;
 mod export;
 mod heal;
 mod inner;
+mod lesson;
 mod list;
 mod null_server;
 mod report;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Decide(decide::Args),
     Claims(claims::Args),
+    Lesson(lesson::Args),
     Capacity(capacity::Args),
     Report(report::Args),
     Audit(audit::Args),
@@ -64,6 +66,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args).await,
             Self::Decide(args) => decide::decide(args).await,
+            Self::Lesson(args) => lesson::lesson(args).await,
             Self::Claims(args) => claims::claims(&args),
             Self::Capacity(args) => capacity::search(args).await,
             Self::Report(args) => report::write(&args),

@@ -11,7 +11,6 @@ use anyhow::{Context, bail, ensure};
 use crate::environment::{self, Facts};
 use crate::terminal::Terminal;
 use record::files;
-use record::read::LAID_ASIDE;
 use supervise::cores::Cores;
 use supervise::undo;
 
@@ -94,14 +93,14 @@ pub(crate) fn new_trial(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir(folder).with_context(cannot)
 }
 
-/// Lays the record of a trial aside, so that it can be run again in its place.
+/// Lays the record of a trial aside, so that it can be run again in its place; why stands in its name
+/// ([`record::read::LAID_ASIDE`], [`record::read::CUT_OFF`]).
 ///
 /// # Errors
 /// If it cannot be renamed.
-pub(crate) fn lay_aside(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn lay_aside(folder: &Path, why: &str) -> anyhow::Result<()> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let numbered =
-        (1..).map(|times: u32| folder.with_file_name(format!("{name}{LAID_ASIDE}{times}")));
+    let numbered = (1..).map(|times: u32| folder.with_file_name(format!("{name}{why}{times}")));
     let cannot = || format!("cannot lay {} aside", folder.display());
     let aside = numbered.take(1_000).find(|aside| !aside.exists()).with_context(cannot)?;
     fs::rename(folder, aside).with_context(cannot)

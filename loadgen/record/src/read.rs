@@ -42,6 +42,8 @@ pub struct Run {
 
 /// What stands between a trial's number and how often it has been laid aside, in the name of its folder.
 pub const LAID_ASIDE: &str = "-void-";
+/// The same where its block was cut off: the run was stopped or killed, and what is compared was run again together.
+pub const CUT_OFF: &str = "-cut-off-";
 
 /// One trial's files.
 #[derive(Clone, Debug, Default)]
@@ -122,10 +124,21 @@ impl Trial {
         }))
     }
 
-    /// Whether it was run again, because the measuring machine had spoilt it: then it is in no figure.
+    /// Whether it was run again, because the measuring machine had spoilt it or its block was cut off: then it is in no
+    /// figure.
     #[must_use]
     pub fn is_laid_aside(&self) -> bool {
-        self.folder.file_name().is_some_and(|name| name.to_string_lossy().contains(LAID_ASIDE))
+        self.is_named(LAID_ASIDE) || self.is_cut_off()
+    }
+
+    /// Whether it was run again because its block was cut off.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.is_named(CUT_OFF)
+    }
+
+    fn is_named(&self, part: &str) -> bool {
+        self.folder.file_name().is_some_and(|name| name.to_string_lossy().contains(part))
     }
 
     /// The operation that the report is about: `place`, or the busiest of a load without orders.

@@ -14,6 +14,10 @@ pub(super) fn of(trial: &Trial) -> String {
     let known = validity.reasons.iter().map(|reason| (weight(reason), plainly(reason)));
     match known.max_by_key(|(weight, _)| *weight) {
         Some((_, plain)) => format!("Excluded: {plain}"),
+        None if trial.is_cut_off() => {
+            "Excluded: the run ended in the middle of its block, which was run again as a whole"
+                .to_owned()
+        }
         None if trial.is_laid_aside() => {
             "Excluded: the measuring machine was disturbed, and it was run again".to_owned()
         }

@@ -56,7 +56,25 @@ pub(crate) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// The same with these claims and so many blocks, where the command line names none.
+    pub(crate) fn unless_told(mut self, claims: &[&str], blocks: u32) -> Self {
+        if self.resume.is_none() {
+            if self.claims.is_empty() {
+                self.claims = claims.iter().map(|&name| name.to_owned()).collect();
+            }
+            self.blocks = self.blocks.or((!self.quick).then_some(blocks));
+        }
+        self
+    }
+}
+
 pub(crate) async fn decide(args: Args) -> anyhow::Result<ExitCode> {
+    run(args).await.map(|(code, _)| code)
+}
+
+/// Runs it; the folder, if there is one.
+pub(crate) async fn run(args: Args) -> anyhow::Result<(ExitCode, Option<PathBuf>)> {
     if args.resume.is_none() {
         heal::warn_of_leftovers(&args.out);
     }
@@ -85,13 +103,13 @@ pub(crate) async fn decide(args: Args) -> anyhow::Result<ExitCode> {
         say(ended.as_ref(), &terminal, args.json, args.figures);
     }
     close(&terminal, interrupt).await;
-    let Some(ended) = ended? else { return Ok(ExitCode::from(INVALID)) };
+    let Some(ended) = ended? else { return Ok((ExitCode::from(INVALID), None)) };
     if args.json
         && let Some(verdicts) = decided::last(&ended.folder)?
     {
         show(&(serde_json::to_string_pretty(&verdicts)? + "\n"))?;
     }
-    Ok(exit_code(&ended))
+    Ok((exit_code(&ended), Some(ended.folder)))
 }
 
 /// The folder without links, and the one that it lies in.

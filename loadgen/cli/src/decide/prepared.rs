@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use record::files;
+use record::read::CUT_OFF;
 use report::decided::{self, Plan, Planned};
 use scenario::Scenario;
 use supervise::launch;
@@ -188,7 +189,7 @@ pub(super) fn clear(folder: &Path, places: &[Place<'_>]) -> anyhow::Result<()> {
     let folders = places.iter().map(|place| trial_folder(folder, place));
     for place in folders.filter(|folder| folder.exists()) {
         if !results::discard(&place) {
-            results::lay_aside(&place)?;
+            results::lay_aside(&place, CUT_OFF)?;
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::trial::{Finished, NothingMeasured, Trial};
 use audit::validity;
 use faults::Experiment;
 use record::files;
+use record::read::LAID_ASIDE;
 use record::{Answer, Manifest, Verdict};
 use scenario::system::SystemSpec;
 use supervise::cores::Cores;
@@ -212,7 +213,7 @@ impl<'a> UnderWay<'a> {
         let folder = self.folder.join(scenario).join(system).join(number.to_string());
         if rerun > 0 {
             if folder.exists() {
-                results::lay_aside(&folder)?;
+                results::lay_aside(&folder, LAID_ASIDE)?;
             }
             let place = format!("{scenario}/{system}/{number}");
             self.run.terminal.note(&format!("{place} was disturbed: it is run again"));

@@ -402,7 +402,7 @@ mod tests {
         trial.manifest.cost.energy_j = Some(5.0);
         assert_eq!(value(&trial, "energy per order", None), Some(0.5));
         trial.resources.extend([row("shop", 1), row("pay", 5), row("net", 6), row("door", 7)]);
-        trial.resources.extend([row("pay", 8), row("loadgen", 9), row("loadgen", 10)]);
+        trial.resources.extend([row("loadgen", 9), row("loadgen", 10)]);
         assert_eq!(value(&trial, "processes restarted", None), Some(1.0));
         assert_eq!(value(&trial, "fsyncs per order", None), None, "its count is gone");
     }
