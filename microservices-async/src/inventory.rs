@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::measured("inventory", args.listen, routes, ready, settings, counted) => served?,
+        served = service::run("inventory", args.listen, routes, ready, settings, counted) => served?,
         ended = &mut work => {
             ended?.context("consuming reservations and settlements")?;
             bail!("consuming reservations and settlements ended by itself");

@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let notices = Topic::new(broker, followers::NOTICES);
     let mut work = tokio::spawn(consume::settled(notifications, notices, ALONE, stop.clone()));
     tokio::select! {
-        served = service::measured("notifications", args.listen, routes, ready, settings, counted) => served?,
+        served = service::run("notifications", args.listen, routes, ready, settings, counted) => served?,
         ended = &mut work => {
             ended?.context("consuming notices")?;
             bail!("consuming notices ended by itself");

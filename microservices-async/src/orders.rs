@@ -70,7 +70,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut settle = tokio::spawn(consume::settlements(settling, settlements, most, stop.clone()));
     let (routes, ready) = (Routes::new().orders(orders), Arc::new(ready));
     tokio::select! {
-        served = service::measured("orders", args.listen, routes, ready, told, metrics) => served?,
+        served = service::run("orders", args.listen, routes, ready, told, metrics) => served?,
         ended = &mut settle => {
             ended?.context("consuming settlements")?;
             bail!("consuming settlements ended by itself");

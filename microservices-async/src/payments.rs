@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let work = consume::charges(payments, charges, settlements, mode, options, stop.clone());
     let mut work = tokio::spawn(work);
     tokio::select! {
-        served = service::measured("payments", args.listen, Routes::new(), ready, settings, counted) => served?,
+        served = service::run("payments", args.listen, Routes::new(), ready, settings, counted) => served?,
         // A service that answers /readyz and consumes nothing would look well for ever.
         ended = &mut work => {
             ended?.context("consuming charges")?;

@@ -26,5 +26,5 @@ pub(crate) async fn run(Arguments { args, stock }: Arguments) -> anyhow::Result<
     let routes = routes.settlements(Arc::clone(&inventory) as _, environment::inventory_guard()?);
     let routes = routes.reservations(inventory, environment::inventory_guard()?);
     let (counted, ready) = (metrics::of_store(&stores), Arc::new(ready));
-    Ok(service::measured("inventory", args.listen, routes, ready, settings, counted).await?)
+    Ok(service::run("inventory", args.listen, routes, ready, settings, counted).await?)
 }

@@ -27,5 +27,5 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let routes = Routes::new().given_up(stores.given_up()?);
     let routes = routes.settlements(notifications, environment::notifications_guard()?);
     let (counted, ready) = (metrics::of_store(&stores), Arc::new(ready));
-    Ok(service::measured("notifications", args.listen, routes, ready, settings, counted).await?)
+    Ok(service::run("notifications", args.listen, routes, ready, settings, counted).await?)
 }

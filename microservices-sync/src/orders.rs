@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tokio::spawn(recovery);
     let (routes, settings) = (Routes::new().orders(orders), settings.and(tokens));
     let (listen, ready) = (args.listen, Arc::new(ready));
-    let served = service::measured("orders", listen, routes, ready, settings, counted).await;
+    let served = service::run("orders", listen, routes, ready, settings, counted).await;
     service::finish([&placing]).await;
     Ok(served?)
 }

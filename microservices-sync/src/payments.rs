@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
     let (listen, ready) = (args.listen, Arc::new(ready));
-    let served = service::measured("payments", listen, routes, ready, settings, counted).await;
+    let served = service::run("payments", listen, routes, ready, settings, counted).await;
     service::finish([&charging]).await;
     Ok(served?)
 }

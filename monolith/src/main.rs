@@ -73,7 +73,7 @@ async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Res
     let routes = routes.accounts(auth).orders(orders);
     tokio::spawn(recovery);
     let (listen, ready) = (args.listen, Arc::new(ready));
-    let served = service::measured("monolith", listen, routes, ready, settings, counted).await;
+    let served = service::run("monolith", listen, routes, ready, settings, counted).await;
     service::finish([&placing, &charging]).await;
     Ok(served?)
 }

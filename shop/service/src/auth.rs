@@ -23,5 +23,5 @@ pub async fn run(arguments: ServiceArgs) -> anyhow::Result<()> {
     let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
     let routes = Routes::new().accounts(Arc::clone(&auth) as _).verify(auth);
     let (listen, ready) = (arguments.listen, Arc::new(ready));
-    Ok(crate::measured("auth", listen, routes, ready, settings, counted).await?)
+    Ok(crate::run("auth", listen, routes, ready, settings, counted).await?)
 }

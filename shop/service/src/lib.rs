@@ -14,5 +14,5 @@ pub mod timing;
 mod work;
 
 pub use arguments::ServiceArgs;
-pub use run::{ServeError, exit_code, finish, measured, not_recovered, run, tasks};
+pub use run::{ServeError, exit_code, finish, not_recovered, run, tasks};
 pub use work::Work;

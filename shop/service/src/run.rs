@@ -25,25 +25,11 @@ pub enum ServeError {
 }
 
 /// Serves until SIGTERM or SIGINT; then finishes what is in flight. The settings are told at `/settings`,
-/// with those of the server.
+/// with those of the server, and the process's own metrics at `/metrics`.
 ///
 /// # Errors
 /// If the address is not to be had.
 pub async fn run(
-    name: &str,
-    listen: Listen,
-    routes: Routes,
-    ready: Arc<dyn ReadyCheck>,
-    settings: Settings,
-) -> Result<(), ServeError> {
-    measured(name, listen, routes, ready, settings, Metrics::default()).await
-}
-
-/// As `run`, with metrics of the process's own beside those of the server.
-///
-/// # Errors
-/// As `run`.
-pub async fn measured(
     name: &str,
     listen: Listen,
     routes: Routes,

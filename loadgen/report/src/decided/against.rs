@@ -192,17 +192,12 @@ mod tests {
     use super::*;
     use crate::decided::json::tests::verdicts_of;
 
-    /// A folder with a run's verdicts: claim, verdict, in words, and what is added to its file.
-    fn run(folder: &Path, said: &[(&str, &str, &str, &str)]) {
-        verdicts_of(folder, said);
-    }
-
     #[test]
     fn what_both_decided_is_the_same_or_contradicts() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (folder.path().join("a"), folder.path().join("b"));
         let long = "holds only if stages.0.rate = 200, stages.0.rate = 400";
-        run(
+        verdicts_of(
             &a,
             &[
                 ("alike", "holds", "holds", ""),
@@ -213,7 +208,7 @@ mod tests {
                 ("some", "holds-only-if", long, ""),
             ],
         );
-        run(
+        verdicts_of(
             &b,
             &[
                 ("alike", "holds", "holds", ""),
