@@ -229,6 +229,9 @@ mod tests {
         assert_eq!(lines.len(), 7, "{table}");
         assert!(lines[1].contains("\"for = 1s, start = 4\",0,0,10,0.0,0.308"), "{table}");
         assert!(lines[4].contains("\"for = 2s, start = 5\",3,4,10,0.066"), "{table}");
+        // The upper end is of the four that may have been: of three it would be 0.65.
+        let upper: f64 = lines[4].rsplit(',').nth(1).unwrap().parse().unwrap();
+        assert!((upper - 0.738).abs() < 0.001, "{table}");
         assert!(lines[6].ends_with("0,0,0,0.0,1.0,0.5"), "{table}");
         let picture = fs::read(folder.path().join("charts/events-storm.png")).unwrap();
         assert!(picture.starts_with(b"\x89PNG"));
