@@ -88,7 +88,7 @@ impl Cluster {
 
     async fn start(&mut self, node: usize) {
         self.running[node] =
-            Some(self.recipe.start(&self.places[node], Output::Dropped).await.unwrap());
+            Some(self.recipe.start(&self.places[node], Output::Kept).await.unwrap());
     }
 
     /// What a node that is up says of itself.

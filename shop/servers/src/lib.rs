@@ -43,6 +43,9 @@ const RECIPES: &[Recipe] = &[
 /// After this a node's word on itself is not expected any more.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
+/// Bytes of what a server said that are told.
+const SAID_MAX: usize = 4_000;
+
 /// Those that `scripts/install-servers` does not install: they are asked where they are found.
 pub const ELSEWHERE: &[&str] = &["lavinmq"];
 
@@ -131,6 +134,18 @@ impl Place {
         let (durable, nodes, node, secret) = (true, Vec::new(), 0, None);
         let (password, also) = (None, Vec::new());
         Self { port, advertised, data, durable, nodes, node, secret, password, also }
+    }
+
+    /// The end of what the server here said, if that is [kept](Output::Kept).
+    #[must_use]
+    pub fn said(&self) -> String {
+        let said = std::fs::read(self.output()).unwrap_or_default();
+        let end = &said[said.len().saturating_sub(SAID_MAX)..];
+        String::from_utf8_lossy(end).into_owned()
+    }
+
+    fn output(&self) -> PathBuf {
+        self.data.join("output.txt")
     }
 }
 

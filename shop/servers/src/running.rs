@@ -1,5 +1,7 @@
 //! An instance that runs, and all that belongs to it.
 
+use std::fs::File;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -32,8 +34,8 @@ pub struct Running {
 pub enum Output {
     /// With ours.
     Shown,
-    /// Nowhere.
-    Dropped,
+    /// In a file of its place, behind what stands there.
+    Kept,
 }
 
 impl Recipe {
@@ -45,11 +47,15 @@ impl Recipe {
         let program = (self.program)()
             .with_context(|| format!("{} is not installed ({})", self.name, self.install))?;
         let parts = (self.parts)(&program, place)?;
+        let kept = match output {
+            Output::Shown => None,
+            Output::Kept => Some(place.output()),
+        };
         for step in parts.steps {
-            finish(prepared(step, output)).await?;
+            finish(prepared(step, kept.as_deref())?).await?;
         }
         let started = |command| {
-            let mut command = prepared(command, output);
+            let mut command = prepared(command, kept.as_deref())?;
             let what = named(&command);
             command.spawn().with_context(|| format!("{what} cannot be started"))
         };
@@ -130,16 +136,18 @@ fn root(child: &Child) -> Option<Pid> {
     Pid::from_raw(child.id()?.cast_signed())
 }
 
-fn prepared(command: std::process::Command, output: Output) -> Command {
+fn prepared(command: std::process::Command, kept: Option<&Path>) -> Result<Command> {
     let mut command = Command::from(command);
     command.stdin(Stdio::null()).kill_on_drop(true);
     for name in SECRETS {
         command.env_remove(name);
     }
-    if output == Output::Dropped {
-        command.stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(kept) = kept {
+        let file = File::options().append(true).create(true).open(kept);
+        let file = file.with_context(|| kept.display().to_string())?;
+        command.stdout(file.try_clone()?).stderr(file);
     }
-    command
+    Ok(command)
 }
 
 fn named(command: &Command) -> String {

@@ -28,7 +28,8 @@ pub(crate) async fn begun<E: Engine>(
             tokio::time::sleep(POLL).await;
         }
     };
-    timeout(DEADLINE, declared).await.unwrap();
+    let declared = timeout(DEADLINE, declared).await;
+    declared.unwrap_or_else(|_| panic!("its server said: {}", server.place().said()));
     Some((server, engine))
 }
 

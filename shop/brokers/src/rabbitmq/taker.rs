@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::{self, Future};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(super) struct Desk {
     /// Nobody has asked for them yet. The connection's thread waits for this lock while it has its own: who
     /// holds it calls nothing of the client.
     inbox: Mutex<Inbox>,
+    /// How many deliveries have come, ever.
+    came: AtomicU64,
     changed: Notify,
 }
 
@@ -107,8 +110,8 @@ impl State {
 
 impl Desk {
     pub(super) fn new(line: Arc<Line>, queue: &str, lease: Duration) -> Self {
-        let (state, inbox, changed) = Default::default();
-        Self { queue: queue.to_owned(), line, lease, state, inbox, changed }
+        let (state, inbox, came, changed) = Default::default();
+        Self { queue: queue.to_owned(), line, lease, state, inbox, came, changed }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -139,6 +142,12 @@ impl Desk {
         arrived.into_iter().map(|delivery| state.hold(delivery, until)).collect()
     }
 
+    /// How many deliveries have come, ever: if no other came between two answers of the server, both speak of
+    /// the same.
+    pub(super) fn came(&self) -> u64 {
+        self.came.load(Relaxed)
+    }
+
     /// How much it has of what the server sent before it was asked.
     pub(super) async fn has(&self) -> u64 {
         let open = self.state().open.clone();
@@ -163,6 +172,7 @@ impl Desk {
             && inbox.channel == channel
         {
             inbox.arrived.push_back(delivery);
+            self.came.fetch_add(1, Relaxed);
         }
         drop(inbox);
         self.changed.notify_waiters();
@@ -301,6 +311,7 @@ impl Taker {
                 open.channel.basic_get(self.desk.queue.as_str().into(), BasicGetOptions::default());
             let Some(got) = self.desk.line.answered(asked).await? else { break };
             let until = Instant::now() + self.desk.lease;
+            self.desk.came.fetch_add(1, Relaxed);
             all.push(self.desk.state().hold(got.delivery, until));
         }
         Ok(all)

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::server::{self, Server};
-use crate::waiting::{DEADLINE, TOPIC, message, within};
+use crate::waiting::{DEADLINE, TOPIC, message};
 
 /// Longer than any test: a lease or backoff that must not end by itself.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3_600);
@@ -36,7 +36,16 @@ pub(crate) struct Rig {
 enum Kept {
     Nothing,
     Served(#[expect(dead_code, reason = "it ends when it is dropped")] (TempDir, DropGuard)),
-    Server(#[expect(dead_code, reason = "it ends when it is dropped")] Box<Server>),
+    Server(Box<Server>),
+}
+
+impl Kept {
+    fn said(&self) -> String {
+        match self {
+            Self::Server(server) => server.place().said(),
+            Self::Nothing | Self::Served(_) => "nothing".to_owned(),
+        }
+    }
 }
 
 impl Adapter {
@@ -68,12 +77,11 @@ impl Adapter {
             None if self.0.scheme == "embedded" => embedded(settings).await,
             None => (self.0.open("", settings).unwrap(), Kept::Nothing),
         };
-        within(async {
-            while let Err(Error::Unavailable(_)) = broker.depth(TOPIC).await {
-                tokio::time::sleep(POLL).await;
-            }
-        })
-        .await;
+        let end = Instant::now() + DEADLINE;
+        while let Err(error @ Error::Unavailable(_)) = broker.depth(TOPIC).await {
+            assert!(Instant::now() < end, "{error}; its server said: {}", kept.said());
+            tokio::time::sleep(POLL).await;
+        }
         Rig { broker, can, _kept: kept }
     }
 }

@@ -46,6 +46,6 @@ impl Server {
 
     /// Starts it with other wishes.
     pub(crate) async fn start_in(&mut self, place: &Place) {
-        self.running = Some(self.recipe.start(place, Output::Dropped).await.unwrap());
+        self.running = Some(self.recipe.start(place, Output::Kept).await.unwrap());
     }
 }

@@ -37,7 +37,7 @@ impl Server {
 
     /// Starts it, on what it kept.
     pub(crate) async fn start(&mut self) {
-        let started = self.recipe.start(&self.place, Output::Dropped).await;
+        let started = self.recipe.start(&self.place, Output::Kept).await;
         self.running = Some(started.unwrap());
     }
 
