@@ -14,12 +14,14 @@ mod running;
 mod sqs;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -45,6 +47,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// Bytes of what a server said that are told.
 const SAID_MAX: usize = 4_000;
+
+/// Ports that somebody in this process was given, who may not listen yet.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// Those that `scripts/install-servers` does not install: they are asked where they are found.
 pub const ELSEWHERE: &[&str] = &["lavinmq"];
@@ -177,12 +182,19 @@ pub fn recipe(name: &str) -> Option<&'static Recipe> {
     RECIPES.iter().find(|recipe| recipe.name == name)
 }
 
-/// A port of loopback that nobody listens on now.
+/// A port of loopback that nobody has, that the kernel gives to nobody, and that was not given here before.
 ///
 /// # Errors
 /// If there is none.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let (listener, _reserved) = free_port::take().context("no free port was found")?;
+        let port = listener.local_addr()?.port();
+        if given.insert(port) {
+            return Ok(port);
+        }
+    }
 }
 
 /// The first of these places where there is a file: a name is looked for on the PATH.
