@@ -191,9 +191,16 @@ fn sweep_system(sweep: &Sweep, value: &Value, system: &mut SystemFile) -> Result
     Ok(())
 }
 
-/// A value in a name.
+/// A value in a name; of lists and tables what stands in them.
 fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let all =
+        |values: &mut dyn Iterator<Item = &Value>| values.map(shown).collect::<Vec<_>>().join("-");
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => all(&mut values.iter()),
+        Value::Table(table) => all(&mut table.values()),
+        other => other.to_string(),
+    }
 }
 
 /// A folder's name for what is made of `base` and differs by `words`: short, and nobody else's.
@@ -272,6 +279,12 @@ mod tests {
                 "b 0 steady+provider.latency=constant-2ms/m"
             ]
         );
+    }
+
+    #[test]
+    fn a_list_of_tables_is_named_by_what_stands_in_it() {
+        let claim = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nset = { fault = [{ at = \"12s\", harm = \"payments\", kind = \"deploy\" }] }";
+        assert_eq!(places(&layout(&[claim]))[0], "a 0 s+fault=12s-payments-deploy/m");
     }
 
     #[test]
