@@ -102,21 +102,18 @@ async fn keeps_what_it_acknowledged_through_kill_9(mut rig: Rig) {
     meet(&*consumer, owed).await;
 }
 
-fn freeze(rig: &Rig, frozen: bool) {
-    rig.server.running.as_ref().unwrap().freeze(frozen);
-}
-
 async fn answers_again_after_it_was_frozen(mut rig: Rig) {
     rig.server.start().await;
     rig.publish_patiently("before").await;
     let consumer = rig.subscribe().await;
     meet(&*consumer, ["before".to_owned()].into()).await;
-    freeze(&rig, true);
+    let running = rig.server.running.as_ref().unwrap();
+    running.freeze().await.unwrap();
     let begun = Instant::now();
     let outcome = within(rig.broker.publish(TOPIC, message("meanwhile"))).await;
     assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
     assert!(begun.elapsed() < PATIENCE, "it waited for {:?}", begun.elapsed());
-    freeze(&rig, false);
+    running.thaw();
     rig.publish_patiently("after").await;
     meet(&*consumer, ["after".to_owned()].into()).await;
 }

@@ -107,9 +107,23 @@ impl Running {
         timeout(STOP_MAX, all_ended).await.context("what the server started does not end")
     }
 
-    /// Halts all of it, as if the machine stood still, or lets it go on.
-    pub fn freeze(&self, frozen: bool) {
-        self.signal(if frozen { Signal::STOP } else { Signal::CONT });
+    /// Halts all of it, as if the machine stood still: every thread stands when this returns.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub async fn freeze(&self) -> Result<()> {
+        let halted = self.signal(Signal::STOP);
+        let all_stand = async {
+            while !halted.iter().all(|process| tree::stands(*process)) {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(STOP_MAX, all_stand).await.context("the server does not stand still")
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// All that run now: the server, what it has started, and what runs beside it.

@@ -1,6 +1,7 @@
 //! A server is a tree of processes: some give their children sessions and groups of their own.
 
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
@@ -24,10 +25,23 @@ pub(crate) fn signal(root: Pid, signal: Signal) -> Vec<Pid> {
 
 /// Whether a process runs no more, though its parent may not have taken notice.
 pub(crate) fn has_ended(process: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    let process_state = state(Path::new(&format!("/proc/{}", process.as_raw_nonzero())));
+    process_state == Some('Z') || test_kill_process(process).is_err()
+}
+
+/// Whether each of its threads was halted: the signal reaches one, and on a busy machine the others go on
+/// until that one has run.
+pub(crate) fn stands(process: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()));
+    let mut threads = threads.into_iter().flatten().flatten();
+    threads.all(|thread| matches!(state(&thread.path()), None | Some('T' | 'Z' | 'X')))
+}
+
+/// What a process or thread does now; none if it is gone.
+fn state(of: &Path) -> Option<char> {
+    let stat = fs::read_to_string(of.join("stat")).ok()?;
     // Behind the name, which may hold anything.
-    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
-        || test_kill_process(process).is_err()
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// A process and all that descend from it now.

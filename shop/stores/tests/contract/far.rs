@@ -107,7 +107,7 @@ async fn who_asks_a_frozen_server_is_refused_in_time_and_served_again_after() {
     let stores = server.stores();
     server.serves(&stores).await;
     let begun = Instant::now();
-    server.running.as_ref().unwrap().freeze(true);
+    server.running.as_ref().unwrap().freeze().await.unwrap();
     let mut asking = JoinSet::new();
     for _ in 0..WRITERS * 2 {
         let stores = stores.clone();
@@ -120,7 +120,7 @@ async fn who_asks_a_frozen_server_is_refused_in_time_and_served_again_after() {
         assert!(matches!(told, Err(Error::TimedOut(_) | Error::Unavailable(_))), "{told:?}");
     }
     assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
-    server.running.as_ref().unwrap().freeze(false);
+    server.running.as_ref().unwrap().thaw();
     server.serves(&stores).await;
     let mut asking = JoinSet::new();
     for _ in 0..WRITERS * 2 {
