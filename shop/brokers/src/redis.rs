@@ -253,9 +253,23 @@ async fn declare(line: &Line, queue: &str) -> Result<()> {
     let mut asked = cmd("XGROUP");
     asked.arg("CREATE").arg(queue).arg(GROUP).arg("0").arg("MKSTREAM");
     match line.ask(&asked).await {
-        Err(refusal) if !refusal.has_code("BUSYGROUP") => Err(refusal.meaning()),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(_) => Ok(()),
+        Err(refusal) if refusal.has_code("BUSYGROUP") => Ok(()),
+        // Without memory it makes no group, not even one that is there.
+        Err(refusal) if refusal.has_code("OOM") && has_group(line, queue).await => Ok(()),
+        Err(refusal) => Err(refusal.meaning()),
     }
+}
+
+/// Whether a queue's consumers can find it.
+async fn has_group(line: &Line, queue: &str) -> bool {
+    let mut asked = cmd("XINFO");
+    asked.arg("GROUPS").arg(queue);
+    let groups = line.ask(&asked).await.unwrap_or(Value::Nil);
+    let is_ours = |group: &Value| {
+        list(group).iter().any(|word| bytes(word).as_deref() == Some(GROUP.as_bytes()))
+    };
+    list(&groups).iter().any(is_ours)
 }
 
 /// A delivery's name: its entry, and how often that was delivered.

@@ -43,3 +43,14 @@ async fn who_takes_again_what_it_lost_itself_is_fenced_by_the_count() {
     assert_eq!(source.forget(&old).await, Err(Error::Fenced));
     assert_eq!(source.forget(&new).await, Ok(()));
 }
+
+/// Else what fills its memory could not be taken by who comes later.
+#[tokio::test]
+async fn a_queue_that_is_there_is_found_while_there_is_no_memory() {
+    let Some((_server, engine)) = rig().await else { return };
+    let mut full = cmd("CONFIG");
+    full.arg("SET").arg("maxmemory").arg("1");
+    engine.line.ask(&full).await.map_err(Refusal::meaning).unwrap();
+    assert!(matches!(declare(&engine.line, "another").await, Err(Error::Unavailable(_))));
+    assert_eq!(declare(&engine.line, QUEUE).await, Ok(()));
+}
