@@ -117,7 +117,7 @@ impl Contestant {
     pub(crate) async fn start(&self, data: &Path) -> Result<(Running, Arc<dyn Broker>)> {
         let place =
             Place { durable: self.durable, ..Place::durable(servers::free_port()?, data.into()) };
-        let running = self.recipe.start(&place, Output::Kept).await?;
+        let running = self.recipe.start(&place, Output::Dropped).await?;
         let broker = brokers::connect(&self.url(place.port))?;
         let answers = async {
             while let Err(error) = broker.depth("probe").await {

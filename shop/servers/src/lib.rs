@@ -249,6 +249,12 @@ mod tests {
     }
 
     #[test]
+    fn no_port_is_given_twice() {
+        let given: BTreeSet<u16> = (0..1_000).map(|_| free_port().unwrap()).collect();
+        assert_eq!(given.len(), 1_000);
+    }
+
+    #[test]
     fn names_are_one_recipe_each() {
         for one in recipes() {
             assert!(std::ptr::eq(recipe(one.name).unwrap(), one), "{}", one.name);

@@ -1,7 +1,7 @@
 //! An instance that runs, and all that belongs to it.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub enum Output {
     Shown,
     /// In a file of its place, behind what stands there.
     Kept,
+    /// Nowhere: what is measured writes nothing for us.
+    Dropped,
 }
 
 impl Recipe {
@@ -47,15 +49,16 @@ impl Recipe {
         let program = (self.program)()
             .with_context(|| format!("{} is not installed ({})", self.name, self.install))?;
         let parts = (self.parts)(&program, place)?;
-        let kept = match output {
+        let file = match output {
             Output::Shown => None,
             Output::Kept => Some(place.output()),
+            Output::Dropped => Some(PathBuf::from("/dev/null")),
         };
         for step in parts.steps {
-            finish(prepared(step, kept.as_deref())?).await?;
+            finish(prepared(step, file.as_deref())?).await?;
         }
         let started = |command| {
-            let mut command = prepared(command, kept.as_deref())?;
+            let mut command = prepared(command, file.as_deref())?;
             let what = named(&command);
             command.spawn().with_context(|| format!("{what} cannot be started"))
         };
@@ -150,15 +153,16 @@ fn root(child: &Child) -> Option<Pid> {
     Pid::from_raw(child.id()?.cast_signed())
 }
 
-fn prepared(command: std::process::Command, kept: Option<&Path>) -> Result<Command> {
+/// With its output at the end of this file, or with ours.
+fn prepared(command: std::process::Command, output: Option<&Path>) -> Result<Command> {
     let mut command = Command::from(command);
     command.stdin(Stdio::null()).kill_on_drop(true);
     for name in SECRETS {
         command.env_remove(name);
     }
-    if let Some(kept) = kept {
-        let file = File::options().append(true).create(true).open(kept);
-        let file = file.with_context(|| kept.display().to_string())?;
+    if let Some(output) = output {
+        let file = File::options().append(true).create(true).open(output);
+        let file = file.with_context(|| output.display().to_string())?;
         command.stdout(file.try_clone()?).stderr(file);
     }
     Ok(command)

@@ -64,3 +64,37 @@ fn children(of: Pid) -> Vec<Pid> {
     let ids = lists.collect::<Vec<_>>().join(" ");
     ids.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    async fn until(condition: impl Fn() -> bool) {
+        let met = async {
+            while !condition() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), met).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_was_halted_stands_until_he_is_let_go_and_ends_when_he_is_killed() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let process = Pid::from_raw(child.id().cast_signed()).unwrap();
+        assert!(!stands(process) && !has_ended(process));
+        assert_eq!(signal(process, Signal::STOP), [process]);
+        until(|| stands(process)).await;
+        signal(process, Signal::CONT);
+        until(|| !stands(process)).await;
+        signal(process, Signal::KILL);
+        until(|| has_ended(process)).await;
+        child.wait().unwrap();
+        assert!(has_ended(process));
+    }
+}

@@ -65,12 +65,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_stays_the_trial_s_own_while_nobody_listens() {
+    fn once_all_are_known_who_they_are_for_can_listen() {
         let mut ports = Ports::default();
         let number: u16 = ports.fill("{port:a}").unwrap().parse().unwrap();
         assert!(TcpListener::bind(("127.0.0.1", number)).is_err());
-        let kept = ports.reserved();
+        let _kept = ports.reserved();
         drop(TcpListener::bind(("127.0.0.1", number)).unwrap());
-        drop(kept);
     }
 }
