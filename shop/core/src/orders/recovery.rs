@@ -45,8 +45,9 @@ struct Pass {
 
 /// Recovers orders older than `age` for as long as it is polled, `most` of them at once: a pause of
 /// `every`, a pass, and so on; without the pause after a pass that settled all it could take up. The
-/// first takes up one order, a pass after a success twice as many, and one after none at all a few. What
-/// was there when it began counts as old. A pass that fails is followed by another: what it leaves stays
+/// first takes up one order; a pass twice as many as one in which hardly any failed, otherwise as many as have settled,
+/// a few at least: who can do little is not asked for more, and does not work for those who have given up. What was
+/// there when it began counts as old. A pass that fails is followed by another: what it leaves stays
 /// pending, in the ledger. `tell` is given how many orders could not be settled (0 if they could not even
 /// be read or claimed), and the first error.
 pub async fn keep_recovering(
@@ -87,8 +88,11 @@ impl Recovery {
         let outcome = self.charge_some().await;
         self.size = match &outcome {
             Ok(Pass { taken: 0, .. }) => self.size,
-            Ok(Pass { settled: 1.., .. }) => self.size.saturating_mul(2),
-            Ok(_) | Err(_) => FEW,
+            Ok(Pass { settled: 0, .. }) | Err(_) => FEW,
+            Ok(Pass { taken, failed, .. }) if is_hardly_any(failed, *taken) => {
+                self.size.saturating_mul(2)
+            }
+            Ok(Pass { settled, .. }) => FEW.max(*settled as u32),
         };
         self.size = self.size.min(self.most);
         outcome
@@ -165,6 +169,12 @@ async fn unpanicked<T>(charge: impl Future<Output = Result<T>>) -> Result<T> {
     caught.unwrap_or_else(|_| Err(Error::Internal("the charge panicked".to_owned())))
 }
 
+/// Whether so few failed that it tells nothing of what could be done: an order may fail for ever.
+fn is_hardly_any(failed: &Option<(usize, Error)>, taken: usize) -> bool {
+    let failed = failed.as_ref().map_or(0, |(count, _)| *count);
+    failed <= FEW as usize / 2 || failed <= taken / 8
+}
+
 fn is_settled(result: &Result<Order>) -> bool {
     result.as_ref().is_ok_and(|order| order.status != OrderStatus::Pending)
 }
@@ -187,7 +197,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use async_trait::async_trait;
-    use tokio::time::sleep;
+    use tokio::time::{sleep, sleep_until};
     use uuid::Uuid;
 
     use super::*;
@@ -210,9 +220,12 @@ mod tests {
     /// Orders that a pass may take up.
     const MOST: u32 = 400;
 
-    /// Takes a second per charge; refuses the keys that begin with `bad`, and all until `up`.
+    /// Takes a second per charge; refuses the keys that begin with `bad`, and all until `up`. Those that begin with
+    /// `line` are served one after the other, 20 a second, also when nobody waits any more; who asks waits 750 ms, three
+    /// times.
     struct Slow {
         up: Instant,
+        line_until: Mutex<Instant>,
         asked: AtomicUsize,
         running: AtomicUsize,
         most: AtomicUsize,
@@ -223,15 +236,38 @@ mod tests {
         async fn charge(&self, charge: Charge) -> Result<Charged> {
             self.asked.fetch_add(1, SeqCst);
             self.most.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
-            sleep(Duration::from_secs(1)).await;
+            let is_served = if charge.key.starts_with("line") {
+                self.stand_in_line().await
+            } else {
+                sleep(Duration::from_secs(1)).await;
+                true
+            };
             self.running.fetch_sub(1, SeqCst);
             assert!(!charge.key.starts_with("poison"), "poison");
-            if charge.key.starts_with("bad") || Instant::now() < self.up {
+            if !is_served || charge.key.starts_with("bad") || Instant::now() < self.up {
                 return Err(Error::Unavailable(charge.key));
             }
             let Charge { key, amount_cents, .. } = charge;
             let verdict = Verdict::Paid { charge_id: format!("ch-{key}") };
             Ok(Charged::Now(Settlement { key, amount_cents, verdict }))
+        }
+    }
+
+    impl Slow {
+        async fn stand_in_line(&self) -> bool {
+            for _ in 0..3 {
+                let served = {
+                    let mut until = self.line_until.lock().unwrap();
+                    *until = (*until).max(Instant::now()) + Duration::from_millis(50);
+                    *until
+                };
+                let gives_up = Instant::now() + Duration::from_millis(750);
+                sleep_until(served.min(gives_up)).await;
+                if served <= gives_up {
+                    return true;
+                }
+            }
+            false
         }
     }
 
@@ -245,7 +281,9 @@ mod tests {
         let kept = Arc::new(Kept::default());
         let up = Instant::now() + Duration::from_secs(down_s);
         let count = || AtomicUsize::new(0);
-        let payments = Arc::new(Slow { up, asked: count(), running: count(), most: count() });
+        let line_until = Mutex::new(Instant::now());
+        let (asked, running, most) = (count(), count(), count());
+        let payments = Arc::new(Slow { up, line_until, asked, running, most });
         let service = OrderService::new(
             Arc::new(Anybody),
             Arc::clone(&kept) as _,
@@ -423,6 +461,17 @@ mod tests {
             }
         }
         panic!("{} of 20 settled", shop.kept.count(OrderStatus::Paid));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_can_do_little_is_not_overrun() {
+        let shop = shop(1_000);
+        leave(&shop, "line", 300).await;
+        sleep(Duration::from_secs(1_000)).await;
+        recover(&shop, Duration::from_secs(1));
+        // It could do 20 a second.
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(shop.kept.count(OrderStatus::Paid), 300);
     }
 
     #[tokio::test(start_paused = true)]
