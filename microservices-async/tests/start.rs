@@ -115,7 +115,7 @@ async fn orders_and_payments_start_without_their_broker_and_work_when_it_comes()
     let (head, order) = orders.ask("POST /orders", "k", &token, BODY).await;
     assert!(head.starts_with("http/1.1 202"), "{head}");
     let folder = tempfile::tempdir().unwrap();
-    let queue = Queue::open(&folder.path().join("broker.db"), Options::default()).unwrap();
+    let queue = Queue::open(&folder.path().join("broker.log"), Options::default()).unwrap();
     let listener = TcpListener::bind(place).await.unwrap();
     tokio::spawn(brokers::embedded::serve(listener, Arc::new(queue), pending()));
     let path = format!("GET /orders/{}", order["id"].as_str().unwrap());

@@ -93,7 +93,7 @@ async fn main() -> Result<()> {
 
 async fn measure(way: Way, outstanding: u32, flags: &Flags) -> Result<Sample> {
     let dir = tempfile::tempdir_in(&flags.dir)?;
-    let mut server = Server::start(&dir.path().join("broker.db"), way)?;
+    let mut server = Server::start(&dir.path().join("broker.log"), way)?;
     let producer: Arc<dyn Broker> = Arc::new(Client::connect(&server.address).await?);
     let consumer = Client::connect(&server.address).await?;
     let options = SubscribeOptions { prefetch: outstanding };

@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// Deliveries that nobody settles come again after this.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
-/// Ours, as `systems/microservices-async.toml` starts it; else as careless users of SQLite do.
+/// Ours, as `systems/microservices-async.toml` starts it; else as the careless do.
 const EMBEDDED: Recipe = Recipe {
     name: "embedded",
     install: "cargo build --release",
@@ -28,9 +28,9 @@ const EMBEDDED: Recipe = Recipe {
     parts: |program, place| {
         let mut server = std::process::Command::new(program);
         let synchronous = if place.durable { "" } else { "?synchronous=normal" };
-        let file = place.data.join("broker.db");
+        let file = place.data.join("broker.log");
         server.args(["--listen", &format!("127.0.0.1:{}", place.port)]);
-        server.args(["--store", &format!("sqlite:{}{synchronous}", file.display())]);
+        server.args(["--store", &format!("log:{}{synchronous}", file.display())]);
         server.args(["--lease", "2s", "--depth-max", "10000000"]);
         Ok(Parts::of(server))
     },

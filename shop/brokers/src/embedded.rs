@@ -1,13 +1,14 @@
-//! The embedded broker: a durable queue kept in SQLite, the small process that serves it over
+//! The embedded broker: a durable queue kept in memory and in a log of its own, the small process that serves it over
 //! TCP, and the client that speaks to it.
 //!
-//! Publish returned: the row is fsynced (WAL, `synchronous=FULL`). Messages, attempts, leases and
-//! dead letters survive kill -9 and power loss. When a connection closes, its leases return at
-//! once; when the broker dies they last anew from its next start, and their receipts work until then.
+//! Publish returned: the log is fsynced. Messages, attempts, leases and dead letters survive kill -9 and power loss. When
+//! a connection closes, its leases return at once; when the broker dies they last anew from its next start, and their
+//! receipts work until then.
 
 mod alarm;
 mod batch;
 mod calls;
+mod change;
 mod claiming;
 mod client;
 mod connection;
@@ -16,10 +17,11 @@ mod delivering;
 mod exchange;
 mod figures;
 mod link;
+mod log;
 mod offers;
 mod queue;
-mod reading;
 mod server;
+mod state;
 mod topics;
 mod wire;
 
@@ -28,9 +30,10 @@ use std::sync::Arc;
 use crate::adapter::{Adapter, Capabilities, Keeper};
 
 pub use client::Client;
+pub use log::OpenError;
 pub use queue::{Options, Queue};
-pub use reading::TopicDepth;
 pub use server::serve;
+pub use state::TopicDepth;
 pub use topics::Counts;
 
 pub(crate) const ADAPTER: Adapter = Adapter {

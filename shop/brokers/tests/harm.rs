@@ -17,6 +17,7 @@ mod waiting;
 
 use std::collections::BTreeSet;
 use std::future::pending;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -235,16 +236,20 @@ async fn gives_all_while_its_alarm_is_on(mut rig: Rig) {
     meet(&*consumer, ["after".to_owned()].into()).await;
 }
 
-/// Ours, in this process.
+/// Ours, in this process, with its log in this folder.
+async fn embedded(folder: &Path) -> Arc<dyn Broker> {
+    let queue = Queue::open(&folder.join("broker.log"), Options::default()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("embedded://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve(listener, Arc::new(queue), pending()));
+    brokers::connect(&url).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_broker_goes_on_after_its_disk_was_full() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::at(folder.path(), 64) else { return };
-    let queue = Queue::open(&folder.path().join("broker.db"), Options::default()).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("embedded://{}", listener.local_addr().unwrap());
-    tokio::spawn(serve(listener, Arc::new(queue), pending()));
-    let broker = brokers::connect(&url).unwrap();
+    let broker = embedded(folder.path()).await;
     publish_patiently(&*broker, "first").await;
     disk.fill_but(2);
     let (mut owed, why) = fill(&*broker, LARGE, 10_000).await;
@@ -254,4 +259,39 @@ async fn the_embedded_broker_goes_on_after_its_disk_was_full() {
     owed.extend(["first", "after"].map(str::to_owned));
     let consumer = broker.subscribe(TOPIC, SubscribeOptions::default()).await.unwrap();
     meet(&*consumer, owed).await;
+}
+
+/// Its disk stays full. What is there can be taken and done, and what is done makes room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_broker_gives_all_while_its_disk_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::at(folder.path(), 64) else { return };
+    let broker = embedded(folder.path()).await;
+    publish_patiently(&*broker, "first").await;
+    let mut owed: BTreeSet<String> = ["first".to_owned()].into();
+    for number in 0..500 {
+        let key = number.to_string();
+        broker.publish(TOPIC, of_size(&key, LARGE)).await.unwrap();
+        owed.insert(key);
+    }
+    disk.fill();
+    let (more, why) = fill(&*broker, LARGE, 10_000).await;
+    assert!(why.contains("full"), "{why}");
+    owed.extend(more);
+    let consumer = broker.subscribe(TOPIC, SubscribeOptions::default()).await.unwrap();
+    meet(&*consumer, owed).await;
+    for round in 0..3 {
+        let keys: BTreeSet<String> = (0..300).map(|number| format!("{round}-{number}")).collect();
+        for key in &keys {
+            // What was done a moment ago makes room with the next commit.
+            within(async {
+                while let Err(error) = broker.publish(TOPIC, of_size(key, LARGE)).await {
+                    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }
+        meet(&*consumer, keys).await;
+    }
 }

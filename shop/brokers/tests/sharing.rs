@@ -26,7 +26,7 @@ async fn rig() -> Rig {
     let lease = Duration::from_secs(3_600);
     let settings = Settings { lease, attempts_max: 10_000, ..Settings::default() };
     let options = Options { settings, ..Options::default() };
-    let queue = Arc::new(Queue::open(&dir.path().join("broker.db"), options).unwrap());
+    let queue = Arc::new(Queue::open(&dir.path().join("broker.log"), options).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let stop = CancellationToken::new();

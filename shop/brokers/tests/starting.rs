@@ -30,29 +30,31 @@ fn fails(flags: &[&str], expected: &[&str]) {
 #[test]
 fn a_start_that_fails_says_why_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
-    let good = format!("sqlite:{}", dir.path().join("broker.db").display());
+    let good = format!("log:{}", dir.path().join("broker.log").display());
     fails(&["--listen=0.0.0.0:0", "--store", &good], &["0.0.0.0:0", "loopback"]);
     fails(&["--listen=127.0.0.1:0", "--http=0.0.0.0:0", "--store", &good], &["--http", "loopback"]);
-    let nowhere = format!("sqlite:{}/no/such/broker.db", dir.path().display());
-    fails(&["--listen=127.0.0.1:0", "--store", &nowhere], &["--store", "no/such/broker.db"]);
+    let nowhere = format!("log:{}/no/such/broker.log", dir.path().display());
+    fails(&["--listen=127.0.0.1:0", "--store", &nowhere], &["--store", "no/such/broker.log"]);
 }
 
 #[test]
 fn a_file_has_one_broker_and_is_a_broker_s() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("broker.db");
+    let path = dir.path().join("broker.log");
     let queue = Queue::open(&path, Options::default()).unwrap();
-    let store = format!("sqlite:{}", path.display());
+    let store = format!("log:{}", path.display());
     fails(
         &["--listen=127.0.0.1:0", "--store", &store],
-        &["broker.db", "in use by another process"],
+        &["broker.log", "in use by another process"],
     );
     drop(queue);
     let foreign = dir.path().join("foreign.db");
     let shop = group_commit::rusqlite::Connection::open(&foreign).unwrap();
     shop.execute_batch("create table orders (n integer)").unwrap();
-    let store = format!("sqlite:{}", foreign.display());
+    let before = std::fs::read(&foreign).unwrap();
+    let store = format!("log:{}", foreign.display());
     fails(&["--listen=127.0.0.1:0", "--store", &store], &["foreign.db is no file of this broker"]);
+    assert_eq!(std::fs::read(&foreign).unwrap(), before);
 }
 
 #[tokio::test]
@@ -103,7 +105,7 @@ async fn a_broker_that_comes_later_is_waited_for() {
         }
     });
     let dir = tempfile::tempdir().unwrap();
-    let queue = Queue::open(&dir.path().join("broker.db"), Options::default()).unwrap();
+    let queue = Queue::open(&dir.path().join("broker.log"), Options::default()).unwrap();
     let listener = TcpListener::bind(address).await.unwrap();
     tokio::spawn(serve(listener, Arc::new(queue), pending()));
     while topic.publish("k", BTreeMap::new(), &7).await.is_err() {

@@ -53,7 +53,7 @@ pub enum LocationError {
     NoPath,
     /// Something else than `synchronous=…` after the `?`.
     #[error(
-        "{0:?} is no setting of sqlite:; expected synchronous=off, synchronous=normal or synchronous=full"
+        "{0:?} is no setting of a file; expected synchronous=off, synchronous=normal or synchronous=full"
     )]
     Setting(String),
 }

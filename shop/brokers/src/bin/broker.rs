@@ -1,5 +1,6 @@
 //! The embedded broker as a process: flags in, a served queue out.
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,12 +10,14 @@ use anyhow::{Context, Result, bail};
 use brokers::embedded::{Options, Queue, serve};
 use brokers::{Backoff, Door, Settings, parse_span};
 use clap::{Parser, ValueEnum};
-use group_commit::{Commit, Location};
+use group_commit::{Commit, Location, LocationError, Synchronous};
 use http_server::{Guard, Limits, Listen, shutdown_signal};
 use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Serves durable queues, kept in one SQLite file, to clients on this machine.
+/// Serves durable queues, kept in a log, to clients on this machine.
 ///
 /// The environment variable TRIPTYCH_CONTROL_TOKEN allows to open and to replay dead letters.
 #[derive(Parser)]
@@ -22,8 +25,8 @@ struct Flags {
     /// Where clients connect; loopback only
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// The file: sqlite:/path/to/broker.db; durable unless ?synchronous=off or =normal follows
-    #[arg(long, value_name = "URL", value_parser = sqlite)]
+    /// The log: log:/path/to/broker.log, its segments beside it; durable unless ?synchronous=off or =normal follows
+    #[arg(long, value_name = "URL", value_parser = log)]
     store: Location,
     /// Where health, metrics and dead letters are served; loopback only
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -54,9 +57,8 @@ enum Sharing {
     Each,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Flags::parse()).await {
+fn main() -> ExitCode {
+    match serve_all(&Flags::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             process_log::say(format_args!("broker: {error:#}"));
@@ -65,38 +67,53 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(flags: Flags) -> Result<()> {
-    let queue = Queue::open(&flags.store.path, options(&flags)).with_context(|| {
-        format!("--store sqlite:{}: cannot be opened", flags.store.path.display())
-    })?;
+/// One thread serves clients and writes the log: no message waits for another thread to wake. What people and scrapers
+/// ask has a thread of its own, which can tell of a disk that hangs.
+fn serve_all(flags: &Flags) -> Result<()> {
+    let clients = runtime::Builder::new_current_thread().enable_all().build()?;
+    let door = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    clients.block_on(run(flags, &door))
+}
+
+async fn run(flags: &Flags, apart: &Runtime) -> Result<()> {
+    let queue = Queue::open(&flags.store.path, options(flags))
+        .with_context(|| format!("--store log:{}: cannot be opened", flags.store.path.display()))?;
     let queue = Arc::new(queue);
     let listener = bind(flags.listen)?;
-    let http = flags.http.map(bind).transpose().context("--http")?;
     let stop = CancellationToken::new();
+    let door = flags.http.map(|address| open_door(address, flags, &queue, &stop, apart));
+    let door = door.transpose().context("--http")?;
     let signal = shutdown_signal().context("signals cannot be handled")?;
     let stopping = stop.clone();
     tokio::spawn(async move {
         signal.await;
         stopping.cancel();
     });
-    announce(&listener, http.as_ref())?;
-    let side_door = side_door(http, Arc::clone(&queue), settings(&flags), &stop);
-    let (served, ()) = tokio::join!(side_door, serve(listener, queue, stop.cancelled()));
-    served
+    announce(&listener, door.as_ref().map(|(address, _)| *address))?;
+    serve(listener, queue, stop.cancelled()).await;
+    match door {
+        Some((_, served)) => Ok(served.await??),
+        None => Ok(()),
+    }
 }
 
-async fn side_door(
-    http: Option<TcpListener>,
-    queue: Arc<Queue>,
-    settings: http_server::Settings,
+/// Serves the side door on a thread apart; returns where, and how it ends.
+fn open_door(
+    address: SocketAddr,
+    flags: &Flags,
+    queue: &Arc<Queue>,
     stop: &CancellationToken,
-) -> Result<()> {
-    let Some(listener) = http else { return Ok(()) };
+    apart: &Runtime,
+) -> Result<(SocketAddr, JoinHandle<io::Result<()>>)> {
+    let _inside = apart.enter();
+    let listener = bind(address)?;
+    let address = listener.local_addr()?;
     let limits = Limits::default().within_descriptors();
-    let settings = settings.and(limits.settings());
-    let door = Arc::new(Door::new(queue, Guard::from_environment(), settings));
-    http_server::serve(listener, door, limits, stop.cancelled()).await?;
-    Ok(())
+    let settings = settings(flags).and(limits.settings());
+    let door = Arc::new(Door::new(Arc::clone(queue) as _, Guard::from_environment(), settings));
+    let stop = stop.clone();
+    let served = async move { http_server::serve(listener, door, limits, stop.cancelled()).await };
+    Ok((address, apart.spawn(served)))
 }
 
 /// Whoever reaches the port may publish and consume, so there is no flag to open it.
@@ -107,16 +124,11 @@ fn bind(listen: SocketAddr) -> Result<TcpListener> {
     Ok(Listen { listen, any_address: false }.bind()?)
 }
 
-fn announce(listener: &TcpListener, http: Option<&TcpListener>) -> Result<()> {
+fn announce(listener: &TcpListener, http: Option<SocketAddr>) -> Result<()> {
     let address = listener.local_addr()?;
     match http {
         None => process_log::say(format_args!("listening on {address}")),
-        Some(http) => {
-            process_log::say(format_args!(
-                "listening on {address}, http on {}",
-                http.local_addr()?
-            ));
-        }
+        Some(http) => process_log::say(format_args!("listening on {address}, http on {http}")),
     }
     Ok(())
 }
@@ -145,13 +157,22 @@ fn settings(flags: &Flags) -> http_server::Settings {
         Sharing::Group => "one fsync for all that wait",
         Sharing::Each => "one fsync for each",
     };
+    let answered = match flags.store.synchronous {
+        Synchronous::Off => "never fsynced",
+        Synchronous::Normal => "fsynced when a segment is full",
+        Synchronous::Full => "answered after the fsync",
+    };
     topics(flags)
         .told()
-        .with("store", format!("SQLite, {}, {sharing}", flags.store.synchronous))
+        .with("store", format!("a log, {answered}, {sharing}"))
         .with("version", env!("CARGO_PKG_VERSION"))
 }
 
-fn sqlite(url: &str) -> Result<Location, String> {
-    let location = url.strip_prefix("sqlite:").ok_or("expected sqlite:/path/to/broker.db")?;
-    Location::parse(location).map_err(|error| error.to_string())
+fn log(url: &str) -> Result<Location, String> {
+    const EXPECTED: &str = "expected log:/path/to/broker.log";
+    match Location::parse(url.strip_prefix("log:").ok_or(EXPECTED)?) {
+        Ok(location) => Ok(location),
+        Err(LocationError::NoPath) => Err(EXPECTED.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }

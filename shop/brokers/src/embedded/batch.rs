@@ -1,109 +1,27 @@
-//! The changes of one transaction, in SQL: what a state means, and who may leave it. It knows no
-//! task and no client.
+//! What a job does to the messages: which changes it makes of them, and who may make them. It knows no task and no client.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use group_commit::Schema;
-use rusqlite::{Connection, OptionalExtension, Params, Result, params};
-
-use super::claiming::{self, Claimed, Terms};
-use super::reading;
+use super::change::{At, Change, Kept};
+use super::claiming::{Claimed, pick};
+use super::log::Log;
+use super::state::{Held, State};
 use super::topics::Topic;
-use crate::claim::Claim;
+use crate::claim::{Claim, Handed};
 use crate::clock::now_us;
 use crate::port::{error_text, micros};
 use crate::window::Share;
-use crate::{Error, Message, Micros, Settings, Settle};
-
-/// Numbers are never used again (autoincrement), so with its file's epoch a receipt names one message
-/// for ever; a message that is replayed gets a new number. `live` is what the bound of a topic counts:
-/// its rows that are not dead.
-pub(super) const SCHEMA: Schema<'_> = Schema {
-    name: "file of this broker",
-    application_id: i32::from_be_bytes(*b"TriB"),
-    migrations: &[TABLES, DELAYS, ORDERING],
-};
-
-const TABLES: &str = "
-create table topics (
-    name text primary key,
-    live integer not null
-) strict, without rowid;
-create table messages (
-    id           integer primary key autoincrement,
-    topic        text    not null,
-    state        integer not null, -- 0 fresh, 1 to come again, 2 leased, 3 dead
-    due_us       integer not null, -- when it comes again or the lease ends; when it died
-    claims       integer not null, -- deliveries
-    failures     integer not null, -- attempts that failed; deferred ones did not
-    key          text    not null,
-    headers      text    not null, -- JSON
-    payload      blob    not null,
-    errors       text    not null default '[]', -- JSON
-    published_us integer not null
-) strict;
-create index messages_by_state on messages (topic, state);
-create index messages_again on messages (topic, due_us) where state = 1;
-create index messages_leased on messages (due_us) where state = 2;
-create table file (epoch integer not null) strict;
-insert into file values (random());
-";
-
-/// How long a message was to wait: after a restart at most so long, whatever the clock says then.
-const DELAYS: &str = "alter table messages add column delay_us integer not null default 0;";
-
-/// What must stay in sequence; carried, since a topic here is one queue.
-const ORDERING: &str = "alter table messages add column ordering text;";
-
-const AGAIN: i64 = 1;
-const DEAD: i64 = 3;
+use crate::{Delivery, Error, Failure, Message, Micros, Result, Settings, Settle};
 
 /// A year: nothing waits for longer.
 const DELAY_MAX_US: Micros = 365 * 24 * 3_600 * 1_000_000;
 
-/// Messages that one transaction may expire or replay.
-pub(super) const SWEEP_MAX: u32 = 1_000;
+/// Messages that one job may expire or replay.
+const SWEEP_MAX: usize = 1_000;
 
-/// Every change of a lease is fenced by (id, claims, state). Where it is frequent, the row is read
-/// first: `returning` and subqueries fill tables of their own, whose memory costs more than a
-/// second statement.
-const LEASE: &str = "select topic from messages where id = ?1 and claims = ?2 and state = 2";
-const FORGET: &str = "delete from messages where id = ?1";
-const EXTEND: &str = "update messages set due_us = ?3 where id = ?1 and claims = ?2 and state = 2";
-const RENEW: &str = "update messages set due_us = ?1 where state = 2";
-const BOUND: &str = "update messages set due_us = min(due_us, ?1 + delay_us) where state = 1";
-const DEFER: &str = "update messages set state = 1, due_us = ?2, delay_us = ?2 - ?3 where id = ?1";
-const FAIL: &str =
-    "update messages set state = ?3, due_us = ?4, delay_us = ?4 - ?5, failures = failures + 1,
-    errors = json_insert(errors, '$[#]',
-    json_object('attempt', failures + 1, 'at_us', ?5, 'text', ?6))
-    where id = ?1 and claims = ?2 and state = 2 returning topic";
-const FAILURES: &str = "select failures from messages where id = ?1 and claims = ?2 and state = 2";
-const INSERT: &str = "insert into messages
-    (topic, state, due_us, claims, failures, key, headers, payload, published_us, ordering)
-    values (?1, 0, 0, 0, 0, ?2, ?3, ?4, ?5, ?6)";
-const REPLAY: &str = "insert into messages
-    (topic, state, due_us, claims, failures, key, headers, payload, published_us, ordering)
-    select topic, 0, 0, 0, 0, key, headers, payload, published_us, ordering
-    from messages where id = ?1";
-const OVERDUE: &str = "select id, claims from messages
-    where state = 2 and due_us <= ?1 order by due_us limit ?2";
-const DUE: &str = "select exists
-    (select 1 from messages where topic = ?1 and state = 1 and due_us <= ?2)";
-const NEXT_AGAIN: &str = "select min(due_us) from messages
-    where topic = ?1 and state = 1 and due_us > ?2";
-const NEXT_LEASE: &str = "select min(due_us) from messages where state = 2";
-
-/// What a broker does with its file before it serves: all leases last anew from now, for while it was
-/// away nobody could extend or settle; and nothing waits for longer than it was told to, for the clock
-/// may have been set back. Returns the file's epoch.
-pub(super) fn begin(connection: &Connection, lease: Duration) -> Result<u64> {
-    let now_us = now_us();
-    connection.execute(RENEW, [now_us + micros(lease)])?;
-    connection.execute(BOUND, [now_us])?;
-    connection.query_row("select epoch from file", [], |row| row.get(0)).map(i64::cast_unsigned)
-}
+/// Bytes of all messages that are held: they are kept in memory.
+const HELD_BYTES_MAX: u64 = 4 << 30;
 
 /// A change that a client asks for.
 pub(crate) enum Operation {
@@ -113,259 +31,225 @@ pub(crate) enum Operation {
 }
 
 /// What became of one.
-pub(crate) type Outcome = std::result::Result<(), Error>;
+pub(crate) type Outcome = Result<()>;
 
-/// The changes of one transaction, with the counts of live messages that they move.
+/// The changes of one job: made in memory at once, and durable when the log is committed.
 pub(super) struct Batch<'a> {
-    connection: &'a Connection,
+    state: &'a mut State,
+    log: &'a mut Log,
     settings: &'a Settings,
-    epoch: u64,
     now_us: Micros,
-    lives: Vec<Live>,
     /// Topics with messages that became ready.
-    pub(super) woken: Vec<String>,
+    pub(super) woken: BTreeSet<u32>,
     /// The earliest instant at which something that was changed here is due.
     pub(super) due_us: Option<Micros>,
-}
-
-struct Live {
-    topic: String,
-    before: Option<i64>,
-    change: i64,
+    /// What was claimed: to be given back if nobody can have it.
+    pub(super) claimed: Vec<Claim>,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(connection: &'a Connection, settings: &'a Settings, epoch: u64) -> Self {
-        let (lives, woken) = (Vec::new(), Vec::new());
-        Self { connection, settings, epoch, now_us: now_us(), lives, woken, due_us: None }
+    pub(super) fn new(state: &'a mut State, log: &'a mut Log, settings: &'a Settings) -> Self {
+        let (woken, claimed) = (BTreeSet::new(), Vec::new());
+        Self { state, log, settings, now_us: now_us(), woken, due_us: None, claimed }
     }
 
-    pub(super) fn run(&mut self, operation: &Operation) -> Result<Outcome> {
+    pub(super) fn state(&self) -> &State {
+        self.state
+    }
+
+    pub(super) fn run(&mut self, operation: Operation) -> Outcome {
         match operation {
             Operation::Publish { topic, message } => self.publish(&topic.name, message),
-            Operation::Settle(claim, how) => self.settle(*claim, how),
-            Operation::Extend(claim) => self.extend(*claim),
+            Operation::Settle(claim, how) => self.settle(claim, how),
+            Operation::Extend(claim) => self.extend(claim),
         }
+    }
+
+    /// Writes that nothing changed.
+    pub(super) fn touch(&mut self) {
+        self.make(Change::Nothing);
     }
 
     /// What has waited longest and fits the share, leased from now.
-    pub(super) fn claim(&mut self, topic: &str, share: Share) -> Result<Claimed> {
-        let (now_us, lease, epoch) = (self.now_us, self.settings.lease, self.epoch);
-        let terms = Terms { now_us, lease, epoch };
-        let claimed = claiming::claim(self.connection, topic, share, terms)?;
-        if !claimed.handed.is_empty() {
-            self.due(now_us + micros(lease));
+    pub(super) fn claim(&mut self, topic: u32, share: Share) -> Option<Claimed> {
+        let lane = self.state.lane(topic)?;
+        let (picked, left) = pick(self.state, lane, share, self.now_us);
+        let (lease, epoch) = (self.settings.lease, self.log.epoch());
+        let until_us = self.now_us + micros(lease);
+        let mut handed = Vec::with_capacity(picked.len());
+        for one in picked {
+            let Some(Held { kept, .. }) = self.state.get(one.id) else { continue };
+            let claim = Claim { id: one.id, number: kept.claims + 1 };
+            let delivery = Delivery {
+                receipt: claim.receipt(epoch),
+                message: kept.message.clone(),
+                attempt: Some(kept.failures + 1),
+                redelivered: one.redelivered.is_some(),
+                published_us: kept.published_us,
+                lease: Some(lease),
+            };
+            self.make(Change::Lease { id: claim.id, number: claim.number, until_us });
+            self.claimed.push(claim);
+            handed.push(Handed { claim, delivery, redelivered: one.redelivered });
         }
-        Ok(claimed)
-    }
-
-    /// Claims, undoing the claim alone if it fails: then none.
-    pub(super) fn claim_apart(&mut self, topic: &str, share: Share) -> Result<Option<Claimed>> {
-        self.execute("savepoint claim", [])?;
-        let claimed = self.claim(topic, share).ok();
-        if claimed.is_none() {
-            self.execute("rollback to claim", [])?;
+        if !handed.is_empty() {
+            self.due(until_us);
         }
-        self.execute("release claim", [])?;
-        Ok(claimed)
+        Some(Claimed { handed, left })
     }
 
     /// Gives deliveries back of a consumer that left in order: uncounted.
-    pub(super) fn give_back(&mut self, claims: &[Claim]) -> Result<()> {
-        claims.iter().try_for_each(|claim| self.defer(*claim, self.now_us).map(drop))
+    pub(super) fn give_back(&mut self, claims: &[Claim]) {
+        for &claim in claims {
+            self.defer(claim, 0);
+        }
     }
 
     /// Takes deliveries back from a consumer that went away: counted, for one of them may have ended
     /// it. They come again at once after a first failure; then the backoff parts them from others.
-    pub(super) fn take_back(&mut self, claims: &[Claim]) -> Result<()> {
+    pub(super) fn take_back(&mut self, claims: &[Claim]) {
         for &claim in claims {
-            let Some(failures) = self.failures(claim)? else { continue };
+            let Some(held) = self.state.leased(claim) else { continue };
+            let failures = held.kept.failures;
             let backoff = self.settings.backoff;
             let wait = if failures == 0 { 0 } else { micros(backoff.delay(failures + 1)) };
-            self.fail(claim, "the consumer went away", Some(self.now_us + wait))?;
+            self.fail(claim, "the consumer went away", Some(wait));
         }
-        Ok(())
     }
 
     /// Ends leases that are over and wakes what comes again; returns when to look next.
-    pub(super) fn expire(&mut self) -> Result<Option<Micros>> {
-        for claim in self.overdue()? {
-            self.fail(claim, "the lease ended", Some(self.now_us))?;
+    pub(super) fn expire(&mut self) -> Option<Micros> {
+        let now_us = self.now_us;
+        let over = self.state.leases().take_while(|(until_us, _)| *until_us <= now_us);
+        let over: Vec<Claim> = over.map(|(_, claim)| claim).take(SWEEP_MAX).collect();
+        for claim in over {
+            self.fail(claim, "the lease ended", Some(0));
         }
-        let mut next: Option<Micros> =
-            self.connection.prepare_cached(NEXT_LEASE)?.query_row([], |row| row.get(0))?;
-        let (connection, now_us) = (self.connection, self.now_us);
-        for topic in reading::topics(connection)? {
-            let at = params![topic, now_us];
-            let due = connection.prepare_cached(DUE)?.query_row(at, |row| row.get(0))?;
-            let again: Option<Micros> =
-                connection.prepare_cached(NEXT_AGAIN)?.query_row(at, |row| row.get(0))?;
-            next = next.into_iter().chain(again).min();
-            if due {
-                self.wake(&topic);
-            }
+        let mut next = self.state.leases().next().map(|(until_us, _)| until_us);
+        let mut due = Vec::new();
+        for (number, lane) in self.state.lanes() {
+            due.extend(lane.due(now_us).next().map(|_| number));
+            let later = lane.again.range((now_us + 1, i64::MIN)..).next();
+            next = next.into_iter().chain(later.map(|(due_us, _)| *due_us)).min();
         }
-        Ok(next)
+        self.woken.extend(due);
+        next
     }
 
     /// Dead letters become new messages at the end of the queue, as far as there is room.
-    pub(super) fn replay(&mut self, topic: &str, limit: u32) -> Result<u64> {
-        let most = self.room(topic)?.min(i64::from(limit.min(SWEEP_MAX)));
-        let letters = "select id from messages where topic = ?1 and state = 3 order by id limit ?2";
-        let mut statement = self.connection.prepare_cached(letters)?;
-        let ids = statement.query_map(params![topic, most], |row| row.get(0))?;
-        let ids = ids.collect::<Result<Vec<i64>>>()?;
-        for &id in &ids {
-            self.execute(REPLAY, [id])?;
-            self.execute(FORGET, [id])?;
+    pub(super) fn replay(&mut self, topic: &str, limit: u32) -> u64 {
+        let Some(number) = self.state.number(topic) else { return 0 };
+        let most = self.room(number).min(u64::from(limit)).min(SWEEP_MAX as u64);
+        let ids = self.state.dead_ids(topic, i64::MIN).take(most as usize);
+        let ids: Vec<i64> = ids.collect();
+        for &dead in &ids {
+            let Some(Held { kept, .. }) = self.state.get(dead) else { continue };
+            let (id, errors) = (self.state.next_id(), Vec::new());
+            let kept = Kept { claims: 0, failures: 0, errors, at: At::Fresh, ..kept.clone() };
+            self.make_whole(id, |kept| Change::Replay { dead, id, kept }, kept);
         }
         if !ids.is_empty() {
-            self.live(topic).change += ids.len() as i64;
-            self.wake(topic);
+            self.woken.insert(number);
         }
-        Ok(ids.len() as u64)
+        ids.len() as u64
     }
 
-    /// Writes the counts back. Last in every transaction.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(
-            "insert into topics (name, live) values (?1, ?2)
-             on conflict (name) do update set live = live + excluded.live",
-        )?;
-        for live in self.lives.drain(..).filter(|live| live.change != 0) {
-            statement.execute(params![live.topic, live.change])?;
+    /// Repeats a message at the end of the log; returns its bytes.
+    pub(super) fn keep(&mut self, id: i64) -> u64 {
+        let Some(held) = self.state.get(id) else { return 0 };
+        let (bytes, kept) = (held.bytes(), held.kept.clone());
+        self.make_whole(id, |kept| Change::Keep { id, kept }, kept);
+        bytes
+    }
+
+    fn publish(&mut self, topic: &str, message: Message) -> Outcome {
+        if let Some(why) = self.log.full() {
+            return Err(Error::Unavailable(why));
+        }
+        if self.state.bytes() >= HELD_BYTES_MAX {
+            let held = HELD_BYTES_MAX >> 30;
+            return Err(Error::Unavailable(format!("it holds {held} GiB, as much as it may")));
+        }
+        let number = self.topic(topic);
+        if self.room(number) == 0 {
+            let (topic, depth_max) = (topic.to_owned(), self.settings.depth_max);
+            return Err(Error::Full { topic, depth_max });
+        }
+        let (id, at_us) = (self.state.next_id(), self.now_us);
+        let frame = self.log.push(Some(id), |bytes| {
+            Change::Publish { id, topic: number, at_us, message: &message }.encode(bytes);
+        });
+        self.state.apply(Change::Publish { id, topic: number, at_us, message }, frame);
+        self.woken.insert(number);
+        Ok(())
+    }
+
+    /// The number of a topic, which is one from now on.
+    fn topic(&mut self, name: &str) -> u32 {
+        self.state.number(name).unwrap_or_else(|| {
+            let number = self.state.next_topic();
+            self.make(Change::Topic { number, name: name.to_owned() });
+            number
+        })
+    }
+
+    /// How many messages the topic may still take.
+    fn room(&self, topic: u32) -> u64 {
+        let live = self.state.lane(topic).map_or(0, super::state::Lane::live);
+        self.settings.depth_max.saturating_sub(live)
+    }
+
+    fn settle(&mut self, claim: Claim, how: Settle) -> Outcome {
+        let Some(held) = self.state.leased(claim) else { return Err(Error::Fenced) };
+        match how {
+            Settle::Ack => self.make(Change::Done { id: claim.id }),
+            Settle::Defer(delay) => self.defer(claim, micros(delay)),
+            Settle::Fail(text) => {
+                let delay = self.settings.backoff.delay(held.kept.failures + 1);
+                self.fail(claim, &text, Some(micros(delay)));
+            }
+            Settle::Reject(text) => self.fail(claim, &text, None),
         }
         Ok(())
     }
 
-    fn publish(&mut self, topic: &str, message: &Message) -> Result<Outcome> {
-        if self.room(topic)? <= 0 {
-            let (topic, depth_max) = (topic.to_owned(), self.settings.depth_max);
-            return Ok(Err(Error::Full { topic, depth_max }));
-        }
-        self.execute(
-            INSERT,
-            params![
-                topic,
-                message.key,
-                reading::to_json(&message.headers),
-                &message.payload[..],
-                self.now_us,
-                message.ordering
-            ],
-        )?;
-        self.live(topic).change += 1;
-        self.wake(topic);
-        Ok(Ok(()))
-    }
-
-    fn settle(&mut self, claim: Claim, how: &Settle) -> Result<Outcome> {
-        let held = match how {
-            Settle::Ack => self.ack(claim)?,
-            Settle::Defer(delay) => self.defer(claim, self.after(micros(*delay)))?,
-            Settle::Fail(text) => {
-                let failures = self.failures(claim)?.unwrap_or(0);
-                let delay = micros(self.settings.backoff.delay(failures + 1));
-                self.fail(claim, text, Some(self.after(delay)))?
-            }
-            Settle::Reject(text) => self.fail(claim, text, None)?,
-        };
-        Ok(if held { Ok(()) } else { Err(Error::Fenced) })
-    }
-
-    fn after(&self, delay_us: Micros) -> Micros {
-        self.now_us + delay_us.min(DELAY_MAX_US)
-    }
-
-    fn ack(&mut self, claim: Claim) -> Result<bool> {
-        let mut statement = self.connection.prepare_cached(LEASE)?;
-        let mut rows = statement.query(params![claim.id, claim.number])?;
-        let Some(row) = rows.next()? else { return Ok(false) };
-        self.live(row.get_ref(0)?.as_str()?).change -= 1;
-        drop(rows);
-        self.execute(FORGET, [claim.id])?;
-        Ok(true)
-    }
-
-    fn defer(&mut self, claim: Claim, due: Micros) -> Result<bool> {
-        let of = params![claim.id, claim.number];
-        let mut lease = self.connection.prepare_cached(LEASE)?;
-        let topic: Option<String> = lease.query_row(of, |row| row.get(0)).optional()?;
-        let Some(topic) = topic else { return Ok(false) };
-        self.execute(DEFER, params![claim.id, due, self.now_us])?;
-        self.comes_again(&topic, due);
-        Ok(true)
-    }
-
-    fn extend(&mut self, claim: Claim) -> Result<Outcome> {
-        let until = self.now_us + micros(self.settings.lease);
-        let changed = self.execute(EXTEND, params![claim.id, claim.number, until])?;
-        Ok(if changed == 1 { Ok(()) } else { Err(Error::Fenced) })
-    }
-
-    fn failures(&self, claim: Claim) -> Result<Option<u32>> {
-        let of = params![claim.id, claim.number];
-        self.connection.prepare_cached(FAILURES)?.query_row(of, |row| row.get(0)).optional()
-    }
-
-    /// Counts an attempt that failed: the message comes again when it is due, or it is a dead letter.
-    /// False if the lease was lost before.
-    fn fail(&mut self, claim: Claim, text: &str, due: Option<Micros>) -> Result<bool> {
-        let Some(failures) = self.failures(claim)? else { return Ok(false) };
-        let due = due.filter(|_| failures + 1 < self.settings.attempts_max);
-        let (state, at) = due.map_or((DEAD, self.now_us), |due| (AGAIN, due));
-        let topic: String = self.connection.prepare_cached(FAIL)?.query_row(
-            params![claim.id, claim.number, state, at, self.now_us, error_text(text)],
-            |row| row.get(0),
-        )?;
-        match due {
-            None => self.live(&topic).change -= 1,
-            Some(due) => self.comes_again(&topic, due),
-        }
-        Ok(true)
-    }
-
-    fn comes_again(&mut self, topic: &str, due: Micros) {
-        if due <= self.now_us {
-            self.wake(topic);
-        } else {
-            self.due(due);
+    fn defer(&mut self, claim: Claim, delay_us: Micros) {
+        if self.state.leased(claim).is_some() {
+            let delay_us = delay_us.min(DELAY_MAX_US);
+            let (id, due_us) = (claim.id, self.now_us + delay_us);
+            self.make(Change::Defer { id, due_us, delay_us });
+            self.comes_again(id, due_us);
         }
     }
 
-    fn overdue(&self) -> Result<Vec<Claim>> {
-        let mut statement = self.connection.prepare_cached(OVERDUE)?;
-        let rows = statement.query_map(params![self.now_us, SWEEP_MAX], |row| {
-            Ok(Claim { id: row.get(0)?, number: row.get(1)? })
-        })?;
-        rows.collect()
+    fn extend(&mut self, claim: Claim) -> Outcome {
+        self.state.leased(claim).ok_or(Error::Fenced)?;
+        self.state.extend(claim.id, self.now_us + micros(self.settings.lease));
+        Ok(())
     }
 
-    /// How many messages the topic may still take.
-    fn room(&mut self, topic: &str) -> Result<i64> {
-        let connection = self.connection;
-        let bound = i64::try_from(self.settings.depth_max).unwrap_or(i64::MAX);
-        let live = self.live(topic);
-        let before = match live.before {
-            Some(before) => before,
-            None => live_before(connection, topic)?,
-        };
-        live.before = Some(before);
-        Ok(bound - before - live.change)
-    }
-
-    fn live(&mut self, topic: &str) -> &mut Live {
-        let known = self.lives.iter().position(|live| live.topic == topic);
-        let place = known.unwrap_or_else(|| {
-            self.lives.push(Live { topic: topic.to_owned(), before: None, change: 0 });
-            self.lives.len() - 1
+    /// Counts an attempt that failed: the message comes again after this wait, or it is a dead letter.
+    fn fail(&mut self, claim: Claim, text: &str, wait_us: Option<Micros>) {
+        let Some(held) = self.state.leased(claim) else { return };
+        let (id, attempt) = (claim.id, held.kept.failures + 1);
+        let wait_us = wait_us.filter(|_| attempt < self.settings.attempts_max);
+        let at_us = self.now_us;
+        let then = wait_us.map_or(At::Dead { at_us }, |wait_us| {
+            let delay_us = wait_us.min(DELAY_MAX_US);
+            At::Again { due_us: at_us + delay_us, delay_us }
         });
-        &mut self.lives[place]
+        let failure = Failure { attempt, at_us, text: error_text(text).to_owned() };
+        self.make(Change::Fail { id, failure, then });
+        if let At::Again { due_us, .. } = then {
+            self.comes_again(id, due_us);
+        }
     }
 
-    fn wake(&mut self, topic: &str) {
-        if !self.woken.iter().any(|woken| woken == topic) {
-            self.woken.push(topic.to_owned());
+    fn comes_again(&mut self, id: i64, due_us: Micros) {
+        if due_us > self.now_us {
+            self.due(due_us);
+        } else if let Some(held) = self.state.get(id) {
+            self.woken.insert(held.kept.topic);
         }
     }
 
@@ -373,13 +257,153 @@ impl<'a> Batch<'a> {
         self.due_us = Some(self.due_us.map_or(due_us, |due| due.min(due_us)));
     }
 
-    fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
-        self.connection.prepare_cached(sql)?.execute(params)
+    /// Makes a change that holds no message whole.
+    fn make(&mut self, change: Change) {
+        let frame = self.log.push(None, |bytes| change.encode(bytes));
+        self.state.apply(change, frame);
+    }
+
+    /// Makes a change that holds this message whole.
+    fn make_whole(&mut self, id: i64, change: impl FnOnce(Kept) -> Change, kept: Kept) {
+        let change = change(kept);
+        let frame = self.log.push(Some(id), |bytes| change.encode(bytes));
+        self.state.apply(change, frame);
     }
 }
 
-fn live_before(connection: &Connection, topic: &str) -> Result<i64> {
-    let sql = "select live from topics where name = ?1";
-    let live = connection.prepare_cached(sql)?.query_row([topic], |row| row.get(0)).optional()?;
-    Ok(live.unwrap_or(0))
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use group_commit::Synchronous;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::Backoff;
+    use crate::window::Window;
+
+    /// What clients and time may do.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Publish(usize, u16),
+        Claim(usize, u32),
+        Settle(Index, Settle),
+        Release(Index, bool),
+        Expire,
+        Replay(usize, u32),
+        /// A message is moved on, so that the log may be made shorter.
+        Keep(Index),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let any_settle = prop_oneof![
+            4 => Just(Settle::Ack),
+            1 => (0..50_u64).prop_map(|ms| Settle::Defer(Duration::from_millis(ms))),
+            2 => Just(Settle::Fail("it failed".to_owned())),
+            1 => Just(Settle::Reject("never".to_owned())),
+        ];
+        let step = prop_oneof![
+            4 => (0..2_usize, 0..300_u16).prop_map(|(topic, size)| Step::Publish(topic, size)),
+            3 => (0..2_usize, 1..5_u32).prop_map(|(topic, room)| Step::Claim(topic, room)),
+            5 => (any::<Index>(), any_settle).prop_map(|(which, how)| Step::Settle(which, how)),
+            1 => (any::<Index>(), any::<bool>()).prop_map(|(which, gone)| Step::Release(which, gone)),
+            1 => Just(Step::Expire),
+            1 => (0..2_usize, 1..4_u32).prop_map(|(topic, most)| Step::Replay(topic, most)),
+            1 => any::<Index>().prop_map(Step::Keep),
+        ];
+        prop::collection::vec(step, 1..120)
+    }
+
+    const TOPICS: [&str; 2] = ["a", "b"];
+
+    fn settings() -> Settings {
+        let backoff = Backoff { base: Duration::ZERO, max: Duration::ZERO };
+        let lease = Duration::from_secs(3_600);
+        Settings { lease, attempts_max: 3, backoff, depth_max: 20, durable: true }
+    }
+
+    fn open(path: &Path) -> (State, Log) {
+        let mut state = State::default();
+        let log = Log::open(path, Synchronous::Off, &mut state).unwrap();
+        (state, log)
+    }
+
+    /// All that is known of all messages; when leases end apart, which is not written.
+    fn all(state: &State) -> BTreeMap<i64, Kept> {
+        let mut all = state.all();
+        for kept in all.values_mut() {
+            if let At::Leased { until_us } = &mut kept.at {
+                *until_us = 0;
+            }
+        }
+        all
+    }
+
+    fn make(batch: &mut Batch<'_>, step: Step, claims: &mut Vec<Claim>) {
+        match step {
+            Step::Publish(topic, size) => {
+                let payload = vec![b'x'; usize::from(size)].into();
+                let message = Message { key: size.to_string(), payload, ..Message::default() };
+                let published = batch.publish(TOPICS[topic], message);
+                assert!(matches!(published, Ok(()) | Err(Error::Full { .. })), "{published:?}");
+            }
+            Step::Claim(topic, room) => {
+                let share = Window::new(room, room).share().unwrap();
+                let number = batch.state.number(TOPICS[topic]);
+                if let Some(claimed) = number.and_then(|number| batch.claim(number, share)) {
+                    claims.extend(claimed.handed.iter().map(|handed| handed.claim));
+                }
+            }
+            Step::Settle(which, how) if !claims.is_empty() => {
+                // An old one may be settled again: it is fenced.
+                let _ = batch.settle(claims[which.index(claims.len())], how);
+            }
+            Step::Release(which, gone) if !claims.is_empty() => {
+                let claim = claims.remove(which.index(claims.len()));
+                if gone { batch.take_back(&[claim]) } else { batch.give_back(&[claim]) }
+            }
+            Step::Expire => drop(batch.expire()),
+            Step::Replay(topic, most) => drop(batch.replay(TOPICS[topic], most)),
+            Step::Keep(which) => {
+                let ids: Vec<i64> = batch.state.all().into_keys().collect();
+                if !ids.is_empty() {
+                    batch.keep(ids[which.index(ids.len())]);
+                }
+            }
+            Step::Settle(..) | Step::Release(..) => {}
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn what_is_read_is_what_was_made(steps in steps()) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x.log");
+            let (mut state, mut log) = open(&path);
+            let (settings, mut claims) = (settings(), Vec::new());
+            for (number, step) in steps.into_iter().enumerate() {
+                let mut batch = Batch::new(&mut state, &mut log, &settings);
+                make(&mut batch, step, &mut claims);
+                // Several jobs share a commit.
+                if number % 3 == 0 {
+                    log.commit(&state).unwrap();
+                }
+            }
+            log.commit(&state).unwrap();
+            let (expected, next_id) = (all(&state), state.next_id());
+            let dead = TOPICS.map(|topic| state.dead(topic, 0, 100));
+            let bytes = state.bytes();
+            drop(log);
+            let (state, _log) = open(&path);
+            prop_assert_eq!(all(&state), expected);
+            prop_assert_eq!(state.bytes(), bytes);
+            prop_assert!(state.next_id() == next_id, "{} {}", state.next_id(), next_id);
+            prop_assert_eq!(TOPICS.map(|topic| state.dead(topic, 0, 100)), dead);
+        }
+    }
 }

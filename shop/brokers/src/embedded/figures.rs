@@ -5,7 +5,7 @@ use std::fmt::Write;
 use async_trait::async_trait;
 
 use super::queue::Queue;
-use super::reading::TopicDepth;
+use super::state::TopicDepth;
 use super::topics::Counts;
 use crate::clock::now_us;
 use crate::door::Behind;

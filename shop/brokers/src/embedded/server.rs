@@ -30,12 +30,15 @@ pub async fn serve(listener: TcpListener, queue: Arc<Queue>, shutdown: impl Futu
     tokio::select! {
         () = shutdown => {}
         () = accept_all(listener, &queue, &clients, &closing) => {}
-        never = queue.keep_time() => match never {},
+        never = queue.work() => match never {},
     }
     closing.cancel();
     clients.close();
-    // What is not finished by then is unknown to its client, as after a crash.
-    let _ = timeout(DRAIN_MAX, clients.wait()).await;
+    tokio::select! {
+        // What is not finished by then is unknown to its client, as after a crash.
+        _ = timeout(DRAIN_MAX, clients.wait()) => {}
+        never = queue.work() => match never {},
+    }
 }
 
 async fn accept_all(

@@ -90,7 +90,7 @@ impl Adapter {
 async fn embedded(settings: Settings) -> (Arc<dyn Broker>, Kept) {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { settings, ..Options::default() };
-    let queue = Arc::new(Queue::open(&dir.path().join("broker.db"), options).unwrap());
+    let queue = Arc::new(Queue::open(&dir.path().join("broker.log"), options).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("embedded://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();

@@ -1,4 +1,4 @@
-//! The broker's own process, started, killed and started again on the same file and port.
+//! The broker's own process, started, killed and started again on the same log and port.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ impl Process {
     pub(crate) fn start(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
-        let store = dir.path().join("broker.db");
+        let store = dir.path().join("broker.log");
         let (child, address, http) = spawn(&store, "127.0.0.1:0", "127.0.0.1:0", &flags);
         Self { dir, flags, child, address, http }
     }
 
     pub(crate) fn store(&self) -> PathBuf {
-        self.dir.path().join("broker.db")
+        self.dir.path().join("broker.log")
     }
 
     pub(crate) async fn client(&self) -> Arc<dyn Broker> {
@@ -66,7 +66,7 @@ fn spawn(store: &Path, listen: &str, http: &str, flags: &[String]) -> (Child, St
     let mut child = Command::new(env!("CARGO_BIN_EXE_broker"))
         .env("TRIPTYCH_CONTROL_TOKEN", CONTROL_TOKEN)
         .args(["--listen", listen, "--http", http])
-        .arg(format!("--store=sqlite:{}", store.display()))
+        .arg(format!("--store=log:{}", store.display()))
         .args(flags)
         .stderr(Stdio::piped())
         .spawn()
