@@ -39,7 +39,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (told, broker) = (broker.settings()?, broker.connect()?);
     let (http, kept, queue) = (Http::default(), stores.clone(), Arc::clone(&broker));
     let network = Probe::ready(&http, &provider);
-    let settings = told.and(settings::kept(&stores)).and(settings::charging(Patience::default()));
+    let settings = told.and(settings::kept(&stores)).and(settings::charging());
+    let settings = settings.and(settings::patient(Patience::default()));
     let settings = settings.and(work.settings()).and(consume::settings(at_once));
     let settings = settings.and(mistakes.settings());
     let ready = Ready::new()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, bounds, environment, fanout, metrics, settings, timing};
+use service::{CallArgs, ServiceArgs, bounds, environment, fanout, metrics, settings, timing};
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
@@ -27,11 +27,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = timing::RECOVERY_AGE.as_secs())]
     recover_after: u64,
     #[command(flatten)]
+    calls: CallArgs,
+    #[command(flatten)]
     fans: FanArgs,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, auth, payments, recover_after, fans } = arguments;
+    let Arguments { args, auth, payments, recover_after, calls, fans } = arguments;
     let (age, every) = (Duration::from_secs(recover_after), timing::RECOVERY_EVERY);
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
@@ -39,12 +41,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut ready = Ready::new()
         .needs("the store", timing::LOOK, move || kept.clone().check())
         .needs("payments", timing::LOOK_FURTHER, move || charges.clone().check());
-    let settings = settings::kept(&stores).and(settings::asking()).and(settings::recovery(age));
+    let asking = calls.settings().unwrap_or_else(settings::asking);
+    let settings = settings::kept(&stores).and(asking).and(settings::recovery(age));
     let (customers, tokens): (Arc<dyn Verify>, _) = match auth {
         Some(auth) => {
             let alive = Probe::alive(&http, &auth);
             ready = ready.needs("auth", timing::LOOK, move || alive.clone().check());
-            (Arc::new(RemoteVerify::new(http.clone(), &auth)), settings::asked_tokens())
+            (Arc::new(RemoteVerify::new(calls.client(&http), &auth)), settings::asked_tokens())
         }
         None => (Arc::new(Tokens::new(&environment::token_secret()?)?), settings::own_tokens()),
     };
@@ -52,7 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));
     let credential = environment::payments_credential()?;
-    let payments = Arc::new(RemotePayments::new(http, &payments, credential));
+    let payments = Arc::new(RemotePayments::new(calls.client(&http), &payments, credential));
     let operator = environment::operator_token();
     let (placing, counted) = (service::tasks(), metrics::of_store(&stores));
     let kept = stores.orders;
@@ -64,7 +67,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tokio::spawn(recovery);
     let (routes, settings) = (Routes::new().orders(orders), settings.and(tokens));
     let (listen, ready) = (args.listen, Arc::new(ready));
-    let served = service::run("orders", listen, routes, ready, settings, counted).await;
+    let limits = calls.limits();
+    let served =
+        service::run_within(limits, "orders", listen, routes, ready, settings, counted).await;
     service::finish([&placing]).await;
     Ok(served?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{ServiceArgs, Work, environment, metrics, poison, settings, timing};
+use service::{CallArgs, ServiceArgs, Work, environment, metrics, poison, settings, timing};
 use shop::PaymentService;
 use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
@@ -18,14 +18,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
     /// How long one call of the card network may take
-    #[arg(long, value_name = "MS", default_value_t = whole_ms(Patience::default().call))]
+    #[arg(long, value_name = "MS", default_value_t = whole_ms(Patience::default().call), conflicts_with = "calls")]
     provider_timeout_ms: u64,
     /// Calls for one charge: a further one after each that ran out of time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20), conflicts_with = "calls")]
     provider_attempts: u32,
     /// The pause before the second call, which doubles before each further one
     #[arg(long, value_name = "MS", default_value_t = 0)]
     provider_backoff_ms: u64,
+    #[command(flatten)]
+    calls: CallArgs,
     #[command(flatten)]
     work: Work,
 }
@@ -48,7 +50,7 @@ fn whole_ms(time: Duration) -> u64 {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let patience = arguments.patience();
-    let Arguments { args, provider, work, .. } = arguments;
+    let Arguments { args, provider, calls, work, .. } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (http, kept) = (Http::default(), stores.clone());
     let network = Probe::ready(&http, &provider);
@@ -57,15 +59,20 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || network.clone().check(),
     );
-    let settings = settings::kept(&stores).and(settings::charging(patience)).and(work.settings());
+    let asking = calls.settings().unwrap_or_else(|| settings::patient(patience));
+    let settings =
+        settings::kept(&stores).and(settings::charging()).and(asking).and(work.settings());
     let merchant = environment::merchant_credential()?;
-    let network = RemoteProvider::new(http, &provider, merchant).with_patience(patience);
+    let network =
+        RemoteProvider::new(calls.client(&http), &provider, merchant).with_patience(patience);
     let network = poison::network(work.network(Arc::new(network)));
     let (charging, counted) = (service::tasks(), metrics::of_store(&stores));
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
     let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
     let (listen, ready) = (args.listen, Arc::new(ready));
-    let served = service::run("payments", listen, routes, ready, settings, counted).await;
+    let limits = calls.limits();
+    let served =
+        service::run_within(limits, "payments", listen, routes, ready, settings, counted).await;
     service::finish([&charging]).await;
     Ok(served?)
 }

@@ -46,7 +46,8 @@ async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Res
     );
     let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
     let settings = settings
-        .and(settings::charging(Patience::default()))
+        .and(settings::charging())
+        .and(settings::patient(Patience::default()))
         .and(work.settings())
         .and(settings::recovery(timing::RECOVERY_AGE))
         .and(fans.settings());

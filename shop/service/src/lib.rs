@@ -4,6 +4,7 @@
 mod arguments;
 pub mod auth;
 pub mod bounds;
+mod calls;
 pub mod environment;
 pub mod fanout;
 pub mod metrics;
@@ -14,5 +15,6 @@ pub mod timing;
 mod work;
 
 pub use arguments::ServiceArgs;
-pub use run::{ServeError, exit_code, finish, not_recovered, run, tasks};
+pub use calls::{CallArgs, Rung};
+pub use run::{ServeError, exit_code, finish, not_recovered, run, run_within, tasks};
 pub use work::Work;

@@ -37,10 +37,26 @@ pub async fn run(
     settings: Settings,
     metrics: Metrics,
 ) -> Result<(), ServeError> {
+    run_within(Limits::default(), name, listen, routes, ready, settings, metrics).await
+}
+
+/// The same with other limits than those of every process.
+///
+/// # Errors
+/// If the address is not to be had.
+pub async fn run_within(
+    limits: Limits,
+    name: &str,
+    listen: Listen,
+    routes: Routes,
+    ready: Arc<dyn ReadyCheck>,
+    settings: Settings,
+    metrics: Metrics,
+) -> Result<(), ServeError> {
     let shutdown = shutdown_signal()?;
     let listener = listen.bind()?;
     process_log::say(format_args!("{name}: listening on {}", listener.local_addr()?));
-    let limits = Limits::default().within_descriptors();
+    let limits = limits.within_descriptors();
     let settings = settings.and(limits.settings()).with("version", env!("CARGO_PKG_VERSION"));
     let observed = Observed::telling(Arc::new(routes), ready, Arc::new(metrics), settings);
     serve(listener, observed, limits, shutdown).await?;

@@ -29,13 +29,18 @@ pub fn asking() -> Settings {
     calls().time("service call time-out", SERVICE_CALL)
 }
 
-/// Of a process that charges cards with this patience.
+/// Of a process that charges cards.
 #[must_use]
-pub fn charging(patience: Patience) -> Settings {
+pub fn charging() -> Settings {
     let work = format!("{}, {} of them again", bounds::IN_WORK, bounds::AGAIN);
+    calls().with("charges in work at once", work)
+}
+
+/// Of a process that asks the card network with this patience.
+#[must_use]
+pub fn patient(patience: Patience) -> Settings {
     let Patience { call, attempts, backoff } = patience;
-    let calls =
-        calls().time("card network call time-out", call).with("charges in work at once", work);
+    let calls = Settings::default().time("card network call time-out", call);
     let calls = calls.with("card network calls for one charge, at most", attempts);
     if backoff.is_zero() {
         calls

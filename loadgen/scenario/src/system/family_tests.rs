@@ -190,6 +190,7 @@ fn a_file_without_a_base_tells_lines_too() {
 fn replicas_are_numbered_wherever_the_index_stands() {
     let many = BASE
         .replace("name = \"shop\"", "name = \"shop\"\nreplicas = 2\ndata = [\"{data}/{index}.db\"]")
+        .replace("[\"orders\"]", "[\"orders\", \"replica-{index}\"]")
         .replace(
             "ready = \"http://127.0.0.1:{port:shop}/\"",
             "ready = \"http://127.0.0.1:{port:shop-{index}}/\"",
@@ -213,6 +214,7 @@ fn replicas_are_numbered_wherever_the_index_stands() {
         shops.map(|shop| shop.ready.as_str()),
         ["http://127.0.0.1:{port:shop-1}/", "http://127.0.0.1:{port:shop-2}/"]
     );
+    assert_eq!(shops.map(|shop| shop.plays.join(" ")), ["orders replica-1", "orders replica-2"]);
     assert_eq!(shops.map(|shop| shop.data[0].as_str()), ["{data}/1.db", "{data}/2.db"]);
     assert_eq!(spec.links[0].from, ["shop-1", "shop-2"]);
     assert_eq!(spec.players("orders").len(), 2, "a fault of the role harms both");

@@ -60,12 +60,15 @@ fn replica(process: &ProcessSpec, index: u32) -> ProcessSpec {
     }
     let index = index.to_string();
     replica.name = replica.name.replace(INDEX, &index);
+    let plays = replica.plays.clone().into_iter();
+    replica.plays = plays.map(|role| role.replace(INDEX, &index)).collect();
     replica.texts_mut().for_each(|text| *text = text.replace(INDEX, &index));
     replica
 }
 
 fn check_none(process: &ProcessSpec) -> Result<(), Wrong> {
-    let mut texts = process.texts().chain([&process.name, &process.ready]).chain(&process.data);
+    let kept = process.data.iter().chain(&process.plays);
+    let mut texts = process.texts().chain([&process.name, &process.ready]).chain(kept);
     texts.find(|text| text.contains(INDEX)).map_or(Ok(()), |found| {
         let text = format!(
             "process {:?}: {found:?} names {INDEX}, but there is no replicas = 2",

@@ -1,6 +1,7 @@
 //! One pooled HTTP client for all the services that a process calls.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use shop::{Error, Result};
 use tokio::time::timeout;
 
+use super::manner::{Calls, Manner};
 use super::timeouts::CONNECT;
 use crate::problem;
 
@@ -27,7 +29,11 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// A pool of connections. Cheap to clone; clones share the pool.
 #[derive(Clone)]
-pub struct Http(Client<HttpConnector, Full<Bytes>>);
+pub struct Http {
+    client: Client<HttpConnector, Full<Bytes>>,
+    /// The calls to one service, if they are made in some manner; else each is made once, and may take as long as it says.
+    calls: Option<Arc<Calls>>,
+}
 
 /// One request to another service. Doing it twice must be as good as once.
 #[derive(Clone)]
@@ -38,7 +44,8 @@ pub(crate) struct Call {
     /// What shows whose the body is.
     pub(crate) signature: Option<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
-    /// The longest that it may take; what remains of the request's deadline may be less.
+    /// The longest that it may take, unless calls are made in some manner; what remains of the request's deadline may be
+    /// less.
     pub(crate) within: Duration,
 }
 
@@ -82,42 +89,73 @@ impl Default for Http {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
-        Self(client)
+        Self { client, calls: None }
     }
 }
 
 impl Http {
+    /// The same pool, for one service that is called in this manner.
+    #[must_use]
+    pub fn in_manner(&self, manner: Manner) -> Self {
+        Self { client: self.client.clone(), calls: Some(Arc::new(Calls::new(manner))) }
+    }
+
     /// The answer, whatever its status. Errors: `Unavailable`, `TimedOut`.
     ///
     /// The server may close a pooled connection while a request is on its way to it. Then no answer
     /// comes, and the call is made once more.
     pub(crate) async fn call(&self, call: Call) -> Result<Answer> {
-        let granted = http_server::remaining().map_or(call.within, |left| left.min(call.within));
-        if granted.is_zero() {
+        let left = http_server::remaining();
+        if left.is_some_and(|left| left.is_zero()) {
             return Err(Error::TimedOut(format!("no time was left to ask {}", call.uri)));
         }
-        let uri = call.uri.clone();
-        let late = |_| Error::TimedOut(format!("{uri} did not answer within {granted:?}"));
-        timeout(granted, self.exchange(call, granted)).await.map_err(late)?
+        match &self.calls {
+            None => {
+                let granted = left.map_or(call.within, |left| left.min(call.within));
+                self.once(call, Some(granted)).await
+            }
+            Some(calls) => {
+                calls.make(left, has_failed, |within| self.once(call.clone(), within)).await
+            }
+        }
     }
 
-    async fn exchange(&self, call: Call, granted: Duration) -> Result<Answer> {
-        match self.0.request(request(call.clone(), granted)).await {
+    /// One try, which may take so long.
+    async fn once(&self, call: Call, granted: Option<Duration>) -> Result<Answer> {
+        let uri = call.uri.clone();
+        let exchange = self.exchange(call, granted);
+        let Some(granted) = granted else { return exchange.await };
+        let late = |_| Error::TimedOut(format!("{uri} did not answer within {granted:?}"));
+        timeout(granted, exchange).await.map_err(late)?
+    }
+
+    async fn exchange(&self, call: Call, granted: Option<Duration>) -> Result<Answer> {
+        match self.client.request(request(call.clone(), granted)).await {
             Err(error) if unanswered(&error) => {}
             other => return answer(other, &call.uri).await,
         }
         let uri = call.uri.clone();
-        answer(self.0.request(request(call, granted)).await, &uri).await
+        answer(self.client.request(request(call, granted)).await, &uri).await
     }
 }
 
-fn request(call: Call, granted: Duration) -> Request<Full<Bytes>> {
+/// Whether what came may be over soon: no answer, or one that says so.
+fn has_failed(answer: &Result<Answer>) -> bool {
+    match answer {
+        Ok(answer) => matches!(answer.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504),
+        Err(error) => matches!(error, Error::Unavailable(_) | Error::TimedOut(_)),
+    }
+}
+
+fn request(call: Call, granted: Option<Duration>) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(call.body));
     *request.method_mut() = call.method;
     *request.uri_mut() = call.uri;
     let headers = request.headers_mut();
-    let ms = u64::try_from(granted.as_millis()).unwrap_or(u64::MAX);
-    headers.insert(DEADLINE_HEADER, HeaderValue::from(ms));
+    if let Some(granted) = granted {
+        let ms = u64::try_from(granted.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(DEADLINE_HEADER, HeaderValue::from(ms));
+    }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(bearer) = call.bearer {
         headers.insert(AUTHORIZATION, bearer);
