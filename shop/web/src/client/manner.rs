@@ -1,5 +1,5 @@
 //! The manner in which our services call each other: how long one waits, what is asked again, and what is not asked at
-//! all. Rungs of a ladder, each as some well-known stack has it (METHODOLOGY, *Parity*).
+//! all. Rungs of a ladder, each as well-known stacks have it (decision 66).
 
 mod breaker;
 mod budget;
