@@ -65,6 +65,15 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Goes on with forgetting what is done; whether there is more of that to do.
+    pub(super) fn forget(&mut self) -> bool {
+        let more = self.log.forget();
+        if more {
+            self.touch();
+        }
+        more
+    }
+
     /// Writes that nothing changed.
     pub(super) fn touch(&mut self) {
         self.make(Change::Nothing);
@@ -142,16 +151,23 @@ impl<'a> Batch<'a> {
         let most = self.room(number).min(u64::from(limit)).min(SWEEP_MAX as u64);
         let ids = self.state.dead_ids(topic, i64::MIN).take(most as usize);
         let ids: Vec<i64> = ids.collect();
+        let mut replayed = 0;
         for &dead in &ids {
-            let Some(Held { kept, .. }) = self.state.get(dead) else { continue };
+            if self.log.full().is_some() {
+                break;
+            }
+            let Some(held) = self.state.get(dead) else { continue };
+            self.log.outdated(held.frame());
+            let kept = &held.kept;
             let (id, errors) = (self.state.next_id(), Vec::new());
             let kept = Kept { claims: 0, failures: 0, errors, at: At::Fresh, ..kept.clone() };
             self.make_whole(id, |kept| Change::Replay { dead, id, kept }, kept);
+            replayed += 1;
         }
-        if !ids.is_empty() {
+        if replayed > 0 {
             self.woken.insert(number);
         }
-        ids.len() as u64
+        replayed
     }
 
     /// Repeats a message at the end of the log; returns its bytes.
@@ -202,7 +218,10 @@ impl<'a> Batch<'a> {
     fn settle(&mut self, claim: Claim, how: Settle) -> Outcome {
         let Some(held) = self.state.leased(claim) else { return Err(Error::Fenced) };
         match how {
-            Settle::Ack => self.make(Change::Done { id: claim.id }),
+            Settle::Ack => {
+                self.log.outdated(held.frame());
+                self.make(Change::Done { id: claim.id });
+            }
             Settle::Defer(delay) => self.defer(claim, micros(delay)),
             Settle::Fail(text) => {
                 let delay = self.settings.backoff.delay(held.kept.failures + 1);

@@ -90,6 +90,8 @@ impl Delivering {
             claimed = &mut claimed => return self.take(claimed).await,
             () = self.topic.ready.notified() => Some(Left::Some),
             () = self.taking.window.eased(), if apart => Some(Left::Some),
+            // A place that a lease kept is free when that has ended, and nobody says so.
+            () = sleep(self.queue.settings().lease), if apart => Some(Left::Some),
             () = self.taking.ended.cancelled() => None,
         };
         if !self.topic.offers.withdraw(number) {

@@ -110,6 +110,8 @@ pub(super) struct Log {
     buffer: Vec<u8>,
     spare: Spare,
     failed: Option<(String, Micros)>,
+    /// Segments up to this one are to be let go: what was done in them is to be forgotten.
+    forgets: u64,
 }
 
 /// A segment of the log.
@@ -118,6 +120,8 @@ struct Segment {
     first_frame: u64,
     /// Messages that it holds whole, or did.
     ids: VecDeque<i64>,
+    /// Whether one of them is done, or moved.
+    stale: bool,
 }
 
 /// Changes that stand together.
@@ -147,6 +151,11 @@ impl Log {
         self.written + self.waiting.len() as u64 - 1
     }
 
+    /// Bytes that wait.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     /// Whether something waits.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -154,10 +163,10 @@ impl Log {
 
     /// Why no message can be added, though what is there can be settled.
     pub(super) fn full(&self) -> Option<String> {
-        if self.at + self.waiting_bytes + RESERVE_BYTES <= SEGMENT_BYTES || self.spare.is_ready() {
+        let used = self.at + self.waiting_bytes + RESERVE_BYTES;
+        if used <= SEGMENT_BYTES || self.spare.is_there() {
             return None;
         }
-        self.spare.want();
         let why = self.spare.failure()?;
         Some(format!("its log is full: {} cannot grow: {why}", self.path.display()))
     }
@@ -191,6 +200,10 @@ impl Log {
     }
 
     fn write_all(&mut self, content: &impl Content) -> io::Result<()> {
+        let is_last_to_go = self.segments.back().is_some_and(|last| last.number <= self.forgets);
+        if is_last_to_go && self.spare.is_ready() {
+            self.roll(content)?;
+        }
         while self.is_waiting() {
             match self.gather() {
                 (0, _) => self.roll(content)?,
@@ -254,7 +267,7 @@ impl Log {
         })?;
         (self.file, self.identity, self.at, self.sum) = (file, identity, head.len(), sum);
         let (first_frame, ids) = (self.written, VecDeque::new());
-        self.segments.push_back(Segment { number, first_frame, ids });
+        self.segments.push_back(Segment { number, first_frame, ids, stale: false });
         Ok(())
     }
 
@@ -277,11 +290,32 @@ impl Log {
         ))
     }
 
-    /// Whether the log is much longer than what it holds, which is so many bytes, and there is room to make it shorter.
-    pub(super) fn is_long(&self, held_bytes: u64) -> bool {
+    /// What this frame holds of a message matters no more, and is to be forgotten.
+    pub(super) fn outdated(&mut self, frame: u64) {
+        let after = self.segments.partition_point(|segment| segment.first_frame <= frame);
+        if let Some(segment) = after.checked_sub(1).and_then(|at| self.segments.get_mut(at)) {
+            segment.stale = true;
+        }
+    }
+
+    /// Has all segments go in which something is to be forgotten; whether there are some.
+    pub(super) fn forget(&mut self) -> bool {
+        let stale = self.segments.iter().rev().find(|segment| segment.stale);
+        self.forgets = stale.map_or(self.forgets, |segment| segment.number.max(self.forgets));
+        let is_there = self.segments.front().is_some_and(|first| first.number <= self.forgets);
+        if is_there {
+            self.spare.want();
+        }
+        is_there
+    }
+
+    /// Whether the oldest segment is to go: something in it is to be forgotten, or the log is much longer than what it
+    /// holds, which is so many bytes; and whether there is room for what has to be moved.
+    pub(super) fn is_to_go(&self, held_bytes: u64) -> bool {
         let segment = SEGMENT_BYTES as u64;
-        let has_room = self.spare.failure().is_none();
-        has_room && self.segments.len() as u64 * segment > 2 * held_bytes + 3 * segment
+        let is_long = self.segments.len() as u64 * segment > 2 * held_bytes + 3 * segment;
+        let is_first = self.segments.front().is_some_and(|first| first.number <= self.forgets);
+        (is_long || is_first) && self.spare.failure().is_none()
     }
 
     /// The next message of which the oldest segment may hold the last word, and the first frame that is not that
@@ -307,8 +341,12 @@ impl Log {
             && first.ids.is_empty()
         {
             let named = segment(&self.path, first.number);
-            let file = File::options().read(true).write(true).open(&named)?;
-            self.spare.keep(file, &named, &self.folder)?;
+            match File::options().read(true).write(true).open(&named) {
+                Ok(file) => self.spare.keep(file, &named, &self.folder)?,
+                // Its name went before, and the disk failed then.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.folder.sync_all()?,
+                Err(error) => return Err(error),
+            }
             self.segments.pop_front();
         }
         Ok(())

@@ -7,11 +7,13 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use group_commit::{Commit, Synchronous};
 use process_log::tell;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::yield_now;
+use tokio::time::sleep;
 
 use super::alarm::Alarm;
 use super::batch::{Batch, Operation, Outcome};
@@ -22,6 +24,7 @@ use super::state::{State, TopicDepth};
 use super::topics::{Counters, Counts, Topic, Topics, count};
 use crate::claim::Claim;
 use crate::clock::now_us;
+use crate::port::micros;
 use crate::window::Share;
 use crate::{DeadLetter, Depth, Error, Receipt, Result, Settings, Settle};
 
@@ -33,7 +36,13 @@ const JOBS_MAX: usize = 256;
 const WAITING_MAX: usize = 4_096;
 /// How soon a sweep that failed is tried again.
 const SWEEP_AGAIN_US: i64 = 1_000_000;
-/// Bytes of messages that are moved with one commit, to make the log shorter; and messages that are looked at for it.
+/// How long what is done may stay in the log, about; and how soon is gone on with that.
+const FORGET_AFTER: Duration = Duration::from_secs(5);
+const FORGET_ON: Duration = Duration::from_millis(10);
+/// Bytes that one commit writes: jobs beyond them wait for the next.
+const WRITTEN_BYTES: usize = 4 << 20;
+/// Bytes of messages that are moved with one commit, or as many as it writes, to make the log shorter; and messages that
+/// are looked at for it.
 const MOVED_BYTES: u64 = 64 << 10;
 const LOOKED_AT_MAX: usize = 4_096;
 
@@ -131,8 +140,11 @@ impl Queue {
     /// Does the jobs, and ends backoffs and leases as they come due. Blocks while the disk works: what comes meanwhile
     /// shares the next commit.
     pub async fn work(&self) -> Infallible {
+        // What an earlier one was told by the alarm may not have been done.
+        self.shared.alarm.arm(now_us());
         tokio::select! {
             never = self.keep_time() => never,
+            never = self.keep_forgetting() => never,
             never = self.do_jobs() => never,
         }
     }
@@ -155,6 +167,17 @@ impl Queue {
                     tell("leases-not-swept", || [("error", error.to_string().into())]);
                     self.shared.alarm.arm(now_us() + SWEEP_AGAIN_US);
                 }
+            }
+        }
+    }
+
+    /// Has what is done overwritten, a little at a time.
+    async fn keep_forgetting(&self) -> Infallible {
+        loop {
+            sleep(FORGET_AFTER).await;
+            // What cannot be done now, the next time does.
+            while let Ok(true) = self.change(|batch| batch.forget()).await {
+                sleep(FORGET_ON).await;
             }
         }
     }
@@ -346,7 +369,12 @@ impl Engine {
         }
         let mut done = Vec::with_capacity(self.taken.len());
         let mut transactions = 0;
-        for Job { work, looks } in std::mem::take(&mut self.taken) {
+        let begun_us = now_us();
+        let mut taken = std::mem::take(&mut self.taken).into_iter();
+        // The rest has its turn when there is a segment for it.
+        while (mended.is_err() || self.log.waiting_bytes() < WRITTEN_BYTES)
+            && let Some(Job { work, looks }) = taken.next()
+        {
             if let Err(error) = &mended
                 && !looks
             {
@@ -362,6 +390,7 @@ impl Engine {
             transactions += u64::from(!looks);
             done.push(Done { told, served, claimed: batch.claimed });
         }
+        self.taken.extend(taken);
         if mended.is_ok() {
             self.shorten(shared);
         }
@@ -371,6 +400,11 @@ impl Engine {
         if is_written && ended.is_ok() {
             shared.commits.fetch_add(1, Ordering::Relaxed);
             shared.transactions.fetch_add(transactions, Ordering::Relaxed);
+        }
+        let now_us = now_us();
+        if now_us - begun_us > micros(shared.settings.lease) / 3 {
+            // While the disk hung nobody could extend or settle.
+            self.state.resume(now_us, shared.settings.lease);
         }
         for Done { told, served, claimed } in done {
             told(&ended);
@@ -385,15 +419,16 @@ impl Engine {
         }
     }
 
-    /// Repeats messages of the oldest segment further on, if the log is much longer than what it holds.
+    /// Repeats messages of the oldest segment further on, if that is to go.
     fn shorten(&mut self, shared: &Shared) {
-        let is_long = self.log.is_long(self.state.bytes());
+        let is_to_go = self.log.is_to_go(self.state.bytes());
+        let most = MOVED_BYTES.max(self.log.waiting_bytes() as u64);
         let (mut moved, mut looked_at) = (0, 0);
         while looked_at < LOOKED_AT_MAX
             && let Some((id, next_frame)) = self.log.oldest()
         {
             if self.state.frame(id).is_some_and(|frame| frame < next_frame) {
-                if !is_long || moved >= MOVED_BYTES {
+                if !is_to_go || moved >= most {
                     return;
                 }
                 let mut batch = Batch::new(&mut self.state, &mut self.log, &shared.settings);
@@ -475,6 +510,46 @@ mod tests {
         let share = Window::new(64, 64).share().unwrap();
         let claimed = queue.claim(&queue.topic(TOPIC).unwrap(), share).await.unwrap();
         claimed.handed.into_iter().map(|handed| handed.claim).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_is_overwritten_and_what_waits_is_kept() {
+        const CARD: &str = "4929123456789012";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.log");
+        let holds_card = || {
+            let all = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+            let holds = |bytes: Vec<u8>| bytes.windows(CARD.len()).any(|w| w == CARD.as_bytes());
+            all.filter_map(|path| fs::read(path).ok()).any(holds)
+        };
+        let queue = Queue::open(&path, Options::default()).unwrap();
+        let forgotten = async {
+            queue.apply(vec![publish(&queue, CARD, 10)]).await.unwrap();
+            let claims = claim(&queue).await;
+            queue.apply(vec![publish(&queue, "waits", 10)]).await.unwrap();
+            assert!(holds_card());
+            let acks = claims.into_iter().map(|claim| Operation::Settle(claim, Settle::Ack));
+            queue.apply(acks.collect()).await.unwrap();
+            // The thread that overwrites needs real time, which no sleep here takes.
+            let end = now_us() + 20_000_000;
+            while holds_card() {
+                assert!(now_us() < end, "it is there still");
+                sleep(Duration::from_millis(100)).await;
+            }
+            queue.counts().commits
+        };
+        let commits = tokio::select! {
+            commits = forgotten => commits,
+            never = queue.work() => match never {},
+        };
+        assert!(commits >= 4, "{commits}");
+        drop(queue);
+        let queue = Queue::open(&path, Options::default()).unwrap();
+        let depth = tokio::select! {
+            depth = queue.depth(TOPIC) => depth.unwrap(),
+            never = queue.work() => match never {},
+        };
+        assert_eq!(depth, Depth { ready: 1, ..Depth::default() });
     }
 
     #[tokio::test]

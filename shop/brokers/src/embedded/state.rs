@@ -83,6 +83,11 @@ impl Lane {
 }
 
 impl Held {
+    /// Where the log has it whole.
+    pub(super) fn frame(&self) -> u64 {
+        self.frame
+    }
+
     /// What it takes, in memory and in the log.
     pub(super) fn bytes(&self) -> u64 {
         let texts: usize = self.kept.errors.iter().map(|error| error.text.len() + 32).sum();
@@ -345,6 +350,9 @@ impl Content for State {
         let Head { last_id, topics } = read.map_err(|e| format!("its head cannot be read: {e}"))?;
         self.last_id = self.last_id.max(last_id);
         for (number, name) in (0..).zip(topics) {
+            if self.lane(number).is_some_and(|lane| lane.name != name) {
+                return Err(format!("its head calls topic {number} {name}"));
+            }
             self.apply(Change::Topic { number, name }, 0);
         }
         Ok(())
@@ -400,6 +408,20 @@ mod tests {
             state.depth("t", now_us + delay_us),
             Depth { ready: 2, leased: 1, ..Depth::default() }
         );
+    }
+
+    #[test]
+    fn topics_of_a_head_are_known_whatever_stands_before_it_and_never_renamed() {
+        let head = |topics: &[&str]| {
+            let topics = topics.iter().map(ToString::to_string).collect();
+            postcard::to_stdvec(&Head { last_id: 7, topics }).unwrap()
+        };
+        let mut state = State::default();
+        state.begin(&head(&["a"])).unwrap();
+        // A commit that made the topic b was cut off behind the head of its segment.
+        state.begin(&head(&["a", "b"])).unwrap();
+        assert_eq!((state.number("b"), state.next_topic(), state.next_id()), (Some(1), 2, 8));
+        assert!(state.begin(&head(&["a", "c"])).is_err());
     }
 
     #[test]

@@ -49,6 +49,10 @@ impl Log {
             Some(epoch) => read(&path, epoch, &numbers, synchronous, content)?,
             None => begin(&path, new, &place, &folder, content).map_err(refused)?,
         };
+        if synchronous != Synchronous::Off {
+            // A name that is not on the disk yet is lost with all that is written below it.
+            folder.sync_all().map_err(refused)?;
+        }
         let number = segments.back().map_or(1, |last| last.number);
         let identity = Identity::at(&segment(&path, number));
         let identity = identity.ok_or_else(|| refused(io::ErrorKind::NotFound.into()))?;
@@ -71,6 +75,7 @@ impl Log {
             buffer: Vec::new(),
             spare,
             failed: None,
+            forgets: 0,
         })
     }
 }
@@ -84,8 +89,8 @@ fn numbers(path: &Path) -> io::Result<Vec<u64>> {
     for entry in fs::read_dir(folder)? {
         let found = entry?.file_name();
         let number = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
-        let number =
-            number.and_then(|rest| str::from_utf8(rest).ok()?.strip_prefix('.')?.parse::<u64>().ok());
+        let number = number
+            .and_then(|rest| str::from_utf8(rest).ok()?.strip_prefix('.')?.parse::<u64>().ok());
         numbers.extend(number);
     }
     numbers.sort_unstable();
@@ -100,7 +105,8 @@ fn whose(path: &Path, bytes: &[u8], numbers: &[u64]) -> Result<Option<u64>, Open
         Some((epoch, [BEGUN])) if !numbers.is_empty() => Ok(Some(u64::from_le_bytes(*epoch))),
         Some((_, [BEGUN])) => Err(damaged("its segments are missing".to_owned())),
         // It was not served yet: a start was cut short.
-        Some((_, [])) => Ok(None),
+        Some((epoch, [])) if is_unused(path, u64::from_le_bytes(*epoch), numbers) => Ok(None),
+        Some((_, [])) => Err(damaged("its end is missing".to_owned())),
         None if MAGIC.starts_with(bytes) || bytes.starts_with(MAGIC) => match numbers {
             [] => Ok(None),
             [first, ..] => {
@@ -115,6 +121,14 @@ fn whose(path: &Path, bytes: &[u8], numbers: &[u64]) -> Result<Option<u64>, Open
     }
 }
 
+/// Whether no segment is there, or the first alone, in which nothing was changed.
+fn is_unused(path: &Path, epoch: u64, numbers: &[u64]) -> bool {
+    let bytes = || fs::read(segment(path, 1)).unwrap_or_default();
+    let is_bare =
+        || Frames::new(&bytes(), frames::seed(epoch, 1)).all(|(kind, _)| kind == Kind::Head);
+    numbers.is_empty() || (numbers == [1] && is_bare())
+}
+
 type Opened = (VecDeque<Segment>, u64, End);
 
 fn begin(
@@ -124,12 +138,17 @@ fn begin(
     folder: &File,
     content: &impl Content,
 ) -> io::Result<Opened> {
+    let named = segment(path, 1);
+    if named.exists() {
+        // Of a start that was cut short; off the disk before it is nobody's any more.
+        fs::remove_file(&named)?;
+        folder.sync_all()?;
+    }
     let mut own = place.file();
     own.set_len(0)?;
     own.write_all(&[MAGIC, &epoch.to_le_bytes()].concat())?;
     own.sync_all()?;
     folder.sync_all()?;
-    let named = segment(path, 1);
     let file = spare::make(&named.with_extension("unfinished"), &named)?;
     let mut head = Vec::new();
     let sum = frames::put(Kind::Head, &content.head(), frames::seed(epoch, 1), &mut head);
@@ -138,7 +157,7 @@ fn begin(
     folder.sync_all()?;
     own.write_all(&[BEGUN])?;
     own.sync_all()?;
-    let first = Segment { number: 1, first_frame: 0, ids: VecDeque::new() };
+    let first = Segment { number: 1, first_frame: 0, ids: VecDeque::new(), stale: false };
     Ok((VecDeque::from([first]), 0, End { file, at: head.len(), sum }))
 }
 
@@ -162,7 +181,7 @@ fn read(
             Reader { named: &named, frames: Frames::new(&bytes, frames::seed(epoch, number)) };
         let mut is_last = place + 1 == numbers.len();
         let first_frame = frame;
-        let found = reader.read(place == 0, content, &mut frame)?;
+        let found = reader.read(content, &mut frame)?;
         let is_whole = found.as_ref().is_some_and(|found| is_last || found.is_ended);
         if !is_whole {
             let is_kept = usize::from(found.is_some());
@@ -176,7 +195,8 @@ fn read(
             is_last = true;
         }
         let Some(Found { ids, at, sum, .. }) = found else { break };
-        segments.push_back(Segment { number, first_frame, ids });
+        // What was done in it is not counted again.
+        segments.push_back(Segment { number, first_frame, ids, stale: true });
         let file = File::options().read(true).write(true).open(&named).map_err(refused)?;
         if is_last && synchronous != Synchronous::Off {
             // After an fsync that failed the system may show what the disk does not have.
@@ -217,14 +237,13 @@ impl Reader<'_> {
     /// None if it has no head.
     fn read(
         &mut self,
-        is_first: bool,
         content: &mut impl Content,
         frame: &mut u64,
     ) -> Result<Option<Found>, OpenError> {
         let damaged = |what| OpenError::Damaged { path: self.named.clone(), what };
         match self.frames.next() {
-            Some((Kind::Head, head)) if is_first => content.begin(head).map_err(damaged)?,
-            Some((Kind::Head, _)) => {}
+            // Of each segment: a head may name what no frame before it does, if it was the last that was written.
+            Some((Kind::Head, head)) => content.begin(head).map_err(damaged)?,
             Some(_) | None => return Ok(None),
         }
         let mut found = Found { ids: VecDeque::new(), at: 0, sum: 0, is_ended: false };

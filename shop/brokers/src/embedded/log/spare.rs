@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -23,7 +23,17 @@ const OWNER_ALONE: u32 = 0o600;
 pub(super) struct Spare {
     path: PathBuf,
     shared: Arc<Shared>,
-    wanted: mpsc::Sender<()>,
+    wanted: mpsc::Sender<Task>,
+}
+
+/// What the thread is to do.
+enum Task {
+    /// Makes a spare.
+    Make,
+    /// Overwrites one that was used: it is the spare then.
+    Wipe(File),
+    /// Overwrites one that was used and has no name any more.
+    Forget(File),
 }
 
 #[derive(Default)]
@@ -63,8 +73,17 @@ impl Spare {
         let shared: Arc<Shared> = Arc::default();
         let (making, target) = (Arc::clone(&shared), path.clone());
         thread::Builder::new().name("log-spare".to_owned()).spawn(move || {
-            while let Ok(()) = asked.recv() {
-                making.put(match make(&unfinished, &target) {
+            while let Ok(task) = asked.recv() {
+                let made = match task {
+                    Task::Make => make(&unfinished, &target),
+                    Task::Wipe(file) => wipe(&file).map(|()| file),
+                    Task::Forget(file) => {
+                        // If this fails, nobody finds it by a name all the same.
+                        let _ = wipe(&file);
+                        continue;
+                    }
+                };
+                making.put(match made {
                     Ok(file) => Slot::Ready(file),
                     Err(error) => Slot::Failed(error.to_string(), now_us()),
                 });
@@ -86,7 +105,7 @@ impl Spare {
             Slot::Failed(why, at_us) if now_us() - at_us >= AGAIN_US => Some(why.clone()),
             Slot::Failed(..) | Slot::Making(_) | Slot::Ready(_) => return,
         };
-        if self.wanted.send(()).is_ok() {
+        if self.wanted.send(Task::Make).is_ok() {
             *slot = Slot::Making(failed);
         }
     }
@@ -94,6 +113,14 @@ impl Spare {
     /// Whether there is one.
     pub(super) fn is_ready(&self) -> bool {
         matches!(&*self.shared.slot(), Slot::Ready(_))
+    }
+
+    /// Whether there is one when what is being made is made.
+    pub(super) fn is_there(&self) -> bool {
+        self.want();
+        let is_making = |slot: &mut Slot| matches!(slot, Slot::Making(None));
+        let slot = self.shared.changed.wait_while(self.shared.slot(), is_making);
+        matches!(&*slot.unwrap_or_else(PoisonError::into_inner), Slot::Ready(_))
     }
 
     /// Why there is none: what was wrong the last time.
@@ -118,7 +145,8 @@ impl Spare {
             Slot::Ready(file) => match place(&file) {
                 Ok(value) => Ok((file, value)),
                 Err(error) => {
-                    *slot = Slot::Ready(file);
+                    // It may have got its new name: then another takes its place.
+                    *slot = if self.path.exists() { Slot::Ready(file) } else { Slot::Empty };
                     Err(error)
                 }
             },
@@ -133,17 +161,23 @@ impl Spare {
         }
     }
 
-    /// Keeps a segment that nobody needs any more, unless there is a spare or one is being made: then it is removed.
+    /// Keeps a segment that nobody needs any more, unless there is a spare or one is being made: then it is removed. It
+    /// is overwritten: what is done is nobody's business any more.
     /// Its old name is off the disk before anybody overwrites it, and before that of the next one.
     pub(super) fn keep(&self, file: File, named: &Path, folder: &File) -> io::Result<()> {
         let mut slot = self.shared.slot();
         if matches!(&*slot, Slot::Making(_) | Slot::Ready(_)) {
             fs::remove_file(named)?;
-            return folder.sync_all();
+            folder.sync_all()?;
+            // Without the thread it is gone by its name alone.
+            let _ = self.wanted.send(Task::Forget(file));
+            return Ok(());
         }
         fs::rename(named, &self.path)?;
         folder.sync_all()?;
-        *slot = Slot::Ready(file);
+        if self.wanted.send(Task::Wipe(file)).is_ok() {
+            *slot = Slot::Making(None);
+        }
         Ok(())
     }
 }
@@ -167,6 +201,16 @@ pub(super) fn make(unfinished: &Path, target: &Path) -> io::Result<File> {
         let _ = fs::remove_file(unfinished);
     }
     filled
+}
+
+/// Overwrites all of a segment.
+fn wipe(mut file: &File) -> io::Result<()> {
+    file.seek(io::SeekFrom::Start(0))?;
+    let zeros = vec![0; PIECE];
+    for _ in 0..SEGMENT_BYTES / PIECE {
+        file.write_all(&zeros)?;
+    }
+    file.sync_data()
 }
 
 fn fill(path: &Path) -> io::Result<File> {

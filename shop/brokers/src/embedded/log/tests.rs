@@ -226,6 +226,46 @@ fn what_is_not_as_it_was_written_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn a_log_that_lost_its_end_is_not_begun_again() {
+    let rig = Rig::new();
+    let (mut log, _) = rig.open();
+    commit(&mut log, b"word").unwrap();
+    drop(log);
+    let bytes = fs::read(rig.path()).unwrap();
+    fs::write(rig.path(), &bytes[..bytes.len() - 1]).unwrap();
+    assert!(rig.damage().contains("its end is missing"));
+    fs::write(rig.path(), bytes).unwrap();
+    assert_eq!(rig.open().1.0, [b"word"]);
+}
+
+#[test]
+fn a_segment_that_is_gone_before_it_is_let_go_keeps_no_other() {
+    let rig = Rig::new();
+    let (mut log, _) = rig.open();
+    (0..20).for_each(|n| commit(&mut log, &long(n)).unwrap());
+    fs::remove_file(segment(&rig.path(), 1)).unwrap();
+    log.let_go().unwrap();
+    assert_eq!(rig.segments(), 1);
+}
+
+#[test]
+fn a_spare_that_is_gone_is_made_again() {
+    let rig = Rig::new();
+    let (mut log, _) = rig.open();
+    (0..6).for_each(|n| commit(&mut log, &long(n)).unwrap());
+    assert!(log.spare.is_there());
+    fs::remove_file(log.spare.path()).unwrap();
+    assert!(commit(&mut log, &long(6)).is_ok());
+    commit(&mut log, &long(7)).unwrap_err();
+    let end = now_us() + 10_000_000;
+    while log.mend(&Words::default()).is_err() {
+        assert!(now_us() < end);
+    }
+    drop(log);
+    assert_eq!(rig.open().1.0.len(), 8);
+}
+
+#[test]
 fn it_is_found_by_a_link_and_has_one_owner() {
     let rig = Rig::new();
     let (mut log, _) = rig.open();
