@@ -158,9 +158,9 @@ fn settings(flags: &Flags) -> http_server::Settings {
         Sharing::Each => "one fsync for each",
     };
     let answered = match flags.store.synchronous {
-        Synchronous::Off => "never fsynced",
-        Synchronous::Normal => "fsynced when a segment is full",
-        Synchronous::Full => "answered after the fsync",
+        Synchronous::Off => "no fsync",
+        Synchronous::Normal => "fsync when a segment is full",
+        Synchronous::Full => "fsync before it answers",
     };
     topics(flags)
         .told()
