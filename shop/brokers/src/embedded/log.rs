@@ -298,7 +298,8 @@ impl Log {
         }
     }
 
-    /// Has all segments go in which something is to be forgotten; whether there are some.
+    /// Has all segments go in which something is to be forgotten; whether there are some, and room for what is alive in
+    /// them.
     pub(super) fn forget(&mut self) -> bool {
         let stale = self.segments.iter().rev().find(|segment| segment.stale);
         self.forgets = stale.map_or(self.forgets, |segment| segment.number.max(self.forgets));
@@ -306,7 +307,7 @@ impl Log {
         if is_there {
             self.spare.want();
         }
-        is_there
+        is_there && self.spare.failure().is_none()
     }
 
     /// Whether the oldest segment is to go: something in it is to be forgotten, or the log is much longer than what it

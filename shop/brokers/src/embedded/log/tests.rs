@@ -266,6 +266,23 @@ fn a_spare_that_is_gone_is_made_again() {
 }
 
 #[test]
+fn while_no_segment_can_be_made_forgetting_takes_nothing_of_what_is_left() {
+    let rig = Rig::new();
+    let (mut log, _) = rig.open();
+    commit(&mut log, b"done").unwrap();
+    log.outdated(0);
+    let in_the_way = rig.folder.path().join("x.log.unfinished");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(!log.spare.is_there());
+    assert!(!log.forget() && !log.is_to_go(0));
+    fs::remove_dir(&in_the_way).unwrap();
+    let end = now_us() + 10_000_000;
+    while !log.forget() {
+        assert!(now_us() < end);
+    }
+}
+
+#[test]
 fn it_is_found_by_a_link_and_has_one_owner() {
     let rig = Rig::new();
     let (mut log, _) = rig.open();
