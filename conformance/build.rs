@@ -25,6 +25,8 @@ fn main() -> io::Result<()> {
     names.sort();
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;
     let mut text = each("each_system", &names);
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "const SYSTEMS: &[&str] = &{names:?};");
     names.retain(|name| !name.ends_with(CLUSTER));
     text.push_str(&each("each_but_clusters", &names));
     fs::write(Path::new(&out).join("each_system.rs"), text)
@@ -37,7 +39,7 @@ fn each(called: &str, names: &[String]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "#[test] fn {function}() -> anyhow::Result<()> {{ crate::run({name:?}, $check({name:?})) }}"
+            "#[test] fn {function}() -> anyhow::Result<()> {{ crate::run({name:?}, module_path!(), $check({name:?})) }}"
         );
     }
     text.push_str("} }\n");

@@ -145,6 +145,6 @@ fn settings(flags: &Flags) -> Settings {
         .with("ejection", ejection)
         .with("tried elsewhere", format!("{} times, if nothing was sent", flags.elsewhere))
         .time("time-out of an answer", flags.answer_within)
-        .with("connections", flags.clients)
+        .with("connections at once", flags.clients)
         .with("version", env!("CARGO_PKG_VERSION"))
 }

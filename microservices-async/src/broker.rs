@@ -15,7 +15,7 @@ pub(crate) const SETTLEMENTS: &str = "settlements";
 /// Where it is.
 #[derive(Args)]
 pub(crate) struct BrokerArgs {
-    /// The broker: embedded://HOST:PORT, or redis:// or postgres://HOST:PORT?lease=10s&attempts=8 (these, backoff,
+    /// The broker: embedded://HOST:PORT, log:PATH (in this process), or redis:// or postgres://HOST:PORT?lease=10s&attempts=8 (these, backoff,
     /// backoff-max and depth-max are for brokers whose clients keep the settings)
     #[arg(long, value_name = "URL")]
     broker: String,

@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
 use service::fanout::StockArgs;
-use service::{ServiceArgs, fanout, metrics, settings, timing};
+use service::{ServiceArgs, fanout, metrics, settings};
 use tokio::try_join;
 use tokio_util::sync::CancellationToken;
 use web::{Ready, Routes};
 
 use crate::broker::{self, BatchArgs, BrokerArgs};
 use crate::consume::Answered;
-use crate::{consume, followers, way};
+use crate::{consume, followers, needs, way};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -31,10 +31,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { args, broker, batch, stock } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (told, broker) = (broker.settings()?, broker.connect()?);
-    let (kept, queue) = (stores.clone(), Arc::clone(&broker));
-    let reach = move || broker::reach(Arc::clone(&queue));
-    let ready = Ready::new().needs("the broker", timing::LOOK, reach);
-    let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
+    let ready = needs::store(needs::broker(Ready::new(), &broker), &stores);
     let settings = told.and(settings::kept(&stores)).and(stock.settings()).and(batch.settings());
     let inventory = fanout::inventory(&stores, stock)?;
     let routes = Routes::new().stock(stores.stock()?, stock.stock);

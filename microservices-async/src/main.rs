@@ -1,5 +1,5 @@
-//! Wiring: auth, orders and payments, each a process of its own; orders and payments meet only
-//! through a broker.
+//! Wiring: auth, orders and payments, each a process of its own or all in one; orders and payments meet only
+//! through a queue.
 
 mod broker;
 mod careless;
@@ -8,6 +8,7 @@ mod courier;
 mod followers;
 mod gauges;
 mod inventory;
+mod needs;
 mod notifications;
 mod orders;
 mod payments;
@@ -15,13 +16,14 @@ mod queued;
 mod relay;
 mod trouble;
 mod way;
+mod whole;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use service::{ServiceArgs, auth};
 
-/// One service of the shop.
+/// One service of the shop, or all of it.
 ///
 /// Secrets come from the environment: TRIPTYCH_TOKEN_SECRET (auth and orders; at least 32 bytes),
 /// TRIPTYCH_MERCHANT_TOKEN (payments, for the card network), TRIPTYCH_OPERATOR_TOKEN (orders; reads all
@@ -39,6 +41,8 @@ enum Service {
     Notifications(notifications::Arguments),
     /// Reserves what orders need, on the way of their charges
     Inventory(inventory::Arguments),
+    /// Auth, orders and payments in this process, and the queue too: --broker log:PATH
+    Shop(whole::Arguments),
 }
 
 #[tokio::main]
@@ -49,6 +53,7 @@ async fn main() -> ExitCode {
         Service::Payments(arguments) => ("payments", payments::run(arguments).await),
         Service::Inventory(arguments) => ("inventory", inventory::run(arguments).await),
         Service::Notifications(arguments) => ("notifications", notifications::run(arguments).await),
+        Service::Shop(arguments) => ("shop", whole::run(arguments).await),
     };
     service::exit_code(name, result)
 }

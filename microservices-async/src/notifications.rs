@@ -5,13 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use brokers::Topic;
 use clap::Args;
-use service::{ServiceArgs, fanout, metrics, settings, timing};
+use service::{ServiceArgs, fanout, metrics, settings};
 use tokio_util::sync::CancellationToken;
 use web::client::{Base, Http};
 use web::{Ready, Routes};
 
-use crate::broker::{self, BrokerArgs};
-use crate::{consume, followers};
+use crate::broker::BrokerArgs;
+use crate::{consume, followers, needs};
 
 /// A customer's server is called for each order: none shall wait for the slowest of several.
 const ALONE: usize = 1;
@@ -31,12 +31,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { args, broker, callbacks } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (told, broker) = (broker.settings()?, broker.connect()?);
-    let (kept, queue) = (stores.clone(), Arc::clone(&broker));
-    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
-        "the broker",
-        timing::LOOK,
-        move || broker::reach(Arc::clone(&queue)),
-    );
+    let ready = needs::broker(needs::store(Ready::new(), &stores), &broker);
     let settings = told.and(settings::kept(&stores)).and(fanout::notifying());
     let notifications = fanout::notifications(&stores, Http::default(), callbacks)?;
     let (routes, counted) =

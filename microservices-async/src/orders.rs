@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use brokers::Topic;
+use brokers::{Broker, Topic};
 use clap::Args;
-use service::{ServiceArgs, environment, fanout, metrics, settings, timing};
-use shop::OrderService;
+use http_server::{Metrics, Settings};
+use service::{ServiceArgs, environment, fanout, metrics, settings};
 use shop::auth::Tokens;
+use shop::{OrderService, Tasks};
+use stores::Stores;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use web::{Ready, Routes};
 
@@ -18,7 +21,7 @@ use crate::courier::Messages;
 use crate::followers::FollowerArgs;
 use crate::gauges::Gauges;
 use crate::queued::Queued;
-use crate::{consume, relay};
+use crate::{consume, needs, relay};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -26,6 +29,13 @@ pub(crate) struct Arguments {
     args: ServiceArgs,
     #[command(flatten)]
     broker: BrokerArgs,
+    #[command(flatten)]
+    orders: OrdersArgs,
+}
+
+/// How orders are taken, wherever they are.
+#[derive(Args)]
+pub(crate) struct OrdersArgs {
     #[command(flatten)]
     batch: BatchArgs,
     /// Charges that may wait to be handed over to the broker; then orders are refused
@@ -38,46 +48,89 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, broker, batch, outbox_max, trust, followers } = arguments;
+    let Arguments { args, broker, orders } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let (told, broker) = (broker.settings()?, broker.connect()?);
-    let (kept, queue) = (stores.clone(), Arc::clone(&broker));
-    let reach = move || broker::reach(Arc::clone(&queue));
-    let ready = Ready::new().needs("the broker", timing::LOOK, reach);
-    let ready = ready.needs("the store", timing::LOOK, move || kept.clone().check());
-    let told = told.and(settings::kept(&stores)).and(settings::own_tokens()).and(trust.settings());
-    let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
-    let told = told.and(batch.settings());
-    let (fans, charges) = followers.behind(&broker, &stores)?;
-    let following = fanout::followed_by(&stores, fans)?;
-    let told = told.and(fanout::told(following.as_ref()));
-    let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
-    let wake = Arc::new(Notify::new());
-    let payments = Arc::new(Queued::new(Arc::clone(&wake), outbox_max));
-    let operator = environment::operator_token();
-    let (placing, kept) = (service::tasks(), Arc::clone(&stores.orders));
-    let tasks = Arc::clone(&placing);
-    let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
-    let orders = Arc::new(orders);
-
-    let stop = CancellationToken::new();
-    let settlements = Topic::new(broker, broker::SETTLEMENTS);
-    let metrics = metrics::with_store(Gauges::kept(&stores.outbox), &stores);
-    let relay = tokio::spawn(relay::run(Arc::clone(&stores.outbox), charges.clone(), wake));
-    let messages = Messages { outbox: stores.outbox, charges, settlements: settlements.clone() };
-    trust.reconcile(stores.orders, Arc::new(messages));
-    let (settling, most) = (Arc::clone(&orders) as _, batch.most());
-    let mut settle = tokio::spawn(consume::settlements(settling, settlements, most, stop.clone()));
-    let (routes, ready) = (Routes::new().orders(orders), Arc::new(ready));
+    let ready = needs::store(needs::broker(Ready::new(), &broker), &stores);
+    let told = told.and(settings::kept(&stores));
+    let mut orders = orders.begin(&stores, &broker)?;
+    let (told, metrics) = (told.and(orders.told()), orders.metrics(&stores));
+    let (routes, ready) = (Routes::new().orders(orders.served()), Arc::new(ready));
     tokio::select! {
         served = service::run("orders", args.listen, routes, ready, told, metrics) => served?,
-        ended = &mut settle => {
-            ended?.context("consuming settlements")?;
-            bail!("consuming settlements ended by itself");
-        }
+        ended = orders.ended() => return ended,
     }
-    service::finish([&placing]).await;
-    stop.cancel();
-    relay.abort();
-    settle.await?.context("consuming settlements")
+    orders.finish().await
+}
+
+/// Orders at work.
+pub(crate) struct Begun {
+    orders: Arc<OrderService>,
+    outbox: Arc<dyn shop::Outbox>,
+    told: Settings,
+    placing: Arc<Tasks>,
+    stop: CancellationToken,
+    relay: JoinHandle<()>,
+    settle: JoinHandle<Result<(), brokers::Error>>,
+}
+
+impl OrdersArgs {
+    /// Takes orders, hands charges over, settles.
+    pub(crate) fn begin(self, stores: &Stores, broker: &Arc<dyn Broker>) -> anyhow::Result<Begun> {
+        let Self { batch, outbox_max, trust, followers } = self;
+        let told = settings::own_tokens().and(trust.settings()).and(batch.settings());
+        let told = told.with("orders that wait for the broker", format!("{outbox_max}; then 503"));
+        let (fans, charges) = followers.behind(broker, stores)?;
+        let following = fanout::followed_by(stores, fans)?;
+        let told = told.and(fanout::told(following.as_ref()));
+        let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
+        let wake = Arc::new(Notify::new());
+        let payments = Arc::new(Queued::new(Arc::clone(&wake), outbox_max));
+        let operator = environment::operator_token();
+        let (placing, kept) = (service::tasks(), Arc::clone(&stores.orders));
+        let tasks = Arc::clone(&placing);
+        let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
+        let (orders, outbox) = (Arc::new(orders), Arc::clone(&stores.outbox));
+        let (stop, settlements) =
+            (CancellationToken::new(), Topic::new(Arc::clone(broker), broker::SETTLEMENTS));
+        let relay = tokio::spawn(relay::run(Arc::clone(&outbox), charges.clone(), wake));
+        let messages =
+            Messages { outbox: Arc::clone(&outbox), charges, settlements: settlements.clone() };
+        trust.reconcile(Arc::clone(&stores.orders), Arc::new(messages));
+        let (settling, most) = (Arc::clone(&orders) as _, batch.most());
+        let settle = tokio::spawn(consume::settlements(settling, settlements, most, stop.clone()));
+        Ok(Begun { orders, outbox, told, placing, stop, relay, settle })
+    }
+}
+
+impl Begun {
+    /// What customers ask.
+    pub(crate) fn served(&self) -> Arc<OrderService> {
+        Arc::clone(&self.orders)
+    }
+
+    /// What the process says of it.
+    pub(crate) fn told(&mut self) -> Settings {
+        std::mem::take(&mut self.told)
+    }
+
+    /// What waits, and what the store does.
+    pub(crate) fn metrics(&self, stores: &Stores) -> Metrics {
+        metrics::with_store(Gauges::kept(&self.outbox), stores)
+    }
+
+    /// Returns if settlements are consumed no more, which is an error: who answers /readyz and consumes nothing would
+    /// look well for ever.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        (&mut self.settle).await?.context("consuming settlements")?;
+        bail!("consuming settlements ended by itself");
+    }
+
+    /// Finishes what has begun.
+    pub(crate) async fn finish(self) -> anyhow::Result<()> {
+        service::finish([&self.placing]).await;
+        self.stop.cancel();
+        self.relay.abort();
+        self.settle.await?.context("consuming settlements")
+    }
 }

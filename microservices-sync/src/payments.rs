@@ -59,12 +59,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         timing::LOOK,
         move || network.clone().check(),
     );
-    let asking = calls.settings().unwrap_or_else(|| settings::patient(patience));
+    let asking = calls.last_settings().unwrap_or_else(|| settings::patient(patience));
     let settings =
         settings::kept(&stores).and(settings::charging()).and(asking).and(work.settings());
     let merchant = environment::merchant_credential()?;
     let network =
-        RemoteProvider::new(calls.client(&http), &provider, merchant).with_patience(patience);
+        RemoteProvider::new(calls.last_client(&http), &provider, merchant).with_patience(patience);
     let network = poison::network(work.network(Arc::new(network)));
     let (charging, counted) = (service::tasks(), metrics::of_store(&stores));
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));

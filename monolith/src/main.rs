@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use service::{ServiceArgs, Work, bounds, environment, fanout, metrics, poison, settings, timing};
-use shop::auth::{Passwords, Tokens};
-use shop::{AuthService, OrderService, PaymentService, keep_recovering};
+use service::{
+    ServiceArgs, Work, auth, bounds, environment, fanout, metrics, poison, settings, timing,
+};
+use shop::{OrderService, PaymentService, keep_recovering};
 use web::client::{Base, Http, Patience, Probe, RemoteProvider};
 use web::{Ready, Routes};
 
@@ -55,9 +56,7 @@ async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Res
     let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));
     let counted = metrics::of_store(&stores);
-    let passwords = Passwords::new(environment::parallel_hashes())?;
-    let tokens = Tokens::new(&environment::token_secret()?)?;
-    let auth = Arc::new(AuthService::new(stores.users, passwords, tokens));
+    let auth = auth::accounts(&stores)?;
     let merchant = environment::merchant_credential()?;
     let network = Arc::new(RemoteProvider::new(http, &provider, merchant));
     let network = poison::network(work.network(network));

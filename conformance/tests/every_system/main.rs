@@ -22,6 +22,10 @@ mod stop;
 mod stranger;
 mod troubles;
 
+use anyhow::bail;
+
+use stand::Stand;
+
 include!(concat!(env!("OUT_DIR"), "/each_system.rs"));
 
 mod every_customer_gets_the_answers_of_the_contract {
@@ -108,11 +112,42 @@ mod side_doors_open_to_the_token_alone {
     each_but_clusters!(crate::security::doors::knock);
 }
 
-/// Checks a system, unless a server that it starts is missing here.
-fn run(system: &str, check: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+/// Checks a system, unless a server that it starts is missing here. What its file says that it breaks must be broken.
+fn run(
+    system: &str,
+    promise: &str,
+    check: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
     if let Some(missing) = programs::missing(system)? {
         println!("skipped: {missing} is not installed (scripts/install-servers)");
         return Ok(());
     }
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(check)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let promise = promise.rsplit("::").next().unwrap_or(promise);
+    let label = programs::system(system)?.breaks.get(promise).cloned();
+    if label.is_some() {
+        // Whoever does not even start has broken nothing yet.
+        runtime.block_on(async {
+            Stand::start(system).await?.stop().await;
+            anyhow::Ok(())
+        })?;
+    }
+    match (runtime.block_on(check), label) {
+        (Err(error), Some(why)) => {
+            println!("{system} breaks it, as its file says ({why}): {error:#}");
+            Ok(())
+        }
+        (Ok(()), Some(_)) => bail!("{system} keeps it: take it out of the file's [breaks]"),
+        (kept, None) => kept,
+    }
+}
+
+#[test]
+fn what_is_broken_is_a_promise_of_this_suite() {
+    let text = include_str!("main.rs");
+    for system in SYSTEMS {
+        for promise in programs::system(system).unwrap().breaks.keys() {
+            assert!(text.contains(&format!("mod {promise} {{")), "{system} breaks {promise}");
+        }
+    }
 }

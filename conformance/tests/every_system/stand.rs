@@ -150,10 +150,21 @@ impl Stand {
         set_provider(base, &self.secrets.control, settings).await.map(drop)
     }
 
+    /// Where the broker lists the charges that it has given up, if there is one.
+    pub(crate) fn dead_charges(&self) -> Option<&str> {
+        let mut lists = self.running.spec.audit.dead_letters.iter();
+        lists.find(|url| url.ends_with("/dead/charges")).map(String::as_str)
+    }
+
+    /// Who plays orders and the broker, too.
+    pub(crate) fn queues_inside(&self) -> Vec<usize> {
+        let brokers = self.running.spec.players("broker");
+        self.running.spec.players("orders").into_iter().filter(|i| brokers.contains(i)).collect()
+    }
+
     /// The keys of the charges that the broker has given up.
     pub(crate) async fn dead_letters(&self) -> anyhow::Result<BTreeSet<String>> {
-        let broker = self.running.spec.players("broker")[0];
-        let url = format!("http://{}/dead/charges", self.servers()[broker].1);
+        let url = self.dead_charges().context("nowhere are dead letters listed")?;
         let page: serde_json::Value = client()?.get(url).send().await?.json().await?;
         let letters = page["dead"].as_array().context("no list of dead letters")?;
         let keys = letters.iter().filter_map(|letter| letter["key"].as_str());

@@ -19,10 +19,10 @@ pub(crate) async fn finish(system: &str) -> anyhow::Result<()> {
     let mut stand = Stand::start(system).await?;
     stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;
     let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
-    let base = stand.running.spec.entry.orders.first().to_owned();
-    let address = base.strip_prefix("http://").context("not http")?;
-    let mut begun = Begun::order(address, &token).await?;
     let orders = stand.running.spec.players("orders");
+    // Itself, for who stands before it does not end.
+    let address = &stand.servers()[orders[0]].1.clone();
+    let mut begun = Begun::order(address, &token).await?;
     for index in &orders {
         stand.terminate(*index)?;
     }
@@ -37,6 +37,7 @@ pub(crate) async fn finish(system: &str) -> anyhow::Result<()> {
         stand.ends_well(*index).await?;
     }
     let broker = all_of(&stand.running.spec, "broker");
+    let broker: Vec<_> = broker.into_iter().filter(|index| !orders.contains(index)).collect();
     let others = (0..stand.running.spec.processes.len()).rev();
     let others: Vec<_> = others.filter(|i| !orders.contains(i) && !broker.contains(i)).collect();
     for index in others {

@@ -60,6 +60,9 @@ impl Adapter {
 
     /// The address in what stands behind the colon; none if it is not as the form says.
     pub(crate) fn address<'a>(&self, rest: &'a str) -> Option<&'a str> {
+        if self.form.ends_with(":PATH") {
+            return (!rest.is_empty()).then_some(rest);
+        }
         if !self.form.ends_with("//HOST:PORT") {
             return rest.is_empty().then_some(rest);
         }

@@ -20,6 +20,7 @@ use crate::{Broker, Error, Result, Settings, channel, embedded, memory};
 
 const ADAPTERS: &[Adapter] = &[
     embedded::ADAPTER,
+    embedded::INSIDE,
     channel::ADAPTER,
     memory::ADAPTER,
     #[cfg(feature = "nats")]

@@ -16,18 +16,23 @@ mod consumer;
 mod delivering;
 mod exchange;
 mod figures;
+mod inside;
 mod link;
 mod log;
 mod offers;
 mod queue;
+mod seen;
 mod server;
 mod state;
 mod topics;
 mod wire;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::adapter::{Adapter, Capabilities, Keeper};
+
+use inside::Inside;
 
 pub use client::Client;
 pub use log::OpenError;
@@ -35,6 +40,16 @@ pub use queue::{Options, Queue};
 pub use server::serve;
 pub use state::TopicDepth;
 pub use topics::Counts;
+
+/// The queue inside the process that uses it.
+pub(crate) const INSIDE: Adapter = Adapter {
+    scheme: "log",
+    form: "log:PATH",
+    capabilities: Capabilities::ALL,
+    settings: Keeper::Client,
+    server: None,
+    open: |path, settings| Ok(Arc::new(Inside::open(Path::new(path), settings)?)),
+};
 
 pub(crate) const ADAPTER: Adapter = Adapter {
     scheme: "embedded",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::{Delivery, Error, Message, Micros, Receipt, Result, Settle, Subscription};
 
@@ -28,6 +29,8 @@ pub struct Received<M> {
     pub published_us: Micros,
     /// How long the lease lasts; none if there is none.
     pub lease: Option<Duration>,
+    /// From when on it is counted.
+    pub since: Instant,
     /// The content.
     pub value: M,
 }
@@ -130,6 +133,6 @@ fn read<M: DeserializeOwned>(delivery: Delivery) -> std::result::Result<Received
 
 fn received<M>(delivery: Delivery, value: M) -> Received<M> {
     let Delivery { receipt, message: Message { key, headers, .. }, .. } = delivery;
-    let Delivery { attempt, redelivered, published_us, lease, .. } = delivery;
-    Received { receipt, key, headers, attempt, redelivered, published_us, lease, value }
+    let Delivery { attempt, redelivered, published_us, lease, since, .. } = delivery;
+    Received { receipt, key, headers, attempt, redelivered, published_us, lease, since, value }
 }

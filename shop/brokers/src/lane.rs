@@ -93,6 +93,7 @@ impl Lane {
             redelivered: redelivered.is_some(),
             published_us: entry.published_us,
             lease: Some(lease),
+            since: now,
         };
         Some(Handed { claim, delivery, redelivered })
     }

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// A heartbeat every third of a lease: two may be lost.
-const HEARTBEATS_PER_LEASE: u32 = 3;
+/// How long after a lease began its consumer asks about it: a third, so that two heartbeats may be lost.
+pub(crate) fn heartbeat(lease: Duration) -> Duration {
+    lease / 3
+}
 
 /// A lease, or none: then a delivery belongs to its consumer for as long as that is there.
 pub(crate) struct Lease {
@@ -19,9 +21,10 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn new(lasts: Option<Duration>) -> Self {
+    /// One that began at `since` at the earliest.
+    pub(crate) fn new(lasts: Option<Duration>, since: Instant) -> Self {
         let lease = Self { lasts, sure_until: Mutex::default() };
-        lease.renewed(Instant::now());
+        lease.renewed(since);
         lease
     }
 
@@ -44,7 +47,7 @@ impl Lease {
         let (Some(lasts), Some(sure)) = (self.lasts, self.sure_until()) else {
             return std::future::pending().await;
         };
-        sleep_until((Instant::now() + lasts / HEARTBEATS_PER_LEASE).min(sure)).await;
+        sleep_until((Instant::now() + heartbeat(lasts)).min(sure)).await;
     }
 
     /// Works only while the lease is sure: none if it is not when the work could go on. A process

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
+use crate::lease::heartbeat;
 use crate::{Error, Result};
 
 /// Bytes that keys, payload and headers of a message may have together.
@@ -56,6 +58,10 @@ pub struct Delivery {
     /// How long it belongs to the consumer from the claim, and again from each extension. None: until
     /// the consumer goes away.
     pub lease: Option<Duration>,
+    /// When it was claimed, by the consumer's own clock: this instant or a later one, as far as the
+    /// adapter can know. From here on a consumer counts its lease.
+    #[serde(skip, default = "Instant::now")]
+    pub since: Instant,
 }
 
 /// What becomes of a delivery.
@@ -171,6 +177,13 @@ pub trait Subscription: Send + Sync {
     /// The work is done.
     async fn ack(&self, receipt: &Receipt) -> Result<()> {
         self.settle(receipt, Settle::Ack).await
+    }
+}
+
+impl Delivery {
+    /// Whether it may have waited so long, in a socket or a window, that its consumer would have asked about it by now.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.lease.is_some_and(|lease| self.since.elapsed() >= heartbeat(lease))
     }
 }
 

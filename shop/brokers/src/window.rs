@@ -95,11 +95,14 @@ impl Window {
         }
     }
 
+    /// The consumer asks for a further lease of what it holds; of what is over it gets none.
     pub(crate) fn extended(&self, claim: Claim, lease: Duration) {
+        let now = Instant::now();
         if let Some(held) = self.state().held.get_mut(&claim.id)
             && held.number == claim.number
+            && held.until > now
         {
-            held.until = Instant::now() + lease;
+            held.until = now + lease;
         }
     }
 
@@ -202,6 +205,7 @@ mod tests {
             redelivered: redelivered.is_some(),
             published_us: 0,
             lease: Some(LEASE),
+            since: Instant::now(),
         };
         Handed { claim: claim(id), delivery, redelivered }
     }

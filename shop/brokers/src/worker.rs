@@ -45,8 +45,8 @@ struct Held {
 
 impl Held {
     fn of<M>(received: &Received<M>) -> Self {
-        let Received { receipt, lease, redelivered, published_us, .. } = received;
-        let (receipt, lease) = (receipt.clone(), Lease::new(*lease));
+        let Received { receipt, lease, since, redelivered, published_us, .. } = received;
+        let (receipt, lease) = (receipt.clone(), Lease::new(*lease, *since));
         Self { receipt, lease, redelivered: *redelivered, published_us: *published_us }
     }
 }

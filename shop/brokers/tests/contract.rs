@@ -76,7 +76,7 @@ macro_rules! contract {
     };
 }
 
-asked!(channel embedded kafka lavinmq memory nats postgres rabbitmq redis sqs);
+asked!(channel embedded kafka lavinmq log memory nats postgres rabbitmq redis sqs);
 
 #[test]
 fn every_adapter_is_asked() {

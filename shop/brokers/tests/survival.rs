@@ -343,6 +343,49 @@ async fn a_subscription_mends_itself_and_old_deliveries_are_void() {
     assert_eq!(key(&*consumer).await, ("after".to_owned(), 1));
 }
 
+/// Passes bytes to `upstream`, and what comes back only while nothing is held up.
+async fn detour(upstream: String) -> (String, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (held_up, held) = watch::channel(false);
+    tokio::spawn(async move {
+        let (mut near_read, mut near_write) = listener.accept().await.unwrap().0.into_split();
+        let far = TcpStream::connect(&upstream).await.unwrap();
+        let (mut far_read, mut far_write) = far.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut near_read, &mut far_write).await });
+        let (mut held, mut bytes) = (held, vec![0; 64 * 1024]);
+        while let Ok(count) = far_read.read(&mut bytes).await
+            && count > 0
+            && held.wait_for(|held| !held).await.is_ok()
+        {
+            near_write.write_all(&bytes[..count]).await.unwrap();
+        }
+    });
+    (address, held_up)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_held_up_beyond_its_lease_is_not_begun() {
+    // Longer than a busy machine takes for what follows, shorter than the client's patience with a silent broker.
+    let process = Process::start(&["--lease", "3s"]);
+    let steady = process.client().await;
+    let (address, held_up) = detour(process.address.clone()).await;
+    let broker: Arc<dyn Broker> = Arc::new(Client::connect(&address).await.unwrap());
+    let late = subscribe(&broker, 1).await;
+    held_up.send(true).unwrap();
+    steady.publish(TOPIC, message("once")).await.unwrap();
+    holds(&steady, Depth { leased: 1, ..Depth::default() }).await;
+    let other = subscribe(&steady, 1).await;
+    let again = next(&*other).await;
+    assert!(again.attempt > Some(1), "its first lease has not ended");
+    held_up.send(false).unwrap();
+    nothing(&*late).await;
+    other.ack(&again.receipt).await.unwrap();
+    drop(other);
+    steady.publish(TOPIC, message("after")).await.unwrap();
+    assert_eq!(key(&*late).await, ("after".to_owned(), 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_drains_and_keeps_everything() {
     let mut process = Process::start(&["--lease", "1000s"]);

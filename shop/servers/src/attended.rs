@@ -5,7 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use http_server::{Handler, Limits, Listen, shutdown_signal};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_server::{
+    Handler, Limits, Listen, Metrics, Observed, ReadyCheck, Settings, problem, shutdown_signal,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Output, Place, Recipe, recipe, recipes};
@@ -19,6 +24,21 @@ pub fn known(name: &str) -> Result<&'static Recipe> {
         let known: Vec<_> = recipes().iter().map(|recipe| recipe.name).collect();
         format!("--server {name}: expected one of {}", known.join(", "))
     })
+}
+
+/// A door for health and settings, and nothing else.
+#[must_use]
+pub fn door(ready: Arc<dyn ReadyCheck>, settings: Settings) -> Arc<dyn Handler> {
+    Observed::telling(Arc::new(Nothing), ready, Arc::new(Metrics::default()), settings)
+}
+
+struct Nothing;
+
+#[async_trait]
+impl Handler for Nothing {
+    async fn handle(&self, _: Request<Bytes>) -> Response<Bytes> {
+        problem(StatusCode::NOT_FOUND, "not-found", "see GET /readyz, /settings")
+    }
 }
 
 /// Starts a server, and serves its door on this address of loopback, until a signal; then stops both.

@@ -4,6 +4,7 @@
 //! To add one: its file, its `mod`, and its name in `RECIPES`.
 
 mod attended;
+mod haproxy;
 mod kafka;
 mod lavinmq;
 mod nats;
@@ -27,11 +28,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
-pub use attended::{attend, known};
+pub use attended::{attend, door, known};
+pub use haproxy::MONITORED;
 pub use running::{Output, Running};
 
 /// All that can be started.
 const RECIPES: &[Recipe] = &[
+    haproxy::RECIPE,
     kafka::RECIPE,
     lavinmq::RECIPE,
     nats::RECIPE,
@@ -94,7 +97,8 @@ pub struct Place {
     pub data: PathBuf,
     /// Whether it must fsync before it answers; else it is as it is when installed.
     pub durable: bool,
-    /// Where the nodes of its cluster meet each other, this one among them; none if it is alone.
+    /// Where the nodes of its cluster meet each other, this one among them; none if it is alone. Of a balancer, its
+    /// replicas.
     pub nodes: Vec<SocketAddr>,
     /// Which of the nodes it is, from 0.
     pub node: usize,

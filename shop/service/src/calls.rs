@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use http_server::{Limits, Settings};
-use web::client::{Http, Manner};
+use web::client::{Again, Http, Manner};
 
 /// A request without a time-out of its own: as good as none.
 const NEVER: Duration = Duration::from_secs(24 * 3_600);
@@ -39,6 +39,14 @@ impl Rung {
             Self::Hardened => Manner::HARDENED,
         }
     }
+
+    /// The big ones ask again in one layer only, where the customer is; the others at every hop.
+    fn last_manner(self) -> Manner {
+        match self {
+            Self::Hardened => Manner { again: Again::NEVER, ..Manner::HARDENED },
+            other => other.manner(),
+        }
+    }
 }
 
 impl CallArgs {
@@ -48,10 +56,22 @@ impl CallArgs {
         self.calls.map_or_else(|| http.clone(), |rung| http.in_manner(rung.manner()))
     }
 
-    /// What is told of it, if it was said.
+    /// The client for the card network, behind which there is nobody.
+    #[must_use]
+    pub fn last_client(&self, http: &Http) -> Http {
+        self.calls.map_or_else(|| http.clone(), |rung| http.in_manner(rung.last_manner()))
+    }
+
+    /// What is told of the former, if it was said.
     #[must_use]
     pub fn settings(&self) -> Option<Settings> {
         self.calls.map(|rung| rung.manner().settings())
+    }
+
+    /// What is told of the latter.
+    #[must_use]
+    pub fn last_settings(&self) -> Option<Settings> {
+        self.calls.map(|rung| rung.last_manner().settings())
     }
 
     /// What the server grants its own clients.

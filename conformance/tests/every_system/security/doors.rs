@@ -20,8 +20,8 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
         (Method::GET, format!("{provider}/control"), 200),
         (Method::PATCH, format!("{provider}/control"), 200),
     ];
-    if let Some(broker) = address("broker") {
-        doors.push((Method::POST, format!("{broker}/dead/charges/replay"), 200));
+    if let Some(dead) = stand.dead_charges() {
+        doors.push((Method::POST, format!("{dead}/replay"), 200));
     }
     for (method, url, good) in &doors {
         let door = Door { stand: &stand, method: method.clone(), url };

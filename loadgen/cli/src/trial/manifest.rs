@@ -128,6 +128,11 @@ impl Trial<'_> {
         let mut put = |key: &str, value: String| {
             parity.insert(key.to_owned(), value);
         };
+        if !self.system.breaks.is_empty() {
+            let all = self.system.breaks.iter();
+            let told: Vec<_> = all.map(|(promise, why)| format!("{promise}: {why}")).collect();
+            put("promises that it breaks", told.join("; "));
+        }
         put("generator cores", format!("{:?}", self.cores.generator));
         put("system cores", format!("{:?}", self.cores.systems));
         put("loop", scenario.form().as_str().to_owned());

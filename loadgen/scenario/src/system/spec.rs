@@ -45,6 +45,9 @@ pub struct SystemSpec {
     /// Settings that a reader compares: durability, time-outs, pools.
     #[serde(default)]
     pub parity: BTreeMap<String, String>,
+    /// Promises of the conformance suite that it breaks by what it is, each with why. The suite wants them broken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub breaks: BTreeMap<String, String>,
     /// What is started, in this order.
     #[serde(rename = "process")]
     pub processes: Vec<ProcessSpec>,

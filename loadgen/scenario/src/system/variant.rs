@@ -25,6 +25,9 @@ pub(super) struct Variant {
     /// Settings in place of the base's, or beside them.
     #[serde(default)]
     parity: BTreeMap<String, String>,
+    /// Broken promises in place of the base's, or beside them.
+    #[serde(default)]
+    breaks: BTreeMap<String, String>,
     /// The base's processes that are otherwise, by name.
     #[serde(default)]
     pub(super) change: BTreeMap<Spanned<String>, Change>,
@@ -93,6 +96,7 @@ impl Variant {
         spec.default = self.default;
         spec.lease = self.lease.or(spec.lease);
         spec.parity.extend(self.parity.clone());
+        spec.breaks.extend(self.breaks.clone());
         self.remove(&mut spec)?;
         self.change(&mut spec)?;
         self.add(&mut spec)?;

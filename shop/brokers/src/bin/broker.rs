@@ -138,7 +138,7 @@ fn options(flags: &Flags) -> Options {
         Sharing::Group => Commit::Group,
         Sharing::Each => Commit::Each,
     };
-    Options { settings: topics(flags), commit, synchronous: flags.store.synchronous }
+    Options { settings: topics(flags), commit, synchronous: flags.store.synchronous, alone: false }
 }
 
 fn topics(flags: &Flags) -> Settings {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::change::{At, Change, Kept};
 use super::claiming::{Claimed, pick};
 use super::log::Log;
@@ -96,6 +98,8 @@ impl<'a> Batch<'a> {
                 redelivered: one.redelivered.is_some(),
                 published_us: kept.published_us,
                 lease: Some(lease),
+                // Whose clock counts is the consumer's; it says so itself.
+                since: Instant::now(),
             };
             self.make(Change::Lease { id: claim.id, number: claim.number, until_us });
             self.claimed.push(claim);
@@ -104,7 +108,7 @@ impl<'a> Batch<'a> {
         if !handed.is_empty() {
             self.due(until_us);
         }
-        Some(Claimed { handed, left })
+        Some(Claimed { at_us: self.now_us, handed, left })
     }
 
     /// Gives deliveries back of a consumer that left in order: uncounted.
@@ -242,7 +246,11 @@ impl<'a> Batch<'a> {
     }
 
     fn extend(&mut self, claim: Claim) -> Outcome {
-        self.state.leased(claim).ok_or(Error::Fenced)?;
+        let held = self.state.leased(claim).ok_or(Error::Fenced)?;
+        // What is over is not extended, also before the sweep comes by: who asks has let go of it.
+        if matches!(held.kept.at, At::Leased { until_us } if until_us <= self.now_us) {
+            return Err(Error::Fenced);
+        }
         self.state.extend(claim.id, self.now_us + micros(self.settings.lease));
         Ok(())
     }

@@ -8,6 +8,8 @@ use crate::window::Share;
 
 /// What was claimed, and what is left.
 pub(super) struct Claimed {
+    /// When, by the clock that ends leases.
+    pub(super) at_us: Micros,
     pub(super) handed: Vec<Handed>,
     pub(super) left: Left,
 }

@@ -24,6 +24,7 @@ use super::batch::{Operation, Outcome};
 use super::delivering::{Delivering, Taking};
 use super::queue::{Leaving, Queue};
 use super::wire::{Answer, Call, Event, FRAME_MAX, Frames, Request, VERSION, encode};
+use crate::clock::now_us;
 use crate::window::Window;
 use crate::{DeadLetter, Error, Result, SubscribeOptions};
 
@@ -199,7 +200,7 @@ impl Connection {
             Call::Replay { topic, limit } => {
                 async move { queue.replay(&topic, limit).await.map(Answer::Replayed) }.boxed()
             }
-            _ => ready(Ok(Answer::Done)).boxed(),
+            _ => ready(Ok(Answer::Time(now_us()))).boxed(),
         }
     }
 
@@ -209,7 +210,7 @@ impl Connection {
             return Err(Error::Protocol(text));
         }
         self.greeted = true;
-        Ok(Answer::Done)
+        Ok(Answer::Time(now_us()))
     }
 
     fn subscribe(

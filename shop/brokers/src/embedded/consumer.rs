@@ -14,7 +14,7 @@ use crate::{Delivery, Error, Receipt, Result, Settle, Subscription};
 
 struct Arrivals {
     arriving: mpsc::Receiver<Arrived>,
-    /// Came before a break and is being asked about: kept here in case `next` is cancelled.
+    /// Came before a break, or has waited long, and is being asked about: kept here in case `next` is cancelled.
     doubtful: Option<Arrived>,
 }
 
@@ -34,19 +34,20 @@ impl Consumer {
         Self { calls, subscription, arrivals }
     }
 
-    /// Asks whether a delivery from before a break is still ours, by extending its lease.
-    async fn still_ours(&self, receipt: &Receipt, until: Option<Instant>) -> bool {
+    /// Asks whether a delivery is still ours, by extending its lease; returns since when that lasts.
+    async fn ours_since(&self, receipt: &Receipt, until: Option<Instant>) -> Option<Instant> {
         let asking = async {
             loop {
                 self.calls.exchange.connected().await;
+                let asked = Instant::now();
                 match self.extend(receipt).await {
                     Err(Error::Unavailable(_)) => {}
-                    answer => return answer.is_ok(),
+                    answer => return answer.is_ok().then_some(asked),
                 }
             }
         };
         match until {
-            Some(until) => timeout_at(until, asking).await.unwrap_or(false),
+            Some(until) => timeout_at(until, asking).await.ok().flatten(),
             None => asking.await,
         }
     }
@@ -59,11 +60,10 @@ impl Subscription for Consumer {
         let mut arrivals = self.arrivals.lock().await;
         loop {
             if let Some(Arrived { until, delivery, .. }) = &arrivals.doubtful {
-                let ours = self.still_ours(&delivery.receipt, *until).await;
-                match arrivals.doubtful.take() {
-                    Some(arrived) if ours => return Ok(arrived.delivery),
-                    _ => continue,
-                }
+                let since = self.ours_since(&delivery.receipt, *until).await;
+                let taken = arrivals.doubtful.take().zip(since);
+                let Some((Arrived { delivery, .. }, since)) = taken else { continue };
+                return Ok(Delivery { since, ..delivery });
             }
             let Some(arrived) = arrivals.arriving.recv().await else {
                 return Err(Error::Unavailable("the broker refused to resubscribe".to_owned()));
@@ -71,7 +71,7 @@ impl Subscription for Consumer {
             if arrived.until.is_some_and(|until| Instant::now() >= until) {
                 continue;
             }
-            if arrived.session == self.calls.exchange.session() {
+            if arrived.session == self.calls.exchange.session() && !arrived.delivery.is_stale() {
                 return Ok(arrived.delivery);
             }
             arrivals.doubtful = Some(arrived);

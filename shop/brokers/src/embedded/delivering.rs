@@ -103,13 +103,13 @@ impl Delivering {
 
     /// Sends what was claimed for this one. If that claim failed, the next is its own.
     async fn take(&self, claimed: Result<Claimed, RecvError>) -> Option<Left> {
-        let Ok(Claimed { handed, left }) = claimed else { return Some(Left::Some) };
-        self.send(handed).await.then_some(left)
+        let Ok(claimed) = claimed else { return Some(Left::Some) };
+        self.send(claimed).await
     }
 
     /// Claims once and sends; tells what is left. None when the connection is gone.
     async fn deliver(&self, share: Share) -> Option<Left> {
-        let Claimed { handed, left } = match self.queue.claim(&self.topic, share).await {
+        let claimed = match self.queue.claim(&self.topic, share).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tell("cannot-claim", || {
@@ -121,24 +121,26 @@ impl Delivering {
                 return self.until_ended(sleep(RETRY)).await.map(|()| Left::Some);
             }
         };
-        if left == Left::Some {
+        if claimed.left == Left::Some {
             // For another one: this one may have no room for it.
             self.topic.ready.notify_one();
         }
-        self.send(handed).await.then_some(left)
+        self.send(claimed).await
     }
 
-    async fn send(&self, handed: Vec<Handed>) -> bool {
+    /// Sends what was claimed; tells what was left. None when the connection is gone.
+    async fn send(&self, claimed: Claimed) -> Option<Left> {
+        let Claimed { at_us, handed, left } = claimed;
         if handed.is_empty() {
-            return true;
+            return Some(left);
         }
         let (subscription, lease) = (self.subscription, self.queue.settings().lease);
         handed.iter().for_each(|handed| self.taking.window.hold(handed, lease));
-        let event = |Handed { delivery, .. }| Event::Delivery { subscription, delivery };
+        let event = |Handed { delivery, .. }| Event::Delivery { subscription, at_us, delivery };
         let events = handed.into_iter().map(event).collect();
         // The writer may be stuck behind a consumer that does not read.
         let sent = self.until_ended(self.outbound.send(events)).await;
-        matches!(sent, Some(Ok(())))
+        matches!(sent, Some(Ok(()))).then_some(left)
     }
 
     async fn until_ended<T>(&self, work: impl Future<Output = T>) -> Option<T> {

@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::seen::Seen;
 use super::wire::{Answer, Call, Event, Request};
-use crate::{Delivery, Error, Result};
+use crate::{Delivery, Error, Micros, Result};
 
 /// Calls that wait for answers; further ones are refused.
 const UNANSWERED_MAX: usize = 8_192;
@@ -27,7 +28,7 @@ pub(super) struct Command {
 pub(super) struct Arrived {
     /// The connection it came over.
     pub(super) session: u64,
-    /// When its lease is over, by this process's clock; none if it has none.
+    /// When its lease is over at the latest, by this process's clock; none if it has none.
     pub(super) until: Option<Instant>,
     pub(super) delivery: Delivery,
 }
@@ -40,6 +41,8 @@ pub(super) struct Exchange {
     reason: watch::Sender<Error>,
     subscriptions: Mutex<HashMap<u64, Registered>>,
     unanswered: Mutex<Unanswered>,
+    /// The last word about this connection's clock.
+    clock: Mutex<Option<Seen>>,
     commands: mpsc::WeakSender<Command>,
 }
 
@@ -58,6 +61,8 @@ enum Waiting {
     Caller(Reply),
     /// After a break; the consumer must learn if it is refused.
     Resubscription(u64),
+    /// A ping: when it was asked.
+    Time(Instant),
 }
 
 impl Exchange {
@@ -68,6 +73,7 @@ impl Exchange {
             reason: watch::Sender::new(reason),
             subscriptions: Mutex::default(),
             unanswered: Mutex::default(),
+            clock: Mutex::default(),
             commands,
         }
     }
@@ -110,8 +116,9 @@ impl Exchange {
         }
     }
 
-    /// A connection is there; returns what to say first.
-    pub(super) fn begin(&self) -> Vec<Request> {
+    /// A connection is there, whose greeting said this of its clock; returns what to say first.
+    pub(super) fn begin(&self, clock: Seen) -> Vec<Request> {
+        *lock(&self.clock) = Some(clock);
         self.session.send_modify(|session| *session += 1);
         let mut unanswered = lock(&self.unanswered);
         let subscriptions = lock(&self.subscriptions);
@@ -149,8 +156,13 @@ impl Exchange {
     /// The request that this command becomes; none if too much is unanswered.
     pub(super) fn request(&self, command: Command) -> Option<Request> {
         let Command { call, reply } = command;
-        let Some(reply) = reply else { return Some(Request { id: UNASKED, call }) };
         let mut unanswered = lock(&self.unanswered);
+        let Some(reply) = reply else {
+            let is_ping = matches!(call, Call::Ping);
+            let asked = || Waiting::Time(Instant::now());
+            let id = if is_ping { unanswered.expect(asked()) } else { UNASKED };
+            return Some(Request { id, call });
+        };
         if unanswered.waiting.len() >= UNANSWERED_MAX {
             let text = format!("{UNANSWERED_MAX} calls are unanswered; nothing was sent");
             let _ = reply.send(Err(Error::Unavailable(text)));
@@ -163,8 +175,8 @@ impl Exchange {
         match event {
             Event::Reply { id: UNASKED, .. } => {}
             Event::Reply { id, answer } => self.answered(id, answer),
-            Event::Delivery { subscription, delivery } => {
-                self.delivered(subscription, delivery, session);
+            Event::Delivery { subscription, at_us, delivery } => {
+                self.delivered(subscription, at_us, delivery, session);
             }
         }
     }
@@ -177,13 +189,20 @@ impl Exchange {
             Some(Waiting::Resubscription(subscription)) if answer.is_err() => {
                 self.unregister(subscription);
             }
+            Some(Waiting::Time(asked)) => {
+                if let Ok(Answer::Time(at_us)) = answer {
+                    *lock(&self.clock) = Some(Seen { asked, at_us });
+                }
+            }
             Some(Waiting::Resubscription(_)) | None => {}
         }
     }
 
-    fn delivered(&self, subscription: u64, delivery: Delivery, session: u64) {
-        let until = delivery.lease.map(|lease| Instant::now() + lease);
-        let arrived = Arrived { session, until, delivery };
+    fn delivered(&self, subscription: u64, at_us: Micros, delivery: Delivery, session: u64) {
+        let now = Instant::now();
+        let since = lock(&self.clock).map_or(now, |clock| clock.here(at_us).min(now));
+        let until = delivery.lease.map(|lease| now + lease);
+        let arrived = Arrived { session, until, delivery: Delivery { since, ..delivery } };
         if let Some(registered) = lock(&self.subscriptions).get(&subscription) {
             // The window bounds what waits here. If it is full all the same, the lease ends.
             let _ = registered.deliveries.try_send(arrived);

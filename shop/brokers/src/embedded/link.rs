@@ -12,10 +12,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::codec::FramedRead;
 
 use super::exchange::{Command, Exchange};
+use super::seen::Seen;
 use super::wire::{Answer, Call, Event, FRAME_MAX, Frames, Request, VERSION, encode};
 use crate::{Backoff, Error, Result};
 
@@ -31,6 +32,13 @@ const RECONNECT: Backoff = Backoff { base: Duration::from_millis(50), max: Durat
 type Events = FramedRead<OwnedReadHalf, Frames<Event>>;
 type Commands = mpsc::Receiver<Command>;
 
+/// A connection whose broker has greeted.
+struct Greeted {
+    events: Events,
+    write: OwnedWriteHalf,
+    clock: Seen,
+}
+
 /// Keeps a connection to this address until all users of the exchange are gone.
 pub(super) async fn run(address: String, exchange: Arc<Exchange>, mut commands: Commands) {
     let mut attempt = 0;
@@ -38,9 +46,9 @@ pub(super) async fn run(address: String, exchange: Arc<Exchange>, mut commands: 
         let greeting = greet(&address);
         let Some(greeted) = refusing(greeting, &exchange, &mut commands).await else { return };
         match greeted {
-            Ok((events, write)) => {
+            Ok(greeted) => {
                 attempt = 0;
-                let Some(why) = converse(events, write, &exchange, &mut commands).await else {
+                let Some(why) = converse(greeted, &exchange, &mut commands).await else {
                     return;
                 };
                 exchange.end(&format!("{address}: {why}"));
@@ -70,7 +78,8 @@ async fn refusing<T>(
     }
 }
 
-async fn greet(address: &str) -> Result<(Events, OwnedWriteHalf)> {
+async fn greet(address: &str) -> Result<Greeted> {
+    let asked = Instant::now();
     let unavailable = |error: io::Error| Error::Unavailable(format!("{address}: {error}"));
     let greeted = timeout(GREETING_MAX, async {
         let socket = TcpStream::connect(address).await.map_err(unavailable)?;
@@ -82,7 +91,9 @@ async fn greet(address: &str) -> Result<(Events, OwnedWriteHalf)> {
         write.write_all(&bytes).await.map_err(unavailable)?;
         let mut events: Events = FramedRead::with_capacity(read, Frames::new(), FRAME_MAX);
         match events.next().await {
-            Some(Ok(Event::Reply { answer: Ok(Answer::Done), .. })) => Ok((events, write)),
+            Some(Ok(Event::Reply { answer: Ok(Answer::Time(at_us)), .. })) => {
+                Ok(Greeted { events, write, clock: Seen { asked, at_us } })
+            }
             Some(Ok(Event::Reply { answer: Err(error), .. })) => Err(error),
             None => Err(Error::Unavailable(format!("{address}: closed the connection"))),
             Some(Err(error)) if error.kind() != io::ErrorKind::InvalidData => {
@@ -98,12 +109,12 @@ async fn greet(address: &str) -> Result<(Events, OwnedWriteHalf)> {
 /// Reads and writes at once, so that neither waits for the other; returns why it ended, or none
 /// if there are no users any more.
 async fn converse(
-    events: Events,
-    write: OwnedWriteHalf,
+    greeted: Greeted,
     exchange: &Exchange,
     commands: &mut Commands,
 ) -> Option<String> {
-    let subscriptions = exchange.begin();
+    let Greeted { events, write, clock } = greeted;
+    let subscriptions = exchange.begin(clock);
     tokio::select! {
         why = read_all(events, exchange) => Some(why),
         outcome = write_all(write, subscriptions, exchange, commands) => match outcome {

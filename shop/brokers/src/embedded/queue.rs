@@ -55,6 +55,9 @@ pub struct Options {
     pub commit: Commit,
     /// Whether a publish reaches the disk before it is answered; less than `Full` is for controls.
     pub synchronous: Synchronous,
+    /// Whether its consumers end with it: then nobody has what was leased, and it comes again at once. Else leases
+    /// last anew, for consumers that are still there.
+    pub alone: bool,
 }
 
 impl Default for Options {
@@ -63,6 +66,7 @@ impl Default for Options {
             settings: Settings::default(),
             commit: Commit::Group,
             synchronous: Synchronous::Full,
+            alone: false,
         }
     }
 }
@@ -121,11 +125,16 @@ impl Queue {
     /// # Errors
     /// If it cannot be opened, is not this queue's, or is not as it was written.
     pub fn open(path: &Path, options: Options) -> std::result::Result<Self, OpenError> {
-        let Options { settings, commit, synchronous } = options;
+        let Options { settings, commit, synchronous, alone } = options;
         let mut state = State::default();
-        let log = Log::open(path, synchronous, &mut state)?;
+        let mut log = Log::open(path, synchronous, &mut state)?;
         let now_us = now_us();
         state.resume(now_us, settings.lease);
+        if alone {
+            let leased: Vec<Claim> = state.leases().map(|(_, claim)| claim).collect();
+            // Written with the first commit; until then whoever starts again comes to the same.
+            Batch::new(&mut state, &mut log, &settings).take_back(&leased);
+        }
         let (topics, alarm, counters) = (Topics::default(), Alarm::new(), Counters::default());
         alarm.arm(now_us);
         let (commits, transactions) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -284,7 +293,7 @@ impl Queue {
             number.and_then(|number| batch.claim(number, share))
         };
         let claimed = self.change(claim).await?;
-        let nothing = Claimed { handed: Vec::new(), left: Left::Nothing };
+        let nothing = Claimed { at_us: 0, handed: Vec::new(), left: Left::Nothing };
         let claimed = claimed.unwrap_or(nothing);
         count(&self.shared.counters.claims, claimed.handed.len());
         Ok(claimed)

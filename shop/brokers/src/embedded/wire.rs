@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
-use crate::{DeadLetter, Delivery, Depth, Error, Message, Receipt, Result, Settle};
+use crate::{DeadLetter, Delivery, Depth, Error, Message, Micros, Receipt, Result, Settle};
 
 /// Bytes of one frame.
 pub(super) const FRAME_MAX: usize = 64 * 1024;
 /// Raised when a frame changes its form.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 const LENGTH_BYTES: usize = 4;
 
 /// From the client. Every call is answered, in any order.
@@ -43,13 +43,23 @@ pub(super) enum Call {
 /// From the server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Event {
-    Reply { id: u64, answer: Result<Answer> },
-    Delivery { subscription: u64, delivery: Delivery },
+    Reply {
+        id: u64,
+        answer: Result<Answer>,
+    },
+    /// Claimed at that instant of the broker's clock.
+    Delivery {
+        subscription: u64,
+        at_us: Micros,
+        delivery: Delivery,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
     Done,
+    /// To a greeting and a ping: the broker's clock, by which leases end.
+    Time(Micros),
     Depth(Depth),
     /// Of the keys that were asked for.
     Holds(HashSet<String>),

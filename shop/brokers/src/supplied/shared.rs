@@ -81,6 +81,7 @@ impl Shared {
             redelivered: redelivered.is_some(),
             published_us: held.envelope.published_us,
             lease: Some(self.settings.lease),
+            since: Instant::now(),
         };
         let handed = Handed { claim, delivery, redelivered };
         self.window.hold(&handed, self.settings.lease);

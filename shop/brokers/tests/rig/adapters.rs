@@ -35,6 +35,7 @@ pub(crate) struct Rig {
 /// What ends with the test.
 enum Kept {
     Nothing,
+    Folder(#[expect(dead_code, reason = "it goes when it is dropped")] TempDir),
     Served(#[expect(dead_code, reason = "it ends when it is dropped")] (TempDir, DropGuard)),
     Server(Box<Server>),
 }
@@ -43,7 +44,7 @@ impl Kept {
     fn said(&self) -> String {
         match self {
             Self::Server(server) => server.place().said(),
-            Self::Nothing | Self::Served(_) => "nothing".to_owned(),
+            Self::Nothing | Self::Folder(_) | Self::Served(_) => "nothing".to_owned(),
         }
     }
 }
@@ -75,6 +76,7 @@ impl Adapter {
                 (self.0.open(&server.address, settings).unwrap(), Kept::Server(Box::new(server)))
             }
             None if self.0.scheme == "embedded" => embedded(settings).await,
+            None if self.0.scheme == "log" => self.inside(settings),
             None => (self.0.open("", settings).unwrap(), Kept::Nothing),
         };
         let end = Instant::now() + DEADLINE;
@@ -83,6 +85,13 @@ impl Adapter {
             tokio::time::sleep(POLL).await;
         }
         Rig { broker, can, _kept: kept }
+    }
+
+    /// In this process, on a log of its own.
+    fn inside(self, settings: Settings) -> (Arc<dyn Broker>, Kept) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("queue.log");
+        (self.0.open(&path.display().to_string(), settings).unwrap(), Kept::Folder(dir))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use clap::Parser;
-use http_server::{Limits, Metrics, Observed, ReadyCheck, Settings, problem};
+use http_server::{Limits, ReadyCheck, Settings};
 use postgres_pool::{Pool, Target};
 use servers::Place;
 use tokio::sync::Mutex;
@@ -61,8 +61,7 @@ async fn run(flags: Flags) -> Result<()> {
         .with("store", format!("{}, refused unless it has to fsync before it answers", recipe.name))
         .with("version", version)
         .and(limits.settings());
-    let nothing = Arc::new(Nothing);
-    let door = Observed::telling(nothing, Arc::new(door), Arc::new(Metrics::default()), settings);
+    let door = servers::door(Arc::new(door), settings);
     let place = Place::durable(flags.port, flags.data);
     servers::attend(recipe, &place, flags.http, door, limits).await.context(flags.server)
 }
@@ -88,15 +87,5 @@ impl ReadyCheck for Door {
             owed.pop();
         }
         self.pool.ask("select 1", &[]).await.map(drop).map_err(told)
-    }
-}
-
-/// There is nothing else to be had here.
-struct Nothing;
-
-#[async_trait]
-impl http_server::Handler for Nothing {
-    async fn handle(&self, _: http::Request<bytes::Bytes>) -> http::Response<bytes::Bytes> {
-        problem(http::StatusCode::NOT_FOUND, "not-found", "see GET /readyz, /settings")
     }
 }
