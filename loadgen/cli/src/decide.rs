@@ -161,7 +161,7 @@ impl Decide {
 
     fn work(&self, asked: &[Asked], size: Size<'_>, inputs: &Path) -> anyhow::Result<Work> {
         let Size { quick, blocks, own_blocks, left_out } = size;
-        let layout = Layout::of(asked, quick)?;
+        let layout = Layout::of(asked, quick, &inputs::stands)?;
         let Inputs { experiments, systems } = Inputs::make(inputs, &layout)?;
         let mut plan = Plan::new(&environment::revision(), &program(), quick, blocks);
         plan.left_out = left_out.to_vec();

@@ -86,6 +86,7 @@ fn what_can_be_decided_asks_for_these_figures() {
         "completed share",
         "completions",
         "cpu per order",
+        "drain",
         "drain against prediction",
         "failed share",
         "processes restarted",

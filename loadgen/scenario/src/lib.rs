@@ -35,7 +35,7 @@ pub use form::Loop;
 pub use provider::{Latency, Provider, ProviderMode};
 pub use retries::{After, Retries};
 pub use threshold::Threshold;
-pub use vary::vary;
+pub use vary::{stands, vary};
 
 /// A scenario file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

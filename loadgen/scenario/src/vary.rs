@@ -30,6 +30,20 @@ pub fn vary(path: &Path, text: &str, set: &Table) -> Result<String, ConfigError>
     toml::to_string(&whole).map_err(|error| ConfigError::new(path, error.to_string()))
 }
 
+/// What stands at a dotted key of this text; none if nothing does, or it does not parse.
+#[must_use]
+pub fn stands(text: &str, key: &str) -> Option<Value> {
+    let mut value = Value::Table(text.parse().ok()?);
+    for key in key.split('.') {
+        value = match &mut value {
+            Value::Table(table) => table.remove(key)?,
+            Value::Array(list) => list.get(key.parse::<usize>().ok()?)?.clone(),
+            _ => return None,
+        };
+    }
+    Some(value)
+}
+
 fn put<'k>(
     place: &mut Value,
     mut keys: impl Iterator<Item = &'k str>,
@@ -82,6 +96,17 @@ mod tests {
             (Err(text), Err(part)) => assert!(text.contains(part), "{text}"),
             (varied, expected) => panic!("{varied:?} instead of {expected:?}"),
         }
+    }
+
+    #[test]
+    fn what_stands_at_a_key_is_found_or_is_not_there() {
+        let text = |key| stands(TEXT, key).map(|value| value.to_string());
+        assert_eq!(text("stages.0.rate").as_deref(), Some("1"));
+        assert_eq!(text("provider.latency").as_deref(), Some("\"a\""));
+        for none in ["stages.1.rate", "stages.x", "start.0", "nothing", ""] {
+            assert_eq!(text(none), None, "{none}");
+        }
+        assert_eq!(stands("no toml", "start"), None);
     }
 
     #[test]

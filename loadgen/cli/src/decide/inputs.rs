@@ -35,6 +35,12 @@ impl Inputs {
     }
 }
 
+/// What stands in the file of a scenario at a dotted key.
+pub(super) fn stands(base: &str, key: &str) -> Option<Value> {
+    let path = scenario::locate("scenarios", base).ok()?;
+    scenario::stands(&config::load(&path).ok()?, key)
+}
+
 fn experiment(folder: &Path, file: &ScenarioFile) -> anyhow::Result<Experiment> {
     let path = scenario::locate("scenarios", &file.base)?;
     if file.set.is_empty() && scenario::stem(&path) == file.name {

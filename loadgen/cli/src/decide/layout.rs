@@ -52,28 +52,40 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Lays out what these claims ask for. If `quick`, a claim of which counts decide nothing is not run.
+    /// Lays out what these claims ask for. If `quick`, a claim of which counts decide nothing is not run. `own` tells
+    /// what stands in a scenario's file at a dotted key: what is set to that is the same scenario.
     ///
     /// # Errors
     /// If a sweep's key or value fits nothing.
-    pub(crate) fn of(asked: &[Asked], quick: bool) -> anyhow::Result<Self> {
+    pub(crate) fn of(
+        asked: &[Asked],
+        quick: bool,
+        own: &dyn Fn(&str, &str) -> Option<Value>,
+    ) -> anyhow::Result<Self> {
         let mut layout = Self::default();
         for one in asked {
-            let cells = layout.claim(&one.claim, quick);
+            let cells = layout.claim(&one.claim, quick, own);
             let cells = cells.map_err(|text| anyhow::anyhow!("{}: {text}", one.path.display()))?;
             layout.cells.push(cells);
         }
         Ok(layout)
     }
 
-    fn claim(&mut self, claim: &Claim, quick: bool) -> Result<Vec<Cell>, String> {
+    fn claim(
+        &mut self,
+        claim: &Claim,
+        quick: bool,
+        own: &dyn Fn(&str, &str) -> Option<Value>,
+    ) -> Result<Vec<Cell>, String> {
         let is_run =
             claim.needs.is_none() && (!quick || claim.expect.iter().any(Expect::is_by_counts));
         let mut cells = Vec::new();
         for point in (0..claim.points()).filter(|_| is_run) {
             let mut taken = Vec::new();
             for arm in claim.arms.keys() {
-                let (scenario, mut system) = at_point(claim, arm, point)?;
+                let (mut scenario, mut system) = at_point(claim, arm, point)?;
+                let ScenarioFile { base, set, .. } = &mut scenario;
+                set.retain(|key, value| own(base, key).as_ref() != Some(&*value));
                 let scenario = self.scenario(scenario);
                 while taken.contains(&(scenario.clone(), system.clone())) {
                     system.times += 1;
@@ -241,12 +253,16 @@ mod tests {
         "\n[[expect]]\nfigure = \"accepted p50\"\nof = \"a / b\"\nat_least = 1.05\n";
 
     fn layout(claims: &[&str]) -> Layout {
+        layout_of(claims, &|_, _| None)
+    }
+
+    fn layout_of(claims: &[&str], own: &dyn Fn(&str, &str) -> Option<Value>) -> Layout {
         let asked: Vec<Asked> = claims
             .iter()
             .enumerate()
             .map(|(n, text)| asked(&format!("c{n}"), &format!("{text}{EXPECT}")))
             .collect();
-        Layout::of(&asked, false).unwrap()
+        Layout::of(&asked, false, own).unwrap()
     }
 
     fn places(layout: &Layout) -> Vec<String> {
@@ -278,6 +294,21 @@ mod tests {
                 "a 0 steady/m",
                 "b 0 steady+provider.latency=constant-2ms/m"
             ]
+        );
+    }
+
+    #[test]
+    fn a_point_that_is_the_scenario_itself_is_that_scenario() {
+        let own =
+            |base: &str, key: &str| (base == "s" && key == "start").then_some(Value::Integer(50));
+        let sweep = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"start\", values = [50, 60] }";
+        let plain = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }";
+        let found = layout_of(&[sweep, plain], &own);
+        assert_eq!(found.scenarios.len(), 2);
+        let places = places(&found);
+        assert_eq!(
+            [&*places[0], &*places[2], &*places[4]],
+            ["a 0 s/m", "a 1 s+start=60/m", "a 0 s/m"]
         );
     }
 

@@ -112,7 +112,7 @@ fn claims() {
         let text = fs::read_to_string(folder.join(name)).unwrap();
         check(name, &[(name, &text)], name, |path| {
             let asked = asked::read(path.to_str().unwrap())?;
-            let laid_out = Layout::of(&[asked], false);
+            let laid_out = Layout::of(&[asked], false, &|_, _| None);
             laid_out.map(drop).map_err(|error| ConfigError::new(path, error.to_string()))
         });
     }
