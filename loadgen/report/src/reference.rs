@@ -112,7 +112,9 @@ fn fill(from: &Path, to: &Path, made_by: &str) -> anyhow::Result<()> {
     for kind in ["scenarios", "systems"] {
         let inputs = Path::new(INPUTS).join(kind);
         for entry in fs::read_dir(from.join(&inputs)).into_iter().flatten().flatten() {
-            copy(&entry.path(), &to.join(&inputs).join(entry.file_name()))?;
+            let place = to.join(&inputs).join(entry.file_name());
+            copy(&entry.path(), &place)?;
+            name_base(&place)?;
         }
     }
     for trial in &run.trials {
@@ -136,6 +138,19 @@ fn fill(from: &Path, to: &Path, made_by: &str) -> anyhow::Result<()> {
             .to_owned(),
     };
     write_json(&to.join(files::REFERENCE), &reference)
+}
+
+/// What a system extends is named in place of its path: where the run was made is nobody's business.
+fn name_base(place: &Path) -> anyhow::Result<()> {
+    const EXTENDS: &str = "extends = \"/";
+    let text = fs::read_to_string(place).with_context(|| place.display().to_string())?;
+    let named = |line: &str| {
+        let path = line.strip_prefix(EXTENDS).and_then(|rest| rest.strip_suffix('"'));
+        let stem = path.and_then(|path| Path::new(path).file_stem()?.to_str());
+        stem.map_or_else(|| line.to_owned(), |stem| format!("extends = \"{stem}\""))
+    };
+    let lines: Vec<String> = text.lines().map(named).collect();
+    fs::write(place, lines.join("\n") + "\n").with_context(|| place.display().to_string())
 }
 
 /// What is not there is not copied.
@@ -295,6 +310,16 @@ at_least = 0.5
 
     fn verdicts(folder: &Path) -> Verdicts {
         Verdicts { run: String::new(), ..decided::last(folder).unwrap().unwrap() }
+    }
+
+    #[test]
+    fn what_a_system_extends_is_named_without_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("a+b=1.toml");
+        let rest = "[variant]\ndiffers = \"extends = \\\"/x\\\"\"\n";
+        fs::write(&place, format!("extends = \"/home/ann/shop/systems/a.toml\"\n{rest}")).unwrap();
+        name_base(&place).unwrap();
+        assert_eq!(fs::read_to_string(&place).unwrap(), format!("extends = \"a\"\n{rest}"));
     }
 
     #[test]

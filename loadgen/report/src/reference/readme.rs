@@ -32,6 +32,7 @@ pub fn readme(folder: &Path, place: &str) -> anyhow::Result<String> {
     let scenarios = shown(folder)?;
     let mut card = Scorecard::of(&comparison);
     card.retain(|scenario| scenarios.contains(scenario));
+    card.order_by(|scenario| told_by(&verdicts, scenario));
     let mut text = String::new();
     // Writing to memory cannot fail.
     if let Some(scenario) = card.first() {
@@ -42,6 +43,20 @@ pub fn readme(folder: &Path, place: &str) -> anyhow::Result<String> {
     text += &table(&verdicts, place);
     text += &card.readme(CARDS);
     Ok(text)
+}
+
+/// How many verdicts rest on trials of this scenario.
+fn told_by(verdicts: &Verdicts, scenario: &str) -> usize {
+    let rests = |told: &&Told| {
+        let mut trials = told.trials.iter();
+        trials.any(|place| place.split('/').next() == Some(scenario))
+    };
+    verdicts.verdicts.iter().filter(|told| !is_open(told)).filter(rests).count()
+}
+
+/// Whether a claim has no verdict.
+fn is_open(told: &Told) -> bool {
+    matches!(told.verdict.as_str(), "undecided" | "not-here")
 }
 
 /// When and how it was made, on which machine.
@@ -71,7 +86,6 @@ fn how(folder: &Path, run: &Run, verdicts: &Verdicts, place: &str) -> anyhow::Re
 /// What has a verdict; how much has none.
 fn table(verdicts: &Verdicts, place: &str) -> String {
     let mut text = "| what is said | verdict | what shows it |\n| --- | --- | --- |\n".to_owned();
-    let is_open = |told: &&Told| matches!(told.verdict.as_str(), "undecided" | "not-here");
     for told in verdicts.verdicts.iter().filter(|told| !is_open(told)) {
         let main = told.main.and_then(|main| told.findings.get(main));
         let shown = main.map_or("", |main| main.reason.as_str());
@@ -79,7 +93,7 @@ fn table(verdicts: &Verdicts, place: &str) -> String {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     let all = verdicts.verdicts.len();
-    let open = verdicts.verdicts.iter().filter(is_open).count();
+    let open = verdicts.verdicts.iter().filter(|told| is_open(told)).count();
     let controls = match (verdicts.wrong.is_empty(), verdicts.unjudged.len()) {
         (false, _) => "came out wrong, so nothing is decided".to_owned(),
         (true, 0) => "came out right".to_owned(),

@@ -56,6 +56,11 @@ impl Scorecard {
         self.cards.retain(|card| is_wanted(&card.scenario));
     }
 
+    /// Those first that weigh most.
+    pub(crate) fn order_by(&mut self, weight: impl Fn(&str) -> usize) {
+        self.cards.sort_by_key(|card| std::cmp::Reverse(weight(&card.scenario)));
+    }
+
     /// The first scenario's name.
     pub(crate) fn first(&self) -> Option<&str> {
         self.cards.first().map(|card| card.scenario.as_str())
