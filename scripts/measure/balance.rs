@@ -145,7 +145,9 @@ fn free() -> SocketAddr {
 fn ours(dir: &Path, listen: SocketAddr, replicas: &[SocketAddr]) -> Command {
     let mut command = Command::new(dir.join("balancer"));
     command.args(["--listen", &listen.to_string(), "--http", &free().to_string()]);
-    replicas.iter().for_each(|replica| drop(command.args(["--replica", &replica.to_string()])));
+    for replica in replicas {
+        command.args(["--replica", &replica.to_string()]);
+    }
     command
 }
 
