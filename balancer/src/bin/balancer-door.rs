@@ -1,7 +1,6 @@
 //! A balancer that others wrote, and a door beside it for health and settings: they start, stop and end together.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use clap::Parser;
 use http_server::{Limits, ReadyCheck, Settings};
-use servers::Place;
+use servers::{Attended, Place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -17,18 +16,8 @@ use tokio::net::TcpStream;
 #[derive(Parser)]
 #[command(version)]
 struct Flags {
-    /// Which: the name of a recipe, such as haproxy
-    #[arg(long, value_name = "NAME")]
-    server: String,
-    /// The port of loopback where it serves its clients
-    #[arg(long)]
-    port: u16,
-    /// A folder of its own, made if it is not there
-    #[arg(long, value_name = "FOLDER")]
-    data: PathBuf,
-    /// Where health and settings are served; loopback only
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    http: SocketAddr,
+    #[command(flatten)]
+    attended: Attended,
     /// A replica; repeat for more
     #[arg(long = "replica", value_name = "ADDRESS:PORT", required = true)]
     replicas: Vec<SocketAddr>,
@@ -46,21 +35,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<()> {
-    let recipe = servers::known(&flags.server)?;
+    let Flags { attended: Attended { server, port, data, http }, replicas } = flags;
+    let recipe = servers::known(&server)?;
     let limits = Limits::default().within_descriptors();
     let version = recipe.version().unwrap_or_else(|| "unknown".to_owned());
     let settings = Settings::default()
-        .with("replicas", flags.replicas.len())
+        .with("replicas", replicas.len())
         .with("choice", "two-choices")
         .with("health checks", "GET /readyz every 1 s, 0.5 s; down after 2, up after 2")
         .with("ejection", "never")
         .with("tried elsewhere", "2 times, if no connection could be made")
         .with("version", version)
         .and(limits.settings());
-    let mut place = Place::durable(flags.port, flags.data);
-    place.nodes = flags.replicas;
-    let door = servers::door(Arc::new(Monitored(flags.port)), settings);
-    servers::attend(recipe, &place, flags.http, door, limits).await.context(flags.server)
+    let mut place = Place::durable(port, data);
+    place.nodes = replicas;
+    let door = servers::door(Arc::new(Monitored(port)), settings);
+    servers::attend(recipe, &place, http, door, limits).await.context(server)
 }
 
 /// Whether it says itself that a replica is up.

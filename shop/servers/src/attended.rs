@@ -2,6 +2,7 @@
 //! stop and end together.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -14,6 +15,23 @@ use http_server::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{Output, Place, Recipe, recipe, recipes};
+
+/// Which server is attended, and where.
+#[derive(clap::Args)]
+pub struct Attended {
+    /// Which server: the name of a recipe, such as redis
+    #[arg(long, value_name = "NAME")]
+    pub server: String,
+    /// The port of loopback where it serves its clients
+    #[arg(long)]
+    pub port: u16,
+    /// A folder of its own, made if it is not there
+    #[arg(long, value_name = "FOLDER")]
+    pub data: PathBuf,
+    /// Where health and settings are served, and a broker's dead letters; loopback only
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: SocketAddr,
+}
 
 /// The recipe of this name, or which there are.
 ///

@@ -28,7 +28,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
-pub use attended::{attend, door, known};
+pub use attended::{Attended, attend, door, known};
 pub use haproxy::MONITORED;
 pub use running::{Output, Running};
 

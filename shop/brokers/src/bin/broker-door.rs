@@ -1,7 +1,6 @@
 //! The side door of a broker that others wrote, and its server with it: they start, stop and end together.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use brokers::{Afar, Door};
 use clap::Parser;
 use http_server::{Guard, Limits};
-use servers::Place;
+use servers::{Attended, Place};
 
 /// Starts a server, and serves health, settings and dead letters of the broker that it is.
 ///
@@ -21,21 +20,11 @@ struct Flags {
     /// The broker, as its clients name it: redis://HOST:PORT?lease=10s
     #[arg(long, value_name = "URL")]
     broker: String,
-    /// Where health, settings and dead letters are served; loopback only
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    http: SocketAddr,
-    /// Which server: the name of a recipe, such as redis
-    #[arg(long, value_name = "NAME")]
-    server: String,
-    /// The port of loopback where it serves its clients
-    #[arg(long)]
-    port: u16,
+    #[command(flatten)]
+    attended: Attended,
     /// Where its clients are told to come, by a server that tells them [default: the port itself]
     #[arg(long, value_name = "ADDRESS:PORT")]
     advertised: Option<SocketAddr>,
-    /// A folder of its own, made if it is not there
-    #[arg(long, value_name = "FOLDER")]
-    data: PathBuf,
     /// Where the nodes of its cluster meet each other, in one order for all of them
     #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', requires = "node")]
     nodes: Vec<SocketAddr>,
@@ -59,11 +48,12 @@ async fn run(flags: Flags) -> Result<()> {
     let broker = brokers::connect(&flags.broker).context("--broker")?;
     let limits = Limits::default().within_descriptors();
     let settings = brokers::told(&flags.broker).context("--broker")?.and(limits.settings());
-    let recipe = servers::known(&flags.server)?;
+    let Attended { server, port, data, http } = flags.attended;
+    let recipe = servers::known(&server)?;
     let version = recipe.version().unwrap_or_else(|| "unknown".to_owned());
-    let store = format!("{}, {}", flags.server, kept(&flags.server));
+    let store = format!("{server}, {}", kept(&server));
     let settings = settings.with("store", store).with("version", version);
-    let mut place = Place::durable(flags.port, flags.data);
+    let mut place = Place::durable(port, data);
     place.advertised = flags.advertised.unwrap_or(place.advertised);
     if let Some(node) = flags.node {
         let (node, all) = (usize::from(node), flags.nodes.len());
@@ -79,7 +69,7 @@ async fn run(flags: Flags) -> Result<()> {
         }
         None => door,
     };
-    servers::attend(recipe, &place, flags.http, Arc::new(door), limits).await
+    servers::attend(recipe, &place, http, Arc::new(door), limits).await
 }
 
 /// What an answer of it means.

@@ -88,6 +88,8 @@ impl<'a> Batch<'a> {
         let (lease, epoch) = (self.settings.lease, self.log.epoch());
         let until_us = self.now_us + micros(lease);
         let mut handed = Vec::with_capacity(picked.len());
+        // Whose clock counts is the consumer's; it says so itself.
+        let since = Instant::now();
         for one in picked {
             let Some(Held { kept, .. }) = self.state.get(one.id) else { continue };
             let claim = Claim { id: one.id, number: kept.claims + 1 };
@@ -98,8 +100,7 @@ impl<'a> Batch<'a> {
                 redelivered: one.redelivered.is_some(),
                 published_us: kept.published_us,
                 lease: Some(lease),
-                // Whose clock counts is the consumer's; it says so itself.
-                since: Instant::now(),
+                since,
             };
             self.make(Change::Lease { id: claim.id, number: claim.number, until_us });
             self.claimed.push(claim);

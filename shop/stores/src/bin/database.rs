@@ -1,8 +1,6 @@
 //! A database server that others wrote, and a door beside it for health and settings: they start, stop and end
 //! together.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use async_trait::async_trait;
 use clap::Parser;
 use http_server::{Limits, ReadyCheck, Settings};
 use postgres_pool::{Pool, Target};
-use servers::Place;
+use servers::{Attended, Place};
 use tokio::sync::Mutex;
 
 /// Starts PostgreSQL, and serves its health and settings.
@@ -21,18 +19,8 @@ use tokio::sync::Mutex;
 #[derive(Parser)]
 #[command(version)]
 struct Flags {
-    /// Which server: the name of a recipe, such as postgres
-    #[arg(long, value_name = "NAME")]
-    server: String,
-    /// The port of loopback where it serves its clients
-    #[arg(long)]
-    port: u16,
-    /// A folder of its own, made if it is not there
-    #[arg(long, value_name = "FOLDER")]
-    data: PathBuf,
-    /// Where health and settings are served; loopback only
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    http: SocketAddr,
+    #[command(flatten)]
+    attended: Attended,
     /// A database that shall be there besides `postgres`; as often as wanted
     #[arg(long = "database", value_name = "NAME")]
     databases: Vec<String>,
@@ -50,10 +38,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<()> {
-    let recipe = servers::known(&flags.server)?;
-    let target = Target::parse(&format!("127.0.0.1:{}?pool=1", flags.port));
+    let Flags { attended: Attended { server, port, data, http }, databases } = flags;
+    let recipe = servers::known(&server)?;
+    let target = Target::parse(&format!("127.0.0.1:{port}?pool=1"));
     let target = target.map_err(anyhow::Error::msg)?;
-    let owed = Mutex::new(flags.databases);
+    let owed = Mutex::new(databases);
     let door = Door { pool: Pool::new(target, None), owed };
     let limits = Limits::default().within_descriptors();
     let version = recipe.version().unwrap_or_else(|| "unknown".to_owned());
@@ -62,8 +51,8 @@ async fn run(flags: Flags) -> Result<()> {
         .with("version", version)
         .and(limits.settings());
     let door = servers::door(Arc::new(door), settings);
-    let place = Place::durable(flags.port, flags.data);
-    servers::attend(recipe, &place, flags.http, door, limits).await.context(flags.server)
+    let place = Place::durable(port, data);
+    servers::attend(recipe, &place, http, door, limits).await.context(server)
 }
 
 /// Whether the server answers, and has the databases that it shall have.
