@@ -42,6 +42,7 @@ const EMBEDDED: Recipe = Recipe {
         command
     },
     leads: None,
+    stops_alone: true,
 };
 
 /// Servers that have no client of their own: which scheme they speak.

@@ -20,6 +20,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[0],
     version: |program| command(program, &["-v"]),
     leads: None,
+    stops_alone: true,
 };
 
 /// Where it says itself whether a replica is up.

@@ -33,6 +33,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[143],
     version: |java| run(java, BRIEFLY, &["kafka.Kafka", "--version"]),
     leads: Some(leading::leads),
+    stops_alone: false,
 };
 
 fn parts(java: &Path, place: &Place) -> Result<Parts> {

@@ -19,4 +19,5 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[0],
     version: |program| command(program, &["--version"]),
     leads: None,
+    stops_alone: true,
 };

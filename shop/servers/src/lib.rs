@@ -81,6 +81,8 @@ pub struct Recipe {
     pub version: fn(&Path) -> Command,
     /// Asks this node of a cluster, which is up, whether it leads this queue; none if it is always alone.
     pub leads: Option<Leads>,
+    /// Whether a node stops when it is told to although too few others are left to agree on anything.
+    pub stops_alone: bool,
 }
 
 /// Whether a node leads a queue, by its own word: it waits for an answer, but not for long.

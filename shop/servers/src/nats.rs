@@ -19,6 +19,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[0],
     version: |program| command(program, &["--version"]),
     leads: Some(leading::leads),
+    stops_alone: true,
 };
 
 /// Debian's, as it comes, whatever is wanted of it.

@@ -41,6 +41,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[0],
     version: |program| command(program, &["--version"]),
     leads: None,
+    stops_alone: true,
 };
 
 fn parts(program: &Path, place: &Place) -> Result<Parts> {

@@ -21,6 +21,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[0],
     version,
     leads: Some(cluster::leads),
+    stops_alone: true,
 };
 
 /// Files of an instance, by what they are told by.

@@ -1,14 +1,16 @@
 //! An instance that runs, and all that belongs to it.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Place, Recipe, tree};
 
@@ -16,6 +18,9 @@ use crate::{Place, Recipe, tree};
 /// took 8 s on a busy machine.
 const STOP_MAX: Duration = Duration::from_secs(30);
 const STEP_MAX: Duration = Duration::from_secs(60);
+/// How long too few nodes of a cluster must be left before it is believed, and how often it is looked.
+const DESERTED_AFTER: Duration = Duration::from_secs(5);
+const DESERTED_LOOK: Duration = Duration::from_millis(200);
 /// How often it is looked whether all that a server started has ended.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -25,6 +30,8 @@ const SECRETS: [&str; 2] = ["TRIPTYCH_CONTROL_TOKEN", crate::CLUSTER_SECRET];
 /// A server under way. Dropping it kills it with all that it started.
 pub struct Running {
     recipe: &'static Recipe,
+    /// Where the nodes of its cluster meet.
+    nodes: Vec<SocketAddr>,
     server: Child,
     companions: Vec<Child>,
 }
@@ -63,7 +70,8 @@ impl Recipe {
             command.spawn().with_context(|| format!("{what} cannot be started"))
         };
         let companions = parts.companions.into_iter().map(started).collect::<Result<_>>()?;
-        Ok(Running { recipe: self, server: started(parts.server)?, companions })
+        let nodes = place.nodes.clone();
+        Ok(Running { recipe: self, nodes, server: started(parts.server)?, companions })
     }
 }
 
@@ -76,15 +84,19 @@ impl Running {
         Ok(self.server.wait().await?)
     }
 
-    /// Tells it to stop, and waits for it.
+    /// Tells it to stop, and waits for it. A node that cannot stop without others, who are gone, is killed: what it has
+    /// acknowledged it has written.
     ///
     /// # Errors
     /// If it does not, or not as it should.
     pub async fn stop(&mut self) -> Result<()> {
         let root = root(&self.server).context("the server has ended")?;
         rustix::process::kill_process(root, self.recipe.stop)?;
-        let ended = timeout(STOP_MAX, self.server.wait()).await;
-        let ended = ended.context("the server does not stop")??;
+        let deserted = deserted(self.recipe, &self.nodes, DESERTED_AFTER);
+        let ended = tokio::select! {
+            ended = timeout(STOP_MAX, self.server.wait()) => ended.context("the server does not stop")??,
+            () = deserted => return self.kill().await,
+        };
         // What ran beside it ends before us: whoever keeps us takes the last end for ours.
         self.kill().await?;
         if ended.code().is_some_and(|code| self.recipe.stopped.contains(&code)) {
@@ -179,4 +191,55 @@ async fn finish(mut step: Command) -> Result<()> {
     let ended = ended.with_context(|| format!("{what} does not end"))?;
     let ended = ended.with_context(|| format!("{what} cannot be started"))?;
     if ended.success() { Ok(()) } else { bail!("{what} ended with {ended}") }
+}
+
+/// Ends when so few nodes of a cluster have been left, for so long, that this one would wait for them for ever.
+async fn deserted(recipe: &Recipe, nodes: &[SocketAddr], after: Duration) {
+    if recipe.stops_alone || nodes.is_empty() {
+        return std::future::pending().await;
+    }
+    let mut since = None;
+    loop {
+        if most_are_there(nodes).await {
+            since = None;
+        } else if since.get_or_insert_with(Instant::now).elapsed() >= after {
+            return;
+        }
+        sleep(DESERTED_LOOK).await;
+    }
+}
+
+async fn most_are_there(nodes: &[SocketAddr]) -> bool {
+    let mut there = 0;
+    for node in nodes {
+        let connected = timeout(DESERTED_LOOK, TcpStream::connect(node)).await;
+        there += usize::from(connected.is_ok_and(|connected| connected.is_ok()));
+    }
+    there > nodes.len() / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_is_deserted_when_most_are_gone_and_only_where_that_matters() {
+        let mut listeners = Vec::new();
+        for _ in 0..3 {
+            listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        }
+        let nodes: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap()).collect();
+        let soon = Duration::from_millis(1);
+        let is = async |recipe, nodes: &[SocketAddr]| {
+            timeout(DESERTED_LOOK * 10, deserted(recipe, nodes, soon)).await.is_ok()
+        };
+        listeners.pop();
+        assert!(!is(&crate::kafka::RECIPE, &nodes).await, "two of three are there");
+        listeners.pop();
+        assert!(is(&crate::kafka::RECIPE, &nodes).await);
+        assert!(!is(&crate::nats::RECIPE, &nodes).await, "it stops alone");
+        assert!(!is(&crate::kafka::RECIPE, &[]).await, "it has no others");
+    }
 }

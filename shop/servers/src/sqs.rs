@@ -22,6 +22,7 @@ pub(crate) const RECIPE: Recipe = Recipe {
     stopped: &[143],
     version: |_| command(Path::new("cat"), &[VERSION]),
     leads: None,
+    stops_alone: true,
 };
 
 fn parts(java: &Path, place: &Place) -> Result<Parts> {

@@ -17,6 +17,7 @@ pub(super) const FETCH_BYTES_MAX: i32 = 8 * 1024 * 1024;
 
 /// What a broker says instead of doing something.
 pub(super) mod code {
+    pub(crate) const UNKNOWN: i16 = -1;
     pub(crate) const NONE: i16 = 0;
     pub(crate) const UNKNOWN_TOPIC: i16 = 3;
     pub(crate) const TOO_LARGE: i16 = 10;

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Mutex as Turn;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::batcher::Batcher;
 use super::calls::{self, Acquired, Edge, Fate, Place, code, refused};
-use super::cluster::{Cluster, Whom};
+use super::cluster::{Cluster, LOOK, Whom};
 use super::line::Line;
 use crate::{Error, Result};
 
@@ -92,15 +92,23 @@ impl Member {
         let end = Instant::now() + wait;
         loop {
             let over = Instant::now() >= end;
-            let records = self.take_now(most).await?;
-            if !records.is_empty() || over {
-                return Ok(records);
+            match self.take_now(most).await? {
+                Some(records) if !records.is_empty() || over => return Ok(records),
+                Some(_) => self.appended(end).await?,
+                None if over => {
+                    return Err(refused(
+                        code::UNKNOWN,
+                        &self.handing_out(),
+                        "its share is not begun",
+                    ));
+                }
+                None => sleep(LOOK).await,
             }
-            self.appended(end).await?;
         }
     }
 
-    async fn take_now(&self, most: u32) -> Result<Vec<(i64, i16, Bytes)>> {
+    /// None if the broker cannot say yet what this queue's share has: the next take begins a session anew.
+    async fn take_now(&self, most: u32) -> Result<Option<Vec<(i64, i16, Bytes)>>> {
         let acquired = {
             let mut session = self.session.lock().await;
             // A call that is dropped takes the session along: then it begins anew.
@@ -111,22 +119,34 @@ impl Member {
                     Err(error) => Err(error),
                 },
             };
-            let (kept, acquired) = taken.inspect_err(|_| self.lost())?;
+            let Some((kept, acquired)) = taken.inspect_err(|_| self.lost())? else {
+                return Ok(None);
+            };
             *session = Some(kept);
             acquired
         };
-        Ok(self.sort(acquired).await)
+        Ok(Some(self.sort(acquired).await))
     }
 
-    async fn take_in(&self, mut session: Session, most: u32) -> Result<(Session, Acquired)> {
+    async fn take_in(
+        &self,
+        mut session: Session,
+        most: u32,
+    ) -> Result<Option<(Session, Acquired)>> {
         self.live(&mut session).await?;
         let asked = calls::take(self.turn(&session), session.place.id, most, TAKE_WAIT);
         session.line.send(&asked).await?;
         session.epoch = next(session.epoch);
         match calls::read_take(&mut session.line.answer(TAKE_WAIT).await?)? {
-            (code::NONE, acquired) => Ok((session, acquired)),
-            (code, _) => Err(refused(code, &format!("to hand out of {}", self.queue), "")),
+            (code::NONE, acquired) => Ok(Some((session, acquired))),
+            // So it answers who comes before the group has begun this share; its own client asks again, too.
+            (code::UNKNOWN, _) => Ok(None),
+            (code, _) => Err(refused(code, &self.handing_out(), "")),
         }
+    }
+
+    fn handing_out(&self) -> String {
+        format!("to hand out of {}", self.queue)
     }
 
     fn turn<'a>(&'a self, session: &'a Session) -> calls::Turn<'a> {

@@ -67,3 +67,21 @@ async fn what_kafka_would_forget_is_delivered_again_and_again() {
     }
     assert_eq!(engine.count(QUEUE).await.map(|count| count.waiting), Ok(1));
 }
+
+#[tokio::test]
+async fn who_comes_before_a_share_is_begun_is_not_refused() {
+    let Some((_server, engine)) = rig().await else { return };
+    let first = |number: usize| {
+        let engine = &engine;
+        async move {
+            let queue = format!("{QUEUE}.{number}");
+            engine.declare(&queue, &Settings::default()).await.unwrap();
+            engine.append(&queue, Bytes::from_static(b"body"), &bound(10)).await.unwrap();
+            let source = engine.source(&queue, LEASE).await.unwrap();
+            source.take(1, LEASE).await.map(drop)
+        }
+    };
+    // Many at once: of one alone the group is mostly in time.
+    let taken = futures_util::future::join_all((0..24).map(first)).await;
+    assert_eq!(taken, vec![Ok(()); 24]);
+}
