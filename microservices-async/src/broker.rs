@@ -9,6 +9,8 @@ use http_server::Settings;
 
 /// Charges to be made, from orders to payments.
 pub(crate) const CHARGES: &str = "charges";
+/// Charges that must not be made any more, from orders to payments.
+pub(crate) const CANCELLATIONS: &str = "cancellations";
 /// What became of them, from payments to orders.
 pub(crate) const SETTLEMENTS: &str = "settlements";
 

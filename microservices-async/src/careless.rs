@@ -1,14 +1,15 @@
-//! The negative controls: services with one mistake each, which the audit must find. They are chosen by
-//! flags, and belong to no other system.
+//! What is wrong on purpose, chosen by flags: the negative controls, with one mistake each, which the audit must
+//! find, and the lower rungs of the ladder of messages (decision 70). No other system has it.
 
 mod consume;
 mod forgetful;
+mod straight;
 mod switch;
 mod trust;
 
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use http_server::Settings;
 use shop::PaymentStore;
 
@@ -20,9 +21,9 @@ pub(crate) use trust::Trust;
 /// Mistakes that may be asked for.
 #[derive(Args)]
 pub(crate) struct Mistakes {
-    /// Negative control with `early`: a message is acked before its work is done
-    #[arg(long, value_enum, default_value_t = Ack::Late, conflicts_with = "fence")]
-    ack: Ack,
+    /// How charges are consumed
+    #[arg(long, value_name = "MANNER", value_enum, default_value_t = ConsumeMode::Kept, conflicts_with = "fence")]
+    charges: ConsumeMode,
     /// Negative control with `off`: leases are neither extended nor heeded
     #[arg(long, value_enum, default_value_t = Switch::On)]
     fence: Switch,
@@ -31,30 +32,23 @@ pub(crate) struct Mistakes {
     idempotency: Switch,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Ack {
-    Early,
-    Late,
-}
-
 impl Mistakes {
     /// What payments says of them: nothing if it makes none.
     pub(crate) fn settings(&self) -> Settings {
         let all = [
-            (matches!(self.ack, Ack::Early), "acked before the work"),
             (matches!(self.fence, Switch::Off), "leases are not heeded"),
             (matches!(self.idempotency, Switch::Off), "what was charged is charged again"),
         ];
         let made = all.iter().filter(|(is_made, _)| *is_made);
-        made.fold(Settings::default(), |settings, (_, what)| settings.with("mistake", what))
+        let told = self.charges.settings("charges are consumed");
+        made.fold(told, |settings, (_, what)| settings.with("mistake", what))
     }
 
     /// How payments consumes.
     pub(crate) fn consume_mode(&self) -> ConsumeMode {
-        match (self.ack, self.fence) {
-            (Ack::Early, _) => ConsumeMode::AckEarly,
-            (Ack::Late, Switch::Off) => ConsumeMode::NoFence,
-            (Ack::Late, Switch::On) => ConsumeMode::AckLate,
+        match self.fence {
+            Switch::Off => ConsumeMode::NoFence,
+            Switch::On => self.charges,
         }
     }
 

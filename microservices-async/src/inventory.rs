@@ -40,10 +40,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let wanted = Topic::new(Arc::clone(&broker), way::RESERVATIONS);
     let charges = Topic::new(Arc::clone(&broker), broker::CHARGES);
+    let cancellations = Topic::new(Arc::clone(&broker), broker::CANCELLATIONS);
     let lacking = Topic::new(Arc::clone(&broker), broker::SETTLEMENTS);
     let settled = Topic::new(broker, followers::STOCK);
     let (asked, told, most) = (stop.clone(), stop.clone(), batch.most());
-    let answered = Answered { stock: Arc::clone(&inventory) as _, charges, lacking };
+    let stock = Arc::clone(&inventory) as _;
+    let answered = Answered { stock, charges, cancellations, lacking };
     let work = async move {
         let reserving = consume::reservations(answered, wanted, most, asked);
         try_join!(reserving, consume::settled(inventory, settled, most, told)).map(drop)

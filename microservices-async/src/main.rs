@@ -2,17 +2,16 @@
 //! through a queue.
 
 mod broker;
+mod cancelling;
 mod careless;
 mod consume;
 mod courier;
 mod followers;
-mod gauges;
 mod inventory;
 mod needs;
 mod notifications;
 mod orders;
 mod payments;
-mod queued;
 mod relay;
 mod trouble;
 mod way;

@@ -1,20 +1,17 @@
 //! Wiring of the payments service: charges come by message, settlements go by message.
 
+mod begun;
+
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use brokers::{Broker, Topic};
+use anyhow::Context;
 use clap::Args;
 use http_server::Settings;
-use service::{ServiceArgs, Work, bounds, environment, metrics, poison, settings};
-use shop::{PaymentService, Tasks};
-use stores::Stores;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use web::client::{Base, Http, Patience, RemoteProvider};
+use service::{ServiceArgs, Work, bounds, metrics, settings};
+use web::client::{Base, Http, Patience};
 use web::{Ready, Routes};
 
-use crate::broker::{self, BrokerArgs};
+use crate::broker::BrokerArgs;
 use crate::careless::Mistakes;
 use crate::{consume, needs};
 
@@ -43,6 +40,20 @@ pub(crate) struct PaymentsArgs {
     mistakes: Mistakes,
 }
 
+impl PaymentsArgs {
+    /// What the process says of it.
+    pub(crate) fn told(&self) -> Settings {
+        let told = settings::charging().and(settings::patient(Patience::default()));
+        let told = told.and(self.work.settings()).and(consume::settings(self.at_once));
+        told.and(self.mistakes.settings())
+    }
+
+    /// With the card network as something that is needed.
+    pub(crate) fn needs(&self, ready: Ready, http: &Http) -> Ready {
+        needs::network(ready, http, &self.provider)
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { args, broker, payments } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
@@ -57,62 +68,4 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ended = payments.ended() => return ended,
     }
     payments.finish().await
-}
-
-/// Payments at work.
-pub(crate) struct Begun {
-    charging: Arc<Tasks>,
-    stop: CancellationToken,
-    work: JoinHandle<Result<(), brokers::Error>>,
-}
-
-impl PaymentsArgs {
-    /// What the process says of it.
-    pub(crate) fn told(&self) -> Settings {
-        let told = settings::charging().and(settings::patient(Patience::default()));
-        let told = told.and(self.work.settings()).and(consume::settings(self.at_once));
-        told.and(self.mistakes.settings())
-    }
-
-    /// With the card network as something that is needed.
-    pub(crate) fn needs(&self, ready: Ready, http: &Http) -> Ready {
-        needs::network(ready, http, &self.provider)
-    }
-
-    /// Charges what is asked for.
-    pub(crate) fn begin(
-        self,
-        stores: &Stores,
-        broker: &Arc<dyn Broker>,
-        http: Http,
-    ) -> anyhow::Result<Begun> {
-        let Self { provider, at_once, work, mistakes } = self;
-        let merchant = environment::merchant_credential()?;
-        let network = Arc::new(RemoteProvider::new(http, &provider, merchant));
-        let network = poison::network(work.network(network));
-        let (charging, memory) = (service::tasks(), mistakes.memory(Arc::clone(&stores.payments)));
-        let payments = Arc::new(PaymentService::new(memory, network, Arc::clone(&charging)));
-        let stop = CancellationToken::new();
-        let charges = Topic::new(Arc::clone(broker), broker::CHARGES);
-        let settlements = Topic::new(Arc::clone(broker), broker::SETTLEMENTS);
-        let (mode, options) = (mistakes.consume_mode(), consume::options(at_once));
-        let work = consume::charges(payments, charges, settlements, mode, options, stop.clone());
-        Ok(Begun { charging, stop, work: tokio::spawn(work) })
-    }
-}
-
-impl Begun {
-    /// As that of orders.
-    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
-        (&mut self.work).await?.context("consuming charges")?;
-        bail!("consuming charges ended by itself");
-    }
-
-    /// Finishes what has begun.
-    pub(crate) async fn finish(self) -> anyhow::Result<()> {
-        self.stop.cancel();
-        let consumed = self.work.await?.context("consuming charges");
-        service::finish([&self.charging]).await;
-        consumed
-    }
 }

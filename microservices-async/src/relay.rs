@@ -46,7 +46,7 @@ enum Left {
 
 /// An error if none of a batch was handed over.
 async fn hand_over(outbox: &dyn Outbox, way: &Way) -> Result<Left, String> {
-    let batch = outbox.claim(BATCH, CLAIMED_FOR).await.map_err(|error| error.to_string())?;
+    let batch = outbox.claim(0, BATCH, CLAIMED_FOR).await.map_err(|error| error.to_string())?;
     if !batch.is_empty() {
         crash_point::reach(crash_point::BEFORE_PUBLISH);
     }

@@ -7,7 +7,7 @@ use brokers::{Broker, Error, Result, Topic};
 use futures_util::future::join_all;
 use shop::{Charge, Events, Wanted};
 
-use crate::broker::CHARGES;
+use crate::broker::{CANCELLATIONS, CHARGES};
 
 /// What is to be reserved, from orders to the inventory.
 pub(crate) const RESERVATIONS: &str = "reservations";
@@ -16,6 +16,7 @@ pub(crate) const RESERVATIONS: &str = "reservations";
 #[derive(Clone)]
 pub(crate) struct Way {
     charges: Topic<Charge>,
+    cancellations: Topic<Charge>,
     inventory: Option<(Arc<dyn Events>, Topic<Wanted>)>,
 }
 
@@ -24,7 +25,20 @@ impl Way {
     pub(crate) fn new(broker: &Arc<dyn Broker>, inventory: Option<Arc<dyn Events>>) -> Self {
         let wanted = Topic::new(Arc::clone(broker), RESERVATIONS);
         let inventory = inventory.map(|events| (events, wanted));
-        Self { charges: Topic::new(Arc::clone(broker), CHARGES), inventory }
+        let topic = |name| Topic::new(Arc::clone(broker), name);
+        Self { charges: topic(CHARGES), cancellations: topic(CANCELLATIONS), inventory }
+    }
+
+    /// Publishes that this is not to be charged any more, on the same way.
+    pub(crate) async fn cancel(&self, charge: Charge) -> Result<()> {
+        let (key, headers) = (charge.key.clone(), BTreeMap::new());
+        let Some((events, wanted)) = &self.inventory else {
+            return self.cancellations.publish(&key, headers, &charge).await;
+        };
+        let found = events.items(vec![key.clone()]).await;
+        let found = found.map_err(|error| Error::Unavailable(error.to_string()))?;
+        let items = found.into_iter().next().unwrap_or_default();
+        wanted.publish(&key, headers, &Wanted { charge, items, cancels: true }).await
     }
 
     /// Publishes charges at once; tells of each whether it is in durable hands.
@@ -44,7 +58,7 @@ impl Way {
             }
         };
         let published = charges.iter().zip(items).map(async |(charge, items)| {
-            let value = Wanted { charge: charge.clone(), items };
+            let value = Wanted { charge: charge.clone(), items, cancels: false };
             wanted.publish(&charge.key, BTreeMap::new(), &value).await
         });
         join_all(published).await

@@ -1,27 +1,26 @@
 //! Wiring: the whole shop in one process, with the queue inside: what a queue costs without a split.
 
+mod queue;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use brokers::{Afar, Broker, Door};
+use anyhow::Context;
 use clap::Args;
-use http_server::{Guard, Limits, Listen, Settings};
 use service::{ServiceArgs, auth, settings};
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::time::timeout;
 use web::client::Http;
 use web::{Ready, Routes};
 
-use crate::broker::{BrokerArgs, CHARGES, SETTLEMENTS};
+use crate::broker::BrokerArgs;
 use crate::needs;
 use crate::orders::OrdersArgs;
 use crate::payments::PaymentsArgs;
+use queue::{given_back, open};
 
-/// How long a stop waits for what is given back, and how often it looks.
+/// How long a stop waits for what is given back.
 const GIVING_BACK_MAX: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -64,32 +63,4 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         process_log::say("stopped with messages in hand; they come again at the next start");
     }
     ended.into_iter().collect()
-}
-
-/// Waits until the consumers, which have ended, have given back what they had.
-async fn given_back(broker: &Arc<dyn Broker>) {
-    for topic in [CHARGES, SETTLEMENTS] {
-        while broker.depth(topic).await.is_ok_and(|depth| depth.leased > 0) {
-            sleep(LOOK_AGAIN).await;
-        }
-    }
-}
-
-/// Serves the queue's side door until what is returned is dropped.
-fn open(
-    address: SocketAddr,
-    broker: &Arc<dyn Broker>,
-    settings: Settings,
-) -> anyhow::Result<DropGuard> {
-    if !address.ip().is_loopback() {
-        bail!("{address}: expected a loopback address such as 127.0.0.1:{}", address.port());
-    }
-    let listener = Listen { listen: address, any_address: false }.bind()?;
-    let (limits, closed) = (Limits::default().within_descriptors(), CancellationToken::new());
-    let afar = Arc::new(Afar::new(Arc::clone(broker)));
-    let settings = settings.and(limits.settings());
-    let door = Arc::new(Door::new(afar, Guard::from_environment(), settings));
-    let closing = closed.clone().cancelled_owned();
-    tokio::spawn(http_server::serve(listener, door, limits, closing));
-    Ok(closed.drop_guard())
 }

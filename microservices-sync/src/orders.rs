@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{CallArgs, ServiceArgs, bounds, environment, fanout, metrics, settings, timing};
+use service::{
+    CallArgs, ServiceArgs, bounds, environment, fanout, metrics, needs, settings, timing,
+};
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
@@ -36,11 +38,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { args, auth, payments, recover_after, calls, fans } = arguments;
     let (age, every) = (Duration::from_secs(recover_after), timing::RECOVERY_EVERY);
     let stores = stores::open(&args.store).context("--store")?;
-    let (http, kept) = (Http::default(), stores.clone());
+    let http = Http::default();
     let charges = Probe::ready(&http, &payments);
-    let mut ready = Ready::new()
-        .needs("the store", timing::LOOK, move || kept.clone().check())
-        .needs("payments", timing::LOOK_FURTHER, move || charges.clone().check());
+    let ready = needs::store(Ready::new(), &stores);
+    let mut ready = ready.needs("payments", timing::LOOK_FURTHER, move || charges.clone().check());
     let asking = calls.settings().unwrap_or_else(settings::asking);
     let settings = settings::kept(&stores).and(asking).and(settings::recovery(age));
     let (customers, tokens): (Arc<dyn Verify>, _) = match auth {

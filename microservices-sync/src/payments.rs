@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use service::{CallArgs, ServiceArgs, Work, environment, metrics, poison, settings, timing};
+use service::{CallArgs, ServiceArgs, Work, environment, metrics, needs, poison, settings};
 use shop::PaymentService;
-use web::client::{Base, Http, Patience, Probe, RemoteProvider};
+use web::client::{Base, Http, Patience, RemoteProvider};
 use web::{Ready, Routes};
 
 #[derive(Args)]
@@ -52,13 +52,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let patience = arguments.patience();
     let Arguments { args, provider, calls, work, .. } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
-    let (http, kept) = (Http::default(), stores.clone());
-    let network = Probe::ready(&http, &provider);
-    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
-        "the card network",
-        timing::LOOK,
-        move || network.clone().check(),
-    );
+    let http = Http::default();
+    let ready = needs::network(needs::store(Ready::new(), &stores), &http, &provider);
     let asking = calls.last_settings().unwrap_or_else(|| settings::patient(patience));
     let settings =
         settings::kept(&stores).and(settings::charging()).and(asking).and(work.settings());

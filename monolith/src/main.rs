@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Parser;
 use service::{
-    ServiceArgs, Work, auth, bounds, environment, fanout, metrics, poison, settings, timing,
+    ModuleArgs, ServiceArgs, Work, auth, bounds, environment, fanout, metrics, needs, poison,
+    settings, timing,
 };
 use shop::{OrderService, PaymentService, keep_recovering};
-use web::client::{Base, Http, Patience, Probe, RemoteProvider};
+use web::client::{Base, Http, Patience, RemoteProvider};
 use web::{Ready, Routes};
 
 /// The shop in one process.
@@ -22,6 +22,8 @@ use web::{Ready, Routes};
 struct Arguments {
     #[command(flatten)]
     args: ServiceArgs,
+    #[command(flatten)]
+    modules: ModuleArgs,
     /// The card network
     #[arg(long, value_name = "http://HOST:PORT")]
     provider: Base,
@@ -36,17 +38,13 @@ async fn main() -> ExitCode {
     service::exit_code("monolith", run(Arguments::parse()).await)
 }
 
-async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Result<()> {
-    let stores = stores::open(&args.store).context("--store")?;
-    let (http, kept) = (Http::default(), stores.clone());
-    let network = Probe::ready(&http, &provider);
-    let ready = Ready::new().needs("the store", timing::LOOK, move || kept.clone().check()).needs(
-        "the card network",
-        timing::LOOK,
-        move || network.clone().check(),
-    );
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { args, modules, provider, work, fans } = arguments;
+    let (stores, http) = (modules.open(&args.store)?, Http::default());
+    let ready = needs::network(needs::store(Ready::new(), &stores), &http, &provider);
     let settings = settings::kept(&stores).and(settings::hashing()).and(settings::own_tokens());
     let settings = settings
+        .and(modules.settings())
         .and(settings::charging())
         .and(settings::patient(Patience::default()))
         .and(work.settings())
@@ -62,6 +60,7 @@ async fn run(Arguments { args, provider, work, fans }: Arguments) -> anyhow::Res
     let network = poison::network(work.network(network));
     let (placing, charging) = (service::tasks(), service::tasks());
     let payments = Arc::new(PaymentService::new(stores.payments, network, Arc::clone(&charging)));
+    let payments = modules.payments(payments);
     let operator = environment::operator_token();
     let (customers, tasks) = (Arc::clone(&auth) as _, Arc::clone(&placing));
     let kept = stores.orders;

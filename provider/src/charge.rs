@@ -33,6 +33,10 @@ impl Charge {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub(crate) enum Decision {
-    Captured { charge_id: String },
+    Captured {
+        charge_id: String,
+    },
     Declined,
+    /// Its merchant took it back before.
+    Voided,
 }

@@ -43,10 +43,19 @@ pub(crate) enum Refusal {
     Broken(#[from] Broken),
 }
 
+/// What is asked of a key that is not decided.
+#[derive(Clone, Copy)]
+enum Wish {
+    Capture,
+    Void,
+}
+
 /// One key, for ever.
 struct Account {
     amount_cents: i64,
     attempts: AtomicU32,
+    /// The luck of voids is their own.
+    voids: AtomicU32,
     /// The first decision; the others wait for it.
     decision: OnceCell<Decision>,
 }
@@ -115,12 +124,21 @@ impl Desk {
 
     /// Decides a charge, in a task of its own: a client that leaves does not undo it.
     pub(crate) async fn charge(self: &Arc<Self>, charge: Charge) -> Result<Decision, Refusal> {
+        self.take(charge, Wish::Capture).await
+    }
+
+    /// Voids a key, unless it is decided: what stands is told.
+    pub(crate) async fn void(self: &Arc<Self>, charge: Charge) -> Result<Decision, Refusal> {
+        self.take(charge, Wish::Void).await
+    }
+
+    async fn take(self: &Arc<Self>, charge: Charge, wish: Wish) -> Result<Decision, Refusal> {
         self.allow()?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let desk = Arc::clone(self);
         let task = tokio::spawn(async move {
             let _place = place;
-            desk.decide(charge).await
+            desk.decide(charge, wish).await
         });
         task.await.unwrap_or(Err(Refusal::Failed))
     }
@@ -136,31 +154,43 @@ impl Desk {
         Err(Refusal::Limited)
     }
 
-    async fn decide(&self, charge: Charge) -> Result<Decision, Refusal> {
+    async fn decide(&self, charge: Charge, wish: Wish) -> Result<Decision, Refusal> {
         let Charge { key, amount_cents, .. } = &charge;
         let settings = self.settings();
         let account = self.account(key, *amount_cents);
         if account.amount_cents != *amount_cents && settings.mode == Mode::Dedupe {
             return Err(Refusal::AmountDiffers);
         }
-        let attempt = account.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let attempt = match wish {
+            Wish::Capture => account.attempts.fetch_add(1, Ordering::Relaxed) + 1,
+            Wish::Void => u32::MAX - account.voids.fetch_add(1, Ordering::Relaxed),
+        };
         let latency = settings.latency.draw(&mut self.draws.latency(key, attempt));
         let done = self.done_at(&settings, latency)?;
         if done > Instant::now() {
             sleep_until(done).await;
         }
         if self.draws.fails(key, attempt, settings.error_rate) {
-            self.record(Event::Error, &charge, None).await?;
+            if matches!(wish, Wish::Capture) {
+                self.record(Event::Error, &charge, None).await?;
+            }
             return Err(Refusal::Failed);
         }
-        let decision = match settings.mode {
-            Mode::Raw => {
-                let decision = self.capture(&charge, attempt, settings.decline_rate).await?;
+        let rate = settings.decline_rate;
+        let decision = match (wish, settings.mode) {
+            // What stands is told, and no line more: nothing is asked for.
+            (Wish::Void, _) => {
+                account.decision.get_or_try_init(|| self.voided(&charge)).await?.clone()
+            }
+            (Wish::Capture, Mode::Raw) => {
+                let decision = self.capture(&charge, attempt, rate).await?;
                 // Should the mode change, the first decision of the key stands.
                 let _ = account.decision.set(decision.clone());
                 decision
             }
-            Mode::Dedupe => self.once(&account, &charge, attempt, settings.decline_rate).await?,
+            (Wish::Capture, Mode::Dedupe) => {
+                self.once(&account, &charge, self.capture(&charge, attempt, rate)).await?
+            }
         };
         if self.draws.loses(key, attempt, settings.lost_answers) {
             self.answers_lost.inc();
@@ -181,19 +211,18 @@ impl Desk {
         &self,
         account: &Account,
         charge: &Charge,
-        attempt: u32,
-        decline_rate: f64,
+        decision: impl Future<Output = Result<Decision, Broken>>,
     ) -> Result<Decision, Refusal> {
         let mut first = false;
         let deciding = || {
             first = true;
-            self.capture(charge, attempt, decline_rate)
+            decision
         };
         let decision = account.decision.get_or_try_init(deciding).await?.clone();
         if !first {
             let id = match &decision {
                 Decision::Captured { charge_id } => Some(charge_id.clone()),
-                Decision::Declined => None,
+                Decision::Declined | Decision::Voided => None,
             };
             self.record(Event::Repeated, charge, id).await?;
         }
@@ -213,6 +242,11 @@ impl Desk {
         let charge_id = self.draws.charge_id(&charge.key, attempt);
         self.record(Event::Captured, charge, Some(charge_id.clone())).await?;
         Ok(Decision::Captured { charge_id })
+    }
+
+    async fn voided(&self, charge: &Charge) -> Result<Decision, Broken> {
+        self.record(Event::Voided, charge, None).await?;
+        Ok(Decision::Voided)
     }
 
     async fn record(
@@ -245,7 +279,8 @@ impl Desk {
 
 impl Account {
     fn new(amount_cents: i64) -> Self {
-        Self { amount_cents, attempts: AtomicU32::new(0), decision: OnceCell::new() }
+        let (attempts, voids) = <_>::default();
+        Self { amount_cents, attempts, voids, decision: OnceCell::new() }
     }
 }
 
@@ -257,10 +292,13 @@ fn remembered(history: Vec<Line>) -> HashMap<String, Arc<Account>> {
             continue;
         }
         let account = accounts.entry(key).or_insert_with(|| Arc::new(Account::new(amount_cents)));
-        account.attempts.fetch_add(1, Ordering::Relaxed);
+        if event != Event::Voided {
+            account.attempts.fetch_add(1, Ordering::Relaxed);
+        }
         let decision = match (event, charge_id) {
             (Event::Captured, Some(charge_id)) => Decision::Captured { charge_id },
             (Event::Declined, _) => Decision::Declined,
+            (Event::Voided, _) => Decision::Voided,
             (Event::Captured | Event::Repeated | Event::Error, _)
             | (Event::NotifiedPaid | Event::NotifiedDeclined, _) => continue,
         };

@@ -1,4 +1,4 @@
-//! The network over HTTP: `POST /charges` for shops, `/control` for the experiment; and `POST /callbacks`, where
+//! The network over HTTP: `POST /charges` and `/voids` for shops, `/control` for the experiment; and `POST /callbacks`, where
 //! customers are told what became of their orders.
 
 use std::sync::Arc;
@@ -58,12 +58,24 @@ impl Api {
         Ok(json(StatusCode::OK, &serde_json::json!({})))
     }
 
-    async fn charge(&self, request: &Request<Bytes>) -> Answered {
+    fn asked(&self, request: &Request<Bytes>) -> Result<Charge, Refused> {
         self.merchants.no_service(request).map_or(Ok(()), |refused| Err(Box::new(refused)))?;
         let charge: Charge = body(request)?;
         charge.check().map_err(invalid)?;
+        Ok(charge)
+    }
+
+    async fn charge(&self, request: &Request<Bytes>) -> Answered {
+        let charge = self.asked(request)?;
         let key = charge.key.clone();
         let decision = self.desk.charge(charge).await.map_err(refused)?;
+        Ok(json(StatusCode::OK, &Answer { key: &key, decision }))
+    }
+
+    async fn void(&self, request: &Request<Bytes>) -> Answered {
+        let charge = self.asked(request)?;
+        let key = charge.key.clone();
+        let decision = self.desk.void(charge).await.map_err(refused)?;
         Ok(json(StatusCode::OK, &Answer { key: &key, decision }))
     }
 
@@ -89,11 +101,12 @@ impl Handler for Api {
     async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::POST, "/charges") => self.charge(&request).await,
+            (&Method::POST, "/voids") => self.void(&request).await,
             (&Method::POST, "/callbacks") => self.notified(&request).await,
             (&Method::GET, "/control") => self.look(&request),
             (&Method::GET, "/control/journal") => self.mark(&request),
             (&Method::PATCH, "/control") => self.change(&request),
-            (_, "/charges" | "/callbacks") => Ok(not_allowed("POST")),
+            (_, "/charges" | "/voids" | "/callbacks") => Ok(not_allowed("POST")),
             (_, "/control") => Ok(not_allowed("GET, PATCH")),
             (_, "/control/journal") => Ok(not_allowed("GET")),
             _ => Ok(problem(StatusCode::NOT_FOUND, "no-such-path", "try POST /charges")),
@@ -104,6 +117,7 @@ impl Handler for Api {
     fn route(&self, _: &Method, path: &str) -> &'static str {
         match path {
             "/charges" => "/charges",
+            "/voids" => "/voids",
             "/callbacks" => "/callbacks",
             "/control" => "/control",
             "/control/journal" => "/control/journal",

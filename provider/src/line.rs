@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Event {
     Captured,
     Declined,
+    /// A key is not captured from now on.
+    Voided,
     /// A repetition of a key was answered with its first result.
     Repeated,
     /// An attempt was answered 500; no money moved.
@@ -28,6 +30,7 @@ impl Event {
         match self {
             Self::Captured => "captured",
             Self::Declined => "declined",
+            Self::Voided => "voided",
             Self::Repeated => "repeated",
             Self::Error => "error",
             Self::NotifiedPaid => "notified-paid",

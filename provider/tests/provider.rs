@@ -97,8 +97,12 @@ impl Client {
     }
 
     async fn charge(&mut self, key: &str, amount_cents: i64) -> std::io::Result<(u16, Value)> {
-        let body = json!({"key": key, "amount_cents": amount_cents, "card": "4242424242424242"});
-        self.ask("POST /charges", &merchant(), &body.to_string()).await
+        self.of("/charges", key, amount_cents).await
+    }
+
+    async fn of(&mut self, path: &str, key: &str, cents: i64) -> std::io::Result<(u16, Value)> {
+        let body = json!({"key": key, "amount_cents": cents, "card": "4242424242424242"});
+        self.ask(&format!("POST {path}"), &merchant(), &body.to_string()).await
     }
 }
 
@@ -118,6 +122,10 @@ impl Provider {
 
     async fn charge(&self, key: &str, amount_cents: i64) -> (u16, Value) {
         self.client().await.charge(key, amount_cents).await.unwrap()
+    }
+
+    async fn void(&self, key: &str, amount_cents: i64) -> (u16, Value) {
+        self.client().await.of("/voids", key, amount_cents).await.unwrap()
     }
 
     async fn control(&self, method: &str, change: &Value) -> (u16, Value) {
@@ -200,6 +208,29 @@ async fn a_raw_network_charges_again() {
     let (status, settings) = provider.control("PATCH", &json!({"mode": "dedupe"})).await;
     assert_eq!((status, &settings["mode"]), (200, &json!("dedupe")));
     assert_eq!(provider.charge("k", 900).await.1, first, "the first decision stands");
+}
+
+#[tokio::test]
+async fn what_is_voided_first_is_never_captured_and_what_is_captured_first_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, flags) = (dir.path().join("j"), ["--decline-rate", "0"]);
+    let provider = start(&journal, &[&flags[..], &["--latency", "constant:200ms"]].concat()).await;
+    let voided = |key: &str| (200, json!({"key": key, "status": "voided"}));
+    assert_eq!(provider.void("before", 900).await, voided("before"));
+    assert_eq!(provider.charge("before", 900).await, voided("before"));
+    let (_, captured) = provider.charge("after", 900).await;
+    assert_eq!(provider.void("after", 900).await, (200, captured.clone()));
+    assert_eq!(provider.void("after", 901).await.0, 409);
+    // While the charge waits, nothing is decided: one of them comes first, and both are told the same.
+    let (charge, void) = tokio::join!(provider.charge("race", 900), provider.void("race", 900));
+    assert_eq!(charge, void);
+    let written = |key: &str| ["captured", "voided"].map(|event| count(&provider, key, event));
+    assert_eq!((written("before"), written("after")), ([0, 1], [1, 0]));
+    assert_eq!(written("race").iter().sum::<usize>(), 1);
+    provider.end(Signal::KILL).await;
+    let provider = start(&journal, &[&flags[..], &["--latency", "constant:0ms"]].concat()).await;
+    assert_eq!(provider.charge("before", 900).await, voided("before"));
+    assert_eq!(provider.void("after", 900).await, (200, captured));
 }
 
 #[tokio::test]

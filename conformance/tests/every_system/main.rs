@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it saw")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod cancel;
 mod crash;
 mod hang_up;
 mod hanging;
@@ -54,6 +55,10 @@ mod a_network_that_refuses_or_goes_silent_costs_no_order {
 
 mod customers_who_ask_for_it_are_notified_of_what_is_final {
     each_but_clusters!(crate::notices::arrive);
+}
+
+mod what_is_taken_back_in_time_is_never_charged {
+    each_but_clusters!(crate::cancel::race);
 }
 
 mod what_is_out_of_stock_is_declined_and_not_charged {

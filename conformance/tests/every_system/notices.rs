@@ -52,7 +52,7 @@ async fn outage(stand: &mut Stand, shop: &Shop, token: &str, url: &str) -> anyho
     for index in &dead {
         stand.running.kill(*index).await?;
     }
-    let behind_a_queue = !stand.running.spec.players("broker").is_empty();
+    let behind_a_queue = stand.answers_later();
     let status = place(shop, token, "meanwhile", Some(url)).await?;
     ensure!((status < 300) == behind_a_queue, "it was answered {status}");
     for index in &dead {

@@ -127,9 +127,9 @@ async fn refusing(stand: &mut Stand, index: usize) -> anyhow::Result<()> {
 
 async fn death(stand: &mut Stand, dies: &str, needed_by: &[&str]) -> anyhow::Result<()> {
     let dead = all_of(&stand.running.spec, dies);
-    // Behind a queue orders need none of those.
+    // Who answers later needs none of those.
     let behind = matches!(dies, "payments" | "notifications" | "inventory");
-    if dead.is_empty() || behind && !stand.running.spec.players("broker").is_empty() {
+    if dead.is_empty() || behind && stand.answers_later() {
         return Ok(());
     }
     for index in &dead {

@@ -156,6 +156,12 @@ impl Stand {
         lists.find(|url| url.ends_with("/dead/charges")).map(String::as_str)
     }
 
+    /// Whether orders are accepted before they are charged: behind a queue, or as workflows.
+    pub(crate) fn answers_later(&self) -> bool {
+        let spec = &self.running.spec;
+        ["broker", "workflows"].iter().any(|role| !spec.players(role).is_empty())
+    }
+
     /// Who plays orders and the broker, too.
     pub(crate) fn queues_inside(&self) -> Vec<usize> {
         let brokers = self.running.spec.players("broker");

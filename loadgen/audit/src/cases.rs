@@ -4,7 +4,7 @@
 //! ```text
 //! case what it is about
 //!   place KEY OUTCOME [RECEIPT] [CENTS] [SENT-DONE] [status=N] [id=ID] [told=CENTS] [by=CUSTOMER] [other-order]
-//!   get KEY OUTCOME [SHOWN] [SENT-DONE] [STATUS] [id=ID] [told=CENTS] [other-order]
+//!   get|cancel KEY OUTCOME [SHOWN] [SENT-DONE] [STATUS] [id=ID] [told=CENTS] [other-order]
 //!   order KEY STATUS [CENTS] [id=ID] [charge=ID] [created=S] [settled=S|-]     replica …     next-replica
 //!   prepared KEY     poisoned KEY     fine KEY     dead KEY
 //!   charge KEY EVENT [CENTS] [id=ID] [at=S] [n=N]     unreadable     forged KEY     network-lines N
@@ -25,7 +25,7 @@ use record::ledger::{
 use record::reads::{How, ReadRow};
 use record::{Answer, Attempt, Doubt, FaultRow, Operation, Outcome, Receipt, Trouble, Verdict};
 
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("acknowledged", include_str!("cases/acknowledged.txt")),
     ("unanswered", include_str!("cases/unanswered.txt")),
     ("seen", include_str!("cases/seen.txt")),
@@ -39,6 +39,7 @@ const FILES: [(&str, &str); 13] = [
     ("poisoned", include_str!("cases/poisoned.txt")),
     ("notices", include_str!("cases/notices.txt")),
     ("stock", include_str!("cases/stock.txt")),
+    ("cancelled", include_str!("cases/cancelled.txt")),
 ];
 const CENTS: i64 = 500;
 
@@ -149,7 +150,7 @@ fn cases(text: &str) -> Vec<Case> {
 
 fn read(facts: &mut Facts, word: &str, rest: &str, words: &[&str]) {
     match (word, words) {
-        ("place" | "get", [key, outcome, more @ ..]) => {
+        ("place" | "get" | "cancel", [key, outcome, more @ ..]) => {
             let (operation, outcome) = (word.parse().unwrap(), outcome.parse().unwrap());
             facts.attempts.push(attempt(operation, key, outcome, more));
         }

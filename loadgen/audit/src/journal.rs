@@ -10,8 +10,8 @@ use record::{Doubt, JournalFlaw};
 /// Lines that wait for one fsync may be stamped in another order than they are written.
 const BACK_MAX_US: i64 = 1_000_000;
 /// What the network writes.
-const EVENTS: [&str; 6] =
-    ["captured", "declined", "repeated", "error", "notified-paid", "notified-declined"];
+const EVENTS: [&str; 7] =
+    ["captured", "declined", "voided", "repeated", "error", "notified-paid", "notified-declined"];
 
 /// Lines that are wrong in one way: how many, and the first one's place.
 #[derive(Debug, Default)]

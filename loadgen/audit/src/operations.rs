@@ -1,6 +1,7 @@
 //! What the audit owes each operation: what an attempt of it says of an order, and how the order's life tells of
 //! it. Each that speaks of orders is one file below; the compiler asks here for a new one.
 
+mod cancel;
 mod get;
 mod place;
 
@@ -15,6 +16,7 @@ pub(super) fn told<'a>(attempt: &'a Attempt, heard: &Heard) -> Option<(&'a str, 
     match attempt.operation {
         Operation::Place => Some((attempt.key.as_str(), place::tell as Tell)),
         Operation::Get => get::about(attempt, heard).map(|key| (key, get::tell as Tell)),
+        Operation::Cancel => cancel::about(attempt).map(|key| (key, cancel::tell as Tell)),
         // An account is no order, and of a server that is not ours nothing is known.
         Operation::Login | Operation::Signup | Operation::Request => None,
     }
@@ -25,6 +27,7 @@ pub(super) fn asks(attempt: &Attempt) -> String {
     match attempt.operation {
         Operation::Place => place::asks(attempt),
         Operation::Get => get::ASKS.to_owned(),
+        Operation::Cancel => cancel::ASKS.to_owned(),
         // They have no order in whose life they could stand.
         other @ (Operation::Login | Operation::Signup | Operation::Request) => {
             format!("asks for {other}")
@@ -37,6 +40,7 @@ pub(super) fn name(operation: Operation) -> &'static str {
     match operation {
         Operation::Place => place::NAME,
         Operation::Get => get::NAME,
+        Operation::Cancel => cancel::NAME,
         Operation::Login | Operation::Signup | Operation::Request => operation.as_str(),
     }
 }

@@ -10,7 +10,7 @@ use record::ledger::{ChargeRow, FORGED, OrderRow, ReservationRow, ShelfRow};
 use record::reads::{How, ReadRow};
 use record::{Answer, Attempt, FaultRow, Operation, Outcome, Receipt, Trouble};
 
-const LEGAL: [&str; 9] = [
+const LEGAL: [&str; 10] = [
     "told-error-then-charged",
     "told-error-then-declined",
     "recovered",
@@ -20,6 +20,7 @@ const LEGAL: [&str; 9] = [
     "dead-but-done",
     "poisoned",
     "notified-again",
+    "taken-back",
 ];
 /// What two readings of clocks may be apart, where nobody says: a millisecond.
 const WITHIN_US: i64 = 1_000;
@@ -60,7 +61,15 @@ fn keys(facts: &Facts) -> BTreeSet<String> {
 
 /// The journal's lines that the network wrote.
 fn lines(facts: &Facts) -> impl Iterator<Item = &ChargeRow> {
-    let known = ["captured", "declined", "repeated", "error", "notified-paid", "notified-declined"];
+    let known = [
+        "captured",
+        "declined",
+        "voided",
+        "repeated",
+        "error",
+        "notified-paid",
+        "notified-declined",
+    ];
     facts.charges.iter().filter(move |row| known.contains(&row.event.as_str()))
 }
 
@@ -101,7 +110,13 @@ impl<'a> Known<'a> {
         let placed: Vec<_> =
             attempts().filter(|a| a.operation == Operation::Place && a.key == key).collect();
         let sure = |a: &&&Attempt| !in_cut(facts, a);
-        let looked = attempts().filter(|a| a.operation == Operation::Get && a.about == key);
+        let of_known = [Operation::Get, Operation::Cancel];
+        // Who knows no cancellations says nothing of the order.
+        let unknown =
+            |a: &&Attempt| a.operation == Operation::Cancel && [404, 410].contains(&a.status);
+        let looked = attempts()
+            .filter(|a| of_known.contains(&a.operation) && a.about == key)
+            .filter(|a| !unknown(a));
         let looks: Vec<_> = looked.filter(|a| sure(&a)).collect();
         let is_shown = |a: &&&Attempt| a.outcome == Outcome::Ok && a.receipt != Receipt::None;
         let lines: Vec<_> = lines(facts).filter(|row| row.key == key).collect();
@@ -190,21 +205,37 @@ fn of_money(k: &Known<'_>) -> Vec<&'static str> {
     let over = !k.facts.not_waited || !k.is_open() || k.dead;
     let whole = is_whole(k.facts);
     let declined = k.has("declined") || k.observed().iter().any(|a| a.receipt == Receipt::Declined);
-    let never = !k.lines.iter().any(|row| row.event == "declined");
+    let never = !k.lines.iter().any(|row| is_decline(row));
     let is_capture_of = |id: &Option<String>| k.captures.iter().any(|row| row.charge_id == *id);
     let strange = |row: &&OrderRow| row.status == "paid" && !is_capture_of(&row.charge_id);
-    let first_decline = k.lines.iter().position(|row| row.event == "declined");
+    let first_decline = k.lines.iter().position(|row| is_decline(row));
     let last_capture = k.lines.iter().rposition(|row| row.event == "captured");
     let after = first_decline.zip(last_capture).is_some_and(|(decline, capture)| decline < capture);
     held(&[
         (k.captures.len() >= 2, "double-charge"),
         (captured && !paid && over, "orphan-charge"),
         (paid && !captured && whole, "paid-without-charge"),
-        (declined && never && whole && !refused(k), "decided-by-nobody"),
+        ((declined && never && whole && !refused(k)) || is_voided_unasked(k), "decided-by-nobody"),
         (after, "charged-after-decline"),
         (captured && whole && k.orders.iter().any(strange), "wrong-reference"),
         (has_wrong_amount(k), "wrong-amount"),
     ])
+}
+
+/// Whether it was voided, and nobody asked for that.
+fn is_voided_unasked(k: &Known<'_>) -> bool {
+    let asked = |a: &Attempt| {
+        a.operation == Operation::Cancel && a.outcome != Outcome::Dropped && a.about == k.key
+    };
+    k.lines.iter().any(|row| row.event == "voided") && !k.facts.attempts.iter().any(asked)
+}
+
+fn is_capture(row: &ChargeRow) -> bool {
+    row.event == "captured"
+}
+
+fn is_decline(row: &ChargeRow) -> bool {
+    row.event == "declined" || row.event == "voided"
 }
 
 fn of_answers(k: &Known<'_>) -> Vec<&'static str> {
@@ -236,8 +267,8 @@ fn of_instants(k: &Known<'_>) -> Vec<&'static str> {
     // Second 0 is 0 on the wall, unless nobody knows.
     let wall = |ns: u64| (!k.facts.no_clock).then_some((ns / 1_000) as i64);
     let before = |one: i64, other: i64| one + WITHIN_US < other;
-    let early = |state: &str, event: &str| {
-        let decided = k.lines.iter().filter(|row| row.event == event).map(|row| row.at_us).min();
+    let early = |state: &str, decides: fn(&ChargeRow) -> bool| {
+        let decided = k.lines.iter().filter(|row| decides(row)).map(|row| row.at_us).min();
         let told = k.observed().into_iter().filter(|a| a.receipt.as_str() == state);
         let settled = k.orders.iter().filter(|row| row.status == state);
         let mut at =
@@ -251,7 +282,7 @@ fn of_instants(k: &Known<'_>) -> Vec<&'static str> {
     let known = known.into_iter().min().and_then(wall);
     let late = known.is_some_and(|known| k.orders.iter().any(|row| before(known, row.created_at)));
     held(&[
-        (early("paid", "captured") || early("declined", "declined"), "told-before-decided"),
+        (early("paid", is_capture) || early("declined", is_decline), "told-before-decided"),
         (unasked, "charged-before-asked"),
         (late, "created-after-told"),
     ])
@@ -271,6 +302,7 @@ fn of_ends(k: &Known<'_>) -> Vec<&'static str> {
         (excused && (stuck || given_up), "poisoned"),
         (k.dead && !given_up, "dead-but-done"),
         (k.lines.iter().any(|row| row.event == "repeated"), "repeated"),
+        (k.captures.is_empty() && k.lines.iter().any(|row| row.event == "voided"), "taken-back"),
         (k.placed.iter().any(in_time), "indeterminate"),
     ])
 }
@@ -463,8 +495,9 @@ fn is_whole(facts: &Facts) -> bool {
 fn is_doubtful(facts: &Facts) -> bool {
     let all = keys(facts);
     let of = |key: &str, event: &str| lines(facts).any(|row| row.key == key && row.event == event);
-    let unfounded =
-        |key: &String| of(key, "repeated") && !of(key, "captured") && !of(key, "declined");
+    let unfounded = |key: &String| {
+        of(key, "repeated") && !of(key, "captured") && !of(key, "declined") && !of(key, "voided")
+    };
     let left = |key: &String| {
         let dead = facts.dead.iter().any(|row| row.key == *key);
         !dead && facts.orders.iter().any(|row| row.key == *key && !is_final(&row.status))
@@ -530,7 +563,11 @@ fn attempts() -> impl Strategy<Value = Attempt> {
         |(key, placed, outcome, receipt, status, (sent, lasts), (asked, told), names)| Attempt {
             seq: 1,
             key: if placed { key.clone() } else { String::new() },
-            operation: if placed { Operation::Place } else { Operation::Get },
+            operation: match (placed, sent % 2) {
+                (true, _) => Operation::Place,
+                (false, 0) => Operation::Get,
+                (false, _) => Operation::Cancel,
+            },
             customer: names.2,
             amount_cents: asked.parse().unwrap(),
             sent_ns: sent * 1_000_000_000,
@@ -570,6 +607,7 @@ fn journal() -> impl Strategy<Value = Vec<ChargeRow>> {
         "captured",
         "declined",
         "declined",
+        "voided",
         "repeated",
         "error",
         "unreadable",

@@ -76,7 +76,8 @@ impl Story {
         when(orders.paid > 0 && !captured && terms.whole, Class::PaidWithoutCharge);
         let refused = terms.stocked && self.reserved[LACKING] > 0;
         let by_nobody = declined > 0 && never_declined && !refused;
-        when(by_nobody && terms.whole, Class::DecidedByNobody);
+        let unasked = self.voided && !self.taken_back;
+        when((by_nobody && terms.whole) || unasked, Class::DecidedByNobody);
         when(self.charged_after_decline, Class::ChargedAfterDecline);
         let strange = captured && !self.references.within(&self.charge_ids);
         when(strange && terms.whole, Class::WrongReference);
@@ -138,6 +139,7 @@ impl Story {
         when(excused && (stuck || given_up), Class::Poisoned);
         when(self.dead && !given_up, Class::DeadButDone);
         when(self.repeated, Class::Repeated);
+        when(self.voided && self.captures == 0, Class::TakenBack);
         when(self.indeterminate, Class::Indeterminate);
     }
 

@@ -149,6 +149,9 @@ pub(super) struct Story {
     pub(super) decided_us: Finals<i64>,
     pub(super) line_us: i64,
     pub(super) charged_after_decline: bool,
+    /// The network was told in time not to capture it; its customer asked for that.
+    pub(super) voided: bool,
+    pub(super) taken_back: bool,
     /// What its customer was notified of, and the first instant of each, µs.
     pub(super) notified: States,
     pub(super) notified_us: Finals<i64>,
@@ -201,6 +204,8 @@ impl Default for Story {
             decided_us: Finals { paid: i64::MAX, declined: i64::MAX },
             line_us: i64::MAX,
             charged_after_decline: false,
+            voided: false,
+            taken_back: false,
             notified: States::default(),
             notified_us: Finals { paid: i64::MAX, declined: i64::MAX },
             reserved: [0; 4],
@@ -312,6 +317,10 @@ impl Story {
                 self.charge_ids.insert(reference);
             }
             "declined" => self.decided_us.add(Receipt::Declined, row.at_us),
+            "voided" => {
+                self.decided_us.add(Receipt::Declined, row.at_us);
+                self.voided = true;
+            }
             "repeated" => self.repeated = true,
             "notified-paid" => self.notified(Receipt::Paid, row),
             "notified-declined" => self.notified(Receipt::Declined, row),

@@ -29,7 +29,7 @@ pub struct Job {
     /// Place: what is ordered. Get: `quantity` of the first item says how many orders back.
     items: [Item; 3],
     count: u8,
-    /// Get: the order that was chosen when the request was written.
+    /// Get, cancel: the order that was chosen when the request was written.
     pub about: Option<Known>,
 }
 
@@ -54,10 +54,14 @@ impl Job {
         self
     }
 
-    /// Get: which of the customer's orders, counted from the newest.
+    /// Get, cancel: which of the customer's orders, counted from the newest.
     #[must_use]
     pub fn back(&self) -> usize {
-        self.items[0].quantity as usize
+        match self.operation {
+            // Who cancels has just ordered.
+            Operation::Cancel => 0,
+            _ => self.items[0].quantity as usize,
+        }
     }
 }
 

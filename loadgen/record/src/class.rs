@@ -54,12 +54,13 @@ pub enum Class {
     DeadButDone,
     Poisoned,
     NotifiedAgain,
+    TakenBack,
 }
 
 type Row = (Class, Kind, &'static str, &'static str);
 
 /// Every class once, in the order of [`Class`].
-const TABLE: [Row; 39] = {
+const TABLE: [Row; 40] = {
     use Class as C;
     use Kind::{Liveness, Oddity, Safety};
     [
@@ -72,7 +73,7 @@ const TABLE: [Row; 39] = {
             C::DecidedByNobody,
             Safety,
             "decided-by-nobody",
-            "declined, but neither the network nor the inventory ever declined it",
+            "declined, but neither the network nor the inventory ever declined it, nor its customer",
         ),
         (
             C::ChargedAfterDecline,
@@ -227,6 +228,7 @@ const TABLE: [Row; 39] = {
         (C::DeadButDone, Oddity, "dead-but-done", "a message is given up, but the order is final"),
         (C::Poisoned, Oddity, "poisoned", "poisoned by the scenario, not charged and not final"),
         (C::NotifiedAgain, Oddity, "notified-again", "its customer was notified more than once"),
+        (C::TakenBack, Oddity, "taken-back", "cancelled by its customer in time: never charged"),
     ]
 };
 
@@ -278,7 +280,7 @@ mod tests {
         assert_eq!(classes().collect::<std::collections::BTreeSet<_>>().len(), Class::COUNT);
         assert_eq!(Class::Stuck.name(), "stuck");
         assert!(Class::Vanished.meaning().contains("nothing happened"));
-        assert_eq!(Class::COUNT, 39);
+        assert_eq!(Class::COUNT, 40);
         assert_eq!(violations().last(), Some("stock-left"));
         assert_eq!(violations().count(), 30);
     }

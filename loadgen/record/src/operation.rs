@@ -17,11 +17,14 @@ pub enum Operation {
     /// Any request to a server that is not ours (`loadgen attack`).
     #[default]
     Request,
+    /// POST /orders/{id}/cancel.
+    Cancel,
 }
 
 impl Operation {
     /// All, in the order in which a mix draws them: a new one stands last, so that seeds keep their requests.
-    pub const ALL: [Self; 5] = [Self::Place, Self::Get, Self::Login, Self::Signup, Self::Request];
+    pub const ALL: [Self; 6] =
+        [Self::Place, Self::Get, Self::Login, Self::Signup, Self::Request, Self::Cancel];
 
     /// The word in tables and tags.
     #[must_use]
@@ -32,6 +35,7 @@ impl Operation {
             Self::Place => "place",
             Self::Get => "get",
             Self::Request => "request",
+            Self::Cancel => "cancel",
         }
     }
 
@@ -52,7 +56,8 @@ mod tests {
             Operation::Login => Some(Operation::Place),
             Operation::Place => Some(Operation::Get),
             Operation::Get => Some(Operation::Request),
-            Operation::Request => None,
+            Operation::Request => Some(Operation::Cancel),
+            Operation::Cancel => None,
         }
     }
 

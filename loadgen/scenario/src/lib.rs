@@ -160,7 +160,7 @@ pub struct Closed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
-    /// place, get, login, signup.
+    /// place, get, login, signup, cancel.
     pub steps: Vec<String>,
     /// The mean thinking time between steps; exponential.
     #[serde(default)]
@@ -226,6 +226,15 @@ pub struct Mix {
     pub login: f64,
     /// POST /signup (35 ms of CPU).
     pub signup: f64,
+    /// POST /orders/{id}/cancel, of a customer's newest order.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub cancel: f64,
+}
+
+/// So that records of scenarios without it are as they were.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_nothing(weight: &f64) -> bool {
+    *weight == 0.0
 }
 
 impl Mix {
@@ -243,6 +252,7 @@ impl Mix {
             Operation::Get => self.get,
             Operation::Login => self.login,
             Operation::Signup => self.signup,
+            Operation::Cancel => self.cancel,
             // Nobody's of the shop.
             Operation::Request => 0.0,
         }

@@ -44,6 +44,8 @@ pub enum Verdict {
     /// What was ordered is not there, so nothing was charged.
     #[serde(rename = "out-of-stock")]
     OutOfStock,
+    /// The customer took it back before it was charged, and it never will be.
+    Cancelled,
 }
 
 /// The end of a charge.

@@ -33,13 +33,16 @@ pub trait Stock: Send + Sync {
     }
 }
 
-/// A charge to be made when what its order needs is reserved.
+/// A charge to be made, or cancelled, when what its order needs is reserved: what ends later has something to release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// The charge.
     pub charge: Charge,
     /// What its order needs.
     pub items: Vec<Item>,
+    /// It is to be cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancels: bool,
 }
 
 /// What became of a reservation. Legal moves: held → sold, held → released. One that is lacking stays so.

@@ -12,6 +12,7 @@ mod inventory;
 pub mod notifications;
 pub mod orders;
 pub mod payments;
+mod steps;
 mod tasks;
 mod time;
 
@@ -30,5 +31,6 @@ pub use orders::{
     keep_reconciling, keep_recovering,
 };
 pub use payments::{Begun, CardNetwork, Charged, PaymentService, PaymentStore, Payments};
+pub use steps::{StepStore, Workflows};
 pub use tasks::{Tasks, Work};
 pub use time::{Micros, now_us};

@@ -38,7 +38,7 @@ pub enum OrderStatus {
     Pending,
     /// The money is captured.
     Paid,
-    /// The card network refused, or what was ordered is not there.
+    /// The card network refused, what was ordered is not there, or its customer cancelled it.
     Declined,
 }
 
@@ -60,6 +60,8 @@ impl OrderStatus {
 pub enum Reason {
     /// The inventory lacks what was ordered; nothing was charged.
     OutOfStock,
+    /// Its customer cancelled it; nothing was charged.
+    Cancelled,
 }
 
 impl Reason {
@@ -68,13 +70,14 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OutOfStock => "out-of-stock",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// What this word stands for.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        (word == Self::OutOfStock.as_str()).then_some(Self::OutOfStock)
+        [Self::OutOfStock, Self::Cancelled].into_iter().find(|reason| reason.as_str() == word)
     }
 }
 
@@ -98,6 +101,7 @@ impl<'a> From<&'a Verdict> for Ending<'a> {
             }
             Verdict::Declined => declined,
             Verdict::OutOfStock => Self { reason: Some(Reason::OutOfStock), ..declined },
+            Verdict::Cancelled => Self { reason: Some(Reason::Cancelled), ..declined },
         }
     }
 }
@@ -139,10 +143,10 @@ impl Order {
         Some(Charge { key: self.key.clone(), amount_cents: self.total_cents, card })
     }
 
-    /// Whether this is how the verdict leaves it.
+    /// Whether this is how the verdict leaves it. Of several reasons to decline it the first stands.
     pub(crate) fn is_as(&self, verdict: &Verdict) -> bool {
-        let (status, charge_id, reason) = (self.status, self.charge_id.as_deref(), self.reason);
-        Ending::from(verdict) == Ending { status, charge_id, reason }
+        let Ending { status, charge_id, .. } = Ending::from(verdict);
+        (status, charge_id) == (self.status, self.charge_id.as_deref())
     }
 }
 
@@ -223,6 +227,12 @@ pub trait Orders: Send + Sync {
     /// Places an order once per key. Errors: `Unauthenticated`, `Invalid`, `KeyReused`, `Busy`,
     /// `Unavailable`, `TimedOut`.
     async fn place(&self, token: &str, request: PlaceOrder) -> Result<Order>;
+    /// Cancels an order of the token's owner if it is not decided, and returns it as it then is: declined as cancelled,
+    /// never charged; as it was decided before; or pending, if that will be heard later. Errors: `Unauthenticated`,
+    /// `NotFound`, `Busy`, `Unavailable`, `TimedOut`.
+    async fn cancel(&self, _token: &str, _id: OrderId) -> Result<Order> {
+        Err(Error::Unavailable("cancellations are not taken here".to_owned()))
+    }
     /// Brings an order to its final state, once; repeating it changes nothing.
     async fn settle(&self, settlement: Settlement) -> Result<Order>;
     /// As `settle` of each, together; one that fails harms no other.
@@ -271,11 +281,10 @@ pub trait OrderStore: Send + Sync {
 /// The charges that are owed to the payments service but not handed over (transactional outbox).
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// As `unsent`, without those that another has claimed; what is returned is the caller's for so long, or
-    /// until he lets go of it. A store that one process has alone leaves it to that process to have one relay.
-    async fn claim(&self, limit: u32, _span: Duration) -> Result<Vec<(i64, Charge)>> {
-        self.unsent(limit).await
-    }
+    /// As `unsent`, of rows with numbers above `behind`, without those that another has claimed; what is returned is
+    /// the caller's for so long, or until he lets go of it. A store that one process has alone gives all, and leaves it
+    /// to that process to take each once. A row may come with a lower number than one that was there before.
+    async fn claim(&self, behind: i64, limit: u32, span: Duration) -> Result<Vec<(i64, Charge)>>;
     /// Others may have these now.
     async fn let_go(&self, _rows: Vec<i64>) -> Result<()> {
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Charge, Handover, Result, Settlement, Verdict};
+use crate::{Charge, Error, Handover, Result, Settlement, Verdict};
 
 pub use service::PaymentService;
 
@@ -24,6 +24,11 @@ pub enum Charged {
 pub trait Payments: Send + Sync {
     /// Charges once per key. Errors: `Invalid`, `Busy`, `Unavailable`, `TimedOut`.
     async fn charge(&self, charge: Charge) -> Result<Charged>;
+    /// Sees to it that this is never charged, unless it is decided: what stands then is the settlement. Errors: as
+    /// `charge`.
+    async fn cancel(&self, _charge: Charge) -> Result<Charged> {
+        Err(Error::Unavailable("cancellations are not taken here".to_owned()))
+    }
     /// How an order's charge reaches this service.
     fn handover(&self) -> Handover {
         Handover::Direct
@@ -64,4 +69,8 @@ pub trait PaymentStore: Send + Sync {
 pub trait CardNetwork: Send + Sync {
     /// Captures or declines. Errors: `Unavailable`, `TimedOut` (money may have moved), `Busy`.
     async fn capture(&self, charge: &Charge) -> Result<Verdict>;
+    /// Never captures this key from now on, unless it is decided; returns what stands. Errors: as `capture`.
+    async fn void(&self, _charge: &Charge) -> Result<Verdict> {
+        Err(Error::Unavailable("this network voids nothing".to_owned()))
+    }
 }

@@ -35,15 +35,26 @@ impl Tasks {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let busy = |_| Error::Busy(format!("{} are in work already", self.most));
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(busy)?;
         let (tell, told) = tokio::sync::oneshot::channel();
-        tokio::spawn((self.carry)(Box::pin(async move {
-            let _place = place;
+        self.begin(async move {
             // A caller that has gone away wants no answer.
             let _ = tell.send(work.await);
-        })));
+        })?;
         told.await.unwrap_or_else(|_| Err(Error::Internal("the work panicked".to_owned())))
+    }
+
+    /// Runs this work to its end; nobody waits for it.
+    ///
+    /// # Errors
+    /// `Busy` if there is no place.
+    pub fn begin(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let busy = |_| Error::Busy(format!("{} are in work already", self.most));
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(busy)?;
+        tokio::spawn((self.carry)(Box::pin(async move {
+            let _place = place;
+            work.await;
+        })));
+        Ok(())
     }
 
     /// Takes no more work and returns when all that has begun is done.

@@ -33,10 +33,12 @@ macro_rules! points {
 points! {
     MID_COMMIT, "mid-commit", "Transactions of a group commit have run; the group is not committed.";
     ORDER_COMMITTED, "order-committed", "An order is durable; its customer has no answer and nothing was charged.";
-    BEFORE_PUBLISH, "before-publish", "Charges were read from the outbox; the broker has none of them.";
+    BEFORE_PUBLISH, "before-publish", "Charges are about to be published; the broker has none of them.";
     CARD_CHARGED, "card-charged", "The card network has answered; the shop has not written it down.";
     PAYMENT_RECORDED, "payment-recorded", "A settlement is durable with payments; orders has not heard of it.";
     SETTLEMENT_PUBLISHED, "settlement-published", "A settlement is durable with the broker; its charge is not acked.";
+    STEP_DONE, "step-done", "A step of a workflow is done; the journal does not know it.";
+    STEP_RECORDED, "step-recorded", "A step's result is durable; the next is not begun.";
     ORDER_SETTLED, "order-settled", "An order's final state is durable; nobody was told and nothing is acked.";
     ACKED, "acked", "A message is acked; the consumer has done nothing since.";
 }

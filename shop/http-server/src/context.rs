@@ -60,6 +60,15 @@ pub fn detached(work: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
     }
 }
 
+/// This work, for a task of its own, with all that the request of this task brings along.
+#[must_use]
+pub fn carried(work: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+    match CONTEXT.try_with(Clone::clone) {
+        Ok(context) => Box::pin(CONTEXT.scope(context, work)),
+        Err(_) => work,
+    }
+}
+
 /// The `traceparent` of the request that this task handles.
 #[must_use]
 pub fn traceparent() -> Option<HeaderValue> {

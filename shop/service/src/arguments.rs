@@ -2,15 +2,34 @@
 
 use clap::Args;
 use http_server::Listen;
+use web::Threads;
 
 /// Where a service listens and remembers.
 #[derive(Args)]
 pub struct ServiceArgs {
     /// Its address.
     #[command(flatten)]
-    pub listen: Listen,
+    pub listen: Serving,
     /// Where this service remembers: sqlite:PATH, postgres://USER@HOST:PORT/DATABASE?pool=16 (a password in
     /// the environment variable TRIPTYCH_DATABASE_PASSWORD), or memory:
     #[arg(long, value_name = "URL")]
     pub store: String,
+}
+
+/// Where a service listens, and how much it works on at once.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Serving {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+    /// Requests in work at once, as of a server that gives each a thread; others wait for one
+    /// [default: as many as there are connections]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    threads: Option<u32>,
+}
+
+impl Serving {
+    /// The threads, if they are counted.
+    pub(crate) fn threads(&self) -> Option<Threads> {
+        self.threads.map(Threads)
+    }
 }

@@ -42,4 +42,8 @@ impl CardNetwork for Poisonous {
             _ => self.0.capture(charge).await,
         }
     }
+
+    async fn void(&self, charge: &Charge) -> Result<Verdict> {
+        self.0.void(charge).await
+    }
 }

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use http_server::{
-    Limits, Listen, ListenError, Metrics, Observed, ReadyCheck, Settings, serve, shutdown_signal,
+    Handler, Limits, ListenError, Metrics, Observed, ReadyCheck, Settings, serve, shutdown_signal,
 };
 use shop::{Error, Tasks};
 use tokio::time::timeout;
 use web::Routes;
 
-use crate::{bounds, timing};
+use crate::{Serving, bounds, timing};
 
 /// Why a process does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +31,13 @@ pub enum ServeError {
 /// If the address is not to be had.
 pub async fn run(
     name: &str,
-    listen: Listen,
+    serving: Serving,
     routes: Routes,
     ready: Arc<dyn ReadyCheck>,
     settings: Settings,
     metrics: Metrics,
 ) -> Result<(), ServeError> {
-    run_within(Limits::default(), name, listen, routes, ready, settings, metrics).await
+    run_within(Limits::default(), name, serving, routes, ready, settings, metrics).await
 }
 
 /// The same with other limits than those of every process.
@@ -47,18 +47,23 @@ pub async fn run(
 pub async fn run_within(
     limits: Limits,
     name: &str,
-    listen: Listen,
+    serving: Serving,
     routes: Routes,
     ready: Arc<dyn ReadyCheck>,
     settings: Settings,
     metrics: Metrics,
 ) -> Result<(), ServeError> {
     let shutdown = shutdown_signal()?;
-    let listener = listen.bind()?;
+    let listener = serving.listen.bind()?;
     process_log::say(format_args!("{name}: listening on {}", listener.local_addr()?));
     let limits = limits.within_descriptors();
     let settings = settings.and(limits.settings()).with("version", env!("CARGO_PKG_VERSION"));
-    let observed = Observed::telling(Arc::new(routes), ready, Arc::new(metrics), settings);
+    let routes: Arc<dyn Handler> = Arc::new(routes);
+    let (routes, settings) = match serving.threads() {
+        Some(threads) => (threads.before(routes), settings.and(threads.settings())),
+        None => (routes, settings),
+    };
+    let observed = Observed::telling(routes, ready, Arc::new(metrics), settings);
     serve(listener, observed, limits, shutdown).await?;
     Ok(())
 }

@@ -71,6 +71,11 @@ impl CardNetwork for Working {
         done.map_err(|error| Error::Internal(error.to_string()))?;
         self.network.capture(charge).await
     }
+
+    /// No work: nothing is computed of what is not charged.
+    async fn void(&self, charge: &Charge) -> Result<Verdict> {
+        self.network.void(charge).await
+    }
 }
 
 /// Works until this thread has spent so much: CPU time, not time on a clock, so that it is as much on a busy machine.

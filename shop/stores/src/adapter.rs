@@ -1,11 +1,14 @@
-//! What an adapter is: a database that answers the four storage ports, by the scheme of its URLs.
+//! What an adapter is: a database that answers the storage ports, by the scheme of its URLs.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use group_commit::Stats;
-use shop::{Events, GivenUpStore, OrderStore, Outbox, PaymentStore, Result, StockStore, UserStore};
+use shop::{
+    Events, GivenUpStore, OrderStore, Outbox, PaymentStore, Result, StepStore, StockStore,
+    UserStore, Verdict,
+};
 
 /// A kind of database.
 pub struct Adapter {
@@ -28,6 +31,8 @@ pub struct Stores {
     pub payments: Arc<dyn PaymentStore>,
     /// Charges to be handed over.
     pub outbox: Arc<dyn Outbox>,
+    /// What workflows have done.
+    pub steps: Arc<dyn StepStore>,
     following: Option<ForFollowers>,
     database: Arc<dyn Database>,
 }
@@ -50,6 +55,21 @@ impl ForFollowers {
     }
 }
 
+/// The word that a finished charge is stored with.
+pub(crate) fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Paid { .. } => "paid",
+        Verdict::Declined | Verdict::OutOfStock => "declined",
+        Verdict::Cancelled => "cancelled",
+    }
+}
+
+/// What records charges with the settlements of their orders.
+pub(crate) struct Together {
+    pub(crate) orders: Arc<dyn OrderStore>,
+    pub(crate) payments: Arc<dyn PaymentStore>,
+}
+
 /// What a database is to those who run it.
 #[async_trait]
 pub(crate) trait Database: Send + Sync {
@@ -63,12 +83,45 @@ pub(crate) trait Database: Send + Sync {
     fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
         None
     }
+    /// Orders and charges whose settlements are one transaction; `None` if it cannot.
+    fn together(self: Arc<Self>) -> Option<Together> {
+        None
+    }
+}
+
+/// Databases of one process, a module's each.
+struct Apart([Arc<dyn Database>; 3]);
+
+#[async_trait]
+impl Database for Apart {
+    async fn check(&self) -> Result<()> {
+        for database in &self.0 {
+            database.check().await?;
+        }
+        Ok(())
+    }
+
+    fn told(&self) -> String {
+        let [orders, accounts, charges] = self.0.each_ref().map(|database| database.told());
+        if orders == accounts && orders == charges {
+            return format!("one of orders, accounts and charges each: {orders}");
+        }
+        format!("orders: {orders}; accounts: {accounts}; charges: {charges}")
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        let all = self.0.iter().filter_map(|database| database.stats());
+        all.reduce(|sum, one| Stats {
+            commits: sum.commits + one.commits,
+            transactions: sum.transactions + one.transactions,
+        })
+    }
 }
 
 impl Stores {
     pub(crate) fn of<T>(all: T) -> Self
     where
-        T: UserStore + OrderStore + PaymentStore + Outbox + Database + 'static,
+        T: UserStore + OrderStore + PaymentStore + Outbox + StepStore + Database + 'static,
     {
         let all = Arc::new(all);
         Self {
@@ -76,9 +129,30 @@ impl Stores {
             orders: Arc::clone(&all) as _,
             payments: Arc::clone(&all) as _,
             outbox: Arc::clone(&all) as _,
+            steps: Arc::clone(&all) as _,
             following: Arc::clone(&all).for_followers(),
             database: all,
         }
+    }
+
+    /// The same orders, with accounts and finished charges in databases of their own.
+    #[must_use]
+    pub fn apart(self, accounts: Self, charges: Self) -> Self {
+        let database = [self.database, accounts.database, charges.database];
+        let (users, payments) = (accounts.users, charges.payments);
+        Self { users, payments, database: Arc::new(Apart(database)), ..self }
+    }
+
+    /// The same, of which the settlement of an order records its charge, too, in one transaction. A charge that is
+    /// recorded is durable when its order is settled. Nobody can follow.
+    ///
+    /// # Errors
+    /// If this database cannot.
+    pub fn together(self) -> std::result::Result<Self, OpenError> {
+        let together = Arc::clone(&self.database).together();
+        let text = || format!("this store cannot record charges with orders: {}", self.told());
+        let Together { orders, payments } = together.ok_or_else(|| OpenError::Location(text()))?;
+        Ok(Self { orders, payments, following: None, ..self })
     }
 
     /// Events that are owed to those who follow orders.

@@ -2,11 +2,13 @@
 //! as the databases, except durability.
 
 mod following;
+mod steps;
 mod stock;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use group_commit::Stats;
@@ -58,6 +60,8 @@ struct State {
     by_id: HashMap<OrderId, usize>,
     by_key: HashMap<String, usize>,
     payments: HashMap<String, Settlement>,
+    /// By workflow and step.
+    steps: HashMap<(String, String), String>,
     outbox: BTreeMap<i64, Charge>,
     /// The number of the youngest row there ever was of the outbox, and of the events.
     numbered: i64,
@@ -196,9 +200,14 @@ impl PaymentStore for Memory {
 
 #[async_trait]
 impl Outbox for Memory {
-    async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Charge)>> {
+    async fn claim(&self, behind: i64, limit: u32, _: Duration) -> Result<Vec<(i64, Charge)>> {
         let state = self.state();
-        Ok(state.outbox.iter().take(limit as usize).map(|(n, c)| (*n, c.clone())).collect())
+        let rows = state.outbox.iter().filter(|(n, _)| **n > behind);
+        Ok(rows.take(limit as usize).map(|(n, c)| (*n, c.clone())).collect())
+    }
+
+    async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Charge)>> {
+        Outbox::claim(self, 0, limit, Duration::ZERO).await
     }
 
     async fn sent(&self, rows: Vec<i64>) -> Result<()> {

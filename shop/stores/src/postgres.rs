@@ -6,6 +6,7 @@ mod given_up;
 mod orders;
 mod outbox;
 mod payments;
+mod steps;
 mod stock;
 mod users;
 
@@ -28,6 +29,8 @@ const SCHEMA: Schema = Schema {
         include_str!("../migrations/postgres/0002_following.sql"),
         include_str!("../migrations/postgres/0003_sweeps.sql"),
         include_str!("../migrations/postgres/0004_out_of_stock.sql"),
+        include_str!("../migrations/postgres/0005_steps.sql"),
+        include_str!("../migrations/postgres/0006_cancelled.sql"),
     ],
 };
 /// Is committed as an order is, and leaves nothing.

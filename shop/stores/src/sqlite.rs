@@ -6,7 +6,9 @@ mod given_up;
 mod orders;
 mod outbox;
 mod payments;
+mod steps;
 mod stock;
+mod together;
 mod users;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 use shop::{Error, Result};
 
-use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores};
+use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores, Together};
 
 pub(crate) const ADAPTER: Adapter = Adapter { scheme: "sqlite", form: "sqlite:PATH", open };
 
@@ -29,6 +31,8 @@ const SCHEMA: Schema<'_> = Schema {
         include_str!("../migrations/0002_following.sql"),
         include_str!("../migrations/0003_stock.sql"),
         include_str!("../migrations/0004_out_of_stock.sql"),
+        include_str!("../migrations/0005_steps.sql"),
+        include_str!("../migrations/0006_cancelled.sql"),
     ],
 };
 /// One may be held up by a long page of the audit while another looks charges up.
@@ -75,6 +79,11 @@ impl Database for Sqlite {
 
     fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
         Some(ForFollowers::of(&self))
+    }
+
+    fn together(self: Arc<Self>) -> Option<Together> {
+        let both = Arc::new(together::Together::over(self));
+        Some(Together { orders: Arc::clone(&both) as _, payments: both })
     }
 }
 
@@ -220,6 +229,6 @@ mod tests {
         let job = move |c: &rusqlite::Connection| {
             c.query_row(ask, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
         };
-        assert_eq!(sqlite.db.read(job).await.unwrap(), (9, 9));
+        assert_eq!(sqlite.db.read(job).await.unwrap(), (10, 10));
     }
 }

@@ -11,8 +11,19 @@ pub(crate) async fn charge(
     payments: &dyn Payments,
     request: &Request<Bytes>,
 ) -> Result<Response<Bytes>, Refused> {
-    match payments.charge(body(request)?).await? {
-        Charged::Now(settlement) => Ok(json(StatusCode::OK, &settlement)),
-        Charged::Later => Ok(json(StatusCode::ACCEPTED, &serde_json::json!({}))),
+    Ok(told(&payments.charge(body(request)?).await?))
+}
+
+pub(crate) async fn cancel(
+    payments: &dyn Payments,
+    request: &Request<Bytes>,
+) -> Result<Response<Bytes>, Refused> {
+    Ok(told(&payments.cancel(body(request)?).await?))
+}
+
+fn told(charged: &Charged) -> Response<Bytes> {
+    match charged {
+        Charged::Now(settlement) => json(StatusCode::OK, settlement),
+        Charged::Later => json(StatusCode::ACCEPTED, &serde_json::json!({})),
     }
 }

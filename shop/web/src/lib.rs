@@ -13,6 +13,8 @@ mod request;
 mod routes;
 mod settlements;
 mod stock;
+mod threads;
 
 pub use ready::Ready;
 pub use routes::Routes;
+pub use threads::Threads;

@@ -91,6 +91,22 @@ pub(crate) async fn get(
     Ok(json(StatusCode::OK, &Shown::of(&order)))
 }
 
+/// What was decided stands, and is told; 202 if that is not known yet.
+pub(crate) async fn cancel(
+    orders: &dyn Orders,
+    request: &Request<Bytes>,
+    id: &str,
+) -> Result<Response<Bytes>, Refused> {
+    let token = bearer(request)?;
+    let id = Uuid::try_parse(id).map_err(|_| shop::Error::NotFound)?;
+    let order = orders.cancel(token, OrderId(id)).await?;
+    let status = match order.status {
+        OrderStatus::Pending => StatusCode::ACCEPTED,
+        OrderStatus::Paid | OrderStatus::Declined => StatusCode::OK,
+    };
+    Ok(json(status, &Shown::of(&order)))
+}
+
 pub(crate) async fn list(
     orders: &dyn Orders,
     request: &Request<Bytes>,

@@ -37,7 +37,7 @@ impl Routes {
         Self { accounts: Some(auth), ..self }
     }
 
-    /// `POST /orders`, `GET /orders`, `GET /orders/{id}`: for customers.
+    /// `POST /orders`, `GET /orders`, `GET /orders/{id}`, `POST /orders/{id}/cancel`: for customers.
     #[must_use]
     pub fn orders(self, orders: Arc<dyn Orders>) -> Self {
         Self { orders: Some(orders), ..self }
@@ -49,7 +49,7 @@ impl Routes {
         Self { verify: Some(customers), ..self }
     }
 
-    /// `POST /charges`: for other services, which this guard lets in.
+    /// `POST /charges`, `POST /cancellations`: for other services, which this guard lets in.
     #[must_use]
     pub fn charges(self, payments: Arc<dyn Payments>, guard: Guard) -> Self {
         Self { charges: Some((payments, guard)), ..self }
@@ -102,9 +102,9 @@ impl Routes {
     fn plays(&self, resource: Resource<'_>) -> bool {
         match resource {
             Resource::Signup | Resource::Login => self.accounts.is_some(),
-            Resource::Orders | Resource::Order(_) => self.orders.is_some(),
+            Resource::Orders | Resource::Order(_) | Resource::Cancel(_) => self.orders.is_some(),
             Resource::Verify => self.verify.is_some(),
-            Resource::Charges => self.charges.is_some(),
+            Resource::Charges | Resource::Cancellations => self.charges.is_some(),
             Resource::Settlements => self.settlements.is_some(),
             Resource::GivenUp => self.given_up.is_some(),
             Resource::Reserve => self.reservations.is_some(),
@@ -119,8 +119,10 @@ enum Resource<'a> {
     Login,
     Orders,
     Order(&'a str),
+    Cancel(&'a str),
     Verify,
     Charges,
+    Cancellations,
     Settlements,
     GivenUp,
     Reserve,
@@ -136,12 +138,17 @@ impl<'a> Resource<'a> {
             "/login" => Self::Login,
             "/verify" => Self::Verify,
             "/charges" => Self::Charges,
+            "/cancellations" => Self::Cancellations,
             "/settlements" => Self::Settlements,
             "/dead/notices" => Self::GivenUp,
             "/reservations" => Self::Reserve,
             "/stock/shelves" => Self::Shelves,
             "/stock/reservations" => Self::Reservations,
-            _ => Self::Order(path.strip_prefix("/orders/").filter(|id| !id.contains('/'))?),
+            _ => match path.strip_prefix("/orders/")?.split_once('/') {
+                None => Self::Order(path.strip_prefix("/orders/")?),
+                Some((id, "cancel")) => Self::Cancel(id),
+                Some(_) => return None,
+            },
         })
     }
 
@@ -155,8 +162,10 @@ impl<'a> Resource<'a> {
             Self::Login => "/login",
             Self::Orders => "/orders",
             Self::Order(_) => "/orders/{id}",
+            Self::Cancel(_) => "/orders/{id}/cancel",
             Self::Verify => "/verify",
             Self::Charges => "/charges",
+            Self::Cancellations => "/cancellations",
             Self::Settlements => "/settlements",
             Self::GivenUp => "/dead/notices",
             Self::Reserve => "/reservations",
@@ -167,9 +176,13 @@ impl<'a> Resource<'a> {
 
     fn allowed(self) -> &'static str {
         match self {
-            Self::Signup | Self::Login | Self::Charges | Self::Settlements | Self::Reserve => {
-                "POST"
-            }
+            Self::Signup
+            | Self::Login
+            | Self::Cancel(_)
+            | Self::Charges
+            | Self::Cancellations
+            | Self::Settlements
+            | Self::Reserve => "POST",
             Self::Orders => "GET, POST",
             Self::Order(_) | Self::Verify | Self::GivenUp | Self::Shelves | Self::Reservations => {
                 "GET"
@@ -196,18 +209,24 @@ impl Handler for Routes {
             (Resource::Orders, &Method::GET, Self { orders: Some(orders), .. }) => {
                 orders::list(&**orders, &request).await
             }
+            (Resource::Cancel(id), &Method::POST, Self { orders: Some(orders), .. }) => {
+                orders::cancel(&**orders, &request, id).await
+            }
             (Resource::Order(id), &Method::GET, Self { orders: Some(orders), .. }) => {
                 orders::get(&**orders, &request, id).await
             }
             (Resource::Verify, &Method::GET, Self { verify: Some(customers), .. }) => {
                 accounts::verify(&**customers, &request).await
             }
-            (Resource::Charges, &Method::POST, Self { charges: Some((payments, guard)), .. }) => {
-                match guard.no_service(&request) {
-                    None => charges::charge(&**payments, &request).await,
-                    Some(refused) => Ok(refused),
-                }
-            }
+            (
+                Resource::Charges | Resource::Cancellations,
+                &Method::POST,
+                Self { charges: Some((payments, guard)), .. },
+            ) => match (guard.no_service(&request), resource) {
+                (Some(refused), _) => Ok(refused),
+                (None, Resource::Charges) => charges::charge(&**payments, &request).await,
+                (None, _) => charges::cancel(&**payments, &request).await,
+            },
             (
                 Resource::Settlements,
                 &Method::POST,

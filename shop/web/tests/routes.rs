@@ -43,7 +43,7 @@ fn read(response: &Response<Bytes>) -> Value {
 
 /// What whoever may ask sends along.
 fn headers(line: &str) -> &'static [(&'static str, &'static str)] {
-    if line == "POST /charges" { &SERVICE } else { &[BEARER, KEY] }
+    if ["POST /charges", "POST /cancellations"].contains(&line) { &SERVICE } else { &[BEARER, KEY] }
 }
 
 /// Asks a working shop and compares status and body.
@@ -70,10 +70,13 @@ async fn what_goes_well() {
     let declined = order("declined", json!(1_000_002), Value::Null);
     let pending = order("pending", Value::Null, Value::Null);
     check("POST /orders", ORDER, 201, paid).await;
-    check(&format!("GET /orders/{id}"), "", 200, declined).await;
+    check(&format!("GET /orders/{id}"), "", 200, declined.clone()).await;
+    check(&format!("POST /orders/{id}/cancel"), "", 200, declined).await;
     check("GET /orders", "", 200, json!({"orders": [pending], "next": id})).await;
     let settled = json!({"key": "k", "amount_cents": 900, "verdict": "paid", "charge_id": "ch-1"});
     check("POST /charges", CHARGE, 200, settled).await;
+    let cancelled = json!({"key": "k", "amount_cents": 900, "verdict": "cancelled"});
+    check("POST /cancellations", CHARGE, 200, cancelled).await;
 }
 
 #[tokio::test]
@@ -86,6 +89,9 @@ async fn a_pending_order_is_202_and_says_where_to_look() {
     assert_eq!(read(&response)["status"], "pending");
     let text = String::from_utf8(response.body().to_vec()).unwrap();
     assert!(!text.contains("secret") && !text.contains("card"), "{text}");
+    let line = "POST /orders/00000000-0000-0000-0000-000000000009/cancel";
+    let response = ask(&all(&fake), line, &[BEARER], "").await;
+    assert_eq!((response.status().as_u16(), &read(&response)["status"]), (202, &json!("pending")));
 }
 
 /// Sends a broken request and returns nothing of interest but the refusal.
@@ -102,6 +108,12 @@ async fn refused(line: &str, headers: &[(&str, &str)], body: &str, status: u16, 
 #[tokio::test]
 async fn what_never_reaches_the_shop() {
     refused("POST /orders", &[KEY], ORDER, 401, "bearer token").await;
+    let cancel = "POST /orders/00000000-0000-0000-0000-000000000009/cancel";
+    refused(cancel, &[], "", 401, "bearer token").await;
+    refused("POST /orders/no-id/cancel", &[BEARER], "", 404, "no such order").await;
+    refused("POST /orders/a/b/cancel", &[BEARER], "", 404, "no-such-path").await;
+    refused(&cancel.replace("POST", "GET"), &[BEARER], "", 405, "POST").await;
+    refused("POST /cancellations", &[BEARER], CHARGE, 401, "").await;
     refused("POST /orders", &[("authorization", "Basic x"), KEY], ORDER, 401, "bearer").await;
     refused("POST /orders", &[BEARER], ORDER, 422, "Idempotency-Key").await;
     refused("POST /orders", &[BEARER, KEY], "{", 400, "malformed").await;
@@ -248,7 +260,7 @@ async fn the_published_contract_names_every_path_and_problem() {
     let contract = include_str!("../../../docs/openapi.yaml");
     let routes = all(&Arc::default());
     let get = &http::Method::GET;
-    for path in ["/signup", "/login", "/orders", "/orders/{id}"] {
+    for path in ["/signup", "/login", "/orders", "/orders/{id}", "/orders/{id}/cancel"] {
         assert_eq!(routes.route(get, path), path);
         assert!(contract.contains(&format!("\n  {path}:\n")), "{path}");
     }

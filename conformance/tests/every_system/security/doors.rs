@@ -33,7 +33,10 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
     let mut services = vec![(provider, "merchant")];
     services.extend(address("payments").filter(|_| asked).map(|payments| (payments, "payments")));
     for (base, word) in &services {
-        between_services(&stand, &format!("{base}/charges"), word).await?;
+        let taken_back = if *word == "merchant" { "voids" } else { "cancellations" };
+        for path in ["charges", taken_back] {
+            between_services(&stand, &format!("{base}/{path}"), word).await?;
+        }
     }
     for (role, token, path) in [
         ("notifications", "TRIPTYCH_NOTIFICATIONS_TOKEN", "settlements"),

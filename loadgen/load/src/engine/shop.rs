@@ -2,6 +2,7 @@
 //! below; what is listed here is which.
 
 mod account;
+mod cancel;
 mod get;
 mod known;
 mod login;
@@ -60,7 +61,7 @@ impl ShopTraffic {
     fn target(&self, job: &Job) -> (usize, &str) {
         let [auth, orders] = &self.hosts;
         let (before, hosts) = match job.operation {
-            Operation::Place | Operation::Get => (auth.len(), orders),
+            Operation::Place | Operation::Get | Operation::Cancel => (auth.len(), orders),
             Operation::Login | Operation::Signup | Operation::Request => (0, auth),
         };
         let turn = usize::try_from(job.seq).unwrap_or_default() % hosts.len();
@@ -78,6 +79,7 @@ impl Traffic for ShopTraffic {
         match job.operation {
             Operation::Place => place::render(self, job, host, out),
             Operation::Get => get::render(self, job, host, out),
+            Operation::Cancel => cancel::render(self, job, host, out),
             Operation::Signup => signup::render(self, job, host, out),
             Operation::Login | Operation::Request => login::render(self, job, host, out),
         }
@@ -86,7 +88,7 @@ impl Traffic for ShopTraffic {
 
     fn about(&self, job: &Job) -> Option<Known> {
         match job.operation {
-            Operation::Get => known::about(self, job),
+            Operation::Get | Operation::Cancel => known::about(self, job),
             Operation::Place | Operation::Login | Operation::Signup | Operation::Request => None,
         }
     }
@@ -95,6 +97,7 @@ impl Traffic for ShopTraffic {
         match job.operation {
             Operation::Place => place::judge(self, job, response),
             Operation::Get => get::judge(self, job, response),
+            Operation::Cancel => cancel::judge(self, job, response),
             Operation::Signup => signup::judge(response),
             Operation::Login => login::judge(response),
             Operation::Request => Judged::refusal(response),

@@ -82,14 +82,31 @@ impl Workflow {
 
     pub(super) async fn charge(&self, order: Order) -> Result<Order> {
         let Some(charge) = order.charge() else { return Ok(order) };
-        if let Some(stock) = self.following.as_ref().and_then(|following| following.stock.as_ref())
-        {
-            let reserved = stock.reserve(&order.key, &order.items).await;
-            if reserved.map_err(Error::after_the_fact)? == Availability::Lacking {
-                return self.settle(charge.out_of_stock()).await;
-            }
+        if self.lacks(&order).await? {
+            return self.settle(charge.out_of_stock()).await;
         }
         match self.payments.charge(charge).await.map_err(Error::after_the_fact)? {
+            Charged::Now(settlement) => self.settle(settlement).await,
+            Charged::Later => Ok(order),
+        }
+    }
+
+    /// Reserves what an order needs, if somebody here is asked for it; tells whether something is not there.
+    async fn lacks(&self, order: &Order) -> Result<bool> {
+        let stock = self.following.as_ref().and_then(|following| following.stock.as_ref());
+        let Some(stock) = stock else { return Ok(false) };
+        let reserved = stock.reserve(&order.key, &order.items).await;
+        Ok(reserved.map_err(Error::after_the_fact)? == Availability::Lacking)
+    }
+
+    /// What is decided stays so.
+    async fn cancel(&self, order: Order) -> Result<Order> {
+        let Some(charge) = order.charge() else { return Ok(order) };
+        // Reserved as if it were charged: so there is something to release, whoever comes first.
+        if self.lacks(&order).await? {
+            return self.settle(charge.out_of_stock()).await;
+        }
+        match self.payments.cancel(charge).await.map_err(Error::after_the_fact)? {
             Charged::Now(settlement) => self.settle(settlement).await,
             Charged::Later => Ok(order),
         }
@@ -157,6 +174,13 @@ impl Orders for OrderService {
         let asked = request.order(customer)?;
         let workflow = Arc::clone(&self.workflow);
         self.tasks.run(async move { workflow.place(asked, callback_url).await }).await
+    }
+
+    async fn cancel(&self, token: &str, id: OrderId) -> Result<Order> {
+        let reader = Reader::Customer(self.customers.verify(token).await?);
+        let order = self.workflow.store.get(reader, id).await?.ok_or(Error::NotFound)?;
+        let workflow = Arc::clone(&self.workflow);
+        self.tasks.run(async move { workflow.cancel(order).await }).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Order> {

@@ -42,19 +42,36 @@ impl PaymentService {
 #[async_trait]
 impl Payments for PaymentService {
     async fn charge(&self, charge: Charge) -> Result<Charged> {
+        self.decide(charge, Wish::Capture).await
+    }
+
+    async fn cancel(&self, charge: Charge) -> Result<Charged> {
+        self.decide(charge, Wish::Void).await
+    }
+}
+
+/// What is asked of the card network, of a key that is not decided.
+#[derive(Clone, Copy)]
+enum Wish {
+    Capture,
+    Void,
+}
+
+impl PaymentService {
+    async fn decide(&self, charge: Charge, wish: Wish) -> Result<Charged> {
         // Whoever goes away while he waits for his turn has begun nothing.
         let turn = Turns::take(&self.turns, &charge.key).await;
         let desk = Arc::clone(&self.desk);
         let work = async move {
             let _turn = turn;
-            desk.charge(charge).await
+            desk.decide(charge, wish).await
         };
         self.tasks.run(work).await
     }
 }
 
 impl Desk {
-    async fn charge(&self, charge: Charge) -> Result<Charged> {
+    async fn decide(&self, charge: Charge, wish: Wish) -> Result<Charged> {
         match self.store.begin(&charge, CHARGING_MAX).await? {
             Begun::Ours => {}
             Begun::Theirs => {
@@ -66,12 +83,15 @@ impl Desk {
             }
             Begun::Settled(found) => return Ok(Charged::Now(found)),
         }
-        let captured = self.network.capture(&charge).await;
-        if captured.is_err() {
+        let decided = match wish {
+            Wish::Capture => self.network.capture(&charge).await,
+            Wish::Void => self.network.void(&charge).await,
+        };
+        if decided.is_err() {
             // If this fails, too, it is free again when its time is over.
             let _ = self.store.give_up(&charge.key).await;
         }
-        let (verdict, Charge { key, amount_cents, .. }) = (captured?, charge);
+        let (verdict, Charge { key, amount_cents, .. }) = (decided?, charge);
         let settled = self.store.record(Settlement { key, amount_cents, verdict }).await?;
         Ok(Charged::Now(settled))
     }
@@ -145,7 +165,7 @@ mod tests {
         }
     }
 
-    /// A network that charges again whenever it is asked (`raw`).
+    /// A network that charges again whenever it is asked (`raw`), and voids at once.
     #[derive(Default)]
     struct Raw(AtomicUsize);
 
@@ -155,6 +175,10 @@ mod tests {
             sleep(CHARGE).await;
             let nth = self.0.fetch_add(1, Ordering::SeqCst);
             Ok(Verdict::Paid { charge_id: format!("ch-{nth}") })
+        }
+
+        async fn void(&self, _: &Charge) -> Result<Verdict> {
+            Ok(Verdict::Cancelled)
         }
     }
 
@@ -186,6 +210,33 @@ mod tests {
         assert_eq!(network.0.load(Ordering::SeqCst), 1);
         assert!(service.turns.lines().is_empty(), "the line is gone when all left");
         assert_eq!(service.charge(charge(901)).await, Err(Error::KeyReused));
+    }
+
+    fn settled(verdict: Verdict) -> Result<Charged> {
+        Ok(Charged::Now(Settlement { key: "k".to_owned(), amount_cents: 900, verdict }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_cancelled_before_is_never_charged() {
+        let network = Arc::new(Raw::default());
+        let service = service(&network);
+        assert_eq!(service.cancel(charge(900)).await, settled(Verdict::Cancelled));
+        assert_eq!(service.charge(charge(900)).await, settled(Verdict::Cancelled));
+        assert_eq!(network.0.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cancels_during_a_charge_or_after_it_is_told_what_came_of_it() {
+        let network = Arc::new(Raw::default());
+        let service = service(&network);
+        let charging = Arc::clone(&service);
+        let charging = tokio::spawn(async move { charging.charge(charge(900)).await });
+        sleep(CHARGE / 2).await;
+        let paid = || settled(Verdict::Paid { charge_id: "ch-0".to_owned() });
+        assert_eq!(service.cancel(charge(900)).await, paid());
+        assert_eq!(charging.await.unwrap(), paid());
+        assert_eq!(service.cancel(charge(900)).await, paid());
+        assert_eq!(service.cancel(charge(901)).await, Err(Error::KeyReused));
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use super::{Postgres, column, meaning};
 const UNSENT: &str = "select number, key, amount_cents, card from outbox order by number limit $1";
 /// Skips what others are just claiming. A commit that nobody waits for: what is lost of it was a claim.
 const CLAIM: &str = "with relaxed as (select set_config('synchronous_commit', 'off', true)),
-    free as (select number from outbox where claimed <= now() order by number limit $1
+    free as (select number from outbox where claimed <= now() and number > $3 order by number limit $1
         for update skip locked)
     update outbox set claimed = now() + make_interval(secs => $2)
     from free, relaxed where outbox.number = free.number
@@ -25,9 +25,9 @@ const BACKLOG: &str = "select (select count(*) from outbox) as charges,
 
 #[async_trait]
 impl Outbox for Postgres {
-    async fn claim(&self, limit: u32, span: Duration) -> Result<Vec<(i64, Charge)>> {
+    async fn claim(&self, behind: i64, limit: u32, span: Duration) -> Result<Vec<(i64, Charge)>> {
         let (limit, span) = (i64::from(limit), span.as_secs_f64());
-        let rows = self.pool.ask(CLAIM, &[&limit, &span]).await.map_err(meaning)?;
+        let rows = self.pool.ask(CLAIM, &[&limit, &span, &behind]).await.map_err(meaning)?;
         let mut claimed = rows.iter().map(numbered).collect::<Result<Vec<_>>>()?;
         claimed.sort_unstable_by_key(|(number, _)| *number);
         Ok(claimed)

@@ -7,6 +7,7 @@ use postgres_pool::Row;
 use shop::{Begun, Charge, Ending, Error, PaymentStore, Result, Settlement, Verdict};
 
 use super::{Postgres, column, meaning};
+use crate::adapter::word;
 
 const BEGIN: &str = "insert into payments (key, amount_cents, status, until)
     values ($1, $2, 'begun', now() + make_interval(secs => $3))
@@ -46,9 +47,9 @@ impl PaymentStore for Postgres {
 
     async fn record(&self, settlement: Settlement) -> Result<Settlement> {
         let Settlement { key, amount_cents, verdict } = &settlement;
-        let Ending { status, charge_id, .. } = Ending::from(verdict);
+        let charge_id = Ending::from(verdict).charge_id;
         let row: [&(dyn postgres_pool::ToSql + Sync); 4] =
-            [key, amount_cents, &status.as_str(), &charge_id];
+            [key, amount_cents, &word(verdict), &charge_id];
         let recorded = self.pool.ask(RECORD, &row).await.map_err(meaning)?;
         if !recorded.is_empty() {
             crash_point::reach(crash_point::PAYMENT_RECORDED);
@@ -63,6 +64,7 @@ fn settlement(row: &Row) -> Result<Settlement> {
     let verdict = match column(row, "status")? {
         "paid" => Verdict::Paid { charge_id: column(row, "charge_id")? },
         "declined" => Verdict::Declined,
+        "cancelled" => Verdict::Cancelled,
         other => return Err(Error::Internal(format!("a payment that is {other:?}"))),
     };
     Ok(Settlement { key: column(row, "key")?, amount_cents: column(row, "amount_cents")?, verdict })

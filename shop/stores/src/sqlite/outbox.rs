@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -10,7 +11,8 @@ use shop::{Backlog, Charge, Outbox, Result};
 use super::{Sqlite, meaning};
 
 const INSERT: &str = "insert into outbox (key, amount_cents, card) values (?1, ?2, ?3)";
-const UNSENT: &str = "select number, key, amount_cents, card from outbox order by number limit ?1";
+const UNSENT: &str = "select number, key, amount_cents, card from outbox where number > ?1
+    order by number limit ?2";
 const SENT: &str = "delete from outbox where number = ?1";
 const COUNT: &str = "select count(*) from outbox";
 const OLDEST: &str = "select created_at from orders
@@ -45,16 +47,20 @@ pub(super) fn insert(c: &Connection, charge: &Charge) -> rusqlite::Result<()> {
 
 #[async_trait]
 impl Outbox for Sqlite {
-    async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Charge)>> {
+    async fn claim(&self, behind: i64, limit: u32, _: Duration) -> Result<Vec<(i64, Charge)>> {
         let job = move |c: &Connection| {
             let mut unsent = c.prepare_cached(UNSENT)?;
-            let rows = unsent.query_map([limit], |row| {
+            let rows = unsent.query_map(params![behind, limit], |row| {
                 let (key, amount_cents, card) = (row.get(1)?, row.get(2)?, row.get(3)?);
                 Ok((row.get(0)?, Charge { key, amount_cents, card }))
             })?;
             rows.collect()
         };
         self.db.read(job).await.map_err(meaning)
+    }
+
+    async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Charge)>> {
+        self.claim(0, limit, Duration::ZERO).await
     }
 
     async fn sent(&self, rows: Vec<i64>) -> Result<()> {

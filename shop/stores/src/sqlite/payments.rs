@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use shop::{Ending, PaymentStore, Result, Settlement, Verdict};
 
 use super::{Sqlite, meaning, strange};
+use crate::adapter::word;
 
 const RECORD: &str = "insert into payments (key, amount_cents, status, charge_id)
     values (?1, ?2, ?3, ?4) on conflict (key) do nothing";
@@ -19,11 +20,8 @@ impl PaymentStore for Sqlite {
 
     async fn record(&self, settlement: Settlement) -> Result<Settlement> {
         let job = move |c: &Connection| {
-            let Settlement { key, amount_cents, verdict } = settlement;
-            let Ending { status, charge_id, .. } = Ending::from(&verdict);
-            let row = params![key, amount_cents, status.as_str(), charge_id];
-            c.prepare_cached(RECORD)?.execute(row)?;
-            find(c, key)
+            record(c, &settlement)?;
+            find(c, settlement.key)
         };
         let recorded = self.db.write(job).await.map_err(meaning)?;
         crash_point::reach(crash_point::PAYMENT_RECORDED);
@@ -31,11 +29,19 @@ impl PaymentStore for Sqlite {
     }
 }
 
+/// Records a settlement, unless there is one for its key.
+pub(super) fn record(c: &Connection, settlement: &Settlement) -> rusqlite::Result<()> {
+    let Settlement { key, amount_cents, verdict } = settlement;
+    let row = params![key, amount_cents, word(verdict), Ending::from(verdict).charge_id];
+    c.prepare_cached(RECORD)?.execute(row).map(drop)
+}
+
 fn find(c: &Connection, key: String) -> rusqlite::Result<Settlement> {
     let (amount_cents, verdict) = c.prepare_cached(FIND)?.query_row([&key], |row| {
         let verdict = match row.get_ref(1)?.as_str()? {
             "paid" => Verdict::Paid { charge_id: row.get(2)? },
             "declined" => Verdict::Declined,
+            "cancelled" => Verdict::Cancelled,
             other => return Err(strange(1, other)),
         };
         Ok((row.get(0)?, verdict))

@@ -238,7 +238,7 @@ async fn of_all_processes_one_charges_and_one_relays() {
     }
     let claimed = race(|n| {
         let outbox = clients[n % 2].outbox.clone();
-        async move { outbox.claim(2, span).await.unwrap() }
+        async move { outbox.claim(0, 2, span).await.unwrap() }
     })
     .await;
     let numbers: Vec<_> = claimed.concat().into_iter().map(|(number, _)| number).collect();

@@ -6,12 +6,14 @@ mod durability;
 #[cfg(feature = "postgres")]
 mod far;
 mod following;
+mod one_commit;
 mod orders;
 mod outbox;
 mod pages;
 mod payments;
 mod sample;
 mod server;
+mod steps;
 mod stock;
 mod users;
 
@@ -27,7 +29,15 @@ macro_rules! asked {
     };
 }
 
+/// Asks for what every store promises, and for what those promise that others may follow.
 macro_rules! contract {
+    ($scheme:ident) => {
+        storage!($scheme);
+        following!($scheme);
+    };
+}
+
+macro_rules! storage {
     ($scheme:ident) => {
         promises! { $scheme;
             users: an_account_is_found_by_its_address, an_address_has_one_account;
@@ -45,10 +55,18 @@ macro_rules! contract {
             payments: a_settlement_is_found_by_its_key, the_first_settlement_stands,
                 concurrent_settlements_of_a_key_have_one_winner,
                 who_begins_a_charge_that_is_decided_is_told;
+            steps: the_first_result_of_a_step_stands, concurrent_results_of_a_step_have_one_winner;
             outbox: only_a_handover_by_outbox_leaves_a_row, a_key_leaves_one_row,
                 rows_come_oldest_first, rows_vanish_when_sent, what_was_let_go_is_claimed_again, a_number_is_never_given_again,
                 a_full_outbox_refuses_what_would_add_to_it,
                 a_backlog_is_as_old_as_its_first_order;
+        }
+    };
+}
+
+macro_rules! following {
+    ($scheme:ident) => {
+        promises! { $scheme;
             following: a_final_order_owes_its_event_until_it_is_told,
                 what_nobody_follows_owes_nothing,
                 an_insertion_that_others_follow_is_as_any_other,
@@ -77,6 +95,16 @@ macro_rules! promises {
 
 asked!(memory postgres sqlite);
 
+/// Databases of one process, a module's each.
+mod apart {
+    contract!(apart);
+}
+
+/// One whose charges are recorded with their orders.
+mod together {
+    storage!(together);
+}
+
 /// Where a store keeps what it keeps, until it is dropped.
 enum Kept {
     Files(#[expect(dead_code, reason = "dropped last")] TempDir),
@@ -85,7 +113,8 @@ enum Kept {
 
 /// An empty store of this kind; none if it is not in this build, or its server not installed.
 async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
-    let adapter = adapters().iter().find(|adapter| adapter.scheme == scheme)?;
+    let database = if ["apart", "together"].contains(&scheme) { "sqlite" } else { scheme };
+    let adapter = adapters().iter().find(|adapter| adapter.scheme == database)?;
     if scheme == "postgres" {
         let mut server = Server::away()?;
         server.start().await;
@@ -94,9 +123,16 @@ async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
         return Some((stores, Kept::Server(Box::new(server))));
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("shop.db");
-    let url = adapter.form.replace("PATH", &path.display().to_string());
-    Some((stores::open(&url).unwrap(), Kept::Files(folder)))
+    let open = |name: &str| {
+        let path = folder.path().join(name);
+        stores::open(&adapter.form.replace("PATH", &path.display().to_string())).unwrap()
+    };
+    let stores = match scheme {
+        "apart" => open("shop.db").apart(open("accounts.db"), open("charges.db")),
+        "together" => open("shop.db").together().unwrap(),
+        _ => open("shop.db"),
+    };
+    Some((stores, Kept::Files(folder)))
 }
 
 #[test]

@@ -86,12 +86,14 @@ pub(crate) async fn what_was_let_go_is_claimed_again(stores: Stores) {
         owe(&stores, &order(customer(1))).await;
     }
     let rows = unsent(&stores).await;
-    let claimed = stores.outbox.claim(3, span).await.unwrap();
+    let claimed = stores.outbox.claim(0, 3, span).await.unwrap();
     assert_eq!(claimed, rows[..3]);
     assert_eq!(unsent(&stores).await, rows, "what is claimed is not handed over");
     stores.outbox.sent(vec![rows[0].0]).await.unwrap();
     stores.outbox.let_go(vec![rows[1].0, rows[2].0]).await.unwrap();
-    assert_eq!(stores.outbox.claim(9, span).await.unwrap(), rows[1..]);
+    assert_eq!(stores.outbox.claim(rows[2].0, 9, span).await.unwrap(), rows[3..]);
+    stores.outbox.let_go(vec![rows[3].0, rows[4].0]).await.unwrap();
+    assert_eq!(stores.outbox.claim(0, 9, span).await.unwrap(), rows[1..]);
 }
 
 /// Two relays may send the same row; the slower one must not forget the row of another order.

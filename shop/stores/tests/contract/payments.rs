@@ -5,11 +5,11 @@ use std::time::Duration;
 use shop::{Begun, Charge};
 use stores::Stores;
 
-use crate::sample::{declined, paid, race};
+use crate::sample::{cancelled, declined, paid, race};
 
 pub(crate) async fn a_settlement_is_found_by_its_key(stores: Stores) {
     assert_eq!(stores.payments.find("a").await, Ok(None));
-    for settlement in [paid("a", "ch-1"), declined("b")] {
+    for settlement in [paid("a", "ch-1"), declined("b"), cancelled("d")] {
         assert_eq!(stores.payments.record(settlement.clone()).await.as_ref(), Ok(&settlement));
         assert_eq!(stores.payments.find(&settlement.key).await, Ok(Some(settlement)));
     }
@@ -17,7 +17,7 @@ pub(crate) async fn a_settlement_is_found_by_its_key(stores: Stores) {
 }
 
 pub(crate) async fn the_first_settlement_stands(stores: Stores) {
-    for first in [paid("a", "ch-1"), declined("b")] {
+    for first in [paid("a", "ch-1"), declined("b"), cancelled("d")] {
         let key = &first.key;
         stores.payments.record(first.clone()).await.unwrap();
         for later in [first.clone(), paid(key, "ch-2"), declined(key)] {

@@ -65,6 +65,10 @@ pub(crate) fn declined(key: &str) -> Settlement {
     Settlement { key: key.to_owned(), amount_cents: 900, verdict: Verdict::Declined }
 }
 
+pub(crate) fn cancelled(key: &str) -> Settlement {
+    Settlement { key: key.to_owned(), amount_cents: 900, verdict: Verdict::Cancelled }
+}
+
 pub(crate) fn out_of_stock(key: &str) -> Settlement {
     Settlement { key: key.to_owned(), amount_cents: 900, verdict: Verdict::OutOfStock }
 }

@@ -12,6 +12,7 @@ use super::{Base, Credential, Http};
 pub struct RemotePayments {
     http: Http,
     charges: Uri,
+    cancellations: Uri,
     credential: Credential,
 }
 
@@ -19,19 +20,28 @@ impl RemotePayments {
     /// The service at this address, which wants this credential.
     #[must_use]
     pub fn new(http: Http, base: &Base, credential: Credential) -> Self {
-        Self { http, charges: base.at("/charges"), credential }
+        let (charges, cancellations) = (base.at("/charges"), base.at("/cancellations"));
+        Self { http, charges, cancellations, credential }
     }
-}
 
-#[async_trait]
-impl Payments for RemotePayments {
-    async fn charge(&self, charge: Charge) -> Result<Charged> {
-        let call = Call::new(Method::POST, &self.charges, SERVICE_CALL).with(&charge)?;
+    async fn ask(&self, what: &Uri, charge: &Charge) -> Result<Charged> {
+        let call = Call::new(Method::POST, what, SERVICE_CALL).with(charge)?;
         let call = Call { bearer: self.credential.header(), ..call };
         let answer = self.http.call(call).await?;
         if answer.status == StatusCode::ACCEPTED {
             return Ok(Charged::Later);
         }
         Ok(Charged::Now(answer.parsed(StatusCode::OK)?))
+    }
+}
+
+#[async_trait]
+impl Payments for RemotePayments {
+    async fn charge(&self, charge: Charge) -> Result<Charged> {
+        self.ask(&self.charges, &charge).await
+    }
+
+    async fn cancel(&self, charge: Charge) -> Result<Charged> {
+        self.ask(&self.cancellations, &charge).await
     }
 }

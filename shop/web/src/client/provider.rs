@@ -12,6 +12,7 @@ use super::{Base, Credential, Http, Patience};
 pub struct RemoteProvider {
     http: Http,
     charges: Uri,
+    voids: Uri,
     credential: Credential,
     patience: Patience,
 }
@@ -21,6 +22,7 @@ pub struct RemoteProvider {
 enum Decision {
     Captured { charge_id: String },
     Declined,
+    Voided,
 }
 
 impl RemoteProvider {
@@ -28,7 +30,8 @@ impl RemoteProvider {
     #[must_use]
     pub fn new(http: Http, base: &Base, credential: Credential) -> Self {
         let patience = Patience::default();
-        Self { http, charges: base.at("/charges"), credential, patience }
+        let (charges, voids) = (base.at("/charges"), base.at("/voids"));
+        Self { http, charges, voids, credential, patience }
     }
 
     /// The same, asked as long and as often as this.
@@ -41,21 +44,29 @@ impl RemoteProvider {
 #[async_trait]
 impl CardNetwork for RemoteProvider {
     async fn capture(&self, charge: &Charge) -> Result<Verdict> {
+        self.patiently(&self.charges, charge).await
+    }
+
+    async fn void(&self, charge: &Charge) -> Result<Verdict> {
+        self.patiently(&self.voids, charge).await
+    }
+}
+
+impl RemoteProvider {
+    async fn patiently(&self, what: &Uri, charge: &Charge) -> Result<Verdict> {
         let mut pause = self.patience.backoff;
         for _ in 1..self.patience.attempts {
-            match self.ask(charge).await {
+            match self.ask(what, charge).await {
                 Err(Error::TimedOut(_)) => tokio::time::sleep(pause).await,
                 answered => return answered,
             }
             pause *= 2;
         }
-        self.ask(charge).await
+        self.ask(what, charge).await
     }
-}
 
-impl RemoteProvider {
-    async fn ask(&self, charge: &Charge) -> Result<Verdict> {
-        let call = Call::new(Method::POST, &self.charges, self.patience.call).with(charge)?;
+    async fn ask(&self, what: &Uri, charge: &Charge) -> Result<Verdict> {
+        let call = Call::new(Method::POST, what, self.patience.call).with(charge)?;
         let call = Call { bearer: self.credential.header(), ..call };
         let answer = self.http.call(call).await?;
         if answer.status == StatusCode::OK {
@@ -65,6 +76,7 @@ impl RemoteProvider {
             StatusCode::OK => Ok(match answer.parsed(StatusCode::OK)? {
                 Decision::Captured { charge_id } => Verdict::Paid { charge_id },
                 Decision::Declined => Verdict::Declined,
+                Decision::Voided => Verdict::Cancelled,
             }),
             StatusCode::CONFLICT => Err(Error::KeyReused),
             StatusCode::TOO_MANY_REQUESTS => {

@@ -102,6 +102,11 @@ impl Orders for Fake {
         Ok(order(OrderStatus::Declined))
     }
 
+    async fn cancel(&self, token: &str, id: OrderId) -> Result<Order> {
+        self.note(format!("cancel {token} {}", id.0))?;
+        Ok(order(self.status.lock().unwrap().unwrap_or(OrderStatus::Declined)))
+    }
+
     async fn list(&self, token: &str, after: Option<OrderId>, limit: u32) -> Result<Page> {
         let after = after.map(|id| id.0.as_u128());
         self.note(format!("list {token} {after:?} {limit}"))?;
@@ -125,6 +130,15 @@ impl Payments for Fake {
             _ => Verdict::Paid { charge_id: "ch-1".to_owned() },
         };
         Ok(Charged::Now(Settlement { key, amount_cents, verdict }))
+    }
+
+    async fn cancel(&self, charge: Charge) -> Result<Charged> {
+        let Charge { key, amount_cents, .. } = charge;
+        self.note(format!("cancel {key} {amount_cents}"))?;
+        if self.charge_later {
+            return Ok(Charged::Later);
+        }
+        Ok(Charged::Now(Settlement { key, amount_cents, verdict: Verdict::Cancelled }))
     }
 }
 

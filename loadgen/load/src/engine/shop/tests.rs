@@ -69,6 +69,13 @@ fn answers() {
     check(Operation::Get, 200, &known.replace("paid", "lent"), (Unknown, Receipt::None));
     check(Operation::Get, 200, "", (Unknown, Receipt::None));
     check(Operation::Get, 404, "", (Failed, Receipt::None));
+    check(Operation::Cancel, 200, &known.replace("paid", "declined"), (Ok, Receipt::Declined));
+    check(Operation::Cancel, 200, &known, (Ok, Receipt::Paid));
+    check(Operation::Cancel, 202, &known.replace("paid", "pending"), (Ok, Receipt::Pending));
+    check(Operation::Cancel, 202, &known, (Unknown, Receipt::None));
+    check(Operation::Cancel, 200, &known.replace("paid", "pending"), (Unknown, Receipt::None));
+    check(Operation::Cancel, 200, &order("declined"), (Unknown, Receipt::None));
+    check(Operation::Cancel, 404, "", (Failed, Receipt::None));
     check(Operation::Signup, 201, "", (Ok, Receipt::None));
     check(Operation::Login, 500, "", (Unknown, Receipt::None));
     let shed = Response { status: 503, effect_none: true, ..Response::default() };
@@ -105,6 +112,18 @@ fn an_id_cannot_leave_its_segment_of_the_path() {
     let first = text.lines().next().unwrap();
     assert_eq!(first, "GET /orders/a%2F..%2Fb%20c%0D%0Ax%3A%20%C3%BC%25 HTTP/1.1");
     assert_eq!(text.matches("\r\n").count(), 4, "{text}");
+}
+
+#[test]
+fn a_customer_cancels_his_newest_order() {
+    let mut traffic = traffic();
+    traffic.customers[0].orders =
+        [("new".into(), Known::Prepared), ("old".into(), Known::Prepared)].into();
+    let mut out = Vec::new();
+    assert_eq!(traffic.render(&job(Operation::Cancel), &mut out), 1);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.starts_with("POST /orders/new/cancel HTTP/1.1\r\n"), "{text}");
+    assert!(text.contains("Content-Length: 0\r\n") && text.ends_with("\r\n\r\n"), "{text}");
 }
 
 #[test]

@@ -14,15 +14,16 @@ use tokio::time::interval;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The figures of one outbox.
-#[derive(Clone, Default)]
-pub(crate) struct Gauges {
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
     charges: Gauge,
     age_s: Gauge<f64, AtomicU64>,
 }
 
 impl Gauges {
     /// Metrics of this outbox, kept up to date for as long as the process runs.
-    pub(crate) fn kept(outbox: &Arc<dyn Outbox>) -> Metrics {
+    #[must_use]
+    pub fn kept(outbox: &Arc<dyn Outbox>) -> Metrics {
         let (gauges, mut metrics) = (Self::default(), Metrics::default());
         gauges.register(&mut metrics);
         tokio::spawn(gauges.keep(Arc::clone(outbox)));
@@ -32,7 +33,7 @@ impl Gauges {
     /// Where `/metrics` shows them.
     fn register(&self, metrics: &mut Metrics) {
         let registry = metrics.registry();
-        let help = "Charges that are not handed over to the broker";
+        let help = "Charges that are not in other hands yet";
         registry.register("outbox_charges", help, self.charges.clone());
         let help = "Since the order was accepted whose charge is the first in line";
         registry.register_with_unit("outbox_age", help, Unit::Seconds, self.age_s.clone());

@@ -7,15 +7,16 @@ use async_trait::async_trait;
 use shop::{Charge, Charged, Handover, Payments, Result};
 use tokio::sync::Notify;
 
-/// Payments on the other side of a queue.
-pub(crate) struct Queued {
+/// Payments on the other side of the outbox.
+pub struct Queued {
     relay: Arc<Notify>,
     outbox_max: u64,
 }
 
 impl Queued {
     /// Wakes `relay` for every charge; no more than `outbox_max` may wait for it.
-    pub(crate) fn new(relay: Arc<Notify>, outbox_max: u64) -> Self {
+    #[must_use]
+    pub fn new(relay: Arc<Notify>, outbox_max: u64) -> Self {
         Self { relay, outbox_max }
     }
 }
