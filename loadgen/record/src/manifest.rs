@@ -57,7 +57,7 @@ pub struct Manifest {
     pub warm_up_s: u32,
     /// The length of the schedule, seconds, warm-up included.
     pub duration_s: u32,
-    /// How long it took until nothing was in flight or pending any more, seconds.
+    /// How long it took after the schedule's end until nothing was in flight or pending any more, seconds.
     pub drained_s: f64,
     /// The parts that statistics are kept for, in order; warm-up is none of them.
     pub phases: Vec<Phase>,

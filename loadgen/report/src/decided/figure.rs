@@ -169,7 +169,7 @@ fn of_trial(trial: &Trial, name: &str) -> Option<Figure> {
         "time to recover" => return recovered(trial),
         "drain against prediction" => return foretold(trial),
         "processes restarted" => restarted(trial)?,
-        "drain" => (manifest.drained_s - f64::from(manifest.duration_s)).max(0.0),
+        "drain" => return drained(trial),
         "stuck after trigger" => return stuck::after_trigger(trial),
         _ => return None,
     };
@@ -215,6 +215,14 @@ fn recovered(trial: &Trial) -> Option<Figure> {
         },
     };
     recoveries(trial).map(time).max_by(|a, b| a.value.total_cmp(&b.value))
+}
+
+/// From the healing until no more was in work than before the fault: the longest of these. Without faults from the end
+/// of the load until all was final.
+fn drained(trial: &Trial) -> Option<Figure> {
+    let after = |fault: &FaultRecovery| fault.drained_after_s.unwrap_or(f64::INFINITY);
+    let longest = recoveries(trial).map(after).max_by(f64::total_cmp);
+    Some(longest.unwrap_or(trial.manifest.drained_s).into())
 }
 
 /// How long the second half of the longest drain was, as a multiple of what its first half foretold.
@@ -354,6 +362,13 @@ mod tests {
             trial.audit = Some(Verdict { recovery: Some(recovery), ..Verdict::default() });
         };
         assert_eq!(value(&trial, "time to recover", None), None);
+        trial.manifest.drained_s = 2.5;
+        assert_eq!(value(&trial, "drain", None), Some(2.5), "after the load, without a fault");
+        let drained = |s| FaultRecovery { drained_after_s: s, ..FaultRecovery::default() };
+        with(&mut trial, vec![drained(Some(3.5)), drained(Some(8.5))]);
+        assert_eq!(value(&trial, "drain", None), Some(8.5));
+        with(&mut trial, vec![drained(Some(3.5)), drained(None)]);
+        assert_eq!(value(&trial, "drain", None), Some(f64::INFINITY));
         let forecast = Forecast { predicted_s: 4.0, lasted_s: 5.0, ..Forecast::default() };
         let back = FaultRecovery { recovered_after_s: Some(2.0), ..FaultRecovery::default() };
         let late = FaultRecovery {
