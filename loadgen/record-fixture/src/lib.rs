@@ -433,6 +433,10 @@ impl Stage {
                     count: of(Outcome::Unknown) / 2,
                     ..finding(("recovered", "Of unknown outcome, and it happened."))
                 },
+                Finding {
+                    count: if self.order == 2 { 7 } else { 0 },
+                    ..finding(("taken-back", "Cancelled in time."))
+                },
             ],
         }
     }

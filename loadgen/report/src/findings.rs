@@ -64,6 +64,7 @@ fn silent(one: &Contestant<'_>, phase: &str) -> String {
             "whose customers were told an error were declined later",
         )
         + &told(Class::Recovered, "whose customers got no answer were completed later")
+        + &told(Class::TakenBack, "were cancelled in time")
 }
 
 fn when(scenario: &Scenario<'_>, phase: &Phase) -> String {

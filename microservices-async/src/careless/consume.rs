@@ -88,8 +88,10 @@ async fn work<M, H, F>(
     if mode == ConsumeMode::Early {
         // The mistake: from here on nobody else remembers the message.
         let _ = inbox.settle(&receipt, Settle::Ack).await;
-        if let Err(lost) = handle(received).await {
-            process_log::tell("message-lost", || [("error", format!("{lost:?}").into())]);
+        if let Err(Trouble::NotNow(why) | Trouble::Failed(why) | Trouble::Never(why)) =
+            handle(received).await
+        {
+            process_log::tell("message-lost", || [("error", why.into())]);
         }
         return;
     }
@@ -111,3 +113,6 @@ async fn work<M, H, F>(
     // Fenced if the lease went to another meanwhile; then the work was done twice.
     let _ = inbox.settle(&receipt, how).await;
 }
+
+#[cfg(test)]
+mod tests;

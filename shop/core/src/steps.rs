@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CLAIMED_FOR: Duration = Duration::from_secs(30);
 /// How long one executor tries before others may.
 const TRIES_FOR: Duration = Duration::from_secs(15);
-/// The pause after a step that failed, which doubles: Temporal's and Restate's order of magnitude, in less time.
+/// The pause after a step that failed, which doubles (Temporal: 1 s, up to 100 s).
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// What a stopping executor grants to workflows under way.

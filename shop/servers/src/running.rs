@@ -95,7 +95,11 @@ impl Running {
         let deserted = deserted(self.recipe, &self.nodes, DESERTED_AFTER);
         let ended = tokio::select! {
             ended = timeout(STOP_MAX, self.server.wait()) => ended.context("the server does not stop")??,
-            () = deserted => return self.kill().await,
+            () = deserted => {
+                let name = self.recipe.name;
+                process_log::say(format_args!("{name}: most of its cluster is gone; killed"));
+                return self.kill().await;
+            }
         };
         // What ran beside it ends before us: whoever keeps us takes the last end for ours.
         self.kill().await?;

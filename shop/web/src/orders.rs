@@ -85,10 +85,13 @@ pub(crate) async fn get(
     request: &Request<Bytes>,
     id: &str,
 ) -> Result<Response<Bytes>, Refused> {
-    let token = bearer(request)?;
-    let id = Uuid::try_parse(id).map_err(|_| shop::Error::NotFound)?;
-    let order = orders.get(token, OrderId(id)).await?;
+    let order = orders.get(bearer(request)?, identity(id)?).await?;
     Ok(json(StatusCode::OK, &Shown::of(&order)))
+}
+
+/// What is no id is nobody's.
+fn identity(id: &str) -> Result<OrderId, shop::Error> {
+    Uuid::try_parse(id).map(OrderId).map_err(|_| shop::Error::NotFound)
 }
 
 /// What was decided stands, and is told; 202 if that is not known yet.
@@ -97,9 +100,7 @@ pub(crate) async fn cancel(
     request: &Request<Bytes>,
     id: &str,
 ) -> Result<Response<Bytes>, Refused> {
-    let token = bearer(request)?;
-    let id = Uuid::try_parse(id).map_err(|_| shop::Error::NotFound)?;
-    let order = orders.cancel(token, OrderId(id)).await?;
+    let order = orders.cancel(bearer(request)?, identity(id)?).await?;
     let status = match order.status {
         OrderStatus::Pending => StatusCode::ACCEPTED,
         OrderStatus::Paid | OrderStatus::Declined => StatusCode::OK,

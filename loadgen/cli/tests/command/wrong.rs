@@ -161,6 +161,7 @@ async fn who_decides_alone_is_found() {
         &[
             ("charges-nobody", Found::Wrong("paid-without-charge")),
             ("declines-alone", Found::Wrong("decided-by-nobody")),
+            ("voids-alone", Found::Wrong("decided-by-nobody")),
             ("tells-early", Found::Wrong("told-before-decided")),
             ("settles-early", Found::Wrong("told-before-decided")),
             ("charges-early", Found::Wrong("charged-before-asked")),

@@ -23,6 +23,7 @@ WAYS = {
     "charges-twice": "charges again what is charged (shows itself at a network that knows no keys)",
     "charges-nobody": "says paid and never asks the network",
     "declines-alone": "says declined and never asks the network",
+    "voids-alone": "has the network void what nobody has cancelled, and says declined",
     "tells-early": "says paid before it asks the network",
     "settles-early": "stamps the settlement when the order comes",
     "charges-early": "charges keys that will come before they come",
@@ -76,13 +77,13 @@ class Shop:
         self.count = 0
         self.local = threading.local()
 
-    def charge(self, key, cents):
+    def charge(self, key, cents, path="/charges"):
         """What the network says: (status, charge id)."""
         if not hasattr(self.local, "network"):
             self.local.network = http.client.HTTPConnection(urlsplit(self.provider).netloc, timeout=5)
         body = json.dumps({"key": key, "amount_cents": cents, "card": "card"})
         head = {"content-type": "application/json", "authorization": f"Bearer {MERCHANT}"}
-        self.local.network.request("POST", "/charges", body, head)
+        self.local.network.request("POST", path, body, head)
         answer = self.local.network.getresponse()
         told = json.loads(answer.read() or b"{}")
         return told.get("status"), told.get("charge_id")
@@ -162,6 +163,9 @@ class Shop:
                 self.forge(order)
             return 201, self.say(order, "paid"), {}
         if wrong == "declines-alone":
+            return 201, self.say(order, "declined"), {}
+        if wrong == "voids-alone":
+            self.charge(key, cents, "/voids")
             return 201, self.say(order, "declined"), {}
         if wrong == "never-settles":
             return 202, order, {}
