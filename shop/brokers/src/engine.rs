@@ -27,7 +27,8 @@ pub(crate) struct Taken {
     pub(crate) handle: Handle,
     /// What was appended.
     pub(crate) body: Bytes,
-    /// None for the first delivery; else since when nothing was heard of who had it before.
+    /// None for the first delivery; else for how long at least nothing was heard of who had it before. Said to be
+    /// longer than it was, a delivery that failed would not be counted.
     pub(crate) silent: Option<Duration>,
 }
 

@@ -306,7 +306,8 @@ fn entry(value: &Value) -> Option<(String, Bytes)> {
 fn reclaimed(value: &Value) -> Option<Taken> {
     let [id, count, idle_ms, body] = list(value) else { return None };
     let id = String::from_utf8(bytes(id)?.to_vec()).ok()?;
-    let silent = Some(Duration::from_millis(number(idle_ms).unsigned_abs()));
+    // Both ends are cut to milliseconds, so that it may have been one less.
+    let silent = Some(Duration::from_millis(number(idle_ms).unsigned_abs().saturating_sub(1)));
     Some(Taken { handle: handle(&id, number(count)), body: bytes(body)?, silent })
 }
 

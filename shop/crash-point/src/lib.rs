@@ -51,7 +51,8 @@ pub fn reach(point: Point) {
         && take(folder, point)
     {
         // Not eprintln: a log that is closed would turn the abort into a panic.
-        let _ = writeln!(std::io::stderr(), "crash point {} reached", point.name);
+        let line = format!("crash point {} reached\n", point.name);
+        let _ = std::io::stderr().write_all(line.as_bytes());
         std::process::abort();
     }
 }

@@ -17,7 +17,12 @@ const SPAN: Duration = Duration::from_secs(1);
 
 /// Says something for people, as it is: that a process listens, or why it ends.
 pub fn say(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    write(&mut std::io::stderr(), line);
+}
+
+/// In one write: processes may share a log, and what is written in pieces is torn by what another writes.
+fn write(log: &mut impl Write, line: impl Display) {
+    let _ = log.write_all(format!("{line}\n").as_bytes());
 }
 
 /// Tells of an event as one line of JSON: `at_us` (microseconds since the Unix epoch), `event`, what
@@ -86,6 +91,30 @@ mod tests {
         assert_eq!(passed, 10);
         assert_eq!(limit.pass(at(1_000)), Some(990));
         assert_eq!(limit.pass(at(1_001)), Some(0));
+    }
+
+    /// A log as the kernel keeps it: one entry for each write.
+    #[derive(Default)]
+    struct Writes(Vec<String>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.push(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_write() {
+        let mut log = Writes::default();
+        write(&mut log, line("relay-failed", [("error", json!("a \"b\""))], 0));
+        write(&mut log, "for people");
+        assert_eq!(log.0.len(), 2, "{:?}", log.0);
+        assert!(log.0.iter().all(|line| line.ends_with('\n')), "{:?}", log.0);
     }
 
     #[test]
