@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Do without this control of the run (may be repeated); it is told as not judged
     #[arg(long, value_name = "CONTROL", conflicts_with = "resume")]
     without: Vec<String>,
-    /// How many blocks, instead of 9 and of what a claim's file says: 7 at least decide what rests on repetition
+    /// How many blocks, instead of 7 and of what a claim's file says: 7 at least decide what rests on repetition
     #[arg(long, conflicts_with = "quick", value_parser = clap::value_parser!(u32).range(1..=1000))]
     blocks: Option<u32>,
     /// Begin no block that would not fit into so many minutes; what decides most per minute comes first
