@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use service::{
-    CallArgs, ServiceArgs, bounds, environment, fanout, metrics, needs, settings, timing,
+    CallArgs, ServiceArgs, bounds, environment, fanout, metrics, needs, settings, spread, timing,
 };
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
+use web::Ready;
 use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
-use web::{Ready, Routes};
 
 use crate::fans::FanArgs;
 
@@ -59,6 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let payments = Arc::new(RemotePayments::new(calls.client(&http), &payments, credential));
     let operator = environment::operator_token();
     let (placing, counted) = (service::tasks(), metrics::of_store(&stores));
+    let routes = spread::routes(&stores);
     let kept = stores.orders;
     let tasks = Arc::clone(&placing);
     let orders = OrderService::new(customers, kept, payments, operator, tasks, following);
@@ -66,7 +67,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let orders_left = Arc::clone(&orders);
     let recovery = keep_recovering(orders_left, age, every, bounds::AGAIN, service::not_recovered);
     tokio::spawn(recovery);
-    let (routes, settings) = (Routes::new().orders(orders), settings.and(tokens));
+    let (routes, settings) = (routes.orders(orders), settings.and(tokens));
     let (listen, ready) = (args.listen, Arc::new(ready));
     let limits = calls.limits();
     let served =

@@ -37,6 +37,7 @@ fn write(folder: &Path, seconds: u32, rate: f64) -> anyhow::Result<()> {
         profile: Profile::constant(rate, f64::from(seconds)),
         arrivals: Arrivals::Poisson,
         jobs: Jobs::Shop { mix: Mix { place: 70.0, get: 30.0, ..Mix::default() }, customers: 10 },
+        mixes: Vec::new(),
         form: Loop::Open,
         retries: None,
         seed: 1,

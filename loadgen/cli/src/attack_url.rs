@@ -186,6 +186,7 @@ impl Attack {
             profile: Profile::new(scenario),
             arrivals: self.arrivals,
             jobs: Jobs::Same,
+            mixes: Vec::new(),
             form: scenario.form(),
             retries: None,
             seed: self.seed,

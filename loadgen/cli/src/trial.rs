@@ -205,8 +205,18 @@ impl Trial<'_> {
         let Scenario { mix, customers, arrivals, .. } = *self.scenario;
         let jobs = Jobs::Shop { mix, customers };
         let (profile, form) = (Profile::new(self.scenario), self.scenario.form());
-        let retries = self.scenario.retries.clone();
-        Plan { profile, arrivals, jobs, form, retries, seed: self.seed() }
+        let (retries, mixes) = (self.scenario.retries.clone(), self.scenario.mixes());
+        Plan { profile, arrivals, jobs, mixes, form, retries, seed: self.seed() }
+    }
+
+    /// What is around the system is as the scenario says: the card network, and the network between its processes.
+    async fn set_up(&self, running: &mut Running, control_token: &str) -> anyhow::Result<()> {
+        let (network, provider) = (running.spec.entry.provider.clone(), &self.scenario.provider);
+        faults::set_provider(&network, control_token, provider).await?;
+        match self.scenario.hop_delay {
+            Some(delay) => running.delay_hops(delay).await,
+            None => Ok(()),
+        }
     }
 
     async fn measure(
@@ -217,8 +227,7 @@ impl Trial<'_> {
         progress: &dyn Fn(f64),
     ) -> anyhow::Result<Measured> {
         let entry = running.spec.entry.clone();
-        let provider = &self.scenario.provider;
-        faults::set_provider(&entry.provider, &secrets.control, provider).await?;
+        self.set_up(running, &secrets.control).await?;
         let orders = OrdersReader::new(running.spec.audit.orders.first(), &secrets.operator)?;
         let prefix = self.key_prefix();
         let Prepared { traffic, targets, tokens, tokens_until_us } = tokio::select! {
@@ -244,8 +253,9 @@ impl Trial<'_> {
         let open_requests = || gauges.in_flight.load(Ordering::Relaxed);
         let stage = Stage {
             running,
-            provider,
+            provider: &self.scenario.provider,
             control_token: &secrets.control,
+            operator_token: &secrets.operator,
             open_requests: &open_requests,
             watch: &watch,
             start,

@@ -89,6 +89,7 @@ fn what_can_be_decided_asks_for_these_figures() {
         "drain",
         "drain against prediction",
         "failed share",
+        "keys moved share",
         "processes restarted",
         "settled out of order",
         "stuck after trigger",

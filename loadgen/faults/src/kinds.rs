@@ -20,6 +20,7 @@ mod power_cut;
 mod provider;
 mod reply_lost;
 mod reset;
+mod reshard;
 mod restart;
 mod slice;
 mod slow_close;
@@ -161,6 +162,7 @@ kinds! {
     slow_fsync::SlowFsync,
     failing_fsync::FailingFsync,
     poison::Poison,
+    reshard::Reshard,
 }
 
 impl Fault {

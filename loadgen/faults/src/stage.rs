@@ -24,6 +24,8 @@ pub struct Stage<'a> {
     pub provider: &'a Provider,
     /// Guards the provider's control endpoint.
     pub control_token: &'a str,
+    /// Shows who runs the shop.
+    pub operator_token: &'a str,
     /// Tells how many requests are open.
     pub open_requests: &'a (dyn Fn() -> u64 + Sync),
     /// Samples resources.

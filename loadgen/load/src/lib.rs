@@ -49,6 +49,8 @@ pub struct Plan {
     pub arrivals: Arrivals,
     /// The operations: a mix among customers, or one request repeated.
     pub jobs: Jobs,
+    /// Until when, ns, which other mix is asked for in an open loop; empty: none.
+    pub mixes: Vec<(u64, Mix)>,
     /// Who waits for whom.
     pub form: Loop,
     /// How customers ask again; without it they do not.
@@ -71,25 +73,35 @@ pub enum Jobs {
     Same,
 }
 
+impl Jobs {
+    fn asked(self, mut job: Job) -> Job {
+        if matches!(self, Self::Same) {
+            job.operation = Operation::Request;
+        }
+        job
+    }
+}
+
 impl Plan {
     /// Pairs of intended instant (ns since second 0) and job, in order.
     pub fn schedule(&self) -> impl Iterator<Item = (u64, Job)> + '_ {
-        self.profile.instants(self.arrivals, self.seed).zip(self.jobs())
+        let mut jobs = self.workload();
+        let instants = self.profile.instants(self.arrivals, self.seed);
+        instants.map(move |at_ns| (at_ns, self.jobs.asked(jobs.at(at_ns))))
     }
 
     /// The operations without their instants.
     fn jobs(&self) -> impl Iterator<Item = Job> + use<> {
+        let jobs = self.jobs;
+        self.workload().map(move |job| jobs.asked(job))
+    }
+
+    fn workload(&self) -> Workload {
         let (mix, customers) = match self.jobs {
             Jobs::Shop { mix, customers } => (mix, customers),
             Jobs::Same => (Mix { place: 1.0, ..Mix::default() }, 1),
         };
-        let same = matches!(self.jobs, Jobs::Same);
-        Workload::new(mix, customers, self.seed).map(move |mut job| {
-            if same {
-                job.operation = Operation::Request;
-            }
-            job
-        })
+        Workload::new(mix, customers, self.seed).with_mixes(self.mixes.clone())
     }
 
     /// Runs the engine with the source that this plan's loop asks for.
@@ -302,6 +314,7 @@ mod tests {
             profile: Profile::constant(REQUESTS as f64 * 10.0, 0.1),
             arrivals: Arrivals::Constant,
             jobs: Jobs::Same,
+            mixes: Vec::new(),
             form: Loop::Open,
             retries: None,
             seed: 1,

@@ -70,6 +70,8 @@ impl Job {
 pub struct Workload {
     rng: ChaCha8Rng,
     mix: Mix,
+    /// Until when, ns, another mix is asked for; then the next of them, and after the last the first mix again.
+    mixes: Vec<(u64, Mix)>,
     customers: u32,
     seq: u64,
 }
@@ -83,7 +85,27 @@ impl Workload {
     pub fn new(mix: Mix, customers: u32, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(STREAM);
-        Self { rng, mix, customers, seq: 0 }
+        Self { rng, mix, mixes: Vec::new(), customers, seq: 0 }
+    }
+
+    /// The same, with another mix until each of these instants, ns since second 0, ascending.
+    #[must_use]
+    pub fn with_mixes(self, mixes: Vec<(u64, Mix)>) -> Self {
+        Self { mixes, ..self }
+    }
+
+    /// The next job, of the mix in force at this instant.
+    pub(crate) fn at(&mut self, at_ns: u64) -> Job {
+        let in_force = self.mixes.iter().find(|(until_ns, _)| at_ns < *until_ns);
+        self.drawn(in_force.map_or(self.mix, |(_, mix)| *mix))
+    }
+
+    fn drawn(&mut self, mix: Mix) -> Job {
+        let operation = self.operation(mix);
+        let customer = self.rng.random_range(0..self.customers);
+        let job = self.job(operation, customer);
+        self.seq += 1;
+        job
     }
 
     /// A job of this kind that belongs to no schedule (preparation before the load).
@@ -98,8 +120,8 @@ impl Workload {
         Job { seq: self.seq, operation, customer, items, count, about: None }
     }
 
-    fn operation(&mut self) -> Operation {
-        let weights = self.mix.weights();
+    fn operation(&mut self, mix: Mix) -> Operation {
+        let weights = mix.weights();
         let mut left = self.rng.random::<f64>() * weights.iter().map(|(_, w)| w).sum::<f64>();
         for (operation, weight) in weights {
             if left < weight {
@@ -115,11 +137,7 @@ impl Iterator for Workload {
     type Item = Job;
 
     fn next(&mut self) -> Option<Job> {
-        let operation = self.operation();
-        let customer = self.rng.random_range(0..self.customers);
-        let job = self.job(operation, customer);
-        self.seq += 1;
-        Some(job)
+        Some(self.drawn(self.mix))
     }
 }
 
@@ -148,6 +166,21 @@ mod tests {
         }
         assert!(jobs.iter().all(|j| j.customer < 7 && (1..=3).contains(&j.items().len())));
         assert!(jobs.iter().enumerate().all(|(n, j)| j.seq == n as u64));
+    }
+
+    #[test]
+    fn a_mix_is_in_force_until_its_instant_and_changes_nothing_else() {
+        let logins = Mix { login: 1.0, ..Mix::default() };
+        let mut plain = Workload::new(mix(), 7, 1);
+        let mut mixed = Workload::new(mix(), 7, 1).with_mixes(vec![(100, mix()), (200, logins)]);
+        for at_ns in 0..1_000 {
+            let (plain, mixed) = (plain.at(at_ns), mixed.at(at_ns));
+            if (100..200).contains(&at_ns) {
+                assert_eq!(mixed, Job { operation: Operation::Login, ..plain });
+            } else {
+                assert_eq!(mixed, plain, "{at_ns}");
+            }
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub const RESOURCES: &str = "resources.csv";
 pub const FILE_SIZES: &str = "files.csv";
 /// Each fault with its instants and proofs.
 pub const FAULTS: &str = "faults.csv";
+/// What became of the last move of orders to a further database; absent without any.
+pub const MOVED: &str = "moved.json";
 /// One line per attempt.
 pub const HISTORY: &str = "history.csv.zst";
 /// Attempts to place poisonous orders; absent without any.

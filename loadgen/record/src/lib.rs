@@ -13,6 +13,7 @@ mod key;
 pub mod latency;
 pub mod ledger;
 mod manifest;
+mod moved;
 pub mod number;
 mod old_faults;
 mod operation;
@@ -43,6 +44,7 @@ pub use manifest::{
     Attempts, Cost, FORMAT, FORMAT_OLDEST, Fsync, Generator, GeneratorLimits, Manifest, Phase,
     RatePoint, Stall, Touched, TruthReading,
 };
+pub use moved::Moved;
 pub use operation::Operation;
 pub use outcome::{Outcome, Receipt, Trouble};
 pub use packed_table::{PackedTable, read_table, write_table};

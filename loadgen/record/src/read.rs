@@ -22,8 +22,8 @@ pub use validate::Validate;
 use super::latency::Metric;
 use super::seal;
 use super::{
-    FORMAT, FORMAT_OLDEST, FaultRow, FileRow, Manifest, Met, Operation, Outcome, ResourceRow,
-    TimelineRow, Verdict,
+    FORMAT, FORMAT_OLDEST, FaultRow, FileRow, Manifest, Met, Moved, Operation, Outcome,
+    ResourceRow, TimelineRow, Verdict,
 };
 use crate::files;
 
@@ -66,6 +66,8 @@ pub struct Trial {
     pub audit: Option<Verdict>,
     /// `thresholds.json`; empty if nothing was promised or the trial ended early.
     pub thresholds: Vec<Met>,
+    /// `moved.json`; `None` if no orders were moved.
+    pub moved: Option<Moved>,
     /// Its raw tables were left out of a record that is kept for good.
     pub pared: bool,
 }
@@ -119,6 +121,7 @@ impl Trial {
             faults: table::rows(&folder.join(files::FAULTS), true)?,
             audit: table::json(&folder.join(files::AUDIT))?,
             thresholds: table::json(&folder.join(files::THRESHOLDS))?.unwrap_or_default(),
+            moved: table::json(&folder.join(files::MOVED))?,
             pared: false,
             manifest,
         }))

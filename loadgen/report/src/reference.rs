@@ -23,7 +23,8 @@ pub const SIZE_MAX: u64 = 25_000_000;
 /// The number that changes when a reader of the old form would misread the new one.
 const FORMAT: u32 = 1;
 /// What is kept of a trial, as far as it has it.
-const KEPT: [&str; 4] = [files::MANIFEST, files::AUDIT, files::THRESHOLDS, files::FAULTS];
+const KEPT: [&str; 5] =
+    [files::MANIFEST, files::AUDIT, files::THRESHOLDS, files::FAULTS, files::MOVED];
 /// What is kept packed.
 const PACKED: [&str; 4] = [files::LATENCIES, files::TIMELINE, files::RESOURCES, files::FILE_SIZES];
 /// Small, however long it takes.

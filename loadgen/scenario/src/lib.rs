@@ -18,6 +18,7 @@ mod threshold;
 mod vary;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,10 @@ pub struct Scenario {
     /// All links go through the fault proxy even if none is harmed: the control that measures it.
     #[serde(default)]
     pub links: bool,
+    /// Bytes between the system's own processes are so much late, each way, from its start to its end: as over a network.
+    /// Then all links go through the fault proxy.
+    #[serde(default)]
+    pub hop_delay: Option<Span>,
     /// What is harmed, and when.
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultSpec>,
@@ -212,6 +217,9 @@ pub struct Stage {
     /// The sine's period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Span>,
+    /// What is asked for meanwhile, if it is not what the scenario's mix says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
 }
 
 /// The weights of the operations; only their ratios count.
@@ -341,6 +349,7 @@ impl Default for Scenario {
             disk: None,
             phases: Vec::new(),
             links: false,
+            hop_delay: None,
             faults: Vec::new(),
             chaos: None,
             thresholds: Vec::new(),
@@ -381,6 +390,20 @@ impl Scenario {
         }
     }
 
+    /// Until when, ns since second 0, which mix is asked for; empty if it is the scenario's all the time.
+    #[must_use]
+    pub fn mixes(&self) -> Vec<(u64, Mix)> {
+        if self.stages.iter().all(|stage| stage.mix.is_none()) {
+            return Vec::new();
+        }
+        let mut until = Duration::ZERO;
+        let ends = self.stages.iter().map(|stage| {
+            until += stage.duration.0;
+            (u64::try_from(until.as_nanos()).unwrap_or(u64::MAX), stage.mix.unwrap_or(self.mix))
+        });
+        ends.collect()
+    }
+
     /// The disk that the data lies on, if it is one of its own.
     #[must_use]
     pub fn data_disk(&self) -> Option<DiskSpec> {
@@ -391,7 +414,9 @@ impl Scenario {
     /// Whether links go through the fault proxy: all of every system, or none.
     #[must_use]
     pub fn proxies_links(&self) -> bool {
-        self.links || self.targets().any(|target| target.link().is_some())
+        self.links
+            || self.hop_delay.is_some()
+            || self.targets().any(|target| target.link().is_some())
     }
 
     /// How many faults there are, or kinds that they are drawn from.

@@ -1,9 +1,13 @@
 //! The rules that a scenario must keep, each with what was found and what is expected.
 
+use std::time::Duration;
+
 use super::{Curve, Mix, Scenario};
 use super::{FIRST_THIRD, LAST_THIRD, Pointless};
 use record::Operation;
 
+/// A network is faster than that.
+const HOP_DELAY_MAX: Duration = Duration::from_secs(1);
 /// More would be no load test but a mistake in the file.
 const RATE_MAX: f64 = 200_000.0;
 /// As the card network takes it.
@@ -23,7 +27,22 @@ impl Scenario {
         self.check_thresholds()?;
         self.check_chaos()?;
         self.check_disk()?;
+        self.check_hop_delay()?;
         self.check_aborts()
+    }
+
+    /// A fault's healing would take the delay away, and a delay be taken for a fault's.
+    fn check_hop_delay(&self) -> Result<(), String> {
+        let Some(delay) = self.hop_delay else { return Ok(()) };
+        if delay.0 > HOP_DELAY_MAX {
+            return Err(format!("hop_delay is {delay}; expected 1s at most"));
+        }
+        match self.targets().find_map(|target| target.link()) {
+            Some(link) => Err(format!(
+                "hop_delay delays links for the whole trial; a fault of the link {link:?} cannot be told from it"
+            )),
+            None => Ok(()),
+        }
     }
 
     fn check_load(&self) -> Result<(), String> {
@@ -41,10 +60,18 @@ impl Scenario {
                 self.warm_up
             ));
         }
-        let weights = self.mix.weights().map(|(_, weight)| weight);
-        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0
-        {
-            return Err("mix: weights are 0 or more, and one at least is more".to_owned());
+        let of_stages = self.stages.iter().filter_map(|stage| stage.mix.as_ref());
+        for mix in std::iter::once(&self.mix).chain(of_stages) {
+            let weights = mix.weights().map(|(_, weight)| weight);
+            let is_bad = weights.iter().any(|w| !w.is_finite() || *w < 0.0);
+            if is_bad || weights.iter().sum::<f64>() <= 0.0 {
+                return Err("mix: weights are 0 or more, and one at least is more".to_owned());
+            }
+        }
+        if self.session.is_some() && !self.mixes().is_empty() {
+            return Err(
+                "a session has its own steps; a stage's mix would ask for nothing".to_owned()
+            );
         }
         if self.customers == 0 || self.customers > 10_000 {
             return Err(format!("customers is {}; expected 1 to 10000", self.customers));
@@ -191,8 +218,11 @@ impl Scenario {
         if let Some(session) = &self.session {
             return session.operations();
         }
-        let sent = self.mix.weights().into_iter().filter(|(_, weight)| *weight > 0.0);
-        Ok(sent.map(|(operation, _)| operation).collect())
+        let mixes = std::iter::once(self.mix).chain(self.mixes().into_iter().map(|(_, mix)| mix));
+        let mixes: Vec<Mix> = mixes.collect();
+        let is_sent = |operation: &Operation| mixes.iter().any(|mix| mix.weight(*operation) > 0.0);
+        let all = self.mix.weights().into_iter().map(|(operation, _)| operation);
+        Ok(all.filter(is_sent).collect())
     }
 
     fn check_aborts(&self) -> Result<(), String> {
@@ -378,6 +408,29 @@ mix = { place = 1 }
             "[[phase]]\nname = \"a\"\nfrom = \"6s\"\nto = \"31s\"",
             Err("within the load (30 s)"),
         );
+    }
+
+    #[test]
+    fn a_stage_may_have_a_mix_of_its_own() {
+        let stage = |mix: &str| {
+            let own = format!("rate = 10, mix = {{ {mix} }}");
+            let text = GOOD.replace("rate = 10", &own);
+            let scenario = config::parse::<Scenario>(Path::new("s.toml"), &text).unwrap();
+            scenario.check().and_then(|()| scenario.operations())
+        };
+        let sent = stage("place = 1, login = 2").unwrap();
+        assert_eq!(sent, [Operation::Place, Operation::Login]);
+        assert!(stage("login = -1").unwrap_err().contains("weights are 0 or more"));
+    }
+
+    #[test]
+    fn a_delay_of_hops_stands_alone() {
+        let fault = "[[fault]]\nat = \"6s\"\nharm = \"orders\"\nkind = \"restart\"\n";
+        check("hop_delay = \"200us\"", Ok(()));
+        check("hop_delay = \"2s\"", Err("hop_delay is 2s; expected 1s at most"));
+        let link = fault.replace("orders", "link:payments").replace("restart", "reset");
+        check(&format!("hop_delay = \"1ms\"\n{fault}"), Ok(()));
+        check(&format!("hop_delay = \"1ms\"\n{link}"), Err("a fault of the link \"payments\""));
     }
 
     #[test]

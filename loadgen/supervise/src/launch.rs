@@ -36,10 +36,11 @@ use crate::undo::{Entry, MARK, UndoLog};
 use crate::watched::{InForce, Watched};
 use fill::{Filled, fill};
 use kept::Kept;
-use link_proxy::Links;
+use link_proxy::{Direction, LinkFault, Links};
 use ports::Reserved;
 use program::{find_program, own_program};
 use scenario::DiskSpec;
+use scenario::config::Span;
 use scenario::system::{LINKS, ProcessSpec, SystemSpec};
 use user::Account;
 
@@ -181,6 +182,24 @@ impl Running {
             return with_leftovers(Err(error), &left);
         }
         Ok(running)
+    }
+
+    /// From now on bytes between the system's own processes are so much late, each way.
+    ///
+    /// # Errors
+    /// If links do not go through the proxy, or it is gone.
+    pub async fn delay_hops(&mut self, delay: Span) -> anyhow::Result<()> {
+        let hops: Vec<String> = self.spec.hops().map(|link| link.name.clone()).collect();
+        if delay.0.is_zero() || hops.is_empty() {
+            return Ok(());
+        }
+        let links = self.links.as_mut().context("the links do not go through the proxy")?;
+        let direction = Direction::default();
+        for hop in &hops {
+            let late = LinkFault::Latency { delay, jitter: Span::default(), direction };
+            links.inject(hop, late, 1.0).await.with_context(|| format!("hop_delay of {hop:?}"))?;
+        }
+        Ok(())
     }
 
     async fn begin(

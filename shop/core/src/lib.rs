@@ -26,9 +26,9 @@ pub use inventory::{
 };
 pub use notifications::{Callbacks, GivenUp, GivenUpStore, NotificationService};
 pub use orders::{
-    Backlog, Courier, Ending, Handover, Item, Listed, Most, Number, Order, OrderId, OrderService,
-    OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed, Reader, Reason,
-    keep_reconciling, keep_recovering,
+    Backlog, Courier, Ending, Handover, Item, Listed, Most, Move, Number, Order, OrderId,
+    OrderService, OrderStatus, OrderStore, Orders, Outbox, Page, Pending, PlaceOrder, Placed,
+    Reader, Reason, Spread, Spreading, Wider, keep_reconciling, keep_recovering,
 };
 pub use payments::{Begun, CardNetwork, Charged, PaymentService, PaymentStore, Payments};
 pub use steps::{StepStore, Workflows};

@@ -7,6 +7,7 @@ mod place;
 mod reconcile;
 mod recovery;
 mod service;
+mod spread;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use place::{Item, PlaceOrder};
 pub use reconcile::{Courier, keep_reconciling};
 pub use recovery::keep_recovering;
 pub use service::{OrderService, PAGE_BYTES, PAGE_MAX};
+pub use spread::{Move, Spread, Spreading, Wider};
 
 /// Identifies an order. Version 7, so that neighbours in time are neighbours in an index; who was first
 /// is told by its number alone.

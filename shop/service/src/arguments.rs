@@ -2,7 +2,7 @@
 
 use clap::Args;
 use http_server::Listen;
-use web::Threads;
+use web::{Shedding, Threads};
 
 /// Where a service listens and remembers.
 #[derive(Args)]
@@ -25,11 +25,20 @@ pub struct Serving {
     /// [default: as many as there are connections]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     threads: Option<u32>,
+    /// Refuses what is more than it has lately answered within a second, before anything is done; a fifth is kept for
+    /// orders and charges
+    #[arg(long, conflicts_with = "threads")]
+    shed: bool,
 }
 
 impl Serving {
     /// The threads, if they are counted.
     pub(crate) fn threads(&self) -> Option<Threads> {
         self.threads.map(Threads)
+    }
+
+    /// When it refuses, if it does.
+    pub(crate) fn shedding(&self) -> Option<Shedding> {
+        self.shed.then(Shedding::default)
     }
 }

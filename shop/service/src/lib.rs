@@ -15,6 +15,7 @@ pub mod poison;
 mod queued;
 mod run;
 pub mod settings;
+pub mod spread;
 pub mod timing;
 mod work;
 

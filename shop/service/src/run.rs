@@ -59,9 +59,10 @@ pub async fn run_within(
     let limits = limits.within_descriptors();
     let settings = settings.and(limits.settings()).with("version", env!("CARGO_PKG_VERSION"));
     let routes: Arc<dyn Handler> = Arc::new(routes);
-    let (routes, settings) = match serving.threads() {
-        Some(threads) => (threads.before(routes), settings.and(threads.settings())),
-        None => (routes, settings),
+    let (routes, settings) = match (serving.threads(), serving.shedding()) {
+        (Some(threads), _) => (threads.before(routes), settings.and(threads.settings())),
+        (None, Some(shedding)) => (shedding.before(routes), settings.and(shedding.settings())),
+        (None, None) => (routes, settings),
     };
     let observed = Observed::telling(routes, ready, Arc::new(metrics), settings);
     serve(listener, observed, limits, shutdown).await?;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use group_commit::Stats;
 use shop::{
-    Events, GivenUpStore, OrderStore, Outbox, PaymentStore, Result, StepStore, StockStore,
+    Events, GivenUpStore, OrderStore, Outbox, PaymentStore, Result, Spread, StepStore, StockStore,
     UserStore, Verdict,
 };
+
+use crate::shards::{Shard, Shards};
 
 /// A kind of database.
 pub struct Adapter {
@@ -83,6 +85,14 @@ pub(crate) trait Database: Send + Sync {
     fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
         None
     }
+    /// The same as one of several; `None` if it cannot.
+    fn shard(self: Arc<Self>) -> Option<Arc<dyn Shard>> {
+        None
+    }
+    /// How its orders are spread; `None` if it is one alone.
+    fn spread(self: Arc<Self>) -> Option<Arc<dyn Spread>> {
+        None
+    }
     /// Orders and charges whose settlements are one transaction; `None` if it cannot.
     fn together(self: Arc<Self>) -> Option<Together> {
         None
@@ -110,12 +120,16 @@ impl Database for Apart {
     }
 
     fn stats(&self) -> Option<Stats> {
-        let all = self.0.iter().filter_map(|database| database.stats());
-        all.reduce(|sum, one| Stats {
-            commits: sum.commits + one.commits,
-            transactions: sum.transactions + one.transactions,
-        })
+        sum(self.0.iter().map(|database| database.stats()))
     }
+}
+
+/// What several did, of those that count.
+pub(crate) fn sum(all: impl Iterator<Item = Option<Stats>>) -> Option<Stats> {
+    all.flatten().reduce(|sum, one| Stats {
+        commits: sum.commits + one.commits,
+        transactions: sum.transactions + one.transactions,
+    })
 }
 
 impl Stores {
@@ -133,6 +147,29 @@ impl Stores {
             following: Arc::clone(&all).for_followers(),
             database: all,
         }
+    }
+
+    /// The same as one of several.
+    pub(crate) fn shard(&self) -> Option<Arc<dyn Shard>> {
+        Arc::clone(&self.database).shard()
+    }
+
+    /// The accounts and finished charges of this, and orders that are spread. Nobody can follow.
+    pub(crate) fn spread_over(self, shards: Arc<Shards>) -> Self {
+        Self {
+            orders: Arc::clone(&shards) as _,
+            outbox: Arc::clone(&shards) as _,
+            steps: Arc::clone(&shards) as _,
+            following: None,
+            database: shards,
+            ..self
+        }
+    }
+
+    /// How orders are spread over several databases; `None` if they are in one.
+    #[must_use]
+    pub fn spread(&self) -> Option<Arc<dyn Spread>> {
+        Arc::clone(&self.database).spread()
     }
 
     /// The same orders, with accounts and finished charges in databases of their own.

@@ -8,6 +8,7 @@ mod memory;
 mod open;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod shards;
 mod sqlite;
 
 pub use adapter::{Adapter, OpenError, Stores};

@@ -4,11 +4,12 @@
 use crate::adapter::{Adapter, OpenError, Stores};
 #[cfg(feature = "postgres")]
 use crate::postgres;
-use crate::{memory, sqlite};
+use crate::{memory, shards, sqlite};
 
 const ADAPTERS: &[Adapter] = &[
     sqlite::ADAPTER,
     memory::ADAPTER,
+    shards::ADAPTER,
     #[cfg(feature = "postgres")]
     postgres::ADAPTER,
 ];
@@ -21,7 +22,8 @@ pub fn adapters() -> &'static [Adapter] {
 
 /// Opens `sqlite:PATH` (creates the file, runs migrations, blocks meanwhile), durable unless
 /// `?synchronous=off` or `=normal` follows; `postgres://USER@HOST:PORT/DATABASE`, which need not be there yet
-/// (`?pool=16`, and for comparison `synchronous=off`); or `memory:` (empty, for tests).
+/// (`?pool=16`, and for comparison `synchronous=off`); `shards:N;URL;URL`, orders over so many of these at first, and the
+/// others once they are taken into use; or `memory:` (empty, for tests).
 ///
 /// # Errors
 /// If the URL is not understood, or the database cannot be opened.
@@ -63,6 +65,11 @@ mod tests {
         check("sqlite:/x.db?synchronous=no", "expected synchronous=off");
         check("memory:x", "takes nothing");
         check("sqlite:/no/such/folder/x.db", "cannot open /no/such/folder/x.db");
+        let expected = "expected shards:N;URL;URL: N databases";
+        for url in ["shards:", "shards:0;memory:", "shards:2;memory:", "shards:x;memory:"] {
+            check(url, expected);
+        }
+        check("shards:1;memory:", "cannot be one of several");
         check("sqlite::memory:", "journal_mode is memory, expected wal");
         for url in ["mysql://me:secret@host/shop", "postgres://me:secret@host/shop"] {
             let secret = open(url).err().unwrap().to_string();

@@ -6,6 +6,7 @@ mod given_up;
 mod orders;
 mod outbox;
 mod payments;
+mod shard;
 mod steps;
 mod stock;
 mod together;
@@ -20,6 +21,7 @@ use rusqlite::types::Type;
 use shop::{Error, Result};
 
 use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores, Together};
+use crate::shards::Shard;
 
 pub(crate) const ADAPTER: Adapter = Adapter { scheme: "sqlite", form: "sqlite:PATH", open };
 
@@ -33,6 +35,7 @@ const SCHEMA: Schema<'_> = Schema {
         include_str!("../migrations/0004_out_of_stock.sql"),
         include_str!("../migrations/0005_steps.sql"),
         include_str!("../migrations/0006_cancelled.sql"),
+        include_str!("../migrations/0007_shards.sql"),
     ],
 };
 /// One may be held up by a long page of the audit while another looks charges up.
@@ -79,6 +82,10 @@ impl Database for Sqlite {
 
     fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
         Some(ForFollowers::of(&self))
+    }
+
+    fn shard(self: Arc<Self>) -> Option<Arc<dyn Shard>> {
+        Some(self)
     }
 
     fn together(self: Arc<Self>) -> Option<Together> {
@@ -229,6 +236,6 @@ mod tests {
         let job = move |c: &rusqlite::Connection| {
             c.query_row(ask, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
         };
-        assert_eq!(sqlite.db.read(job).await.unwrap(), (10, 10));
+        assert_eq!(sqlite.db.read(job).await.unwrap(), (13, 13));
     }
 }

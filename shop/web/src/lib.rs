@@ -12,9 +12,12 @@ mod ready;
 mod request;
 mod routes;
 mod settlements;
+mod shards;
+mod shedding;
 mod stock;
 mod threads;
 
 pub use ready::Ready;
 pub use routes::Routes;
+pub use shedding::Shedding;
 pub use threads::Threads;

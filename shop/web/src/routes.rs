@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_server::{Guard, Handler};
-use shop::{Auth, Follower, GivenUpStore, Orders, Payments, Stock, StockStore, Verify};
+use shop::{Auth, Follower, GivenUpStore, Orders, Payments, Spread, Stock, StockStore, Verify};
 
 use crate::request::Refused;
-use crate::{accounts, charges, orders, problem, settlements, stock};
+use crate::{accounts, charges, orders, problem, settlements, shards, stock};
 
 /// The routes that a process plays. What it does not play is 404.
 #[derive(Default)]
@@ -22,6 +22,7 @@ pub struct Routes {
     given_up: Option<Arc<dyn GivenUpStore>>,
     reservations: Option<(Arc<dyn Stock>, Guard)>,
     stock: Option<(Arc<dyn StockStore>, Option<u32>)>,
+    spread: Option<(Arc<dyn Spread>, Guard)>,
 }
 
 impl Routes {
@@ -80,6 +81,12 @@ impl Routes {
         Self { stock: Some((store, stock)), ..self }
     }
 
+    /// `GET /shards`, `POST /shards`: for whoever runs this process, whom this guard lets in.
+    #[must_use]
+    pub fn spread(self, spread: Arc<dyn Spread>, guard: Guard) -> Self {
+        Self { spread: Some((spread, guard)), ..self }
+    }
+
     async fn look(
         &self,
         resource: Resource<'_>,
@@ -109,6 +116,7 @@ impl Routes {
             Resource::GivenUp => self.given_up.is_some(),
             Resource::Reserve => self.reservations.is_some(),
             Resource::Shelves | Resource::Reservations => self.stock.is_some(),
+            Resource::Shards => self.spread.is_some(),
         }
     }
 }
@@ -128,6 +136,7 @@ enum Resource<'a> {
     Reserve,
     Shelves,
     Reservations,
+    Shards,
 }
 
 impl<'a> Resource<'a> {
@@ -144,6 +153,7 @@ impl<'a> Resource<'a> {
             "/reservations" => Self::Reserve,
             "/stock/shelves" => Self::Shelves,
             "/stock/reservations" => Self::Reservations,
+            "/shards" => Self::Shards,
             _ => match path.strip_prefix("/orders/")?.split_once('/') {
                 None => Self::Order(path.strip_prefix("/orders/")?),
                 Some((id, "cancel")) => Self::Cancel(id),
@@ -171,6 +181,7 @@ impl<'a> Resource<'a> {
             Self::Reserve => "/reservations",
             Self::Shelves => "/stock/shelves",
             Self::Reservations => "/stock/reservations",
+            Self::Shards => "/shards",
         }
     }
 
@@ -183,7 +194,7 @@ impl<'a> Resource<'a> {
             | Self::Cancellations
             | Self::Settlements
             | Self::Reserve => "POST",
-            Self::Orders => "GET, POST",
+            Self::Orders | Self::Shards => "GET, POST",
             Self::Order(_) | Self::Verify | Self::GivenUp | Self::Shelves | Self::Reservations => {
                 "GET"
             }
@@ -241,6 +252,14 @@ impl Handler for Routes {
                     Some(refused) => Ok(refused),
                 }
             }
+            (
+                Resource::Shards,
+                &Method::GET | &Method::POST,
+                Self { spread: Some((spread, guard)), .. },
+            ) => match guard.refusal(&request) {
+                None => shards::look_or_widen(&**spread, &request).await,
+                Some(refused) => Ok(refused),
+            },
             (resource, &Method::GET, routes) if resource.is_for_operators() => {
                 // Nobody needs a token to look, but no page in a browser may.
                 match Guard::new(None).stranger(&request) {

@@ -37,8 +37,9 @@ struct Threaded {
 }
 
 /// Whether a route is for those who run the process.
-fn is_for_operators(template: &str) -> bool {
-    template == "other" || template.starts_with("/dead/") || template.starts_with("/stock/")
+pub(crate) fn is_for_operators(template: &str) -> bool {
+    let is_theirs = |part: &&str| template.starts_with(*part);
+    template == "other" || ["/dead/", "/stock/", "/shards"].iter().any(is_theirs)
 }
 
 #[async_trait]

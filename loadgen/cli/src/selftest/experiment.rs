@@ -83,6 +83,7 @@ impl Experiment {
             profile: Profile::constant(self.rate, self.duration.as_s()),
             arrivals: self.arrivals,
             jobs: Jobs::Same,
+            mixes: Vec::new(),
             form: Loop::Open,
             retries: None,
             seed: 1,

@@ -12,7 +12,7 @@ use record::{
 };
 use scenario::config::Span;
 use scenario::system::ProcessSpec;
-use scenario::{Loop, stem};
+use scenario::{Loop, Mix, stem};
 use supervise::launch::{self, Settings};
 
 impl Trial<'_> {
@@ -151,8 +151,14 @@ impl Trial<'_> {
         if let Some(disk) = scenario.data_disk() {
             put("data disk", format!("ext4 of {} MiB in a file, on a loop device", disk.size_mib));
         }
-        let mix = serde_json::to_string(&scenario.mix).unwrap_or_default();
-        put("mix", mix);
+        let told = |mix: &Mix| serde_json::to_string(mix).unwrap_or_default();
+        let of_stages = scenario.stages.iter().zip(1..);
+        let of_stages = of_stages.filter_map(|(stage, number)| Some((number, stage.mix.as_ref()?)));
+        let of_stages = of_stages.map(|(number, mix)| format!("; in stage {number} {}", told(mix)));
+        put("mix", told(&scenario.mix) + &of_stages.collect::<String>());
+        if let Some(delay) = scenario.hop_delay {
+            put("hops", format!("{delay} late, each way"));
+        }
         parity
     }
 

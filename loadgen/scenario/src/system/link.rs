@@ -49,6 +49,13 @@ impl SystemSpec {
         Err(format!("the system {} has no link {}", self.name, near(name, &names)))
     }
 
+    /// The links between its own processes: neither the customers' nor those to the card network.
+    pub fn hops(&self) -> impl Iterator<Item = &LinkSpec> {
+        let is_outside = |link: &&LinkSpec| self.entry.provider.ends_with(&link.upstream);
+        let is_entry = |link: &&LinkSpec| link.from.iter().any(|from| from == ENTRY);
+        self.links.iter().filter(move |link| !is_outside(link) && !is_entry(link))
+    }
+
     pub(super) fn check_links(&self) -> Result<(), Wrong> {
         let mut users = vec![ENTRY];
         users.extend(self.processes.iter().map(|process| process.name.as_str()));

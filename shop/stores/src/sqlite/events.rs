@@ -30,7 +30,7 @@ impl Events for Sqlite {
         handover: Handover,
         callback_url: Option<String>,
     ) -> Result<Placed> {
-        self.place(order, handover, move |c, order| {
+        self.place(order, handover, None, move |c, order| {
             if let Some(url) = &callback_url {
                 c.prepare_cached(CALLBACK)?.execute(params![order.key, url])?;
             }

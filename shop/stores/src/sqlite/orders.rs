@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::outbox::{self, Rows};
 use super::{Sqlite, each, meaning, strange};
+use crate::shards::Numbers;
 
 macro_rules! select {
     ($rest:literal) => {
@@ -23,30 +24,33 @@ macro_rules! select {
     };
 }
 
+/// Without a number it gets the next.
 const INSERT: &str = "insert into orders
-    (id, key, customer, fingerprint, items, total_cents, card, status, charge_id, created_at,
-     settled_at)
-    values (:id, :key, :customer, :fingerprint, :items, :total_cents, :card, :status, :charge_id,
-     :created_at, :settled_at)
+    (number, id, key, customer, fingerprint, items, total_cents, card, status, charge_id, created_at,
+     settled_at, reason)
+    values (:number, :id, :key, :customer, :fingerprint, :items, :total_cents, :card, :status, :charge_id,
+     :created_at, :settled_at, :reason)
     on conflict (key) do nothing";
 const SETTLE: &str =
     "update orders set status = ?2, charge_id = ?3, settled_at = ?4, reason = ?5, card = null
     where key = ?1 and status = 'pending'";
-const BY_KEY: &str = select!("where key = ?1");
+pub(super) const BY_KEY: &str = select!("where key = ?1");
 const GET: &str = select!("where id = ?1");
 const GET_OWN: &str = select!("where id = ?1 and customer = ?2");
-const NUMBER: &str = "select number from orders where id = ?1";
+pub(super) const NUMBER: &str = "select number from orders where id = ?1";
 const NUMBER_OWN: &str = "select number from orders where id = ?1 and customer = ?2";
-const NEWEST: &str = "select coalesce(max(number), 0) from orders";
+pub(super) const NEWEST: &str = "select coalesce(max(number), 0) from orders";
 const LIST: &str = select!("where number > ?1 order by number");
 const LIST_OWN: &str = select!("where customer = ?2 and number > ?1 order by number");
 const PENDING: &str =
     select!("where status = 'pending' and number >= ?1 and number < ?2 order by number limit ?3");
 
+pub(super) use select;
+
 #[async_trait]
 impl OrderStore for Sqlite {
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
-        self.place(order, handover, |_, _| Ok(())).await
+        self.place(order, handover, None, |_, _| Ok(())).await
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
@@ -113,25 +117,29 @@ impl OrderStore for Sqlite {
 }
 
 impl Sqlite {
-    /// Inserts an order, and what belongs to a new one, in one transaction.
+    /// Inserts an order, under a number of a sequence if there is one, and what belongs to a new one, in one transaction.
     pub(super) async fn place(
         &self,
         order: Order,
         handover: Handover,
+        numbers: Option<Numbers>,
         beside: impl FnOnce(&Connection, &Order) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<Placed> {
         let items = serde_json::to_string(&order.items)
             .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
         let rows = self.outbox_rows.clone();
         let job = move |c: &Connection| {
-            let inserted = insert(c, &order, &items, handover, &rows)?;
+            let drawn = numbers.as_ref().map(Numbers::draw);
+            let number = drawn.as_ref().map(|drawn| drawn.number);
+            let inserted = insert(c, &order, number, &items, handover, &rows)?;
             if let Ok(None) = inserted {
                 beside(c, &order)?;
             }
             let owes = matches!((&inserted, handover), (Ok(None), Handover::Outbox { .. }));
-            Ok(((order, inserted), move || rows.add(owes.into())))
+            // Its number is under way until this is durable.
+            Ok(((order, inserted, drawn), move || rows.add(owes.into())))
         };
-        let (order, inserted) = self.db.write_then(job).await.map_err(meaning)?;
+        let (order, inserted, _) = self.db.write_then(job).await.map_err(meaning)?;
         if let Some(found) = inserted? {
             return Ok(Placed::Existing(found.order()?));
         }
@@ -163,6 +171,7 @@ pub(super) fn of_key(c: &Connection, key: &str) -> rusqlite::Result<Stored> {
 fn insert(
     c: &Connection,
     order: &Order,
+    number: Option<Number>,
     items: &str,
     handover: Handover,
     outbox: &Rows,
@@ -175,7 +184,7 @@ fn insert(
         let found = one(c, BY_KEY, [&order.key]).optional()?;
         return Ok(found.map(Some).ok_or_else(|| Backlog::full(most)));
     }
-    if add(c, order, items)? == 0 {
+    if add(c, order, number, items)? == 0 {
         return one(c, BY_KEY, [&order.key]).map(|found| Ok(Some(found)));
     }
     if let (Handover::Outbox { .. }, Some(charge)) = (handover, order.charge()) {
@@ -184,8 +193,15 @@ fn insert(
     Ok(Ok(None))
 }
 
-fn add(c: &Connection, order: &Order, items: &str) -> rusqlite::Result<usize> {
+/// Adds an order as it is unless its key is there: how many were added.
+pub(super) fn add(
+    c: &Connection,
+    order: &Order,
+    number: Option<Number>,
+    items: &str,
+) -> rusqlite::Result<usize> {
     c.prepare_cached(INSERT)?.execute(named_params! {
+        ":number": number,
         ":id": order.id.0.as_bytes(),
         ":key": order.key,
         ":customer": order.customer.0.as_bytes(),
@@ -197,18 +213,19 @@ fn add(c: &Connection, order: &Order, items: &str) -> rusqlite::Result<usize> {
         ":charge_id": order.charge_id,
         ":created_at": order.created_at,
         ":settled_at": order.settled_at,
+        ":reason": order.reason.map(Reason::as_str),
     })
 }
 
 /// An order whose items are still text.
 pub(super) struct Stored {
-    number: Number,
+    pub(super) number: Number,
     order: Order,
-    items: String,
+    pub(super) items: String,
 }
 
 impl Stored {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let order = Order {
             id: OrderId(Uuid::from_bytes(row.get(0)?)),
             key: row.get(1)?,
@@ -247,7 +264,7 @@ fn reason(row: &Row<'_>) -> rusqlite::Result<Option<Reason>> {
     Reason::of(word).map(Some).ok_or_else(|| strange(12, word))
 }
 
-fn one(c: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Stored> {
+pub(super) fn one(c: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Stored> {
     c.prepare_cached(sql)?.query_row(params, Stored::read)
 }
 
@@ -264,7 +281,7 @@ fn number(c: &Connection, reader: Reader, id: OrderId) -> rusqlite::Result<Optio
 }
 
 /// Reads no further than is wanted, and whether there is more.
-fn page(
+pub(super) fn page(
     c: &Connection,
     sql: &str,
     params: impl Params,
@@ -287,7 +304,7 @@ fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::{SCHEMA, events, stock};
+    use crate::sqlite::{SCHEMA, events, shard, stock};
 
     #[track_caller]
     fn check(sql: &str, expected: &str) {
@@ -319,5 +336,6 @@ mod tests {
         );
         events::STATEMENTS.iter().for_each(|(sql, plan)| check(sql, plan));
         stock::STATEMENTS.iter().for_each(|(sql, plan)| check(sql, plan));
+        shard::STATEMENTS.iter().for_each(|(sql, plan)| check(sql, plan));
     }
 }

