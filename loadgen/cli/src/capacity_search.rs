@@ -174,6 +174,7 @@ impl Capacity {
             (without(LeftOut::Session), "threshold of the session", "thresholds of the session"),
             (usize::from(scenario.closed.is_some()), "closed loop", "closed loops"),
             (usize::from(scenario.session.is_some()), "session", "sessions"),
+            (usize::from(!scenario.mixes().is_empty()), "mix of stages", "mixes of stages"),
             (usize::from(scenario.retries.is_some()), "setting of retries", "settings of retries"),
         ];
         let some = parts.iter().filter(|(count, ..)| *count > 0);

@@ -14,7 +14,11 @@ fn root() -> PathBuf {
 }
 
 fn claims() -> Result<Vec<(Claim, String)>, ConfigError> {
-    let folder = root().join("claims");
+    of_folder("claims")
+}
+
+fn of_folder(folder: &str) -> Result<Vec<(Claim, String)>, ConfigError> {
+    let folder = root().join(folder);
     let read = |name: String| {
         let path = folder.join(format!("{name}.toml"));
         let text = config::load(&path)?;
@@ -30,7 +34,10 @@ fn names(folder: &str) -> BTreeSet<String> {
 #[test]
 fn each_is_read_short_and_names_what_there_is() {
     let (systems, scenarios) = (names("systems"), names("scenarios"));
-    for (claim, text) in claims().unwrap() {
+    let mut ids = BTreeSet::new();
+    let folders = ["claims", "claims/field"];
+    for (claim, text) in folders.into_iter().flat_map(|folder| of_folder(folder).unwrap()) {
+        assert!(ids.insert(claim.id.clone()), "two are called {}", claim.id);
         assert!(text.lines().count() <= LINES_MAX, "{} is too long", claim.id);
         if claim.needs.is_some() {
             continue;

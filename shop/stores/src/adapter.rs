@@ -89,6 +89,10 @@ pub(crate) trait Database: Send + Sync {
     fn shard(self: Arc<Self>) -> Option<Arc<dyn Shard>> {
         None
     }
+    /// Whether it is one of several already, which are named together.
+    fn is_of_several(&self) -> bool {
+        false
+    }
     /// How its orders are spread; `None` if it is one alone.
     fn spread(self: Arc<Self>) -> Option<Arc<dyn Spread>> {
         None
@@ -147,6 +151,11 @@ impl Stores {
             following: Arc::clone(&all).for_followers(),
             database: all,
         }
+    }
+
+    /// Whether it has a part of the orders of several.
+    pub(crate) fn is_of_several(&self) -> bool {
+        self.database.is_of_several()
     }
 
     /// The same as one of several.

@@ -28,6 +28,16 @@ pub fn adapters() -> &'static [Adapter] {
 /// # Errors
 /// If the URL is not understood, or the database cannot be opened.
 pub fn open(url: &str) -> Result<Stores, OpenError> {
+    let stores = open_any(url)?;
+    if stores.is_of_several() {
+        let text = "this database has a part of the orders of several: name all of them, as shards:N;URL;URL";
+        return Err(OpenError::Location(text.to_owned()));
+    }
+    Ok(stores)
+}
+
+/// The same, also of one of several.
+pub(crate) fn open_any(url: &str) -> Result<Stores, OpenError> {
     let (scheme, location) = url.split_once(':').unwrap_or(("", url));
     let adapter = adapters().iter().find(|adapter| adapter.scheme == scheme);
     let adapter = adapter.ok_or_else(|| {

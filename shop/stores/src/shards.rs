@@ -21,6 +21,7 @@ use shop::{
 use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard};
 
 use crate::adapter::{Adapter, Database, OpenError, Stores};
+use crate::open::open_any;
 use layout::place;
 use moving::{Here, State};
 pub(crate) use numbers::Numbers;
@@ -44,7 +45,7 @@ fn open(location: &str) -> std::result::Result<Stores, OpenError> {
         );
         return Err(OpenError::Location(text));
     }
-    let opened = urls.into_iter().map(crate::open).collect::<std::result::Result<Vec<_>, _>>()?;
+    let opened = urls.into_iter().map(open_any).collect::<std::result::Result<Vec<_>, _>>()?;
     let mut shards = Vec::new();
     for stores in &opened {
         let text = || format!("this store cannot be one of several: {}", stores.told());

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use group_commit::{Location, Options, Schema, Stats, Synchronous};
-use rusqlite::ErrorCode;
 use rusqlite::types::Type;
+use rusqlite::{Connection, ErrorCode};
 use shop::{Error, Result};
 
 use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores, Together};
@@ -54,6 +54,8 @@ struct Sqlite {
     db: group_commit::Database,
     outbox_rows: outbox::Rows,
     synchronous: Synchronous,
+    /// Whether it was one of several when it was opened.
+    is_of_several: bool,
 }
 
 impl Sqlite {
@@ -61,8 +63,9 @@ impl Sqlite {
         let Location { path, synchronous } = location;
         let options = Options { readers: READERS, synchronous: *synchronous, ..Options::default() };
         let open = group_commit::Database::open_with;
-        let (db, outbox_rows) = open(path, SCHEMA, options, outbox::Rows::counted)?;
-        Ok(Self { db, outbox_rows, synchronous: *synchronous })
+        let look = |c: &Connection| Ok((outbox::Rows::counted(c)?, shard::is_of_several(c)?));
+        let (db, (outbox_rows, is_of_several)) = open(path, SCHEMA, options, look)?;
+        Ok(Self { db, outbox_rows, synchronous: *synchronous, is_of_several })
     }
 }
 
@@ -82,6 +85,10 @@ impl Database for Sqlite {
 
     fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
         Some(ForFollowers::of(&self))
+    }
+
+    fn is_of_several(&self) -> bool {
+        self.is_of_several
     }
 
     fn shard(self: Arc<Self>) -> Option<Arc<dyn Shard>> {

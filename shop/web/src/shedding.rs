@@ -82,9 +82,9 @@ impl Limit {
         f64::from(self.in_work + 1) <= most
     }
 
-    /// Learns from one that is answered.
-    fn learn(&mut self, began: Instant, now: Instant, rule: Shedding) {
-        if now.duration_since(began) > rule.late_after {
+    /// Learns from one that has ended.
+    fn learn(&mut self, is_late: bool, began: Instant, now: Instant, rule: Shedding) {
+        if is_late {
             if self.cut.is_none_or(|cut| began >= cut) {
                 self.most = (self.most * DECREASE).max(rule.least);
                 self.cut = Some(now);
@@ -107,13 +107,19 @@ struct Place {
     limit: Arc<Mutex<Limit>>,
     rule: Shedding,
     began: Instant,
+    answered: bool,
 }
 
 impl Drop for Place {
-    /// Also of one that was cut off by its client or its time.
+    /// Also of one that was cut off by its client or its time: it was late if it had half of the time, for who asks waits
+    /// no longer than that; else nothing is known of it.
     fn drop(&mut self) {
         let mut limit = lock(&self.limit);
-        limit.learn(self.began, Instant::now(), self.rule);
+        let now = Instant::now();
+        let took = now.duration_since(self.began);
+        if self.answered || took * 2 >= self.rule.late_after {
+            limit.learn(!self.answered || took > self.rule.late_after, self.began, now, self.rule);
+        }
         limit.in_work -= 1;
     }
 }
@@ -129,7 +135,8 @@ impl Shed {
             return None;
         }
         limit.in_work += 1;
-        Some(Place { limit: Arc::clone(&self.limit), rule: self.rule, began: Instant::now() })
+        let (limit, began) = (Arc::clone(&self.limit), Instant::now());
+        Some(Place { limit, rule: self.rule, began, answered: false })
     }
 }
 
@@ -145,11 +152,13 @@ impl Handler for Shed {
         if is_for_operators(template) {
             return self.inner.handle(request).await;
         }
-        let Some(_place) = self.place(is_kept(request.method(), template)) else {
+        let Some(mut place) = self.place(is_kept(request.method(), template)) else {
             let text = "as much is in work as was answered in time lately";
             return problem::refusal(&Error::Busy(text.to_owned()));
         };
-        self.inner.handle(request).await
+        let answer = self.inner.handle(request).await;
+        place.answered = true;
+        answer
     }
 
     fn route(&self, method: &Method, path: &str) -> &'static str {
@@ -195,15 +204,15 @@ mod tests {
         let at = |ms| begun + Duration::from_millis(ms);
         let mut found = limit(10.0, 10);
         for _ in 0..10 {
-            found.learn(at(0), at(900), RULE);
+            found.learn(false, at(0), at(900), RULE);
         }
         assert!((10.9..11.0).contains(&found.most), "{}", found.most);
         found.most = 10.0;
         for (began, ended) in [(0, 1_100), (50, 1_200), (1_000, 2_050)] {
-            found.learn(at(began), at(ended), RULE);
+            found.learn(true, at(began), at(ended), RULE);
         }
         assert!((found.most - 9.0).abs() < 1e-9, "all began before it was lowered: {}", found.most);
-        found.learn(at(1_100), at(2_200), RULE);
+        found.learn(true, at(1_100), at(2_200), RULE);
         assert!((found.most - 8.1).abs() < 1e-9, "{}", found.most);
     }
 
@@ -212,15 +221,15 @@ mod tests {
         let begun = Instant::now();
         let at = |s| begun + Duration::from_secs(s);
         let mut found = limit(10.0, 2);
-        found.learn(at(0), at(0), RULE);
+        found.learn(false, at(0), at(0), RULE);
         assert!((found.most - 10.0).abs() < 1e-9);
         found.in_work = 12;
         for _ in 0..100 {
-            found.learn(at(0), at(0), RULE);
+            found.learn(false, at(0), at(0), RULE);
         }
         assert!((found.most - 12.0).abs() < 1e-9);
         for round in 0..100 {
-            found.learn(at(round * 10), at(round * 10 + 5), RULE);
+            found.learn(true, at(round * 10), at(round * 10 + 5), RULE);
         }
         assert!((found.most - 4.0).abs() < 1e-9);
     }
@@ -264,6 +273,25 @@ mod tests {
         assert_eq!(refused(vec![reads]).await, 1);
         assert_eq!(refused(vec![operator]).await, 0);
         assert_eq!(refused(vec![ask(&shed, Method::GET, "/orders")]).await, 0, "all have ended");
+    }
+
+    /// How many orders are taken after ten were cut off after so long.
+    async fn taken_after_cutting_off(after_ms: u64) -> usize {
+        let shed = RULE.before(Arc::new(Slow));
+        let orders: Vec<_> = (0..10).map(|_| ask(&shed, Method::POST, "/orders?60000")).collect();
+        sleep(Duration::from_millis(after_ms)).await;
+        for order in orders {
+            order.abort();
+            assert!(order.await.is_err());
+        }
+        let next: Vec<_> = (0..20).map(|_| ask(&shed, Method::POST, "/orders?1")).collect();
+        20 - refused(next).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_left_by_those_who_wait_was_late_and_by_those_who_do_not_is_not_judged() {
+        assert_eq!(taken_after_cutting_off(100).await, 10);
+        assert_eq!(taken_after_cutting_off(600).await, 9);
     }
 
     #[tokio::test(start_paused = true)]

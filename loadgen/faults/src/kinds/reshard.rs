@@ -72,10 +72,7 @@ impl Kind for Reshard {
         if process.command.iter().any(|word| word.starts_with(SPREAD)) {
             return Ok(());
         }
-        Err(format!(
-            "the orders of {} are in one database: its --store is no {SPREAD}…",
-            process.name
-        ))
+        Err(format!("what {} keeps is in one database: its --store is no {SPREAD}…", process.name))
     }
 
     /// Begins the move and waits for its end. Proof: what the system tells of it then.

@@ -38,6 +38,18 @@ struct Plan {
     next: Option<Layout>,
 }
 
+impl Plan {
+    /// How many databases are in use, or will be.
+    fn used(&self) -> usize {
+        self.next.as_ref().unwrap_or(&self.now).used()
+    }
+
+    /// What a database knows its place by.
+    fn seat(&self, number: usize) -> String {
+        format!("{} {number}", self.group)
+    }
+}
+
 /// What is known once the databases have been asked.
 pub(super) struct State {
     pub(super) numbers: Numbers,
@@ -99,12 +111,23 @@ impl State {
 impl Shards {
     /// What the databases know. Whoever is first asks them, and goes on with a move that a crash has cut off.
     pub(super) async fn state(&self) -> Result<&State> {
-        self.state.get_or_try_init(|| self.begin()).await
+        let me = self.me.upgrade().ok_or_else(|| Error::Internal("closed".to_owned()))?;
+        let begun = async {
+            // To the end, whoever stops waiting for it.
+            let begun = tokio::spawn(me.beginning()).await;
+            begun.map_err(|error| Error::Internal(format!("the databases: {error}")))?
+        };
+        self.state.get_or_try_init(|| begun).await
+    }
+
+    fn beginning(self: Arc<Self>) -> BoxFuture<'static, Result<State>> {
+        Box::pin(async move { self.begin().await })
     }
 
     async fn begin(&self) -> Result<State> {
-        let plan = match self.database(0)?.noted(PLAN).await? {
-            Some(kept) => self.understood(&kept)?,
+        let kept = self.database(0)?.noted(PLAN).await?;
+        let plan = match &kept {
+            Some(kept) => self.understood(kept)?,
             None => Plan {
                 group: uuid::Uuid::new_v4().to_string(),
                 entries: self.first,
@@ -112,31 +135,18 @@ impl Shards {
                 next: None,
             },
         };
-        let seat = |number: usize| format!("{} {number}", plan.group);
-        let mut newest = 0;
         // All are looked at before anything is written to one.
+        let newest = self.look_through(&plan, kept.is_some()).await?;
+        let stands = self.database(0)?.note(PLAN, text(&plan)?).await?;
+        let plan = self.understood(&stands)?;
         for (number, database) in self.databases.iter().enumerate() {
-            let last = database.newest().await?;
-            let (seat, found) = (seat(number), database.noted(SEAT).await?);
-            if found.as_ref().is_some_and(|found| *found != seat) {
-                let found = found.unwrap_or_default();
-                let text = format!(
-                    "database {number} belongs elsewhere, by name or place: expected {seat}, found {found}"
-                );
-                return Err(Error::Unavailable(text));
+            let seat = plan.seat(number);
+            if database.note(SEAT, seat.clone()).await? != seat {
+                return Err(Error::Unavailable(format!(
+                    "database {number} was just taken by another"
+                )));
             }
-            if found.is_none() && last > 0 {
-                let text = format!(
-                    "database {number} has orders of its own: it cannot become one of several"
-                );
-                return Err(Error::Unavailable(text));
-            }
-            newest = newest.max(last);
         }
-        for (number, database) in self.databases.iter().enumerate() {
-            database.note(SEAT, seat(number)).await?;
-        }
-        self.database(0)?.note(PLAN, text(&plan)?).await?;
         let goes_on = plan.next.is_some();
         let maps = Maps { now: Map::of(plan.now), next: plan.next.map(Map::of) };
         if goes_on && let Some(me) = self.me.upgrade() {
@@ -152,10 +162,42 @@ impl Shards {
         })
     }
 
+    /// The newest order, if each database is in its place.
+    async fn look_through(&self, plan: &Plan, is_kept: bool) -> Result<Number> {
+        let (mut newest, mut unknown) = (0, None);
+        for (number, database) in self.databases.iter().enumerate() {
+            let last = database.newest().await?;
+            newest = newest.max(last);
+            let (seat, found) = (plan.seat(number), database.noted(SEAT).await?);
+            let why = match found {
+                Some(found) if found == seat => continue,
+                Some(found) => {
+                    format!("belongs elsewhere, by name or place: expected {seat}, found {found}")
+                }
+                None if last > 0 => {
+                    "has orders of its own: it cannot become one of several".to_owned()
+                }
+                None => {
+                    unknown = unknown.or(Some(number).filter(|number| *number < plan.used()));
+                    continue;
+                }
+            };
+            return Err(Error::Unavailable(format!("database {number} {why}")));
+        }
+        match unknown {
+            // A file that is not the one that was named before would be an empty one.
+            Some(number) if is_kept && newest > 0 => {
+                let text = format!("database {number} is empty, and orders are spread over it");
+                Err(Error::Unavailable(text))
+            }
+            _ => Ok(newest),
+        }
+    }
+
     /// A plan that can be ours, and for which there are databases.
     fn understood(&self, kept: &str) -> Result<Plan> {
         let plan: Plan = serde_json::from_str(kept).map_err(|error| strange(kept, &error))?;
-        let used = plan.next.as_ref().unwrap_or(&plan.now).used();
+        let used = plan.used();
         let mut layouts = std::iter::once(&plan.now).chain(&plan.next);
         if !layouts.all(Layout::is_whole) || !(1..=used).contains(&plan.entries) {
             return Err(strange(kept, &"no plan of ours"));
@@ -172,9 +214,11 @@ impl Shards {
     /// Moves what is to be moved, until all is where it belongs.
     fn going_on(self: Arc<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            let _turn = self.moving.lock().await;
+            let turn = self.moving.lock().await;
             if let Ok(state) = self.state().await {
                 self.finish(state).await;
+                drop(turn);
+                state.count(|told| told.done = true);
             }
         })
     }
@@ -190,7 +234,6 @@ impl Shards {
             process_log::tell("move-stands-still", || [("error", error.to_string().into())]);
             sleep(PAUSE).await;
         }
-        state.count(|told| told.done = true);
     }
 
     /// Waits until whoever has asked for a customer is done.
@@ -270,6 +313,8 @@ impl Shards {
             }
             to.arrived(customer).await?;
         }
+        // Before he is served there: a copy that is left would be an older one.
+        from.let_out(customer).await?;
         lock(&state.moved).insert(customer);
         if orders > 0 {
             state.count(|told| {
@@ -277,7 +322,7 @@ impl Shards {
                 told.orders += orders;
             });
         }
-        from.let_out(customer).await.map(|()| true)
+        Ok(true)
     }
 
     /// Decides on a move and begins it.

@@ -228,6 +228,11 @@ impl Sqlite {
     }
 }
 
+/// Whether it has a place among several.
+pub(super) fn is_of_several(c: &Connection) -> rusqlite::Result<bool> {
+    c.query_row("select exists (select 1 from notes)", [], |row| row.get(0))
+}
+
 fn look_up(c: &Connection, name: &str) -> rusqlite::Result<Entry> {
     c.prepare_cached(LOOK_UP)?.query_row([name], |row| {
         let customer = UserId(Uuid::from_bytes(row.get(0)?));

@@ -251,6 +251,12 @@ async fn databases_in_another_sequence_are_refused() {
     let first = folder.path().join(one);
     let refused = opened(&format!("shards:1;sqlite:{}", first.display())).check().await;
     assert!(is_told(&refused, "2 databases"), "{refused:?}");
+    let part = stores::open(&format!("sqlite:{}", first.display()));
+    assert!(part.err().unwrap().to_string().contains("name all of them"));
+    let refused = opened(&url(["new.db", other])).check().await;
+    assert!(is_told(&refused, "belongs elsewhere"), "{refused:?}");
+    let refused = opened(&url([one, "new.db"])).check().await;
+    assert!(is_told(&refused, "is empty"), "{refused:?}");
     let own = folder.path().join("own.db").display().to_string();
     insert(&opened(&format!("sqlite:{own}")), &order(customer(1))).await;
     let refused = opened(&format!("shards:1;sqlite:{own}")).check().await;
