@@ -284,10 +284,9 @@ fn each_once(mut all: Vec<Found>, is_there: impl Fn(&Order, usize) -> bool) -> V
     all
 }
 
-/// The first of all parts, which end at different numbers: behind the end of one that has more, nothing is sure.
+/// The first of all parts. Behind the end of one that has more nothing is sure, but there the page is full: each part is
+/// as long as a page may be.
 fn merged(parts: Vec<Part>, most: Most, is_there: impl Fn(&Order, usize) -> bool) -> Listed {
-    let last = |part: &Part| part.orders.last().map_or(0, |(number, ..)| *number);
-    let sure = parts.iter().filter(|part| part.more).map(last).min().unwrap_or(Number::MAX);
     let more = parts.iter().any(|part| part.more);
     let found = parts.into_iter().enumerate().flat_map(|(database, part)| {
         part.orders.into_iter().map(move |(number, order, bytes)| Found {
@@ -301,7 +300,7 @@ fn merged(parts: Vec<Part>, most: Most, is_there: impl Fn(&Order, usize) -> bool
     for found in each_once(found.collect(), is_there) {
         let is_full =
             orders.len() >= most.orders as usize || (bytes >= most.bytes && !orders.is_empty());
-        if found.number > sure || is_full {
+        if is_full {
             return Listed { orders, more: true };
         }
         bytes += found.bytes;

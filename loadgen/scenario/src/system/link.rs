@@ -169,6 +169,21 @@ journal = "x"
     }
 
     #[test]
+    fn hops_lie_between_a_systems_own_processes() {
+        let check = |name: &str, expected: &[&str]| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../systems");
+            let system = SystemSpec::read(&format!("{folder}/{name}.toml")).unwrap();
+            let hops: Vec<&str> = system.hops().map(|link| link.name.as_str()).collect();
+            assert_eq!(hops, expected, "{name}");
+        };
+        check("monolith", &[]);
+        check("monolith-postgres", &["database"]);
+        check("microservices-sync", &["payments"]);
+        check("sync-fanout", &["payments", "inventory", "notifications"]);
+        check("async-fanout", &["broker"]);
+    }
+
+    #[test]
     fn rules() {
         check("", "", Ok(()));
         check(

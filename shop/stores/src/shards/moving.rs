@@ -255,12 +255,10 @@ impl Shards {
                 let Some(last) = found.last() else { break };
                 after = Some(*last);
                 for customer in found {
-                    let here = state.place(customer);
-                    if here == Here::In(from) {
+                    if state.place(customer) == Here::In(from) {
                         stayed += 1;
-                    } else if !self.move_one(state, customer).await? {
-                        // He has moved, and was perhaps not forgotten here.
-                        self.forget(from, customer).await?;
+                    } else {
+                        self.move_one(state, customer).await?;
                     }
                 }
             }
@@ -275,12 +273,6 @@ impl Shards {
         Ok(())
     }
 
-    async fn forget(&self, from: usize, customer: UserId) -> Result<()> {
-        let _alone = self.customer(customer).write().await;
-        let _unseen = self.all.write().await;
-        self.database(from)?.let_out(customer).await
-    }
-
     /// Moves a customer who is asked for: to the end, whoever stops waiting for it.
     pub(super) async fn relocate(&self, customer: UserId) -> Result<()> {
         let me = self.me.upgrade().ok_or_else(|| Error::Internal("closed".to_owned()))?;
@@ -288,15 +280,13 @@ impl Shards {
             let state = me.state().await?;
             me.move_one(state, customer).await
         });
-        let moved = moved.await.map_err(|error| Error::Internal(format!("a move: {error}")))?;
-        moved.map(drop)
+        moved.await.map_err(|error| Error::Internal(format!("a move: {error}")))?
     }
 
-    /// Moves a customer, unless somebody has meanwhile; whether it was this. Never cut off: what was queued would come
-    /// after what follows.
-    async fn move_one(&self, state: &State, customer: UserId) -> Result<bool> {
+    /// Moves a customer, unless somebody has meanwhile. Never cut off: what was queued would come after what follows.
+    async fn move_one(&self, state: &State, customer: UserId) -> Result<()> {
         let _alone = self.customer(customer).write().await;
-        let Here::Moves { from, to } = state.place(customer) else { return Ok(false) };
+        let Here::Moves { from, to } = state.place(customer) else { return Ok(()) };
         let (from, to) = (self.database(from)?, self.database(to)?);
         let _unseen = self.all.write().await;
         let mut orders = 0;
@@ -322,7 +312,7 @@ impl Shards {
                 told.orders += orders;
             });
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Decides on a move and begins it.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shop::{Charge, Error, Handover, Move, Order, OrderStatus, Placed, Reader, Spread, Wider};
+use shop::{
+    Charge, Error, Handover, Most, Move, Order, OrderStatus, Placed, Reader, Spread, Wider,
+};
 use stores::{OpenError, Stores};
 use tokio::time::{Instant, sleep};
 
@@ -129,6 +131,54 @@ async fn one_database_more_gets_its_part_and_nothing_is_lost() {
     let last = order(customer(1));
     insert(&stores, &last).await;
     assert_eq!(everything(&stores, Reader::Operator).await.last(), Some(&last), "numbers go on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_promised_of_one_is_kept_by_all_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = open(folder.path(), 4, 4);
+    let first = order(customer(0));
+    insert(&stores, &first).await;
+    for n in 1..CUSTOMERS {
+        let same_id = Order { id: first.id, ..order(customer(n)) };
+        let refused = stores.orders.insert(same_id, Handover::Direct).await;
+        assert!(matches!(refused, Err(Error::Internal(_))), "{n}: {refused:?}");
+    }
+    let most = Handover::Outbox { most: 8 };
+    for n in 0..CUSTOMERS {
+        let placed = stores.orders.insert(order(customer(n)), most).await;
+        match n {
+            0..8 => assert!(matches!(placed, Ok(Placed::New(_))), "{n}: {placed:?}"),
+            _ => {
+                let is_told =
+                    matches!(&placed, Err(Error::Busy(text)) if text.contains("8 charges"));
+                assert!(is_told, "{n}: {placed:?}");
+            }
+        }
+    }
+    assert_eq!(owed(&stores).await.len(), 8);
+    assert!(counts(&stores).await.iter().all(|orders| *orders < 8), "they are in several");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_visit_the_orders_of_all_in_their_sequence() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = open(folder.path(), 4, 4);
+    let all = filled(&stores).await;
+    for orders in [1, 2, 7, 50] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let most = Most { orders, bytes: usize::MAX };
+            let page = stores.orders.list(Reader::Operator, after, most).await.unwrap();
+            assert!(page.orders.len() <= orders as usize);
+            after = page.orders.last().map(|order| order.id);
+            found.extend(page.orders);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(found, all, "{orders} at once");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
