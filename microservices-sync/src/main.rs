@@ -1,5 +1,6 @@
 //! Wiring: auth, orders and payments, each a process of its own; they call each other over HTTP.
 
+mod calls;
 mod fans;
 mod inventory;
 mod notifications;

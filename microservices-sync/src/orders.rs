@@ -11,8 +11,9 @@ use service::{
 use shop::auth::Tokens;
 use shop::{OrderService, Verify, keep_recovering};
 use web::Ready;
-use web::client::{Base, Http, Probe, RemotePayments, RemoteVerify};
+use web::client::{Base, Http, Probe, RemoteVerify};
 
+use crate::calls::Asked;
 use crate::fans::FanArgs;
 
 #[derive(Args)]
@@ -22,9 +23,6 @@ pub(crate) struct Arguments {
     /// The auth service, asked whose each token is; without it the tokens' signatures are checked here
     #[arg(long, value_name = "http://HOST:PORT")]
     auth: Option<Base>,
-    /// The payments service
-    #[arg(long, value_name = "http://HOST:PORT")]
-    payments: Base,
     /// Orders that have been pending for so many seconds are charged again
     #[arg(long, value_name = "SECONDS", default_value_t = timing::RECOVERY_AGE.as_secs())]
     recover_after: u64,
@@ -32,14 +30,16 @@ pub(crate) struct Arguments {
     calls: CallArgs,
     #[command(flatten)]
     fans: FanArgs,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { args, auth, payments, recover_after, calls, fans } = arguments;
+    let Arguments { args, auth, recover_after, calls, fans, asked } = arguments;
     let (age, every) = (Duration::from_secs(recover_after), timing::RECOVERY_EVERY);
     let stores = stores::open(&args.store).context("--store")?;
     let http = Http::default();
-    let charges = Probe::ready(&http, &payments);
+    let charges = Probe::ready(&http, &asked.payments);
     let ready = needs::store(Ready::new(), &stores);
     let mut ready = ready.needs("payments", timing::LOOK_FURTHER, move || charges.clone().check());
     let asking = calls.settings().unwrap_or_else(settings::asking);
@@ -55,8 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (fans, ready) = fans.asked(&http, ready)?;
     let following = fanout::followed_by(&stores, fans)?;
     let settings = settings.and(fanout::told(following.as_ref()));
-    let credential = environment::payments_credential()?;
-    let payments = Arc::new(RemotePayments::new(calls.client(&http), &payments, credential));
+    let payments = asked.service(calls.client(&http))?;
     let operator = environment::operator_token();
     let (placing, counted) = (service::tasks(), metrics::of_store(&stores));
     let routes = spread::routes(&stores);

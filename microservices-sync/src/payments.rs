@@ -10,6 +10,8 @@ use shop::PaymentService;
 use web::client::{Base, Http, Patience, RemoteProvider};
 use web::{Ready, Routes};
 
+use crate::calls::Served;
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -30,6 +32,8 @@ pub(crate) struct Arguments {
     calls: CallArgs,
     #[command(flatten)]
     work: Work,
+    #[command(flatten)]
+    also: Served,
 }
 
 impl Arguments {
@@ -50,7 +54,7 @@ fn whole_ms(time: Duration) -> u64 {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let patience = arguments.patience();
-    let Arguments { args, provider, calls, work, .. } = arguments;
+    let Arguments { args, provider, calls, work, also, .. } = arguments;
     let stores = stores::open(&args.store).context("--store")?;
     let http = Http::default();
     let ready = needs::network(needs::store(Ready::new(), &stores), &http, &provider);
@@ -63,11 +67,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let network = poison::network(work.network(Arc::new(network)));
     let (charging, counted) = (service::tasks(), metrics::of_store(&stores));
     let payments = PaymentService::new(stores.payments, network, Arc::clone(&charging));
-    let routes = Routes::new().charges(Arc::new(payments), environment::payments_guard()?);
+    let payments = Arc::new(payments);
+    let also = also.begin(Arc::clone(&payments) as _)?;
+    let routes = Routes::new().charges(payments, environment::payments_guard()?);
     let (listen, ready) = (args.listen, Arc::new(ready));
     let limits = calls.limits();
     let served =
         service::run_within(limits, "payments", listen, routes, ready, settings, counted).await;
+    also.await??;
     service::finish([&charging]).await;
     Ok(served?)
 }

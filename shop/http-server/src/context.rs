@@ -40,6 +40,15 @@ pub(crate) fn granted(headers: &HeaderMap, most: Duration) -> Option<Duration> {
     Some(most.min(Duration::from_millis(ms)))
 }
 
+/// This work, done for a request with these headers that must be answered by then.
+pub fn for_request<W: Future>(
+    headers: &HeaderMap,
+    deadline: Instant,
+    work: W,
+) -> impl Future<Output = W::Output> {
+    CONTEXT.scope(Context::of(headers, deadline), work)
+}
+
 /// What remains of the deadline; zero when it has passed, `None` outside of requests.
 #[must_use]
 pub fn remaining() -> Option<Duration> {

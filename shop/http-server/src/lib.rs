@@ -22,7 +22,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 
 pub use answer::{PROBLEM_JSON, PROBLEM_TYPE_PREFIX, hang_up, json, not_allowed, problem};
-pub use context::{DEADLINE_HEADER, TRACEPARENT_HEADER, carried, detached, remaining, traceparent};
+pub use context::{
+    DEADLINE_HEADER, TRACEPARENT_HEADER, carried, detached, for_request, remaining, traceparent,
+};
 pub use guard::Guard;
 pub use limits::{Limits, REQUEST};
 pub use listen::{Listen, ListenError};

@@ -17,7 +17,9 @@ impl Credential {
         Self(header)
     }
 
-    pub(super) fn header(&self) -> Option<HeaderValue> {
+    /// What stands in the header `authorization`.
+    #[must_use]
+    pub fn header(&self) -> Option<HeaderValue> {
         self.0.clone()
     }
 }
