@@ -15,6 +15,8 @@ use crate::stand::Stand;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
+/// Whoever acknowledges early forgets what failed; his customer asks again.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Orders of a round, and rounds until one was taken back in time.
 const ORDERS: usize = 6;
 const ROUNDS: usize = 5;
@@ -48,8 +50,8 @@ pub(crate) async fn race(system: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Orders that are pending because the card network is away, and taken back when it is there again; returns those
-/// that were cancelled in time.
+/// Orders that are pending because the card network is away, and taken back before it is there again and until that is
+/// heard; returns those that were cancelled in time.
 async fn one(
     stand: &mut Stand,
     shop: &Shop,
@@ -64,11 +66,14 @@ async fn one(
     let keys: Vec<String> = (0..ORDERS).map(|n| format!("back-{round}-{n}")).collect();
     // Accepted or in doubt: they are there, and pending.
     join_all(keys.iter().map(|key| answer(shop.place(token, key, tea)))).await;
+    let ids = ids(stand, &keys).await?;
+    // A message is taken now; a call is in vain, and made again.
+    let taken = join_all(ids.iter().map(|id| is_taken(shop, token, id))).await;
     for index in &network {
         stand.running.launch(*index).await?;
     }
-    let ids = ids(stand, &keys).await?;
-    let ended = join_all(ids.iter().map(|id| ended(shop, token, id))).await;
+    let asked = ids.iter().zip(taken);
+    let ended = join_all(asked.map(|(id, is_taken)| ended(shop, token, id, is_taken))).await;
     stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;
     let mut cancelled = Vec::new();
     for order in ended {
@@ -101,14 +106,19 @@ async fn ids(stand: &Stand, keys: &[String]) -> anyhow::Result<Vec<String>> {
     }
 }
 
-/// Cancels an order until that is taken, and waits until it is final.
-async fn ended(shop: &Shop, token: &str, id: &str) -> anyhow::Result<Value> {
+/// Whether a cancellation is taken.
+async fn is_taken(shop: &Shop, token: &str, id: &str) -> bool {
+    cancel(shop, token, id).await.is_ok_and(|told| matches!(told.status, 200 | 202))
+}
+
+/// Cancels an order until that is taken, and again where nothing is heard of it, until it is final.
+async fn ended(shop: &Shop, token: &str, id: &str, mut taken: bool) -> anyhow::Result<Value> {
     let (path, deadline) = (format!("/orders/{id}"), Instant::now() + PATIENCE);
-    let mut is_taken = false;
+    let mut again = Instant::now() + HEARD_WITHIN;
     loop {
-        if !is_taken {
-            let told = cancel(shop, token, id).await;
-            is_taken = told.is_ok_and(|told| matches!(told.status, 200 | 202));
+        if !taken || Instant::now() >= again {
+            taken = is_taken(shop, token, id).await;
+            again = Instant::now() + HEARD_WITHIN;
         }
         // Whoever stands before it may take all for dead for a moment.
         let order = shop.get(token, &path).await.and_then(|told| told.good(200));
