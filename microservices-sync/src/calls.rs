@@ -10,6 +10,9 @@ use shop::Payments;
 use tokio::task::JoinHandle;
 use web::client::{Base, Credential, Http, RemotePayments};
 
+/// What serves ends with the process, or says why it did not begin.
+type Begun = anyhow::Result<JoinHandle<anyhow::Result<()>>>;
+
 #[derive(Args)]
 pub(crate) struct Served {
     /// Charges are taken over gRPC, too: at this address of loopback
@@ -29,10 +32,7 @@ pub(crate) struct Asked {
 
 impl Served {
     /// Begins; what is returned ends when the process is told to.
-    pub(crate) fn begin(
-        &self,
-        payments: Arc<dyn Payments>,
-    ) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    pub(crate) fn begin(&self, payments: Arc<dyn Payments>) -> Begun {
         match self.grpc {
             Some(listen) => serve(listen, payments, environment::payments_guard()?),
             None => Ok(tokio::spawn(async { Ok(()) })),
@@ -52,11 +52,7 @@ impl Asked {
 }
 
 #[cfg(feature = "engines")]
-fn serve(
-    listen: SocketAddr,
-    payments: Arc<dyn Payments>,
-    guard: Guard,
-) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+fn serve(listen: SocketAddr, payments: Arc<dyn Payments>, guard: Guard) -> Begun {
     let listener = http_server::Listen { listen, any_address: false }.bind()?;
     let served = grpc::serve(listener, payments, guard, http_server::shutdown_signal()?);
     Ok(tokio::spawn(async { Ok(served.await?) }))
@@ -71,11 +67,7 @@ fn ask(address: &str, credential: Credential) -> anyhow::Result<Arc<dyn Payments
 const LACKING: &str = "this build has no gRPC; build with `cargo build --release --workspace --bins --features engines`";
 
 #[cfg(not(feature = "engines"))]
-fn serve(
-    _: SocketAddr,
-    _: Arc<dyn Payments>,
-    _: Guard,
-) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+fn serve(_: SocketAddr, _: Arc<dyn Payments>, _: Guard) -> Begun {
     anyhow::bail!("--grpc: {LACKING}")
 }
 
