@@ -26,7 +26,7 @@ pub(crate) struct Asked {
     #[arg(long, value_name = "http://HOST:PORT")]
     pub(crate) payments: Base,
     /// It is asked over gRPC, at this HOST:PORT; --payments tells whether it is ready
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "calls")]
     payments_grpc: Option<String>,
 }
 

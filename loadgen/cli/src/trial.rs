@@ -238,8 +238,7 @@ impl Trial<'_> {
         let meter = cost::Meter::begin(running).await;
         let started = Second0::after(LEAD);
         let start = started.instant;
-        let gauges = Arc::new(Gauges::default());
-        let pacing = self.pacing(start);
+        let (gauges, pacing) = (Arc::new(Gauges::default()), self.pacing(start));
         let watch = Watch::start(Arc::clone(&running.watched), self.folder.clone(), start)?;
         let others = Look::begin(self.cores);
         let hiccups = Hiccups::start(start, priority::of_watchers(pacing.real_time))?;
@@ -259,6 +258,7 @@ impl Trial<'_> {
             open_requests: &open_requests,
             watch: &watch,
             start,
+            folder: &self.folder,
             poisoner,
             marks: Arc::clone(&marks),
         };
@@ -338,8 +338,7 @@ impl Trial<'_> {
     }
 
     fn poisoner(&self, token: String, start: Instant) -> Poisoner {
-        let (folder, key_prefix) = (self.folder.clone(), self.key_prefix());
-        Poisoner { folder, key_prefix, token, start }
+        Poisoner { key_prefix: self.key_prefix(), token, start }
     }
 
     /// Tells of the share of the arrivals that have begun.

@@ -1,6 +1,6 @@
 //! What faults act on, and what they share: the system under way, who plays, what the undo journal has.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
@@ -32,6 +32,8 @@ pub struct Stage<'a> {
     pub watch: &'a Watch,
     /// Second 0.
     pub start: Instant,
+    /// Where the trial is recorded.
+    pub folder: &'a Path,
     /// Places poisonous orders.
     pub poisoner: Poisoner,
     /// How far the card network's journal was, whenever it was about to be harmed.
@@ -41,8 +43,6 @@ pub struct Stage<'a> {
 /// Who places poisonous orders: the first customer.
 #[derive(Clone)]
 pub struct Poisoner {
-    /// The trial's folder, where the attempts are recorded.
-    pub folder: PathBuf,
     /// What the trial's keys begin with.
     pub key_prefix: String,
     /// The customer's.

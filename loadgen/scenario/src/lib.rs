@@ -472,6 +472,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_mix_is_in_force_to_the_end_of_its_stage() {
+        let read = |second: &str| -> Vec<(u64, Mix)> {
+            let text = format!(
+                "about = \"\"\nmix = {{ place = 1 }}\nstages = [{{ duration = \"2s\", rate = 1 }}, \
+                 {{ duration = \"0s\", rate = 5 }}, {{ duration = \"3s\", rate = 5{second} }}]"
+            );
+            config::parse::<Scenario>(Path::new("s.toml"), &text).unwrap().mixes()
+        };
+        assert_eq!(read(""), []);
+        let (own, login) =
+            (Mix { place: 1.0, ..Mix::default() }, Mix { login: 2.0, ..Mix::default() });
+        let at = |s: u64| s * 1_000_000_000;
+        assert_eq!(read(", mix = { login = 2 }"), [(at(2), own), (at(2), own), (at(5), login)]);
+    }
+
+    #[test]
     fn a_file_that_names_nothing_is_the_default() {
         let read: Scenario = config::parse(Path::new("s.toml"), "about = \"\"\nmix = {}").unwrap();
         assert_eq!(read, Scenario::default());

@@ -6,6 +6,7 @@
 mod accounts;
 mod charges;
 pub mod client;
+mod gate;
 mod orders;
 pub mod problem;
 mod ready;

@@ -13,8 +13,8 @@ use http_server::{Handler, Settings};
 use shop::Error;
 use tokio::time::Instant;
 
+use crate::gate::{Gate, Gated};
 use crate::problem;
-use crate::threads::is_for_operators;
 
 /// When a process refuses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +64,8 @@ impl Shedding {
     #[must_use]
     pub fn before(self, inner: Arc<dyn Handler>) -> Arc<dyn Handler> {
         let limit = Limit { most: self.first, in_work: 0, cut: None };
-        Arc::new(Shed { inner, rule: self, limit: Arc::new(Mutex::new(limit)) })
+        let gate = Shed { rule: self, limit: Arc::new(Mutex::new(limit)) };
+        Arc::new(Gated { inner, gate })
     }
 }
 
@@ -97,7 +98,6 @@ impl Limit {
 }
 
 struct Shed {
-    inner: Arc<dyn Handler>,
     rule: Shedding,
     limit: Arc<Mutex<Limit>>,
 }
@@ -146,27 +146,20 @@ fn is_kept(method: &Method, template: &str) -> bool {
 }
 
 #[async_trait]
-impl Handler for Shed {
-    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let template = self.inner.route(request.method(), request.uri().path());
-        if is_for_operators(template) {
-            return self.inner.handle(request).await;
-        }
+impl Gate for Shed {
+    async fn pass(
+        &self,
+        inner: &Arc<dyn Handler>,
+        template: &'static str,
+        request: Request<Bytes>,
+    ) -> Response<Bytes> {
         let Some(mut place) = self.place(is_kept(request.method(), template)) else {
             let text = "as much is in work as was answered in time lately";
             return problem::refusal(&Error::Busy(text.to_owned()));
         };
-        let answer = self.inner.handle(request).await;
+        let answer = inner.handle(request).await;
         place.answered = true;
         answer
-    }
-
-    fn route(&self, method: &Method, path: &str) -> &'static str {
-        self.inner.route(method, path)
-    }
-
-    fn connections(&self, open: usize) {
-        self.inner.connections(open);
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_server::{Handler, Settings, carried};
 use shop::Error;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::gate::{Gate, Gated};
 use crate::problem;
 
 /// How many threads a process has for requests.
@@ -27,32 +28,26 @@ impl Threads {
     /// as there are connections. What is for operators alone has none.
     #[must_use]
     pub fn before(self, inner: Arc<dyn Handler>) -> Arc<dyn Handler> {
-        Arc::new(Threaded { inner, threads: Arc::new(Semaphore::new(self.0 as usize)) })
+        let gate = Pool(Arc::new(Semaphore::new(self.0 as usize)));
+        Arc::new(Gated { inner, gate })
     }
 }
 
-struct Threaded {
-    inner: Arc<dyn Handler>,
-    threads: Arc<Semaphore>,
-}
-
-/// Whether a route is for those who run the process.
-pub(crate) fn is_for_operators(template: &str) -> bool {
-    let is_theirs = |part: &&str| template.starts_with(*part);
-    template == "other" || ["/dead/", "/stock/", "/shards"].iter().any(is_theirs)
-}
+struct Pool(Arc<Semaphore>);
 
 #[async_trait]
-impl Handler for Threaded {
-    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        if is_for_operators(self.inner.route(request.method(), request.uri().path())) {
-            return self.inner.handle(request).await;
-        }
+impl Gate for Pool {
+    async fn pass(
+        &self,
+        inner: &Arc<dyn Handler>,
+        _: &'static str,
+        request: Request<Bytes>,
+    ) -> Response<Bytes> {
         let failed = |text: &str| problem::refusal(&Error::Internal(text.to_owned()));
-        let Ok(thread) = Arc::clone(&self.threads).acquire_owned().await else {
+        let Ok(thread) = Arc::clone(&self.0).acquire_owned().await else {
             return failed("there are no threads any more");
         };
-        let (inner, (tell, told)) = (Arc::clone(&self.inner), oneshot::channel());
+        let (inner, (tell, told)) = (Arc::clone(inner), oneshot::channel());
         // A thread does not learn that its client has left.
         tokio::spawn(carried(Box::pin(async move {
             let _thread = thread;
@@ -60,19 +55,11 @@ impl Handler for Threaded {
         })));
         told.await.unwrap_or_else(|_| failed("the work panicked"))
     }
-
-    fn route(&self, method: &Method, path: &str) -> &'static str {
-        self.inner.route(method, path)
-    }
-
-    fn connections(&self, open: usize) {
-        self.inner.connections(open);
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use http::{Method, StatusCode};
     use tokio::task::{JoinHandle, yield_now};
 
     use super::*;

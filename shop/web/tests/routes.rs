@@ -228,6 +228,39 @@ async fn stock_is_listed_to_this_machine() {
 }
 
 #[tokio::test]
+async fn orders_are_spread_further_for_who_shows_the_token_from_this_machine() {
+    let fake = Arc::new(Fake::default());
+    let routes = Routes::new().spread(Arc::clone(&fake) as _, guard());
+    let ours = [SERVICE[0], SERVICE[1], ("host", "127.0.0.1:9")];
+    let spread = json!({"orders": [3, 4, 0], "used": 2, "moving": null});
+    let told = ask(&routes, "GET /shards", &ours, "").await;
+    assert_eq!((told.status().as_u16(), read(&told)), (200, spread.clone()));
+    for (how, widened) in
+        [(r#"{"add": {}}"#, "widen Add"), (r#"{"split": {"of": 2}}"#, "widen Split { of: 2 }")]
+    {
+        let begun = ask(&routes, "POST /shards", &ours, how).await;
+        assert_eq!((begun.status().as_u16(), read(&begun)), (202, spread.clone()));
+        assert!(fake.asked.lock().unwrap().contains(&widened.to_owned()), "{widened}");
+    }
+    let asked = fake.asked.lock().unwrap().len();
+    for (headers, body, status) in [
+        (vec![SERVICE[1], ours[2]], r#"{"add": {}}"#, 401),
+        (vec![SERVICE[0], SERVICE[1], ("host", "evil.example")], r#"{"add": {}}"#, 403),
+        (vec![SERVICE[0], ours[2]], r#"{"add": {}}"#, 415),
+        (ours.to_vec(), r#"{"remove": {}}"#, 422),
+        (ours.to_vec(), "{", 400),
+    ] {
+        let refused = ask(&routes, "POST /shards", &headers, body).await;
+        assert_eq!(refused.status(), status, "{headers:?} {body}");
+    }
+    assert_eq!(ask(&routes, "GET /shards", &[ours[2]], "").await.status(), 401);
+    assert_eq!(ask(&routes, "DELETE /shards", &ours, "").await.status(), 405);
+    assert_eq!(fake.asked.lock().unwrap().len(), asked, "nobody asked for anything");
+    let one = Routes::new().orders(Arc::clone(&fake) as _);
+    assert_eq!(ask(&one, "GET /shards", &ours, "").await.status(), 404);
+}
+
+#[tokio::test]
 async fn a_process_serves_only_what_it_plays() {
     let fake = Arc::new(Fake::default());
     let routes = Routes::new().orders(Arc::clone(&fake) as _);

@@ -101,6 +101,10 @@ async fn check(system: &str, lines: &[&[Line]]) {
     for row in &trial.faults {
         assert!(row.effective_s.is_some() && row.healed_s.is_some(), "{row:#?}");
     }
+    // Two customers, and each has ordered.
+    let moved = trial.moved.as_ref().map(|moved| (moved.databases, moved.customers + moved.stayed));
+    let is_moved = lines.concat().iter().any(|(_, kind, ..)| *kind == "reshard");
+    assert_eq!(moved, is_moved.then_some((5, 2)));
     let reasons = trial.manifest.validity.sentences().into_iter();
     let of_faults: Vec<String> =
         reasons.filter(|reason| OF_FAULTS.iter().any(|part| reason.contains(part))).collect();
@@ -137,6 +141,12 @@ async fn of_the_synchronous_microservices() {
 #[tokio::test]
 async fn of_the_asynchronous_microservices() {
     check("microservices-async", &[&inside(), &of_the_broker()]).await;
+}
+
+#[tokio::test]
+async fn of_orders_over_several_databases() {
+    check("sharded-4", &[&[("orders", "reshard", "", "")]]).await;
+    check("sharded-4", &[&[("orders", "reshard", "", "split = 1")]]).await;
 }
 
 async fn poison(system: &str) {

@@ -1,7 +1,8 @@
 //! Every harm that is done to links: its effect is proved, it is healed, and nobody is left.
 
+use record::latency::Metric;
 use record::read::Run;
-use record::{Answer, FaultRow};
+use record::{Answer, FaultRow, Operation, Outcome};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,6 +38,25 @@ fn scenario() -> String {
         ));
     }
     text
+}
+
+/// An order waits for payments over one hop and back, a look-up for nobody.
+#[tokio::test]
+async fn a_hop_that_is_late_is_late_for_all_who_wait_for_it() {
+    let bench = Bench::new();
+    let text = LOAD.replace("25s", "3s").replace("drain", "hop_delay = \"40ms\"\ndrain");
+    let file = bench.file("late.toml", &text);
+    let output = bench.call(&["run", &file, "-s", "microservices-sync"]).await;
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    let run = Run::read(&bench.latest()).unwrap();
+    let trial = &run.trials[0];
+    assert_eq!(trial.manifest.parity["hops"], "40ms late, each way");
+    let least_us = |operation| {
+        let is_ok = |outcome| outcome == Outcome::Ok;
+        trial.latencies.times(0, operation, Metric::Response, is_ok).min().unwrap()
+    };
+    assert!(least_us(Operation::Place) >= 80_000, "{} us", least_us(Operation::Place));
+    assert!(least_us(Operation::Get) < 80_000, "{} us", least_us(Operation::Get));
 }
 
 #[tokio::test]

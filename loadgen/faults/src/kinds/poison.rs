@@ -102,14 +102,14 @@ impl Kind for Poison {
     /// whoever charges (which names each that it met), and of an abort the end by SIGABRT.
     async fn inject(&self, scene: &mut Scene<'_, '_>, held: &mut Aborted) -> Proof {
         last_look(scene.stage).await;
-        let poisoner = scene.stage.poisoner.clone();
+        let (poisoner, folder) = (scene.stage.poisoner.clone(), scene.stage.folder);
         let mut processes = Processes::of(scene);
         let url = format!("{}/orders", processes.running.spec.entry.orders.first());
         let mut attempts = Vec::new();
         for n in 0..self.count {
             attempts.push(poisoner.place(&url, n, self.effect).await?);
             // Of a crash, too: an attempt that was made is in the record.
-            write_table(&poisoner.folder.join(files::POISONED), &attempts)?;
+            write_table(&folder.join(files::POISONED), &attempts)?;
             let key = poisoned::key(&poisoner.key_prefix, n);
             self.await_met(&key, &mut processes, held).await?;
         }

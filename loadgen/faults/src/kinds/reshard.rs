@@ -104,7 +104,7 @@ impl Kind for Reshard {
         };
         let Moving { customers, orders, stayed, took_ms, .. } = moving;
         let moved = Moved { databases: told.used, customers, stayed, orders, took_ms };
-        write_json(&scene.stage.poisoner.folder.join(files::MOVED), &moved)?;
+        write_json(&scene.stage.folder.join(files::MOVED), &moved)?;
         let all = customers + stayed;
         Ok(format!(
             "{} databases; {customers} of {all} customers and {orders} orders moved in {took_ms} ms",

@@ -434,6 +434,17 @@ mod tests {
         assert_eq!(value(&trial, "fsyncs per order", None), None, "its count is gone");
     }
 
+    #[test]
+    fn keys_moved_are_a_part_of_the_customers_with_orders() {
+        let mut trial = trial();
+        assert_eq!(value(&trial, "keys moved share", None), None, "nothing was moved");
+        let moved = record::Moved { databases: 5, customers: 20, stayed: 60, ..Default::default() };
+        trial.moved = Some(moved);
+        assert_eq!(value(&trial, "keys moved share", None), Some(0.25));
+        trial.moved = Some(record::Moved { databases: 5, ..Default::default() });
+        assert_eq!(value(&trial, "keys moved share", None), None, "there was no order");
+    }
+
     /// Whatever a claim may name has a scope, and what has one has a value or says why not.
     #[test]
     fn what_no_record_has_is_known() {

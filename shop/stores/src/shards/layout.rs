@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shop::{UserId, Wider};
 
-/// Points of each database. What it has differs from the mean by about 1/√1024, 3 %.
+/// Points of each database. The standard deviation of what it has is about 1/√1024 of the mean, 3 %.
 const POINTS: u64 = 1_024;
 
 /// How customers are spread, as it is kept.

@@ -8,8 +8,8 @@ use http_server::{Guard, Handler, Limits, serve};
 use shop::{
     Auth, Availability, Charge, Charged, Credentials, Error, Follower, GivenUp, GivenUpStore, Item,
     Number, Order, OrderId, OrderStatus, Orders, Page, Payments, PlaceOrder, Quantities,
-    Reservation, Reserved, Result, Session, Settled, Settlement, Shelf, Stock, StockStore, UserId,
-    Verdict, Verify,
+    Reservation, Reserved, Result, Session, Settled, Settlement, Shelf, Spread, Spreading, Stock,
+    StockStore, UserId, Verdict, Verify, Wider,
 };
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -189,6 +189,18 @@ impl StockStore for Fake {
         self.note(format!("reservations {after} {limit}"))?;
         let quantities = [("tea".to_owned(), 2)].into();
         Ok(vec![(7, Reservation { key: "k".to_owned(), quantities, state: Reserved::Sold })])
+    }
+}
+
+#[async_trait]
+impl Spread for Fake {
+    async fn widen(&self, how: Wider) -> Result<()> {
+        self.note(format!("widen {how:?}"))
+    }
+
+    async fn told(&self) -> Result<Spreading> {
+        self.note("how are they spread".to_owned())?;
+        Ok(Spreading { orders: vec![3, 4, 0], used: 2, moving: None })
     }
 }
 
