@@ -122,6 +122,9 @@ fn fill(from: &Path, to: &Path, made_by: &str) -> anyhow::Result<()> {
         for name in KEPT {
             let place = trial.folder.join(name);
             copy(&from.join(&place), &to.join(&place))?;
+            if Path::new(name).extension().is_some_and(|kind| kind == "json") {
+                narrow(&to.join(&place))?;
+            }
         }
         for name in PACKED {
             let place = trial.folder.join(name);
@@ -162,6 +165,29 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     let cannot = || format!("cannot copy {} to {}", from.display(), to.display());
     fs::create_dir_all(to.parent().unwrap_or(to)).with_context(cannot)?;
     fs::copy(from, to).map(drop).with_context(cannot)
+}
+
+/// Leaves out of a file of JSON what only eyes need: of hundreds of trials that is megabytes.
+fn narrow(place: &Path) -> anyhow::Result<()> {
+    if !place.is_file() {
+        return Ok(());
+    }
+    let cannot = || place.display().to_string();
+    let text = fs::read_to_string(place).with_context(cannot)?;
+    fs::write(place, narrowed(&text)).with_context(cannot)
+}
+
+fn narrowed(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = json.chars().filter(|c| {
+        let is_needed = in_text || !c.is_ascii_whitespace();
+        if *c == '"' && !escaped {
+            in_text = !in_text;
+        }
+        escaped = in_text && *c == '\\' && !escaped;
+        is_needed
+    });
+    kept.collect::<String>() + "\n"
 }
 
 fn pack(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -268,6 +294,15 @@ pub fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_eyes_need_of_json_is_left_out() {
+        let wide = "{\n  \"a b\": [1, \" \\\" \\\\\", \"\\\\\"],\n  \"c\": \"\\n x\" }\n";
+        let narrow = "{\"a b\":[1,\" \\\" \\\\\",\"\\\\\"],\"c\":\"\\n x\"}\n";
+        assert_eq!(narrowed(wide), narrow);
+        let of = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(of(wide), of(narrow));
+    }
     use crate::decided::{Cell, Plan, Planned, Verdicts};
 
     const CLAIM: &str = r#"sentence = "Payments work on."

@@ -23,6 +23,7 @@ mod links;
 mod old_records;
 mod outputs;
 mod proxies;
+mod reproduced;
 mod retries;
 mod run;
 mod secrets;

@@ -1,6 +1,7 @@
 //! What a project's README shows of a decided run: verdicts, what each system made of the claims' scenarios, a picture.
 //! All of it is read off the record.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use anyhow::Context as _;
 use record::read::Run;
 
 use super::{of, shown};
-use crate::compare::Comparison;
+use crate::compare::{Comparison, trusted};
 use crate::decided::{self, Told, Verdicts};
 use crate::summary::Scorecard;
 use crate::words;
@@ -32,7 +33,14 @@ pub fn readme(folder: &Path, place: &str) -> anyhow::Result<String> {
     let scenarios = shown(folder)?;
     let mut card = Scorecard::of(&comparison);
     card.retain(|scenario| scenarios.contains(scenario));
-    card.order_by(|scenario| told_by(&verdicts, scenario));
+    // What happens in one is seen in a picture; of a steady load there is nothing to see.
+    let happens: BTreeSet<&str> = run
+        .trials
+        .iter()
+        .filter(|trial| !trial.faults.is_empty())
+        .map(|trial| trial.manifest.scenario.as_str())
+        .collect();
+    card.order_by(|scenario| (happens.contains(scenario), told_by(&verdicts, scenario)));
     let mut text = String::new();
     // Writing to memory cannot fail.
     if let Some(scenario) = card.first() {
@@ -64,16 +72,16 @@ fn how(folder: &Path, run: &Run, verdicts: &Verdicts, place: &str) -> anyhow::Re
     let fact = |name: &str| run.environment.get(name).map_or("not known", String::as_str);
     let made = of(folder)?.map_or_else(|| run.name.clone(), |reference| reference.run);
     let blurred = run.trials.iter().filter(|trial| !trial.manifest.validity.blurs.is_empty());
-    let void = run.trials.iter().filter(|trial| !trial.manifest.validity.valid);
+    let excluded = run.trials.iter().filter(|trial| !trusted(trial));
     Ok(format!(
-        "[The record]({place}/README.md) of {} ({made}, revision {}): `{}`, {} trials in at most {} blocks, {} of them \
+        "[The record]({place}/README.md) of {} ({made}, revision {}): `{}`, {} trials in up to {} blocks, {} of them \
          excluded, {} blurred by what else ran. {}, {} of memory, {}; load average {} at the start, {} at the end.\n\n",
         words::utc(run.began_us()),
         verdicts.revision,
         fact("command"),
         run.trials.len(),
-        verdicts.blocks,
-        void.count(),
+        run.trials.iter().map(|trial| trial.manifest.trial).max().unwrap_or(0),
+        excluded.count(),
         blurred.count(),
         fact("cpu"),
         fact("memory"),

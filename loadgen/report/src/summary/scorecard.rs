@@ -57,7 +57,7 @@ impl Scorecard {
     }
 
     /// Those first that weigh most.
-    pub(crate) fn order_by(&mut self, weight: impl Fn(&str) -> usize) {
+    pub(crate) fn order_by<W: Ord>(&mut self, weight: impl Fn(&str) -> W) {
         self.cards.sort_by_key(|card| std::cmp::Reverse(weight(&card.scenario)));
     }
 
