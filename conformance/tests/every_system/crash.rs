@@ -14,11 +14,12 @@ use crate::stand::Stand;
 
 /// Who dies, in this order, and when: so many orders of the wave exist, so many of their charges
 /// are decided. A role that nobody plays is left out.
-const DEATHS: [(&str, usize, usize); 5] = [
+const DEATHS: [(&str, usize, usize); 6] = [
     ("payments", 5, 3),
     ("orders", 5, 0),
     ("broker", 5, 0),
     ("database", 5, 3),
+    ("primary-2", 5, 3),
     ("provider", 5, 3),
 ];
 /// Orders that are asked for at once before each death.

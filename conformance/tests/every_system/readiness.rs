@@ -17,13 +17,14 @@ const TOLD_WITHIN: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Who cannot work without whom: the role that dies, the roles that need it.
-const NEEDS: [(&str, &[&str]); 6] = [
+const NEEDS: [(&str, &[&str]); 7] = [
     ("provider", &["payments"]),
     ("payments", &["orders"]),
     ("notifications", &["orders"]),
     ("inventory", &["orders"]),
     ("broker", &["orders", "payments", "notifications", "inventory"]),
     ("database", &["auth", "orders", "payments"]),
+    ("shard", &["orders"]),
 ];
 
 pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {

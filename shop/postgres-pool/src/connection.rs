@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row, SimpleQueryMessage, Statement};
+use tokio_postgres::{
+    AsyncMessage, Client, Config, NoTls, Row, SimpleQueryMessage, Socket, Statement,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::is_answer;
@@ -160,15 +164,11 @@ impl Connection {
     }
 }
 
-/// Asks again while the server says that it is starting or stopping.
+/// The first server that lets us in: of several, one that stands still would keep us from the others.
 async fn enter(target: &Target, hears: impl Fn(&str) + Send + 'static) -> Result<Connection> {
-    let (client, mut connection) = loop {
-        match target.config.connect(NoTls).await {
-            Ok(entered) => break entered,
-            Err(error) if is_passing(&error) => sleep(ASKED_AGAIN).await,
-            Err(error) => return Err(Error::of(&target.place, &error)),
-        }
-    };
+    let servers = target.configs.iter().map(|config| Box::pin(knock(config)));
+    let ((client, mut connection), _) =
+        select_ok(servers).await.map_err(|error| Error::of(&target.place, &error))?;
     let driver = tokio::spawn(async move {
         // Whoever asks over it learns of its end by himself.
         while let Some(Ok(message)) =
@@ -181,6 +181,18 @@ async fn enter(target: &Target, hears: impl Fn(&str) + Send + 'static) -> Result
     });
     let (place, statements) = (target.place.clone(), HashMap::new());
     Ok(Connection { client, place, statements, _driver: AbortOnDropHandle::new(driver) })
+}
+
+type Line = tokio_postgres::Connection<Socket, NoTlsStream>;
+
+/// Asks again while the server says that it is starting or stopping.
+async fn knock(config: &Config) -> std::result::Result<(Client, Line), tokio_postgres::Error> {
+    loop {
+        match config.connect(NoTls).await {
+            Err(error) if is_passing(&error) => sleep(ASKED_AGAIN).await,
+            answered => return answered,
+        }
+    }
 }
 
 fn is_passing(error: &tokio_postgres::Error) -> bool {

@@ -111,6 +111,8 @@ pub struct Place {
     pub password: Option<String>,
     /// Lines that are added to its settings, in its own language.
     pub also: Vec<String>,
+    /// Whom it copies, before it first starts, and then follows; a server that cannot does not know it.
+    pub follows: Option<SocketAddr>,
 }
 
 /// The environment variable with what the nodes of a cluster know each other by.
@@ -143,8 +145,8 @@ impl Place {
     pub fn durable(port: u16, data: PathBuf) -> Self {
         let advertised = ([127, 0, 0, 1], port).into();
         let (durable, nodes, node, secret) = (true, Vec::new(), 0, None);
-        let (password, also) = (None, Vec::new());
-        Self { port, advertised, data, durable, nodes, node, secret, password, also }
+        let (password, also, follows) = (None, Vec::new(), None);
+        Self { port, advertised, data, durable, nodes, node, secret, password, also, follows }
     }
 
     /// The end of what the server here said, if that is [kept](Output::Kept).

@@ -32,6 +32,14 @@ fi
 mv "$data/new" "$data/db"
 "#;
 
+/// Before a server is copied, and after: it is there whole or not at all, and what is started there follows it. `$0` is the
+/// folder. What copies is a step of its own: who gives up ends it.
+const EMPTY: &str = r#"rm -rf "$0/new""#;
+const FOLLOW: &str =
+    r#"[ ! -e "$0/new" ] || [ -e "$0/db" ] || mv "$0/new" "$0/db"; touch "$0/db/standby.signal""#;
+/// The same word, for PostgreSQL's own clients: one of them follows.
+const CLIENTS_PASSWORD: &str = "PGPASSWORD";
+
 pub(crate) const RECIPE: Recipe = Recipe {
     name: "postgres",
     install: "Debian: apt-get install postgresql-15",
@@ -49,8 +57,7 @@ fn parts(program: &Path, place: &Place) -> Result<Parts> {
     if let Some((user, group)) = servant {
         grant(&data, user, group)?;
     }
-    let mut make = command(Path::new("sh"), &["-c", MAKE]);
-    make.arg(&data).arg(program.with_file_name("initdb"));
+    let mut steps = steps(program, place, &data);
     let mut server = command(program, &["-c", "listen_addresses=127.0.0.1"]);
     // Nothing of it is outside of its folder: no socket, no shared memory by name.
     server.args(["-c", "unix_socket_directories=", "-c", "dynamic_shared_memory_type=mmap"]);
@@ -59,11 +66,38 @@ fn parts(program: &Path, place: &Place) -> Result<Parts> {
         server.args(["-c", line]);
     }
     server.env_remove(PASSWORD);
-    if let Some(password) = &place.password {
-        make.env(PASSWORD, password);
+    let password = place.password.clone().or_else(|| std::env::var(PASSWORD).ok());
+    if let Some(password) = password.filter(|password| !password.is_empty()) {
+        for step in &mut steps {
+            step.env(PASSWORD, &password).env(CLIENTS_PASSWORD, &password);
+        }
+        if place.follows.is_some() {
+            server.env(CLIENTS_PASSWORD, password);
+        }
     }
-    let steps = vec![serving(make, servant)];
+    let steps = steps.into_iter().map(|step| serving(step, servant)).collect();
     Ok(Parts { steps, companions: Vec::new(), server: serving(server, servant) })
+}
+
+/// What makes the folder of data: empty, or a copy.
+fn steps(program: &Path, place: &Place, data: &Path) -> Vec<Command> {
+    let shell = |what| {
+        let mut shell = command(Path::new("sh"), &["-c", what]);
+        shell.arg(data);
+        shell
+    };
+    let Some(other) = place.follows else {
+        let mut make = shell(MAKE);
+        make.arg(program.with_file_name("initdb"));
+        return vec![make];
+    };
+    if data.join("db").exists() {
+        return vec![shell(FOLLOW)];
+    }
+    let mut copy = Command::new(program.with_file_name("pg_basebackup"));
+    copy.args(["-w", "-U", "shop", "-c", "fast", "-X", "stream", "-D"]).arg(data.join("new"));
+    copy.args(["-h", &other.ip().to_string(), "-p", &other.port().to_string()]);
+    vec![shell(EMPTY), copy, shell(FOLLOW)]
 }
 
 /// The user and group that root starts it as; none if it is not root who starts it.

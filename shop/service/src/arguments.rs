@@ -11,8 +11,8 @@ pub struct ServiceArgs {
     #[command(flatten)]
     pub listen: Serving,
     /// Where this service remembers: sqlite:PATH, postgres://USER@HOST:PORT/DATABASE?pool=16 (a password in
-    /// the environment variable TRIPTYCH_DATABASE_PASSWORD), shards:N;URL;URL for orders over several of these, or
-    /// memory:
+    /// the environment variable TRIPTYCH_DATABASE_PASSWORD; of HOST:PORT,HOST:PORT the one that writes is meant, and with
+    /// reads=copy what is final is read from the other), shards:N;URL;URL for orders over several of these, or memory:
     #[arg(long, value_name = "URL")]
     pub store: String,
 }

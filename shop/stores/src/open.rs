@@ -14,6 +14,10 @@ const ADAPTERS: &[Adapter] = &[
     postgres::ADAPTER,
 ];
 
+/// Why one of several is not used alone.
+pub(crate) const OF_SEVERAL: &str =
+    "this database has a part of the orders of several: name all of them, as shards:N;URL;URL";
+
 /// All that there are.
 #[must_use]
 pub fn adapters() -> &'static [Adapter] {
@@ -22,7 +26,8 @@ pub fn adapters() -> &'static [Adapter] {
 
 /// Opens `sqlite:PATH` (creates the file, runs migrations, blocks meanwhile), durable unless
 /// `?synchronous=off` or `=normal` follows; `postgres://USER@HOST:PORT/DATABASE`, which need not be there yet
-/// (`?pool=16`, and for comparison `synchronous=off`); `shards:N;URL;URL`, orders over so many of these at first, and the
+/// (`?pool=16`, for comparison `synchronous=off`; of several `HOST:PORT` that copy one another the one that writes is
+/// meant, and with `reads=copy` what is final is read from another); `shards:N;URL;URL`, orders over so many of these at first, and the
 /// others once they are taken into use; or `memory:` (empty, for tests).
 ///
 /// # Errors
@@ -30,8 +35,7 @@ pub fn adapters() -> &'static [Adapter] {
 pub fn open(url: &str) -> Result<Stores, OpenError> {
     let stores = open_any(url)?;
     if stores.is_of_several() {
-        let text = "this database has a part of the orders of several: name all of them, as shards:N;URL;URL";
-        return Err(OpenError::Location(text.to_owned()));
+        return Err(OpenError::Location(OF_SEVERAL.to_owned()));
     }
     Ok(stores)
 }

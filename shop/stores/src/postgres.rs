@@ -6,11 +6,13 @@ mod given_up;
 mod orders;
 mod outbox;
 mod payments;
+mod shard;
 mod steps;
 mod stock;
 mod users;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use group_commit::Stats;
@@ -18,6 +20,8 @@ use postgres_pool::{Error as PoolError, Pool, Row, Schema, Synchronous, Target};
 use shop::{Error, Result};
 
 use crate::adapter::{Adapter, Database, ForFollowers, OpenError, Stores};
+use crate::open::OF_SEVERAL;
+use crate::shards::{Numbers, Shard};
 
 pub(crate) const ADAPTER: Adapter =
     Adapter { scheme: "postgres", form: "postgres://USER@HOST:PORT/DATABASE", open };
@@ -31,37 +35,60 @@ const SCHEMA: Schema = Schema {
         include_str!("../migrations/postgres/0004_out_of_stock.sql"),
         include_str!("../migrations/postgres/0005_steps.sql"),
         include_str!("../migrations/postgres/0006_cancelled.sql"),
+        include_str!("../migrations/postgres/0007_shards.sql"),
     ],
 };
 /// Is committed as an order is, and leaves nothing.
-const CHECK: &str = "select pg_logical_emit_message(true, 'triptych', '')::text";
+const CHECK: &str = "select pg_logical_emit_message(true, 'triptych', '')::text,
+    exists (select from notes) as is_of_several";
 
 /// Connects when it is first asked: a service can be started before its database.
 fn open(location: &str) -> std::result::Result<Stores, OpenError> {
     let location = location.strip_prefix("//").unwrap_or_default();
     let target = Target::parse(location).map_err(OpenError::Location)?;
-    Ok(Stores::of(Postgres { pool: Pool::new(target, Some(SCHEMA)), horizon: 0.into() }))
+    let copies = target.reads_copies.then(|| Pool::new(target.clone().copies(), None));
+    Ok(Stores::of(Postgres {
+        pool: Arc::new(Pool::new(target, Some(SCHEMA))),
+        copies,
+        horizon: AtomicI64::new(0),
+        is_one_of_several: AtomicBool::new(false),
+        numbers: OnceLock::new(),
+        held: shard::Held::default(),
+    }))
 }
 
 struct Postgres {
-    pool: Pool,
+    pool: Arc<Pool>,
+    /// Where what is final may be read, too.
+    copies: Option<Pool>,
     /// The highest number of an order below which none is missing any more, as far as was asked.
-    horizon: std::sync::atomic::AtomicI64,
+    horizon: AtomicI64,
+    /// Whether it is asked together with others.
+    is_one_of_several: AtomicBool,
+    /// Of all of them, once one was given here.
+    numbers: OnceLock<Numbers>,
+    held: shard::Held,
 }
 
 #[async_trait]
 impl Database for Postgres {
     async fn check(&self) -> Result<()> {
-        self.pool.ask(CHECK, &[]).await.map(drop).map_err(meaning)
+        let rows = self.pool.ask(CHECK, &[]).await.map_err(meaning)?;
+        let is_of_several = rows.first().map_or(Ok(false), |row| column(row, "is_of_several"))?;
+        if is_of_several && !self.is_one_of_several.load(Ordering::Relaxed) {
+            return Err(Error::Unavailable(OF_SEVERAL.to_owned()));
+        }
+        Ok(())
     }
 
     fn told(&self) -> String {
-        let Target { connections, synchronous, .. } = self.pool.target();
+        let Target { connections, synchronous, reads_copies, .. } = self.pool.target();
         let how = match synchronous {
             Synchronous::On => "refused unless it has to fsync before it answers",
             Synchronous::Off => "synchronous_commit=off: what is answered may be lost",
         };
-        format!("PostgreSQL, {connections} connections, {how}")
+        let copies = if *reads_copies { "; what is final is read from a copy" } else { "" };
+        format!("PostgreSQL, {connections} connections, {how}{copies}")
     }
 
     fn stats(&self) -> Option<Stats> {
@@ -70,6 +97,11 @@ impl Database for Postgres {
 
     fn for_followers(self: Arc<Self>) -> Option<ForFollowers> {
         Some(ForFollowers::of(&self))
+    }
+
+    fn shard(self: Arc<Self>) -> Option<Arc<dyn Shard>> {
+        self.is_one_of_several.store(true, Ordering::Relaxed);
+        Some(self)
     }
 }
 

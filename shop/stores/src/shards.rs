@@ -24,6 +24,8 @@ use crate::adapter::{Adapter, Database, OpenError, Stores};
 use crate::open::open_any;
 use layout::place;
 use moving::{Here, State};
+#[cfg(feature = "postgres")]
+pub(crate) use numbers::Drawn;
 pub(crate) use numbers::Numbers;
 pub(crate) use shard::{Entry, Luggage, Part, Shard};
 
@@ -133,12 +135,12 @@ impl Shards {
         let state = self.state().await?;
         let home = self.of(order.customer).await?;
         let Handover::Outbox { most } = handover else {
-            return home.insert_under(order, handover, &state.numbers).await;
+            return home.insert_under(order, handover, &state.numbers.of(home.number)).await;
         };
         let others = self.databases.iter().enumerate().filter(|(number, _)| *number != home.number);
         let waiting = try_join_all(others.map(|(_, other)| other.owing())).await?;
         let here = Handover::Outbox { most: most.saturating_sub(waiting.iter().sum()) };
-        match home.insert_under(order, here, &state.numbers).await {
+        match home.insert_under(order, here, &state.numbers.of(home.number)).await {
             Err(Error::Busy(_)) => Err(Backlog::full(most)),
             placed => placed,
         }
@@ -341,6 +343,6 @@ impl Database for Shards {
     }
 }
 
-fn lock<T>(mutex: &Lock<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Lock<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

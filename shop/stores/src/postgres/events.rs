@@ -10,7 +10,7 @@ use shop::{
     Settled, Settlement,
 };
 
-use super::orders::{self, columns};
+use super::orders::{self, With, columns};
 use super::{Postgres, column, meaning};
 
 const SETTLE: &str = concat!(
@@ -45,7 +45,8 @@ impl Events for Postgres {
         handover: Handover,
         callback_url: Option<String>,
     ) -> Result<Placed> {
-        self.place(order, handover, callback_url).await
+        let with = callback_url.map_or(With::Nothing, With::CallbackUrl);
+        self.place(order, handover, with).await
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<(Order, Option<Settled>)> {

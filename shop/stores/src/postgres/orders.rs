@@ -6,13 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postgres_pool::{Row, ToSql};
+use postgres_pool::{Pool, Row, ToSql};
 use shop::{
     Backlog, Ending, Error, Handover, Item, Listed, Micros, Most, Number, Order, OrderId,
     OrderStatus, OrderStore, Pending, Placed, Reader, Reason, Result, Settlement, UserId,
 };
+use tokio::time::timeout;
 
 use super::{Postgres, bounded, column, meaning};
+
+/// How long a copy may take to answer before the one that writes is asked.
+const COPY_MAX: Duration = Duration::from_millis(250);
 
 macro_rules! columns {
     () => {
@@ -20,35 +24,46 @@ macro_rules! columns {
          settled_at, number, reason"
     };
 }
-pub(super) use columns;
-
 macro_rules! select {
     ($rest:literal) => {
         concat!("select ", columns!(), " from orders ", $rest)
     };
 }
+pub(super) use {columns, select};
+
 /// Whoever deletes from the gate, though nothing is there, is seen by who waits at it.
 macro_rules! insert {
     ($from:literal) => {
+        insert!($from, "", "", "")
+    };
+    ($from:literal, numbered by $number:literal) => {
+        insert!($from, ", number", " overriding system value", concat!(", ", $number, "::bigint"))
+    };
+    ($from:literal, $column:expr, $how:expr, $value:expr) => {
         concat!(
             "entered as (delete from gate where false returning 1),
              added as (insert into orders (id, key, customer, fingerprint, items, total_cents, card, status,
-                 charge_id, created_at, settled_at)
-             select $1::uuid, $2::text, $3::uuid, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text,
-                 $10::bigint, $11::bigint ",
+                 charge_id, created_at, settled_at",
+            $column,
+            ")",
+            $how,
+            " select $1::uuid, $2::text, $3::uuid, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text,
+                 $10::bigint, $11::bigint",
+            $value,
+            " ",
             $from,
             " on conflict (key) do nothing returning key, total_cents, card)"
         )
     };
 }
 macro_rules! insert_owing {
-    ($further:literal) => {
+    ($further:literal $(, numbered by $number:literal)?) => {
         concat!(
             "with room as (select case
                  when coalesce(max(number) - min(number) + 1, 0) < $12::bigint then true
                  else (select count(*) from (select from outbox limit $12::bigint) as waiting) < $12::bigint
              end as enough from outbox), ",
-            insert!("from room where enough"),
+            insert!("from room where enough" $(, numbered by $number)?),
             ", owed as (insert into outbox (key, amount_cents, card)
                  select key, total_cents, card from added where card is not null)",
             $further,
@@ -84,6 +99,13 @@ const INSERT_CALLED: &str = concat!(
 const INSERT_OWING_CALLED: &str = insert_owing!(
     ", called as (insert into callbacks (key, url) select key, $13::text from added)"
 );
+/// The same, under a number that is given.
+const INSERT_NUMBERED: &str = concat!(
+    "with ",
+    insert!("", numbered by "$12"),
+    " select true as enough, exists (select from added) as added"
+);
+const INSERT_OWING_NUMBERED: &str = insert_owing!("", numbered by "$13");
 const SETTLE: &str = concat!(
     "update orders set status = $2, charge_id = $3, settled_at = $4, reason = $5, card = null
      where key = $1 and status = 'pending' returning ",
@@ -99,7 +121,7 @@ const SETTLE_ALL: &str = concat!(
      from mine where number = nth returning ",
     columns!()
 );
-const BY_KEY: &str = select!("where key = $1");
+pub(super) const BY_KEY: &str = select!("where key = $1");
 const BY_KEYS: &str = select!("where key = any($1)");
 const GET: &str = select!("where id = $1");
 const GET_OWN: &str = select!("where id = $1 and customer = $2");
@@ -124,7 +146,7 @@ const HORIZON: &str = "begin; set local lock_timeout = '2s'; lock table gate in 
 #[async_trait]
 impl OrderStore for Postgres {
     async fn insert(&self, order: Order, handover: Handover) -> Result<Placed> {
-        self.place(order, handover, None).await
+        self.place(order, handover, With::Nothing).await
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
@@ -157,16 +179,21 @@ impl OrderStore for Postgres {
 
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {
         match reader {
-            Reader::Operator => self.one(GET, &[&id.0]).await,
-            Reader::Customer(owner) => self.one(GET_OWN, &[&id.0, &owner.0]).await,
+            Reader::Operator => self.seen(GET, &[&id.0]).await,
+            Reader::Customer(owner) => self.seen(GET_OWN, &[&id.0, &owner.0]).await,
         }
     }
 
     async fn list(&self, reader: Reader, after: Option<OrderId>, most: Most) -> Result<Listed> {
         let after = match after {
-            Some(id) => self.number(reader, id).await?.ok_or(Error::NotFound)?,
+            Some(id) => self.number_of(reader, id).await?.ok_or(Error::NotFound)?,
             None => 0,
         };
+        if let Some(numbers) = self.numbers.get() {
+            // They are not given in the sequence of this database's commits.
+            let settled = numbers.settled_here().await?;
+            return Ok(self.page(reader, after, settled, most).await?.listed);
+        }
         let page = self.page(reader, after, Number::MAX, most).await?;
         if page.last <= self.horizon.load(Ordering::Relaxed) {
             return Ok(page.listed);
@@ -195,6 +222,16 @@ impl OrderStore for Postgres {
     }
 }
 
+/// What an order is inserted with.
+pub(super) enum With {
+    /// Itself alone.
+    Nothing,
+    /// Where its customer wants to be told.
+    CallbackUrl(String),
+    /// A number from elsewhere.
+    Number(Number),
+}
+
 /// What became of an insertion.
 struct Inserted {
     added: bool,
@@ -209,16 +246,15 @@ struct Numbered {
 }
 
 impl Postgres {
-    /// Adds an order, or finds the one that holds its key; keeps a new one's callback URL beside it.
+    /// Adds an order, or finds the one that holds its key.
     pub(super) async fn place(
         &self,
         order: Order,
         handover: Handover,
-        url: Option<String>,
+        with: With,
     ) -> Result<Placed> {
-        let items = serde_json::to_string(&order.items)
-            .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))?;
-        let Inserted { added, enough } = self.add(&order, &items, handover, url.as_deref()).await?;
+        let items = items_text(&order)?;
+        let Inserted { added, enough } = self.add(&order, &items, handover, &with).await?;
         if added {
             crash_point::reach(crash_point::ORDER_COMMITTED);
             return Ok(Placed::New(order));
@@ -235,7 +271,7 @@ impl Postgres {
         order: &Order,
         items: &str,
         handover: Handover,
-        url: Option<&str>,
+        with: &With,
     ) -> Result<Inserted> {
         let status = order.status.as_str();
         let mut row: Vec<&(dyn ToSql + Sync)> = vec![
@@ -252,22 +288,46 @@ impl Postgres {
             &order.settled_at,
         ];
         let most;
-        let (mut sql, mut called) = (INSERT, INSERT_CALLED);
+        let [mut sql, mut called, mut numbered] = [INSERT, INSERT_CALLED, INSERT_NUMBERED];
         if let Handover::Outbox { most: charges } = handover {
             most = bounded(charges);
             row.push(&most);
-            (sql, called) = (INSERT_OWING, INSERT_OWING_CALLED);
+            [sql, called, numbered] = [INSERT_OWING, INSERT_OWING_CALLED, INSERT_OWING_NUMBERED];
         }
-        if let Some(url) = &url {
-            row.push(url);
-            sql = called;
+        match with {
+            With::Nothing => {}
+            With::CallbackUrl(url) => {
+                row.push(url);
+                sql = called;
+            }
+            With::Number(number) => {
+                row.push(number);
+                sql = numbered;
+            }
         }
         let rows = self.pool.ask(sql, &row).await.map_err(meaning)?;
         let told = rows.first().ok_or_else(|| Error::Internal("no row".to_owned()))?;
         Ok(Inserted { added: column(told, "added")?, enough: column(told, "enough")? })
     }
 
-    async fn one(
+    /// As somebody reads it: what is final is so wherever it is found.
+    async fn seen(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Order>> {
+        if let Some(copies) = &self.copies {
+            let asked = timeout(COPY_MAX, copies.ask(sql, params)).await;
+            let found = asked.ok().and_then(std::result::Result::ok);
+            let found = found.as_deref().and_then(<[Row]>::first).map(order).transpose()?;
+            if let Some(order) = found.filter(|order| order.status != OrderStatus::Pending) {
+                return Ok(Some(order));
+            }
+        }
+        self.one(sql, params).await
+    }
+
+    pub(super) async fn one(
         &self,
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
@@ -277,7 +337,7 @@ impl Postgres {
     }
 
     /// The number of this order, if this reader may see it.
-    async fn number(&self, reader: Reader, id: OrderId) -> Result<Option<Number>> {
+    pub(super) async fn number_of(&self, reader: Reader, id: OrderId) -> Result<Option<Number>> {
         let rows = match reader {
             Reader::Operator => self.pool.ask(NUMBER, &[&id.0]).await,
             Reader::Customer(owner) => self.pool.ask(NUMBER_OWN, &[&id.0, &owner.0]).await,
@@ -292,14 +352,7 @@ impl Postgres {
         end: Number,
         most: Most,
     ) -> Result<Numbered> {
-        let (orders, bytes) = (i64::from(most.orders), bounded(most.bytes));
-        let rows = match reader {
-            Reader::Operator => self.pool.ask(LIST, &[&after, &orders, &bytes, &end]).await,
-            Reader::Customer(owner) => {
-                self.pool.ask(LIST_OWN, &[&after, &orders, &bytes, &end, &owner.0]).await
-            }
-        };
-        let rows = rows.map_err(meaning)?;
+        let rows = self.rows(reader, after, end, most).await?;
         let last = rows.last();
         let more = last.map_or(Ok(false), |row| column(row, "further"))?;
         let last = last.map_or(Ok(after), |row| column(row, "number"))?;
@@ -307,14 +360,37 @@ impl Postgres {
         Ok(Numbered { listed: Listed { orders, more }, last })
     }
 
+    /// The rows of a page, each with what is there `further`.
+    pub(super) async fn rows(
+        &self,
+        reader: Reader,
+        after: Number,
+        end: Number,
+        most: Most,
+    ) -> Result<Vec<Row>> {
+        let (orders, bytes) = (i64::from(most.orders), bounded(most.bytes));
+        let rows = match reader {
+            Reader::Operator => self.pool.ask(LIST, &[&after, &orders, &bytes, &end]).await,
+            Reader::Customer(owner) => {
+                self.pool.ask(LIST_OWN, &[&after, &orders, &bytes, &end, &owner.0]).await
+            }
+        };
+        rows.map_err(meaning)
+    }
+
     /// The highest number that there is: no lower one is missing any more.
     async fn wait_at_the_gate(&self) -> Result<Number> {
-        let newest = self.pool.run(HORIZON).await.map_err(meaning)?;
-        let newest = newest.and_then(|number| number.parse().ok());
-        let newest = newest.ok_or_else(|| Error::Internal("no newest order".to_owned()))?;
+        let newest = newest_at_the_gate(&self.pool).await?;
         self.horizon.fetch_max(newest, Ordering::Relaxed);
         Ok(newest)
     }
+}
+
+/// As of when all insertions that had begun are over.
+pub(super) async fn newest_at_the_gate(pool: &Pool) -> Result<Number> {
+    let newest = pool.run(HORIZON).await.map_err(meaning)?;
+    let newest = newest.and_then(|number| number.parse().ok());
+    newest.ok_or_else(|| Error::Internal("no newest order".to_owned()))
 }
 
 impl Postgres {
@@ -344,6 +420,12 @@ impl Postgres {
         let rows = self.pool.ask(sql, params).await.map_err(meaning)?;
         rows.iter().map(|row| order(row).map(|order| (order.key.clone(), order))).collect()
     }
+}
+
+/// What was ordered, as a row has it.
+pub(super) fn items_text(order: &Order) -> Result<String> {
+    serde_json::to_string(&order.items)
+        .map_err(|e| Error::Internal(format!("the items of {}: {e}", order.key)))
 }
 
 /// What was ordered, of a row with its key.

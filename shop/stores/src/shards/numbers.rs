@@ -1,6 +1,6 @@
 //! One sequence of numbers for the orders of several databases.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Gives numbers, and knows which are under way: given, and their orders neither durable nor given up.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbers(Arc<Sequence>);
+pub(crate) struct Numbers {
+    all: Arc<Sequence>,
+    /// The database that they are given to.
+    database: usize,
+}
 
 #[derive(Debug)]
 struct Sequence {
@@ -24,35 +28,52 @@ struct Sequence {
 #[derive(Debug)]
 struct Given {
     last: Number,
-    under_way: BTreeSet<Number>,
+    /// With the databases that have them.
+    under_way: BTreeMap<Number, usize>,
 }
 
 impl Numbers {
     /// Those behind this one.
     pub(super) fn after(last: Number) -> Self {
-        let given = Mutex::new(Given { last, under_way: BTreeSet::new() });
-        Self(Arc::new(Sequence { given, over: Notify::new() }))
+        let given = Mutex::new(Given { last, under_way: BTreeMap::new() });
+        Self { all: Arc::new(Sequence { given, over: Notify::new() }), database: 0 }
+    }
+
+    /// Of the same sequence, for this database.
+    pub(super) fn of(&self, database: usize) -> Self {
+        Self { all: Arc::clone(&self.all), database }
     }
 
     /// The next. To be drawn where the order is written: then what one database has is in the sequence of its commits.
     pub(crate) fn draw(&self) -> Drawn {
-        let mut given = self.0.given();
+        let mut given = self.all.given();
         given.last += 1;
         let number = given.last;
-        given.under_way.insert(number);
+        given.under_way.insert(number, self.database);
         Drawn { number, of: self.clone() }
     }
 
     /// The last that was given, once no lower one is under way: whoever looks then misses none up to it. Errors:
     /// `TimedOut`.
     pub(super) async fn settled(&self) -> Result<Number> {
-        let last = self.0.given().last;
+        self.once_over(|_| true).await
+    }
+
+    /// The same, of what this database has alone.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn settled_here(&self) -> Result<Number> {
+        self.once_over(|database| database == self.database).await
+    }
+
+    async fn once_over(&self, counts: impl Fn(usize) -> bool) -> Result<Number> {
+        let last = self.all.given().last;
         let settled = async {
             loop {
-                let over = self.0.over.notified();
+                let over = self.all.over.notified();
                 tokio::pin!(over);
                 over.as_mut().enable();
-                if self.0.given().under_way.first().is_none_or(|first| *first > last) {
+                let is_under_way = |(_, database): (&Number, &usize)| counts(*database);
+                if !self.all.given().under_way.range(..=last).any(is_under_way) {
                     return last;
                 }
                 over.await;
@@ -78,8 +99,8 @@ pub(crate) struct Drawn {
 
 impl Drop for Drawn {
     fn drop(&mut self) {
-        self.of.0.given().under_way.remove(&self.number);
-        self.of.0.over.notify_waiters();
+        self.of.all.given().under_way.remove(&self.number);
+        self.of.all.over.notify_waiters();
     }
 }
 
@@ -106,5 +127,17 @@ mod tests {
         assert!(matches!(numbers.settled().await, Err(Error::TimedOut(_))));
         drop(later);
         assert_eq!(numbers.settled().await, Ok(9));
+    }
+
+    #[cfg(feature = "postgres")]
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_at_one_database_waits_for_none_of_another() {
+        let numbers = Numbers::after(0);
+        let (here, there) = (numbers.of(1), numbers.of(2));
+        let drawn = there.draw();
+        assert_eq!(here.settled_here().await, Ok(1));
+        assert!(matches!(there.settled_here().await, Err(Error::TimedOut(_))));
+        drop(drawn);
+        assert_eq!(there.settled_here().await, Ok(1));
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use postgres_pool::{Error as PoolError, PASSWORD, Pool, Target};
 use shop::{
-    Begun, Charge, Charged, Error, Listed, Most, Order, OrderService, Payments, Reader, Tasks,
-    UserId, Verify, keep_recovering,
+    Begun, Charge, Charged, Error, Handover, Listed, Most, Order, OrderService, Payments, Reader,
+    Tasks, UserId, Verify, keep_recovering,
 };
 use stores::Stores;
 use tokio::task::{AbortHandle, JoinSet};
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::sample::{OUTBOX, RACERS, customer, everything, insert, order, paid, race};
 use crate::server::{Server, within};
+use crate::spread::{move_and_are_served, one_more_gets_its_part};
 
 const WRITERS: usize = 16;
 const KILLS: usize = 3;
@@ -402,4 +403,108 @@ fn is_ready(http: u16) -> bool {
     let exchanged =
         stream.write_all(asked.as_bytes()).and_then(|()| stream.read_to_string(&mut told));
     exchanged.is_ok() && told.starts_with("HTTP/1.1 200 ")
+}
+
+/// They are moved as those in files are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_move_between_databases_of_a_server() {
+    for databases in [5, 3] {
+        let Some(mut server) = Server::away() else { return };
+        server.start().await;
+        server.serves(&server.stores()).await;
+        let stores = server.shards(2, databases).await;
+        if databases == 3 {
+            move_and_are_served(stores).await;
+            continue;
+        }
+        one_more_gets_its_part(|| stores::open(&server.url_of_shards(3, databases)).unwrap()).await;
+        let part = format!("postgres://{}", server.address().replace("/postgres", "/orders_1"));
+        let refused = stores::open(&part).unwrap().check().await;
+        let is_told = |text: &str| text.contains("name all of them");
+        assert!(matches!(&refused, Err(Error::Unavailable(text)) if is_told(text)), "{refused:?}");
+    }
+}
+
+/// What is final is read from a copy, also while the one that writes stands still; what is pending is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_final_is_read_from_a_copy() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    server.serves(&server.stores()).await;
+    let mut copy = server.copy();
+    copy.start().await;
+    let url = |how: &str| {
+        let (one, other) = (server.port(), copy.port());
+        format!("postgres://shop@127.0.0.1:{one},127.0.0.1:{other}/postgres?{how}")
+    };
+    let stores = stores::open(&url("pool=4&reads=copy")).unwrap();
+    let (settles, waits) = (order(customer(1)), order(customer(1)));
+    insert(&stores, &settles).await;
+    insert(&stores, &waits).await;
+    let settled = stores.orders.settle(paid(&settles.key, "ch-1"), 7).await.unwrap();
+    assert_eq!(stores.orders.get(Reader::Operator, waits.id).await, Ok(Some(waits.clone())));
+    let target = Target::parse(&format!("127.0.0.1:{}", copy.port())).unwrap();
+    let pool = Pool::new(target, None);
+    within(async {
+        let asked = "select 1 from orders where status = 'paid'";
+        while !pool.ask(asked, &[]).await.is_ok_and(|rows| rows.len() == 1) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let running = server.running.as_ref().unwrap();
+    running.freeze().await.unwrap();
+    // The pool to the copy may not have a connection yet, and gives up soon where one is asked for.
+    let read = within(async {
+        loop {
+            let read = stores.orders.get(Reader::Customer(settles.customer), settles.id).await;
+            if read.is_ok() {
+                return read;
+            }
+        }
+    });
+    assert_eq!(read.await, Ok(Some(settled)));
+    let read = stores.orders.get(Reader::Operator, waits.id).await;
+    assert!(matches!(read, Err(Error::TimedOut(_) | Error::Unavailable(_))), "{read:?}");
+    running.thaw();
+    assert_eq!(within(stores.orders.get(Reader::Operator, waits.id)).await, Ok(Some(waits)));
+}
+
+/// Nobody lists past an insertion whose end nobody knows, and not for ever: then it is there, or never will be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_insertion_without_a_known_end_is_waited_for() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    server.serves(&server.stores()).await;
+    let stores = server.shards(2, 2).await;
+    let first = order(customer(1));
+    insert(&stores, &first).await;
+    let doubtful = order(customer(1));
+    let pool = Pool::new(Target::parse(&server.address()).unwrap().database("orders_1"), None);
+    let other = Pool::new(Target::parse(&server.address()).unwrap().database("orders_2"), None);
+    for pool in [&pool, &other] {
+        pool.run(
+            "create function slow() returns trigger language plpgsql as
+            $$begin perform pg_sleep(60); return new; end$$;
+            create trigger slow before insert on orders execute function slow()",
+        )
+        .await
+        .unwrap();
+    }
+    let placed = stores.orders.insert(doubtful.clone(), Handover::Direct).await;
+    assert!(matches!(placed, Err(Error::TimedOut(_) | Error::Unavailable(_))), "{placed:?}");
+    for pool in [&pool, &other] {
+        within(async { while pool.run("drop trigger slow on orders").await.is_err() {} }).await;
+    }
+    let last = order(customer(1));
+    insert(&stores, &last).await;
+    let listed = within(async {
+        loop {
+            let most = Most { orders: 10, bytes: usize::MAX };
+            if let Ok(listed) = stores.orders.list(Reader::Operator, None, most).await {
+                return listed.orders;
+            }
+        }
+    });
+    assert_eq!(listed.await, [first, last], "it was cut off, and its number is given up");
 }

@@ -111,6 +111,11 @@ mod shards {
     storage!(shards);
 }
 
+/// The same, of a server of others.
+mod far_shards {
+    storage!(far_shards);
+}
+
 /// Where a store keeps what it keeps, until it is dropped.
 enum Kept {
     Files(#[expect(dead_code, reason = "dropped last")] TempDir),
@@ -119,17 +124,23 @@ enum Kept {
 
 /// An empty store of this kind; none if it is not in this build, or its server not installed.
 async fn fresh(scheme: &str) -> Option<(Stores, Kept)> {
-    let database = if ["apart", "together"].contains(&scheme) { "sqlite" } else { scheme };
+    let database = match scheme {
+        "apart" | "together" => "sqlite",
+        "far_shards" => "postgres",
+        scheme => scheme,
+    };
     if scheme == "shards" {
         let folder = tempfile::tempdir().unwrap();
         return Some((spread::open(folder.path(), 3, 4), Kept::Files(folder)));
     }
     let adapter = adapters().iter().find(|adapter| adapter.scheme == database)?;
-    if scheme == "postgres" {
+    if database == "postgres" {
         let mut server = Server::away()?;
         server.start().await;
         let stores = server.stores();
         server.serves(&stores).await;
+        #[cfg(feature = "postgres")]
+        let stores = if scheme == "far_shards" { server.shards(2, 3).await } else { stores };
         return Some((stores, Kept::Server(Box::new(server))));
     }
     let folder = tempfile::tempdir().unwrap();

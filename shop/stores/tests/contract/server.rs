@@ -35,6 +35,23 @@ impl Server {
         Some(Self { recipe, place, running: None, _folder: folder })
     }
 
+    /// Another that copies this one, which is there, and is not started yet.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut place = Place::durable(servers::free_port().unwrap(), folder.path().to_owned());
+        place.follows = Some(([127, 0, 0, 1], self.place.port).into());
+        place.also =
+            vec![format!("primary_conninfo=host=127.0.0.1 port={} user=shop", self.place.port)];
+        Self { recipe: self.recipe, place, running: None, _folder: folder }
+    }
+
+    /// The port where it serves its clients.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn port(&self) -> u16 {
+        self.place.port
+    }
+
     /// Starts it, on what it kept.
     pub(crate) async fn start(&mut self) {
         let started = self.recipe.start(&self.place, Output::Kept).await;
@@ -45,6 +62,25 @@ impl Server {
     #[cfg(feature = "postgres")]
     pub(crate) fn address(&self) -> String {
         format!("shop@127.0.0.1:{}/postgres", self.place.port)
+    }
+
+    /// The URL of a database of it for each of so many, and orders over the first of these.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn url_of_shards(&self, first: usize, databases: usize) -> String {
+        let url = |n| format!("postgres://shop@127.0.0.1:{}/orders_{n}?pool=8", self.place.port);
+        let urls: Vec<_> = (1..=databases).map(url).collect();
+        format!("shards:{first};{}", urls.join(";"))
+    }
+
+    /// Orders over so many new databases of it, which is there.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn shards(&self, first: usize, databases: usize) -> Stores {
+        let target = postgres_pool::Target::parse(&self.address()).unwrap();
+        let pool = postgres_pool::Pool::new(target, None);
+        for n in 1..=databases {
+            pool.run(&format!("create database orders_{n}")).await.unwrap();
+        }
+        stores::open(&self.url_of_shards(first, databases)).unwrap()
     }
 
     /// A client of its own.

@@ -97,7 +97,12 @@ async fn is_all_there(stores: &Stores, all: &[Order]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_database_more_gets_its_part_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = open(folder.path(), 3, 5);
+    one_more_gets_its_part(|| open(folder.path(), 3, 5)).await;
+}
+
+/// Of three databases with two more.
+pub(crate) async fn one_more_gets_its_part(open: impl Fn() -> Stores) {
+    let stores = open();
     let all = filled(&stores).await;
     let (before, charges) = (counts(&stores).await, owed(&stores).await);
     assert_eq!(charges.len(), CUSTOMERS as usize);
@@ -126,7 +131,7 @@ async fn one_database_more_gets_its_part_and_nothing_is_lost() {
     }
     drop(stores);
     // Where they are now is found after a start.
-    let stores = open(folder.path(), 3, 5);
+    let stores = open();
     is_all_there(&stores, &all).await;
     let last = order(customer(1));
     insert(&stores, &last).await;
@@ -184,7 +189,11 @@ async fn pages_visit_the_orders_of_all_in_their_sequence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn customers_are_served_while_they_move() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = open(folder.path(), 2, 3);
+    move_and_are_served(open(folder.path(), 2, 3)).await;
+}
+
+/// Of two databases with one more.
+pub(crate) async fn move_and_are_served(stores: Stores) {
     let mut all = filled(&stores).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let customers = (0..4).map(|part| {
