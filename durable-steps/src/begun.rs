@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use service::{Queued, bounds};
-use shop::{Charge, Charged, Error, Handover, Orders, Payments, Result, Workflows};
+use shop::{Charge, Charged, Error, Executor, Handover, Payments, Result, Workflows};
 use stores::Stores;
 
 /// A workflow that has begun, which may be cancelled.
@@ -30,13 +30,8 @@ impl Payments for Begun {
 }
 
 /// The workflows of these orders.
-pub(crate) fn workflows(
-    stores: &Stores,
-    payments: Arc<dyn Payments>,
-    orders: Arc<dyn Orders>,
-) -> Workflows {
-    let (begun, journal) = (Arc::clone(&stores.outbox), Arc::clone(&stores.steps));
-    Workflows { begun, journal, payments, orders, most: bounds::IN_WORK as usize }
+pub(crate) fn workflows(stores: &Stores, executor: Arc<dyn Executor>) -> Workflows {
+    Workflows { begun: Arc::clone(&stores.outbox), executor, most: bounds::IN_WORK as usize }
 }
 
 /// Says why a step failed, which is tried again.

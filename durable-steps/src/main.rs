@@ -2,6 +2,7 @@
 //! the next step, and whoever has the database goes on with it after a crash. Money is a call away.
 
 mod begun;
+mod executor;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use web::client::{Base, Http, RemotePayments};
 use web::{Ready, Routes};
 
 use begun::{Begun, failed, workflows};
+use executor::ExecutorArgs;
 
 /// The orders service; auth and payments are those of microservices-sync.
 ///
@@ -35,6 +37,8 @@ struct Arguments {
     begun_max: u64,
     #[command(flatten)]
     calls: CallArgs,
+    #[command(flatten)]
+    executor: ExecutorArgs,
 }
 
 #[tokio::main]
@@ -42,13 +46,16 @@ async fn main() -> ExitCode {
     service::exit_code("orders", run(Arguments::parse()).await)
 }
 
-async fn run(Arguments { args, payments, begun_max, calls }: Arguments) -> anyhow::Result<()> {
+async fn run(
+    Arguments { args, payments, begun_max, calls, executor }: Arguments,
+) -> anyhow::Result<()> {
     let stores = stores::open(&args.store).context("--store")?;
     let ready = Arc::new(needs::store(Ready::new(), &stores));
     let asking = calls.settings().unwrap_or_else(settings::asking);
     let settings = settings::kept(&stores).and(asking).and(settings::own_tokens());
     let most = format!("{begun_max}; then 503");
-    let settings = settings.with("orders whose workflow has not ended", most);
+    let settings =
+        settings.and(executor.settings()).with("orders whose workflow has not ended", most);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let credential = environment::payments_credential()?;
     let payments: Arc<dyn Payments> =
@@ -60,7 +67,8 @@ async fn run(Arguments { args, payments, begun_max, calls }: Arguments) -> anyho
     let (kept, tasks) = (Arc::clone(&stores.orders), Arc::clone(&placing));
     let orders = Arc::new(OrderService::new(customers, kept, begun, operator, tasks, None));
     let counted = metrics::with_store(Gauges::kept(&stores.outbox), &stores);
-    let workflows = workflows(&stores, payments, Arc::clone(&orders) as _);
+    let workflows =
+        workflows(&stores, executor.begin(&stores, payments, Arc::clone(&orders) as _)?);
     let ended = stop.clone().cancelled_owned();
     let mut going = tokio::spawn(async move { workflows.keep_going(&wake, ended, failed).await });
     let (routes, limits) = (Routes::new().orders(orders), calls.limits());

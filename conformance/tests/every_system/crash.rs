@@ -14,10 +14,11 @@ use crate::stand::Stand;
 
 /// Who dies, in this order, and when: so many orders of the wave exist, so many of their charges
 /// are decided. A role that nobody plays is left out.
-const DEATHS: [(&str, usize, usize); 6] = [
+const DEATHS: [(&str, usize, usize); 7] = [
     ("payments", 5, 3),
     ("orders", 5, 0),
     ("broker", 5, 0),
+    ("journal", 5, 0),
     ("database", 5, 3),
     ("primary-2", 5, 3),
     ("provider", 5, 3),

@@ -31,6 +31,6 @@ pub use orders::{
     Reader, Reason, Spread, Spreading, Wider, keep_reconciling, keep_recovering,
 };
 pub use payments::{Begun, CardNetwork, Charged, PaymentService, PaymentStore, Payments};
-pub use steps::{StepStore, Workflows};
+pub use steps::{Executor, Journaled, StepStore, Steps, Workflows, order_workflow};
 pub use tasks::{Tasks, Work};
 pub use time::{Micros, now_us};

@@ -40,16 +40,95 @@ pub trait StepStore: Send + Sync {
     async fn record(&self, workflow: &str, step: &str, result: String) -> Result<String>;
 }
 
-/// Workflows of orders, which begin with the commit of their order.
-pub struct Workflows {
-    /// Those that have not ended.
-    pub begun: Arc<dyn Outbox>,
+/// Who runs workflows. It knows what each has done, from before a crash as well.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// Begins the workflow of an order, or goes on with it, until it has ended. Asked again for one that has ended, it
+    /// does nothing.
+    async fn finish(&self, charge: Charge) -> Result<()>;
+}
+
+/// What keeps the steps of one workflow.
+#[async_trait]
+pub trait Steps: Sync {
+    /// What a step came to: as it is known, or as the work says, which is durable before anybody hears of it.
+    async fn step<T: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: &'static str,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T>;
+}
+
+/// The workflow of an order: it is charged, and settled with what came of that.
+///
+/// # Errors
+/// Of a step; it is not done then, and those before it are.
+pub async fn order_workflow(
+    steps: &impl Steps,
+    payments: Arc<dyn Payments>,
+    orders: Arc<dyn Orders>,
+    charge: Charge,
+) -> Result<()> {
+    let charged = steps.step("charge", async move {
+        match payments.charge(charge).await? {
+            Charged::Now(settlement) => Ok(settlement),
+            Charged::Later => Err(Error::Internal("the charge was not decided".to_owned())),
+        }
+    });
+    let settlement: Settlement = charged.await?;
+    steps.step("settle", async move { orders.settle(settlement).await.map(drop) }).await
+}
+
+/// An executor of our own: steps are kept in a journal, and workflows begin where those left off who died.
+pub struct Journaled {
     /// What they have done.
     pub journal: Arc<dyn StepStore>,
     /// Who charges.
     pub payments: Arc<dyn Payments>,
     /// Who settles.
     pub orders: Arc<dyn Orders>,
+}
+
+#[async_trait]
+impl Executor for Journaled {
+    async fn finish(&self, charge: Charge) -> Result<()> {
+        let (payments, orders) = (Arc::clone(&self.payments), Arc::clone(&self.orders));
+        let steps = InJournal { journal: Arc::clone(&self.journal), workflow: charge.key.clone() };
+        order_workflow(&steps, payments, orders, charge).await
+    }
+}
+
+struct InJournal {
+    journal: Arc<dyn StepStore>,
+    workflow: String,
+}
+
+#[async_trait]
+impl Steps for InJournal {
+    async fn step<T: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: &'static str,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let workflow = &self.workflow;
+        let strange = |error| Error::Internal(format!("step {step} of {workflow}: {error}"));
+        let result = match self.journal.result(workflow, step).await? {
+            Some(result) => result,
+            None => {
+                let done = serde_json::to_string(&work.await?).map_err(strange)?;
+                self.journal.record(workflow, step, done).await?
+            }
+        };
+        serde_json::from_str(&result).map_err(strange)
+    }
+}
+
+/// Workflows of orders, which begin with the commit of their order.
+pub struct Workflows {
+    /// Those that have not ended.
+    pub begun: Arc<dyn Outbox>,
+    /// Who runs them.
+    pub executor: Arc<dyn Executor>,
     /// Workflows under way at once.
     pub most: usize,
 }
@@ -82,7 +161,7 @@ impl Taken {
 
 impl Workflows {
     /// Brings every workflow to its end until `stop`, then those under way, for a while. `wake` says that one has begun.
-    /// One that fails is tried again, by this executor or another. `tell` is given each error.
+    /// One that fails is tried again, by this process or another. `tell` is given each error.
     pub async fn keep_going(
         &self,
         wake: &Notify,
@@ -165,40 +244,8 @@ impl Workflows {
     }
 
     async fn end(&self, row: i64, charge: Charge) -> Result<()> {
-        self.order(charge).await?;
+        self.executor.finish(charge).await?;
         self.begun.sent(vec![row]).await
-    }
-
-    /// The workflow.
-    async fn order(&self, charge: Charge) -> Result<()> {
-        let key = charge.key.clone();
-        let charged = self.step(&key, "charge", async {
-            match self.payments.charge(charge).await? {
-                Charged::Now(settlement) => Ok(settlement),
-                Charged::Later => Err(Error::Internal("the charge was not decided".to_owned())),
-            }
-        });
-        let settlement: Settlement = charged.await?;
-        let settled = async { self.orders.settle(settlement).await.map(drop) };
-        self.step(&key, "settle", settled).await
-    }
-
-    /// What a step came to: as the journal has it, or as the work says, which is recorded before anybody hears of it.
-    async fn step<T: Serialize + DeserializeOwned>(
-        &self,
-        workflow: &str,
-        step: &str,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let strange = |error| Error::Internal(format!("step {step} of {workflow}: {error}"));
-        let result = match self.journal.result(workflow, step).await? {
-            Some(result) => result,
-            None => {
-                let done = serde_json::to_string(&work.await?).map_err(strange)?;
-                self.journal.record(workflow, step, done).await?
-            }
-        };
-        serde_json::from_str(&result).map_err(strange)
     }
 }
 

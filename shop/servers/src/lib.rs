@@ -11,6 +11,7 @@ mod nats;
 mod postgres;
 mod rabbitmq;
 mod redis;
+mod restate;
 mod running;
 mod sqs;
 mod tree;
@@ -42,6 +43,7 @@ const RECIPES: &[Recipe] = &[
     postgres::RECIPE,
     rabbitmq::RECIPE,
     redis::RECIPE,
+    restate::RECIPE,
     sqs::RECIPE,
 ];
 

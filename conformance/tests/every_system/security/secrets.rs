@@ -8,12 +8,13 @@ use anyhow::{Context, ensure};
 use crate::stand::{SECRETS, Stand};
 
 /// What whoever plays a role may know.
-const NEEDED: [(&str, &[&str]); 8] = [
+const NEEDED: [(&str, &[&str]); 9] = [
     ("auth", &["token"]),
     ("orders", &["token", "operator", "payments", "notifications", "inventory"]),
     ("payments", &["payments", "merchant"]),
     ("broker", &["control", "cluster"]),
     ("database", &[]),
+    ("journal", &[]),
     ("provider", &["control", "merchant", "callback"]),
     ("notifications", &["notifications", "callback"]),
     ("inventory", &["inventory"]),
