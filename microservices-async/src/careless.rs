@@ -2,20 +2,14 @@
 //! find, and the lower rungs of the ladder of messages (decision 70). No other system has it.
 
 mod consume;
-mod forgetful;
 mod straight;
-mod switch;
 mod trust;
-
-use std::sync::Arc;
 
 use clap::Args;
 use http_server::Settings;
-use shop::PaymentStore;
+use service::{Memory, Switch};
 
 pub(crate) use consume::{ConsumeMode, consume};
-use forgetful::Forgetful;
-use switch::Switch;
 pub(crate) use trust::Trust;
 
 /// Mistakes that may be asked for.
@@ -27,21 +21,18 @@ pub(crate) struct Mistakes {
     /// Negative control with `off`: leases are neither extended nor heeded
     #[arg(long, value_enum, default_value_t = Switch::On)]
     fence: Switch,
-    /// Negative control with `off`: what was charged before is charged again
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    idempotency: Switch,
+    #[command(flatten)]
+    pub(crate) memory: Memory,
 }
 
 impl Mistakes {
     /// What payments says of them: nothing if it makes none.
     pub(crate) fn settings(&self) -> Settings {
-        let all = [
-            (matches!(self.fence, Switch::Off), "leases are not heeded"),
-            (matches!(self.idempotency, Switch::Off), "what was charged is charged again"),
-        ];
-        let made = all.iter().filter(|(is_made, _)| *is_made);
-        let told = self.charges.settings("charges are consumed");
-        made.fold(told, |settings, (_, what)| settings.with("mistake", what))
+        let told = self.charges.settings("charges are consumed").and(self.memory.settings());
+        match self.fence {
+            Switch::Off => told.with("mistake", "leases are not heeded"),
+            Switch::On => told,
+        }
     }
 
     /// How payments consumes.
@@ -49,14 +40,6 @@ impl Mistakes {
         match self.fence {
             Switch::Off => ConsumeMode::NoFence,
             Switch::On => self.charges,
-        }
-    }
-
-    /// The store, or one that forgets.
-    pub(crate) fn memory(&self, store: Arc<dyn PaymentStore>) -> Arc<dyn PaymentStore> {
-        match self.idempotency {
-            Switch::On => store,
-            Switch::Off => Arc::new(Forgetful(store)),
         }
     }
 }

@@ -5,6 +5,7 @@ mod fans;
 mod inventory;
 mod notifications;
 mod orders;
+mod patience;
 mod payments;
 
 use std::process::ExitCode;

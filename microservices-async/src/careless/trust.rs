@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use http_server::Settings;
-use service::{settings, timing};
+use service::{Switch, settings, timing};
 use shop::{Courier, OrderStore, Payments, Tasks, keep_reconciling};
 
 use super::consume::ConsumeMode;
 use super::straight::Straight;
-use super::switch::Switch;
 use crate::way::Way;
 
 /// How far orders trusts the queue.

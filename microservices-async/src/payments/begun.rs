@@ -34,7 +34,8 @@ impl PaymentsArgs {
         let merchant = environment::merchant_credential()?;
         let network = Arc::new(RemoteProvider::new(http, &provider, merchant));
         let network = poison::network(work.network(network));
-        let (charging, memory) = (service::tasks(), mistakes.memory(Arc::clone(&stores.payments)));
+        let (charging, memory) =
+            (service::tasks(), mistakes.memory.of(Arc::clone(&stores.payments)));
         let payments: Arc<dyn Payments> =
             Arc::new(PaymentService::new(memory, network, Arc::clone(&charging)));
         let stop = CancellationToken::new();

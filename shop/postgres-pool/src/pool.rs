@@ -1,10 +1,11 @@
 //! The connections of one process to one database.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, SimpleQueryMessage};
 
@@ -13,12 +14,22 @@ use crate::{ANSWER_MAX, Error, Result, Target};
 
 /// Who asks so soon after a refusal hears the same without another try.
 const REFUSED_FOR: Duration = Duration::from_millis(100);
+/// Connections that are made at once: each is a process of the server, and a crowd of them would be late together.
+const MADE_AT_ONCE: usize = 4;
+/// How much longer than anybody waits a statement may take until its connection is closed.
+const GRACE: Duration = Duration::from_millis(500);
 
-/// Connections that are made when they are needed. Whoever gives up closes the one that he used.
+/// Connections that are made when they are needed. Whoever gives up leaves the one that he used, or waited for, to others:
+/// were it closed, a busy server would be made busier by those who cannot wait for it.
 pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     target: Target,
     schema: Option<Schema>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
+    making: Semaphore,
     state: Mutex<State>,
 }
 
@@ -32,14 +43,15 @@ impl Pool {
     /// To a server that need not be there yet, whose database shall have these tables.
     #[must_use]
     pub fn new(target: Target, schema: Option<Schema>) -> Self {
-        let places = Semaphore::new(target.connections);
-        Self { target, schema, places, state: Mutex::default() }
+        let places = Arc::new(Semaphore::new(target.connections));
+        let (making, state) = (Semaphore::new(MADE_AT_ONCE), Mutex::default());
+        Self { shared: Arc::new(Shared { target, schema, places, making, state }) }
     }
 
     /// Which database it is.
     #[must_use]
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.shared.target
     }
 
     /// The rows of one statement, which is a transaction of its own.
@@ -48,11 +60,9 @@ impl Pool {
     /// After each but `Refused` and `Unfit` it may have been done.
     pub async fn ask(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         self.in_time(async {
-            let mut connection = self.connection().await?;
-            let Outcome { result, is_sound } = connection.ask(sql, params).await;
-            if is_sound {
-                self.state().idle.push(connection);
-            }
+            let mut taken = self.shared.take().await?;
+            let Outcome { result, is_sound } = taken.connection()?.ask(sql, params).await;
+            taken.end(is_sound);
             result
         })
         .await
@@ -64,10 +74,10 @@ impl Pool {
     /// As `ask`.
     pub async fn run(&self, sql: &str) -> Result<Option<String>> {
         self.in_time(async {
-            let connection = self.connection().await?;
-            let told = connection.run(sql).await?;
-            self.state().idle.push(connection);
-            Ok(told.iter().rev().find_map(|message| match message {
+            let mut taken = self.shared.take().await?;
+            let told = taken.connection()?.run(sql).await;
+            taken.end(told.is_ok());
+            Ok(told?.iter().rev().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
                 _ => None,
             }))
@@ -75,21 +85,47 @@ impl Pool {
         .await
     }
 
-    /// With a place among those that ask at once.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let work = async {
-            let closed = |_| Error::Unavailable("closed".to_owned());
-            let _place = self.places.acquire().await.map_err(closed)?;
-            work.await
-        };
         timeout(ANSWER_MAX, work).await.unwrap_or_else(|_| {
-            let (place, after) = (&self.target.place, ANSWER_MAX.as_secs());
+            let (place, after) = (&self.target().place, ANSWER_MAX.as_secs());
             Err(Error::TimedOut(format!("{place}: no answer within {after} s")))
         })
     }
+}
 
-    /// One that is idle, or a new one; it is the caller's.
-    async fn connection(&self) -> Result<Connection> {
+/// A connection, and its place among those that there may be.
+struct Held {
+    connection: Connection,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Shared {
+    /// A connection for somebody who waits from now on.
+    async fn take(self: &Arc<Self>) -> Result<Taken> {
+        let until = Instant::now() + ANSWER_MAX + GRACE;
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| closed())?;
+        let held = match self.idle()? {
+            Some(connection) => Held { connection, _place: place },
+            None => self.made(place).await?,
+        };
+        Ok(Taken { shared: Arc::clone(self), held: Some(held), until })
+    }
+
+    /// A new one. It is made also if nobody waits for it any more.
+    async fn made(self: &Arc<Self>, place: OwnedSemaphorePermit) -> Result<Held> {
+        let (shared, (told, made)) = (Arc::clone(self), oneshot::channel());
+        tokio::spawn(async move {
+            let made = shared.make().await.map(|connection| Held { connection, _place: place });
+            if let Err(Ok(held)) = told.send(made) {
+                shared.state().idle.push(held.connection);
+            }
+        });
+        made.await.map_err(|_| closed())?
+    }
+
+    /// Its turn may come when another is idle, or when it is known that there is none to be had.
+    async fn make(&self) -> Result<Connection> {
+        let _turn = self.making.acquire().await.map_err(|_| closed())?;
         if let Some(connection) = self.idle()? {
             return Ok(connection);
         }
@@ -115,5 +151,43 @@ impl Pool {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("closed".to_owned())
+}
+
+/// A connection that somebody uses. If he gives up, what he asked for goes on to its end, and the connection is idle then.
+struct Taken {
+    shared: Arc<Shared>,
+    held: Option<Held>,
+    /// When nobody waits any more for what was asked.
+    until: Instant,
+}
+
+impl Taken {
+    fn connection(&mut self) -> Result<&mut Connection> {
+        self.held.as_mut().map(|held| &mut held.connection).ok_or_else(closed)
+    }
+
+    /// What was asked has been answered: the connection can be used again, or it is closed.
+    fn end(mut self, is_sound: bool) {
+        if let Some(held) = self.held.take().filter(|_| is_sound) {
+            self.shared.state().idle.push(held.connection);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let (Some(held), Ok(runtime)) = (self.held.take(), Handle::try_current()) else { return };
+        let (shared, until) = (Arc::clone(&self.shared), self.until);
+        runtime.spawn(async move {
+            // Its answer comes after all that was asked before.
+            if let Ok(Ok(_)) = timeout_at(until, held.connection.run("select 1")).await {
+                shared.state().idle.push(held.connection);
+            }
+        });
     }
 }

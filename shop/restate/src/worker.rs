@@ -70,7 +70,7 @@ impl Steps for InRestate<'_> {
     ) -> shop::Result<T> {
         let tell = self.tell;
         let run = self.context.run(move || async move {
-            let done = work.await.inspect_err(|error| tell(error))?;
+            let done = work.await.inspect_err(tell)?;
             crash_point::reach(crash_point::STEP_DONE);
             Ok(Json(done))
         });

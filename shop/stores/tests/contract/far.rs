@@ -159,6 +159,46 @@ async fn a_server_that_would_lose_what_it_answers_is_refused() {
     assert!(stores.told().contains("may be lost"), "{}", stores.told());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gives_up_leaves_his_connection_to_others() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    server.serves(&server.stores()).await;
+    let target = Target::parse(&format!("{}?pool=1", server.address())).unwrap();
+    let other = Pool::new(target.clone(), None);
+    let until = async |sql: &str| {
+        within(async {
+            while other.run(sql).await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    other.run("select 1").await.unwrap();
+    let pool = Pool::new(target, None);
+    // It is made although who asks gives up at once.
+    assert!(futures_util::poll!(std::pin::pin!(pool.run("select 1"))).is_pending());
+    until("select 1 from pg_stat_activity where query like '%synchronous_commit%' and pid <> pg_backend_pid()").await;
+    let made = "select pid from pg_stat_activity where query like '%synchronous_commit%' and pid <> pg_backend_pid()";
+    let made = other.run(made).await.unwrap().unwrap();
+    let own = pool.run("select pg_backend_pid()").await.unwrap().unwrap();
+    assert_eq!(own, made);
+    // It is there again when what was asked has ended.
+    let sleeps = format!(
+        "select 1 from pg_stat_activity where pid = {own} and query like '%pg_sleep%' and state = 'active'"
+    );
+    tokio::select! {
+        _ = pool.ask("select pg_sleep(0.3)", &[]) => panic!("nobody waited for it"),
+        () = until(&sleeps) => {}
+    }
+    assert_eq!(pool.run("select pg_backend_pid()").await.unwrap().unwrap(), own);
+    tokio::select! {
+        _ = pool.run("select pg_sleep(0.3)") => panic!("nobody waited for it"),
+        () = until(&sleeps) => {}
+    }
+    assert_eq!(pool.run("select pg_backend_pid()").await.unwrap().unwrap(), own);
+}
+
 /// Changes a setting of the whole server.
 async fn set(pool: &Pool, sql: &str) {
     pool.run(sql).await.unwrap();
