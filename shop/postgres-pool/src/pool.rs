@@ -116,6 +116,10 @@ impl Shared {
         let (shared, (told, made)) = (Arc::clone(self), oneshot::channel());
         tokio::spawn(async move {
             let made = shared.make().await.map(|connection| Held { connection, _place: place });
+            // An error that nobody has waited for may be of long ago.
+            if let (Err(why), false) = (&made, told.is_closed()) {
+                shared.state().refused = Some((Instant::now() + REFUSED_FOR, why.clone()));
+            }
             if let Err(Ok(held)) = told.send(made) {
                 shared.state().idle.push(held.connection);
             }
@@ -129,11 +133,7 @@ impl Shared {
         if let Some(connection) = self.idle()? {
             return Ok(connection);
         }
-        let made = Connection::prepared(&self.target, self.schema).await;
-        if let Err(why) = &made {
-            self.state().refused = Some((Instant::now() + REFUSED_FOR, why.clone()));
-        }
-        made
+        Connection::prepared(&self.target, self.schema).await
     }
 
     fn idle(&self) -> Result<Option<Connection>> {
@@ -184,6 +184,8 @@ impl Drop for Taken {
         let (Some(held), Ok(runtime)) = (self.held.take(), Handle::try_current()) else { return };
         let (shared, until) = (Arc::clone(&self.shared), self.until);
         runtime.spawn(async move {
+            // With its place.
+            let held = held;
             // Its answer comes after all that was asked before.
             if let Ok(Ok(_)) = timeout_at(until, held.connection.run("select 1")).await {
                 shared.state().idle.push(held.connection);

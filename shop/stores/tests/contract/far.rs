@@ -174,12 +174,12 @@ async fn who_gives_up_leaves_his_connection_to_others() {
         })
         .await;
     };
-    other.run("select 1").await.unwrap();
-    let pool = Pool::new(target, None);
+    other.run("create database own").await.unwrap();
+    let pool = Pool::new(target.database("own"), None);
     // It is made although who asks gives up at once.
     assert!(futures_util::poll!(std::pin::pin!(pool.run("select 1"))).is_pending());
-    until("select 1 from pg_stat_activity where query like '%synchronous_commit%' and pid <> pg_backend_pid()").await;
-    let made = "select pid from pg_stat_activity where query like '%synchronous_commit%' and pid <> pg_backend_pid()";
+    let made = "select pid from pg_stat_activity where datname = 'own'";
+    until(made).await;
     let made = other.run(made).await.unwrap().unwrap();
     let own = pool.run("select pg_backend_pid()").await.unwrap().unwrap();
     assert_eq!(own, made);
