@@ -16,7 +16,7 @@ use crate::{ANSWER_MAX, Error, Result, Target};
 const REFUSED_FOR: Duration = Duration::from_millis(100);
 /// Connections that are made at once: each is a process of the server, and a crowd of them would be late together.
 const MADE_AT_ONCE: usize = 4;
-/// How much longer than anybody waits a statement may take until its connection is closed.
+/// How much longer than the server grants a statement it may take until its connection is closed.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Connections that are made when they are needed. Whoever gives up leaves the one that he used, or waited for, to others:
@@ -86,10 +86,7 @@ impl Pool {
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        timeout(ANSWER_MAX, work).await.unwrap_or_else(|_| {
-            let (place, after) = (&self.target().place, ANSWER_MAX.as_secs());
-            Err(Error::TimedOut(format!("{place}: no answer within {after} s")))
-        })
+        timeout(ANSWER_MAX, work).await.unwrap_or_else(|_| Err(self.shared.late()))
     }
 }
 
@@ -100,23 +97,24 @@ struct Held {
 }
 
 impl Shared {
-    /// A connection for somebody who waits from now on.
+    /// A connection for whoever waits.
     async fn take(self: &Arc<Self>) -> Result<Taken> {
-        let until = Instant::now() + ANSWER_MAX + GRACE;
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| closed())?;
         let held = match self.idle()? {
             Some(connection) => Held { connection, _place: place },
             None => self.made(place).await?,
         };
+        let until = Instant::now() + ANSWER_MAX + GRACE;
         Ok(Taken { shared: Arc::clone(self), held: Some(held), until })
     }
 
-    /// A new one. It is made also if nobody waits for it any more.
+    /// A new one. Once it is being made it is made to its end, also if nobody waits for it any more.
     async fn made(self: &Arc<Self>, place: OwnedSemaphorePermit) -> Result<Held> {
         let (shared, (told, made)) = (Arc::clone(self), oneshot::channel());
         tokio::spawn(async move {
-            let made = shared.make().await.map(|connection| Held { connection, _place: place });
-            // An error that nobody has waited for may be of long ago.
+            let Some(made) = shared.make(&told).await else { return };
+            let made = made.map(|connection| Held { connection, _place: place });
+            // What nobody has waited for began too long ago to say something of now.
             if let (Err(why), false) = (&made, told.is_closed()) {
                 shared.state().refused = Some((Instant::now() + REFUSED_FOR, why.clone()));
             }
@@ -127,13 +125,24 @@ impl Shared {
         made.await.map_err(|_| closed())?
     }
 
-    /// Its turn may come when another is idle, or when it is known that there is none to be had.
-    async fn make(&self) -> Result<Connection> {
-        let _turn = self.making.acquire().await.map_err(|_| closed())?;
-        if let Some(connection) = self.idle()? {
-            return Ok(connection);
+    /// Its turn may come when another is idle, when it is known that there is none to be had, or when nobody waits.
+    async fn make(&self, told: &oneshot::Sender<Result<Held>>) -> Option<Result<Connection>> {
+        let _turn = self.making.acquire().await.ok()?;
+        if told.is_closed() {
+            return None;
         }
-        Connection::prepared(&self.target, self.schema).await
+        match self.idle().transpose() {
+            Some(known) => Some(known),
+            None => {
+                let made = Connection::prepared(&self.target, self.schema);
+                Some(timeout(ANSWER_MAX, made).await.unwrap_or_else(|_| Err(self.late())))
+            }
+        }
+    }
+
+    fn late(&self) -> Error {
+        let (place, after) = (&self.target.place, ANSWER_MAX.as_secs());
+        Error::TimedOut(format!("{place}: no answer within {after} s"))
     }
 
     fn idle(&self) -> Result<Option<Connection>> {
@@ -186,8 +195,8 @@ impl Drop for Taken {
         runtime.spawn(async move {
             // With its place.
             let held = held;
-            // Its answer comes after all that was asked before.
-            if let Ok(Ok(_)) = timeout_at(until, held.connection.run("select 1")).await {
+            // Its answer comes after all that was asked before; nothing is left open.
+            if let Ok(Ok(_)) = timeout_at(until, held.connection.run("rollback")).await {
                 shared.state().idle.push(held.connection);
             }
         });

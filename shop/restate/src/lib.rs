@@ -2,7 +2,7 @@
 //! and calls again until it has ended; results of steps are in the server's journal. What is sold and who takes money it
 //! does not know.
 //!
-//! The server is told the workflow's key alone. A card stays where it is forgotten in time: in the outbox, whose row ends
+//! The server is told no card: the workflow's key, and what its steps came to. A card stays where it is forgotten in time: in the outbox, whose row ends
 //! with its workflow. So a workflow goes on while its order is held by the process that has the outbox.
 
 mod executor;

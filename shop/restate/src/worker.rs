@@ -1,15 +1,19 @@
 //! The service that the server calls: the workflow of an order, its steps in the server's journal.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hyper::server::conn::http2::Builder;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use restate_sdk::hyper::HyperEndpoint;
 use restate_sdk::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shop::{Error, Steps, order_workflow};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::Restate;
 use crate::held::Held;
@@ -17,6 +21,8 @@ use crate::held::Held;
 /// A workflow whose step fails is begun again after a pause, which doubles: as an executor of ours has it.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Calls at once on one connection: the server has a thousand under way, and 128 on each.
+const CALLS_MAX: u32 = 1_000;
 
 /// Serves for ever what the server calls for workflows that `restate` has begun. `tell` is given each error of a step.
 pub fn serve(
@@ -33,7 +39,27 @@ pub fn serve(
         .retry_policy_max_interval(PAUSE_MAX);
     let service = orders.into_service_definition().options(options);
     let endpoint = Endpoint::builder().bind(service).build();
-    HttpServer::new(endpoint).serve_with_cancel(listener, pending::<()>())
+    accept(listener, HyperEndpoint::new(endpoint))
+}
+
+/// Whoever connects is served; when this is dropped, nobody is any more.
+async fn accept(listener: TcpListener, endpoint: HyperEndpoint) {
+    let mut lines = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = lines.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((line, _)) => {
+                    let _ = line.set_nodelay(true);
+                    let mut server = Builder::new(TokioExecutor::new());
+                    server.max_concurrent_streams(CALLS_MAX);
+                    lines.spawn(server.serve_connection(TokioIo::new(line), endpoint.clone()));
+                }
+                // Of connections or descriptors there are too many: soon there are fewer.
+                Err(_) => sleep(PAUSE_MIN).await,
+            },
+        }
+    }
 }
 
 struct Orders {

@@ -178,22 +178,21 @@ async fn who_gives_up_leaves_his_connection_to_others() {
     let pool = Pool::new(target.database("own"), None);
     // It is made although who asks gives up at once.
     assert!(futures_util::poll!(std::pin::pin!(pool.run("select 1"))).is_pending());
-    let made = "select pid from pg_stat_activity where datname = 'own'";
+    let made = "select pid from pg_stat_activity where datname = 'own' and backend_type = 'client backend'";
     until(made).await;
     let made = other.run(made).await.unwrap().unwrap();
     let own = pool.run("select pg_backend_pid()").await.unwrap().unwrap();
     assert_eq!(own, made);
     // It is there again when what was asked has ended.
-    let sleeps = format!(
-        "select 1 from pg_stat_activity where pid = {own} and query like '%pg_sleep%' and state = 'active'"
-    );
+    let sleeps =
+        format!("select 1 from pg_stat_activity where pid = {own} and wait_event = 'PgSleep'");
     tokio::select! {
-        _ = pool.ask("select pg_sleep(0.3)", &[]) => panic!("nobody waited for it"),
+        _ = pool.ask("select pg_sleep(2)", &[]) => panic!("nobody waited for it"),
         () = until(&sleeps) => {}
     }
     assert_eq!(pool.run("select pg_backend_pid()").await.unwrap().unwrap(), own);
     tokio::select! {
-        _ = pool.run("select pg_sleep(0.3)") => panic!("nobody waited for it"),
+        _ = pool.run("select pg_sleep(2)") => panic!("nobody waited for it"),
         () = until(&sleeps) => {}
     }
     assert_eq!(pool.run("select pg_backend_pid()").await.unwrap().unwrap(), own);
