@@ -6,8 +6,9 @@ use std::path::Path;
 use std::{env, fs, io};
 
 const SYSTEMS: &str = "../systems";
-/// What the names of clusters end with: they need long to start, and are asked less.
-const CLUSTER: &str = "-3";
+/// What the names of clusters end with, and of a pair that differs from another in one setting: they need long to start, and
+/// are asked less.
+const ASKED_LESS: [&str; 2] = ["-3", "-asynchronous"];
 /// What stands in the files of controls and exhibits, of which nothing must be true.
 const CONTROL: &str = "expect_violation";
 
@@ -27,7 +28,7 @@ fn main() -> io::Result<()> {
     let mut text = each("each_system", &names);
     // Writing to a String cannot fail.
     let _ = writeln!(text, "const SYSTEMS: &[&str] = &{names:?};");
-    names.retain(|name| !name.ends_with(CLUSTER));
+    names.retain(|name| !ASKED_LESS.iter().any(|end| name.ends_with(end)));
     text.push_str(&each("each_but_clusters", &names));
     fs::write(Path::new(&out).join("each_system.rs"), text)
 }
