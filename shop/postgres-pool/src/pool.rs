@@ -202,3 +202,41 @@ impl Drop for Taken {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// Of a crowd that finds nobody, four knock, and all hear what they heard.
+    #[tokio::test]
+    async fn few_connections_are_made_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // It lets nobody in and sends nobody away.
+        let all = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&all);
+        let open = tokio::spawn(async move {
+            while let Ok((line, _)) = listener.accept().await {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let pool = Arc::new(Pool::new(Target::parse(&format!("{address}?pool=16")).unwrap(), None));
+        let mut asking = JoinSet::new();
+        for _ in 0..16 {
+            let pool = Arc::clone(&pool);
+            asking.spawn(async move { pool.run("select 1").await });
+        }
+        for told in asking.join_all().await {
+            assert!(
+                matches!(&told, Err(Error::TimedOut(why)) if why.contains("no connection")),
+                "{told:?}"
+            );
+        }
+        assert_eq!(all.lock().unwrap().len(), MADE_AT_ONCE);
+        assert_eq!(pool.shared.places.available_permits(), 16, "a place is lost");
+        open.abort();
+    }
+}
