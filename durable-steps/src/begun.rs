@@ -3,14 +3,24 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use service::{Queued, bounds};
+use http_server::Settings;
+use service::{CallArgs, Queued, bounds, settings};
 use shop::{Charge, Charged, Error, Executor, Handover, Payments, Result, Workflows};
 use stores::Stores;
+use tokio::sync::Notify;
 
 /// A workflow that has begun, which may be cancelled.
 pub(crate) struct Begun {
-    pub(crate) workflows: Queued,
-    pub(crate) payments: Arc<dyn Payments>,
+    workflows: Queued,
+    payments: Arc<dyn Payments>,
+}
+
+impl Begun {
+    /// `wake` hears of each that begins; of `most` that have not ended, no more are begun.
+    pub(crate) fn new(wake: &Arc<Notify>, most: u64, payments: &Arc<dyn Payments>) -> Self {
+        let workflows = Queued::new(Arc::clone(wake), most);
+        Self { workflows, payments: Arc::clone(payments) }
+    }
 }
 
 #[async_trait]
@@ -27,6 +37,13 @@ impl Payments for Begun {
     fn handover(&self) -> Handover {
         self.workflows.handover()
     }
+}
+
+/// What is told of what begins, of whom it calls and of what it keeps.
+pub(crate) fn settings(stores: &Stores, calls: &CallArgs, begun_max: u64) -> Settings {
+    let asking = calls.settings().unwrap_or_else(settings::asking);
+    let kept = settings::kept(stores).and(asking).and(settings::own_tokens());
+    kept.with("orders whose workflow has not ended", format!("{begun_max}; then 503"))
 }
 
 /// The workflows of these orders.

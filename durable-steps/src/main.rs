@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use service::{CallArgs, Gauges, Queued, ServiceArgs, environment, metrics, needs, settings};
+use service::{CallArgs, Gauges, ServiceArgs, environment, metrics, needs};
 use shop::auth::Tokens;
 use shop::{OrderService, Payments};
 use tokio::sync::Notify;
@@ -51,24 +51,19 @@ async fn run(
 ) -> anyhow::Result<()> {
     let stores = stores::open(&args.store).context("--store")?;
     let ready = Arc::new(needs::store(Ready::new(), &stores));
-    let asking = calls.settings().unwrap_or_else(settings::asking);
-    let settings = settings::kept(&stores).and(asking).and(settings::own_tokens());
-    let most = format!("{begun_max}; then 503");
-    let settings =
-        settings.and(executor.settings()).with("orders whose workflow has not ended", most);
+    let settings = begun::settings(&stores, &calls, begun_max).and(executor.settings());
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let credential = environment::payments_credential()?;
     let payments: Arc<dyn Payments> =
         Arc::new(RemotePayments::new(calls.client(&Http::default()), &payments, credential));
-    let queued = Queued::new(Arc::clone(&wake), begun_max);
-    let begun = Arc::new(Begun { workflows: queued, payments: Arc::clone(&payments) });
+    let begun = Arc::new(Begun::new(&wake, begun_max, &payments));
     let customers = Arc::new(Tokens::new(&environment::token_secret()?)?);
     let (placing, operator) = (service::tasks(), environment::operator_token());
     let (kept, tasks) = (Arc::clone(&stores.orders), Arc::clone(&placing));
     let orders = Arc::new(OrderService::new(customers, kept, begun, operator, tasks, None));
     let counted = metrics::with_store(Gauges::kept(&stores.outbox), &stores);
-    let workflows =
-        workflows(&stores, executor.begin(&stores, payments, Arc::clone(&orders) as _)?);
+    let executor = executor.begin(&stores, payments, Arc::clone(&orders) as _)?;
+    let workflows = workflows(&stores, executor);
     let ended = stop.clone().cancelled_owned();
     let mut going = tokio::spawn(async move { workflows.keep_going(&wake, ended, failed).await });
     let (routes, limits) = (Routes::new().orders(orders), calls.limits());

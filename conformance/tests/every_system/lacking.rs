@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use scenario::Latency;
+use scenario::system::SystemSpec;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -14,8 +15,12 @@ use crate::stand::Stand;
 const PATIENCE: Duration = Duration::from_secs(45);
 const POLL: Duration = Duration::from_millis(50);
 
+pub(crate) fn concerns(spec: &SystemSpec) -> anyhow::Result<bool> {
+    Ok(!spec.players("inventory").is_empty())
+}
+
 pub(crate) async fn decline(system: &str) -> anyhow::Result<()> {
-    let Some(stand) = Stand::stocked(system, 3).await? else { return Ok(()) };
+    let stand = Stand::stocked(system, 3).await?;
     let shop = stand.shop()?;
     let token = shop.customer("ann@example.com", "correct horse battery").await?;
     stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;

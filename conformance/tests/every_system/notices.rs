@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use loadgen::truth::dead_letters;
 use scenario::Latency;
+use scenario::system::SystemSpec;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -19,9 +20,13 @@ const QUICK: Latency = Latency::Constant { ms: 5.0 };
 const PATIENCE: Duration = Duration::from_secs(45);
 const POLL: Duration = Duration::from_millis(50);
 
+pub(crate) fn concerns(spec: &SystemSpec) -> anyhow::Result<bool> {
+    Ok(spec.entry.callbacks.is_some())
+}
+
 pub(crate) async fn arrive(system: &str) -> anyhow::Result<()> {
     let mut stand = Stand::start(system).await?;
-    let Some(url) = stand.running.spec.entry.callbacks.clone() else { return Ok(()) };
+    let url = stand.running.spec.entry.callbacks.clone().context("nobody is notified")?;
     let shop = stand.shop()?;
     let token = shop.customer("ann@example.com", "correct horse battery").await?;
     stand.provider(QUICK, 0.0).await?;

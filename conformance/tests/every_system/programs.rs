@@ -6,8 +6,32 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, ensure};
-use scenario::system::SystemSpec;
+use scenario::system::{ProcessSpec, SystemSpec};
 use serde_json::Value;
+
+/// What stands in the files of controls and exhibits, of which nothing must be true.
+const CONTROL: &str = "expect_violation";
+
+/// What the names of clusters end with, and of a pair that differs from another in one setting: they need long to start, and
+/// are asked less.
+const ASKED_LESS: [&str; 2] = ["-3", "-asynchronous"];
+
+/// Whether a system is asked for fewer promises than others.
+pub(crate) fn is_asked_less(system: &str) -> bool {
+    ASKED_LESS.iter().any(|end| system.ends_with(end))
+}
+
+/// The names of all systems that must be right, in order.
+pub(crate) fn systems() -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for path in files()? {
+        let text = std::fs::read_to_string(&path)?;
+        if !text.lines().any(|line| line.starts_with(CONTROL)) {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(names)
+}
 
 /// A system whose own programs are named by path; others are left to the PATH.
 pub(crate) fn system(name: &str) -> anyhow::Result<SystemSpec> {
@@ -20,6 +44,22 @@ pub(crate) fn system(name: &str) -> anyhow::Result<SystemSpec> {
         }
     }
     Ok(spec)
+}
+
+/// How a process is started, without what differs between any two: addresses, folders, secrets and numbers.
+pub(crate) fn likeness(process: &ProcessSpec) -> String {
+    let (mut text, mut depth) = (String::new(), 0);
+    let given = process.env.iter().map(|(name, value)| format!("{name}={value}"));
+    let started: Vec<_> =
+        given.chain(process.plays.iter().cloned()).chain(process.command.iter().cloned()).collect();
+    for c in started.join(" ").chars() {
+        depth += i32::from(c == '{');
+        if depth == 0 && !c.is_ascii_digit() {
+            text.push(c);
+        }
+        depth -= i32::from(c == '}');
+    }
+    text
 }
 
 /// A server that the system starts by its recipe, and this machine lacks: in CI that is a failure.
@@ -49,6 +89,11 @@ pub(crate) fn all_of(spec: &SystemSpec, role: &str) -> Vec<usize> {
     all
 }
 
+/// How many of its processes are servers that others wrote.
+pub(crate) fn servers(spec: &SystemSpec) -> usize {
+    recipes(spec).count()
+}
+
 /// The servers that others wrote, as its processes start them.
 fn recipes(spec: &SystemSpec) -> impl Iterator<Item = &'static servers::Recipe> {
     spec.processes.iter().filter_map(|process| {
@@ -57,9 +102,21 @@ fn recipes(spec: &SystemSpec) -> impl Iterator<Item = &'static servers::Recipe> 
     })
 }
 
-fn read(name: &str) -> anyhow::Result<SystemSpec> {
+/// A system as its file has it.
+pub(crate) fn read(name: &str) -> anyhow::Result<SystemSpec> {
     let path = root().join("systems").join(format!("{name}.toml"));
     Ok(SystemSpec::read(&path.to_string_lossy())?)
+}
+
+/// The files of all systems, in order.
+fn files() -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(root().join("systems"))? {
+        let path = entry?.path();
+        files.extend(Some(path).filter(|path| path.extension().is_some_and(|end| end == "toml")));
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn root() -> &'static Path {
@@ -97,12 +154,9 @@ fn build() -> anyhow::Result<PathBuf> {
 /// What the systems start, as far as this workspace makes it, and `loadgen`, which keeps it.
 fn needed() -> anyhow::Result<BTreeSet<String>> {
     let mut named = BTreeSet::from(["loadgen".to_owned()]);
-    for entry in std::fs::read_dir(root().join("systems"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let spec = SystemSpec::read(&path.to_string_lossy())?;
-            named.extend(spec.processes.into_iter().map(|process| process.command[0].clone()));
-        }
+    for path in files()? {
+        let spec = SystemSpec::read(&path.to_string_lossy())?;
+        named.extend(spec.processes.into_iter().map(|process| process.command[0].clone()));
     }
     let own = own()?;
     Ok(named.into_iter().filter(|name| own.contains(name)).collect())

@@ -17,7 +17,7 @@ struct Edge {
     good: bool,
 }
 
-pub(crate) async fn agree(system: &str) -> anyhow::Result<()> {
+pub(crate) async fn agree(stand: &Stand) -> anyhow::Result<()> {
     let Some(mut python) = python().map(Command::new) else { return Ok(()) };
     let edges: Vec<Edge> = accounts().into_iter().chain(orders()).collect();
     let pairs: Vec<_> = edges.iter().map(|edge| (edge.schema, &edge.body)).collect();
@@ -25,7 +25,6 @@ pub(crate) async fn agree(system: &str) -> anyhow::Result<()> {
     let told = python.arg(serde_json::to_string(&pairs)?).output().await?;
     ensure!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let accepted: Vec<bool> = serde_json::from_slice(&told.stdout)?;
-    let stand = Stand::start(system).await?;
     let shop = stand.shop()?;
     let token = shop.customer("customer@example.com", PASSWORD).await?;
     for (index, (edge, accepted)) in edges.iter().zip(accepted).enumerate() {
@@ -34,7 +33,6 @@ pub(crate) async fn agree(system: &str) -> anyhow::Result<()> {
         let status = asked(&shop, &token, index, edge).await?;
         ensure!((200..300).contains(&status) == *good, "{schema} is answered {status}: {body}");
     }
-    stand.stop().await;
     Ok(())
 }
 

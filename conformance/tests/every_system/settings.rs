@@ -20,8 +20,7 @@ const SECRETS: [&str; 10] = [
 
 const FORGETS: &str = "which keeps nothing over its end";
 
-pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
-    let stand = Stand::start(system).await?;
+pub(crate) async fn tell(stand: &Stand) -> anyhow::Result<()> {
     let settings = stand.running.settings().await;
     for process in &stand.running.spec.processes {
         let told = settings.get(&process.name);
@@ -46,6 +45,5 @@ pub(crate) async fn tell(system: &str) -> anyhow::Result<()> {
         ensure!(!text.contains(&stand.word(name)), "the secret {name} is told");
     }
     ensure!(!text.contains("[redacted]"), "somebody told a secret: {text}");
-    stand.stop().await;
     Ok(())
 }

@@ -22,8 +22,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::programs;
 use crate::shop::{Shop, client};
+use crate::{programs, turns};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Longer than servers of others are given to stop.
@@ -68,15 +68,14 @@ impl Stand {
         Self::of(spec).await
     }
 
-    /// As `start`, with so many of each article; none if nobody plays an inventory.
-    pub(crate) async fn stocked(name: &str, stock: u32) -> anyhow::Result<Option<Self>> {
+    /// As `start`, with so many of each article.
+    pub(crate) async fn stocked(name: &str, stock: u32) -> anyhow::Result<Self> {
         let mut spec = programs::system(name)?;
-        let players = spec.players("inventory");
-        for index in &players {
+        for index in spec.players("inventory") {
             let flag = ["--stock".to_owned(), stock.to_string()];
-            spec.processes[*index].command.extend(flag);
+            spec.processes[index].command.extend(flag);
         }
-        if players.is_empty() { Ok(None) } else { Self::of(spec).await.map(Some) }
+        Self::of(spec).await
     }
 
     /// As `start`, with so few descriptors as a shell usually grants (`ulimit -n`), which a process may
@@ -91,7 +90,13 @@ impl Stand {
         Self::of(spec).await
     }
 
-    async fn of(spec: SystemSpec) -> anyhow::Result<Self> {
+    async fn of(mut spec: SystemSpec) -> anyhow::Result<Self> {
+        for process in &mut spec.processes {
+            // What runs for seconds is not worth compiling well.
+            process
+                .env
+                .insert("JAVA_TOOL_OPTIONS".to_owned(), "-XX:TieredStopAtLevel=1".to_owned());
+        }
         // Some servers are run as a user of their own, who must come to his folder.
         let folder =
             tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir()?;
@@ -102,7 +107,9 @@ impl Stand {
         let cores = Cores { generator: all.clone(), systems: all };
         let (_stop, never) = watch::channel(false);
         let folder_path = folder.path();
+        let starts = turns::to_start(&spec).await?;
         let running = Running::start(&spec, folder_path, &secrets, &cores, None, never).await?;
+        drop(starts);
         let operator = OrdersReader::new(running.spec.audit.orders.first(), &secrets.operator)?;
         Ok(Self { running, operator, secrets, folder })
     }

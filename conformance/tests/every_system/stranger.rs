@@ -1,33 +1,54 @@
-//! A stranger's tester, schemathesis, is let loose on the contract and every server of a system: it finds
-//! nothing that docs/openapi.yaml does not say. It knows the contract alone.
+//! A stranger's tester, schemathesis, is let loose on the contract and every server of a system, but those that are started
+//! like one of another system: it finds nothing that docs/openapi.yaml does not say. It knows the contract alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context, ensure};
+use scenario::system::SystemSpec;
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::programs;
 use crate::stand::Stand;
 
 /// Which part of the contract is served by whom; the rest of it by every process.
 const TAGS: [(&str, &str); 2] = [("auth", "accounts"), ("orders", "orders")];
 const EVERYBODYS: &str = "process";
 
+/// Of each system that is tested, the processes that are started unlike all those of the systems before it.
+fn unlike_others() -> anyhow::Result<&'static BTreeMap<String, Vec<usize>>> {
+    static FOUND: OnceLock<BTreeMap<String, Vec<usize>>> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found);
+    }
+    let (mut seen, mut found) = (BTreeSet::new(), BTreeMap::new());
+    for name in programs::systems()? {
+        if !programs::is_asked_less(&name) && matches!(programs::missing(&name), Ok(None)) {
+            let processes = programs::read(&name)?.processes;
+            let all = processes.iter().enumerate();
+            let new = all.filter(|(_, process)| seen.insert(programs::likeness(process)));
+            found.insert(name, new.map(|(index, _)| index).collect());
+        }
+    }
+    Ok(FOUND.get_or_init(|| found))
+}
+
+/// Who was tested as a part of another system need not be tested again.
+pub(crate) fn concerns(spec: &SystemSpec) -> anyhow::Result<bool> {
+    Ok(unlike_others()?.get(&spec.name).is_some_and(|processes| !processes.is_empty()))
+}
+
 pub(crate) async fn test(system: &str) -> anyhow::Result<()> {
     let Some(python) = python() else { return Ok(()) };
     let stand = Stand::start(system).await?;
     let token = stand.shop()?.customer("ann@example.com", "correct horse battery").await?;
     let tester = Tester { python, stand: &stand, token };
-    let mut kept = BTreeSet::new();
-    for (index, (name, address)) in stand.servers().iter().enumerate() {
-        // Of replicas on one database the first: what it was asked for is there already when the next is asked.
-        let command = &stand.running.spec.processes[index].command;
-        let store = command.iter().skip_while(|word| *word != "--store").nth(1);
-        if store.is_some_and(|store| !kept.insert(store)) {
-            continue;
-        }
-        tester.test(index, address).await.with_context(|| name.clone())?;
+    let servers = stand.servers();
+    for index in unlike_others()?.get(system).into_iter().flatten() {
+        let (name, address) = &servers[*index];
+        tester.test(*index, address).await.with_context(|| name.clone())?;
     }
     stand.stop().await;
     Ok(())

@@ -18,7 +18,7 @@ pub enum Rung {
     Blind,
     /// What guides recommend: time-outs, retries after pauses, a breaker, a bound
     Usual,
-    /// What the big ones do: few retries under a budget, throttling
+    /// What the big ones do: time-outs from measured tails, few retries under a budget, throttling
     Hardened,
 }
 

@@ -18,7 +18,7 @@ pub use callbacks::RemoteCallbacks;
 pub use credential::Credential;
 pub use follower::RemoteFollower;
 pub use http_client::{Http, IDLE_MAX};
-pub use manner::{Again, BreakerRule, Budget, Manner, Throttle};
+pub use manner::{Again, BreakerRule, Budget, Manner, Tail, Throttle};
 pub use payments::RemotePayments;
 pub use probe::Probe;
 pub use provider::RemoteProvider;

@@ -8,8 +8,7 @@ use serde_json::json;
 use crate::shop::{answer, client};
 use crate::stand::{SECRETS, Stand};
 
-pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
-    let stand = Stand::start(system).await?;
+pub(crate) async fn knock(stand: &Stand) -> anyhow::Result<()> {
     let servers = stand.servers();
     let address = |role: &str| {
         let players = stand.running.spec.players(role);
@@ -24,7 +23,7 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
         doors.push((Method::POST, format!("{dead}/replay"), 200));
     }
     for (method, url, good) in &doors {
-        let door = Door { stand: &stand, method: method.clone(), url };
+        let door = Door { stand, method: method.clone(), url };
         door.holds(*good).await?;
     }
     let payments = stand.running.spec.players("payments")[0];
@@ -35,7 +34,7 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
     for (base, word) in &services {
         let taken_back = if *word == "merchant" { "voids" } else { "cancellations" };
         for path in ["charges", taken_back] {
-            between_services(&stand, &format!("{base}/{path}"), word).await?;
+            between_services(stand, &format!("{base}/{path}"), word).await?;
         }
     }
     for (role, token, path) in [
@@ -46,14 +45,13 @@ pub(crate) async fn knock(system: &str) -> anyhow::Result<()> {
         let asked = |index: &&usize| stand.running.spec.processes[**index].env.contains_key(token);
         if let Some(index) = stand.running.spec.players(role).iter().find(asked) {
             let url = format!("http://{}/{path}", servers[*index].1);
-            between_services(&stand, &url, role).await?;
+            between_services(stand, &url, role).await?;
         }
     }
     let everybodys = format!("{}/orders", stand.running.spec.entry.orders.first());
     for token in ["", "wrong", stand.control_token()] {
         answer(client()?.get(&everybodys).bearer_auth(token)).await?.refused(401)?;
     }
-    stand.stop().await;
     Ok(())
 }
 

@@ -17,10 +17,9 @@ const CARD: &str = "4929123456789012";
 const PATIENCE: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(200);
 
-pub(crate) async fn forget(system: &str) -> anyhow::Result<()> {
-    let stand = Stand::start(system).await?;
+pub(crate) async fn forget(stand: &Stand) -> anyhow::Result<()> {
     let shop = stand.shop()?;
-    let token = shop.customer("ann@example.com", "correct horse battery").await?;
+    let token = shop.customer("cardholder@example.com", "correct horse battery").await?;
     let items = json!([{"sku": "tea", "quantity": 1, "price_cents": 500}]);
     let order = json!({"items": items, "card": CARD});
     for (key, decline_rate) in [("paid", 0.0), ("declined", 1.0)] {
@@ -28,7 +27,7 @@ pub(crate) async fn forget(system: &str) -> anyhow::Result<()> {
         let bought = shop.buy(&token, key, &order).await?;
         ensure!(bought["status"] == key, "{bought}");
     }
-    let files = files(&stand)?;
+    let files = files(stand)?;
     let is_elsewhere = !stand.running.spec.players("database").is_empty();
     let is_here = files.iter().any(|path| path.extension().is_some_and(|e| e == "db"));
     ensure!(is_here || is_elsewhere, "{files:?}");
@@ -37,11 +36,10 @@ pub(crate) async fn forget(system: &str) -> anyhow::Result<()> {
         ensure!(mode == 0o600, "{} has the mode {mode:o}", path.display());
     }
     let deadline = Instant::now() + PATIENCE;
-    while let Some(path) = holding(&stand, CARD)? {
+    while let Some(path) = holding(stand, CARD)? {
         ensure!(Instant::now() < deadline, "{} still holds the card", path.display());
         sleep(POLL).await;
     }
-    stand.stop().await;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::stand::Stand;
 
 const IDLERS: usize = 10_000;
 /// Of this process: the connections, and all else it has open.
-const DESCRIPTORS: u64 = 10_500;
+const DESCRIPTORS: u64 = 12_000;
 const AT_ONCE: usize = 250;
 /// Descriptors that a process is granted unless it asks for more.
 const USUAL: u32 = 1_024;

@@ -17,8 +17,7 @@ const SENT: usize = MEGABYTE / 2;
 /// A byte this often keeps a connection from looking idle.
 const DRIBBLE: Duration = Duration::from_millis(250);
 
-pub(crate) async fn lose(system: &str) -> anyhow::Result<()> {
-    let stand = Stand::start(system).await?;
+pub(crate) async fn lose(stand: &Stand) -> anyhow::Result<()> {
     let mut tries = JoinSet::new();
     for (name, address) in stand.servers() {
         let (length, chunks) = (address.clone(), address.clone());
@@ -31,7 +30,6 @@ pub(crate) async fn lose(system: &str) -> anyhow::Result<()> {
     while let Some(tried) = tries.join_next().await {
         tried??;
     }
-    stand.stop().await;
     Ok(())
 }
 

@@ -20,8 +20,7 @@ const NEEDED: [(&str, &[&str]); 9] = [
     ("inventory", &["inventory"]),
 ];
 
-pub(crate) async fn spread(system: &str) -> anyhow::Result<()> {
-    let stand = Stand::start(system).await?;
+pub(crate) async fn spread(stand: &Stand) -> anyhow::Result<()> {
     let mut all = BTreeSet::new();
     for process in &stand.running.spec.processes {
         let plays = |role: &str| process.plays.iter().any(|played| played == role);
@@ -38,7 +37,6 @@ pub(crate) async fn spread(system: &str) -> anyhow::Result<()> {
         all.extend(given);
     }
     ensure!(all.is_superset(&BTreeSet::from(["token", "operator", "control"])), "only {all:?}");
-    stand.stop().await;
     Ok(())
 }
 

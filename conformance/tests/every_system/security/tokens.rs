@@ -18,11 +18,10 @@ const UNSIGNED: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
 /// Beyond any leeway.
 const LONG_S: i64 = 3_600;
 
-pub(crate) async fn judge(system: &str) -> anyhow::Result<()> {
-    let stand = Stand::start(system).await?;
+pub(crate) async fn judge(stand: &Stand) -> anyhow::Result<()> {
     stand.provider(Latency::Constant { ms: 5.0 }, 0.0).await?;
     let shop = stand.shop()?;
-    let ann = shop.customer("ann@example.com", "correct horse battery").await?;
+    let ann = shop.customer("amy@example.com", "correct horse battery").await?;
     let bob = shop.customer("bob@example.com", "staple for bob, long").await?;
     let secret = stand.word("token");
     let claims = claims_of(&ann)?;
@@ -33,7 +32,6 @@ pub(crate) async fn judge(system: &str) -> anyhow::Result<()> {
         ensure!(answer.refused(401).is_ok(), "{what}: {answer:?}");
     }
     others_orders(&shop, &ann, &bob).await?;
-    stand.stop().await;
     Ok(())
 }
 

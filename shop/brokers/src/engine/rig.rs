@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Bound, Engine, Source, Taken};
-use crate::Settings;
+use super::{Bound, Count, Engine, Source, Taken};
 use crate::server::{self, Server};
+use crate::{Error, Settings};
 
 pub(crate) const QUEUE: &str = "queue";
 /// A server that runs on Java or Erlang may take most of it on a busy machine.
@@ -54,4 +54,22 @@ pub(crate) async fn taken(source: &dyn Source) -> Taken {
     })
     .await
     .unwrap()
+}
+
+/// What one consumer lost to another is not his any more, although it is still there.
+pub(crate) async fn what_another_has_taken_is_fenced(engine: &dyn Engine, lease: Duration) {
+    assert!(append(engine, b"body", 1).await);
+    let [zombie, heir] =
+        [engine.source(QUEUE, lease).await.unwrap(), engine.source(QUEUE, lease).await.unwrap()];
+    let old = taken(&*zombie).await.handle;
+    assert_eq!(heir.forget(&old).await, Err(Error::Fenced), "it is not the owner");
+    let new = taken(&*heir).await.handle;
+    let anew = Bytes::from_static(b"anew");
+    assert_eq!(zombie.forget(&old).await, Err(Error::Fenced));
+    assert_eq!(zombie.forward(&old, QUEUE, anew).await, Err(Error::Fenced));
+    assert_eq!(zombie.extend(&[old]).await, Ok(vec![false]));
+    assert_eq!(heir.extend(std::slice::from_ref(&new)).await, Ok(vec![true]));
+    assert_eq!(engine.count(QUEUE).await, Ok(Count { waiting: 0, taken: 1 }));
+    assert_eq!(heir.forget(&new).await, Ok(()));
+    assert_eq!(engine.count(QUEUE).await, Ok(Count::default()));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::*;
-use crate::engine::rig::{QUEUE, append, begun, taken};
+use crate::engine::rig::{QUEUE, append, begun, taken, what_another_has_taken_is_fenced};
 use crate::server::Server;
 
 const LEASE: Duration = Duration::from_millis(50);
@@ -21,19 +21,7 @@ async fn rig() -> Option<(Server, Redis)> {
 #[tokio::test]
 async fn what_another_has_taken_is_fenced_although_it_is_still_there() {
     let Some((_server, engine)) = rig().await else { return };
-    assert!(append(&engine, b"body", 1).await);
-    let [zombie, heir] =
-        [engine.source(QUEUE, LEASE).await.unwrap(), engine.source(QUEUE, LEASE).await.unwrap()];
-    let old = taken(&*zombie).await.handle;
-    assert_eq!(heir.forget(&old).await, Err(Error::Fenced), "it is not the owner");
-    let new = taken(&*heir).await.handle;
-    let anew = Bytes::from_static(b"anew");
-    assert_eq!(zombie.forget(&old).await, Err(Error::Fenced));
-    assert_eq!(zombie.forward(&old, QUEUE, anew).await, Err(Error::Fenced));
-    assert_eq!(zombie.extend(&[old]).await, Ok(vec![false]));
-    assert_eq!(engine.count(QUEUE).await, Ok(Count { waiting: 0, taken: 1 }));
-    assert_eq!(heir.forget(&new).await, Ok(()));
-    assert_eq!(engine.count(QUEUE).await, Ok(Count::default()));
+    what_another_has_taken_is_fenced(&engine, LEASE).await;
 }
 
 #[tokio::test]

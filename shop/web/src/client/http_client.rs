@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use shop::{Error, Result};
 use tokio::time::timeout;
 
-use super::manner::{Calls, Manner};
+use super::manner::{Calls, Came, Manner};
 use super::timeouts::CONNECT;
 use crate::problem;
 
@@ -114,9 +114,7 @@ impl Http {
                 let granted = left.map_or(call.within, |left| left.min(call.within));
                 self.once(call, Some(granted)).await
             }
-            Some(calls) => {
-                calls.make(left, has_failed, |within| self.once(call.clone(), within)).await
-            }
+            Some(calls) => calls.make(left, judged, |within| self.once(call.clone(), within)).await,
         }
     }
 
@@ -139,11 +137,17 @@ impl Http {
     }
 }
 
-/// Whether what came may be over soon: no answer, or one that says so.
-fn has_failed(answer: &Result<Answer>) -> bool {
+/// What came of a try. Where nobody answered, or the answer says so, that may be over soon.
+fn judged(answer: &Result<Answer>) -> Came {
     match answer {
-        Ok(answer) => matches!(answer.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504),
-        Err(error) => matches!(error, Error::Unavailable(_) | Error::TimedOut(_)),
+        Ok(answer) => match answer.status.as_u16() {
+            408 | 504 => Came::Late,
+            429 | 500 | 502 | 503 => Came::Failed,
+            _ => Came::Good,
+        },
+        Err(Error::TimedOut(_)) => Came::Late,
+        Err(Error::Unavailable(_)) => Came::Failed,
+        Err(_) => Came::Good,
     }
 }
 
@@ -153,7 +157,8 @@ fn request(call: Call, granted: Option<Duration>) -> Request<Full<Bytes>> {
     *request.uri_mut() = call.uri;
     let headers = request.headers_mut();
     if let Some(granted) = granted {
-        let ms = u64::try_from(granted.as_millis()).unwrap_or(u64::MAX);
+        // Not less: who gives up there, before we do here, tells nothing of how long it takes.
+        let ms = u64::try_from(granted.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         headers.insert(DEADLINE_HEADER, HeaderValue::from(ms));
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -4,6 +4,7 @@
 mod breaker;
 mod budget;
 mod rolling;
+mod tail;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,12 +18,16 @@ use breaker::Breaker;
 pub use breaker::Rule as BreakerRule;
 pub use budget::{Budget, Throttle};
 use budget::{Spent, Throttling};
+use tail::Lasted;
+pub use tail::Tail;
 
 /// How one service is called.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Manner {
     /// How long one try may take; none: as long as it takes.
     pub try_within: Option<Duration>,
+    /// When it may take less, as the others did.
+    pub tail: Option<Tail>,
     /// How long all tries of a call may take.
     pub in_all: Option<Duration>,
     /// What is asked again.
@@ -66,6 +71,7 @@ impl Manner {
     /// Waits for ever and asks once: RestTemplate, Java's `HttpClient`, Go, axios, requests and gRPC, as they come.
     pub const NAIVE: Self = Self {
         try_within: None,
+        tail: None,
         in_all: None,
         again: Again::NEVER,
         breaker: None,
@@ -85,6 +91,7 @@ impl Manner {
     /// milliseconds.
     pub const USUAL: Self = Self {
         try_within: Some(Duration::from_secs(1)),
+        tail: None,
         in_all: Some(Duration::from_secs(3)),
         again: Again {
             most: 3,
@@ -103,9 +110,11 @@ impl Manner {
         at_once: Some(1_000),
     };
 
-    /// What the big ones do: few retries under a budget, and fewer calls to who refuses (Finagle, Google, AWS).
+    /// What the big ones do: time-outs from measured tails, few retries under a budget, and fewer calls to who refuses
+    /// (Amazon, Finagle, Google).
     pub const HARDENED: Self = Self {
         try_within: Some(Duration::from_secs(1)),
+        tail: Some(Tail { share: 0.999, window: Duration::from_secs(60), least: 1_000 }),
         in_all: Some(Duration::from_secs(3)),
         again: Again {
             most: 2,
@@ -151,14 +160,29 @@ impl Manner {
                 throttle.window.as_secs()
             )
         });
+        let tail = self.tail.map_or(String::new(), |tail| {
+            let (share, window) = (100.0 * tail.share, tail.window.as_secs());
+            format!(", less where {share} % of {} or more in {window} s took less", tail.least)
+        });
         Settings::default()
-            .with("time-out of a try", time(self.try_within))
+            .with("time-out of a try", time(self.try_within) + &tail)
             .with("time-out of a call", time(self.in_all))
             .with("asked again", again)
             .with("breaker", breaker)
             .with("throttling", throttle)
             .with("calls at once", self.at_once.map_or("no bound".to_owned(), |n| n.to_string()))
     }
+}
+
+/// What came of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// An answer that counts against nobody.
+    Good,
+    /// A failure of the service's, which may be over soon.
+    Failed,
+    /// Its time ran out, here or there.
+    Late,
 }
 
 /// The calls to one service, in some manner.
@@ -174,6 +198,7 @@ struct State {
     breaker: Option<Breaker>,
     throttling: Option<Throttling>,
     spent: Option<Spent>,
+    lasted: Option<Lasted>,
 }
 
 impl Calls {
@@ -183,17 +208,18 @@ impl Calls {
             breaker: manner.breaker.map(|rule| Breaker::new(rule, now)),
             throttling: manner.throttle.map(|throttle| Throttling::by(throttle, now)),
             spent: manner.again.budget.map(|budget| Spent::of(budget, now)),
+            lasted: manner.tail.map(|tail| Lasted::by(tail, now)),
         };
         let most = manner.at_once.unwrap_or(Semaphore::MAX_PERMITS);
         Self { manner, places: Semaphore::new(most), state: Mutex::new(state) }
     }
 
     /// Makes a call, and makes it again as its manner is, within `granted` in all. `attempt` is given how long it may
-    /// take, and `has_failed` judges what came of it: whether it counts against the service, and may be over soon.
+    /// take, and `judge` says what came of it.
     pub(crate) async fn make<T, F>(
         &self,
         granted: Option<Duration>,
-        has_failed: impl Fn(&Result<T>) -> bool,
+        judge: impl Fn(&Result<T>) -> Came,
         attempt: impl Fn(Option<Duration>) -> F,
     ) -> Result<T>
     where
@@ -206,22 +232,28 @@ impl Calls {
         };
         let within = least(granted, self.manner.in_all);
         let deadline = within.map(|within| Instant::now() + within);
-        let mut tries = 0;
+        let left = |now: Instant| deadline.map(|at| at.saturating_duration_since(now));
+        let (half, mut tries) = (self.half(), 0);
+        if left(Instant::now()).is_some_and(|left| left < half) {
+            let text = format!("less time is left than half of the calls take, {half:?}");
+            return Err(Error::TimedOut(text));
+        }
         loop {
             self.may()?;
             if tries == 0 {
                 self.counted_first();
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let result = attempt(least(left, self.manner.try_within)).await;
-            let failed = has_failed(&result);
-            self.ended(failed);
-            if !failed || tries >= self.manner.again.most {
+            let asked = Instant::now();
+            let result = attempt(self.within(left(asked), asked)).await;
+            let came = judge(&result);
+            self.ended(asked.elapsed(), came);
+            if came == Came::Good || tries >= self.manner.again.most {
                 return result;
             }
             tries += 1;
             let pause = self.manner.again.pause(tries, rand::random());
-            let is_late = deadline.is_some_and(|deadline| Instant::now() + pause >= deadline);
+            let is_late = left(Instant::now() + pause)
+                .is_some_and(|left| left.is_zero() || left < self.half());
             if is_late || !self.may_again() {
                 return result;
             }
@@ -255,8 +287,30 @@ impl Calls {
         self.state().spent.as_mut().is_none_or(|spent| spent.again(Instant::now()))
     }
 
-    fn ended(&self, failed: bool) {
+    /// With less time it is not worth asking; none if that is not known.
+    fn half(&self) -> Duration {
         let (now, mut state) = (Instant::now(), self.state());
+        state.lasted.as_mut().and_then(|lasted| lasted.half(now)).unwrap_or_default()
+    }
+
+    /// How long a try may take that is made now.
+    fn within(&self, left: Option<Duration>, now: Instant) -> Option<Duration> {
+        let mut state = self.state();
+        let others = state.lasted.as_mut().and_then(|lasted| lasted.try_within(now));
+        least(left, least(others, self.manner.try_within))
+    }
+
+    /// A try ended after so long.
+    fn ended(&self, after: Duration, came: Came) {
+        let (now, mut state) = (Instant::now(), self.state());
+        let failed = came != Came::Good;
+        if let Some(lasted) = &mut state.lasted {
+            match came {
+                Came::Good => lasted.answered(after, now),
+                Came::Late => lasted.cut_off(now),
+                Came::Failed => {}
+            }
+        }
         if let Some(breaker) = &mut state.breaker {
             breaker.ended(failed, now);
         }
@@ -285,8 +339,12 @@ mod tests {
 
     use super::*;
 
-    fn failed<T>(result: &Result<T>) -> bool {
-        matches!(result, Err(Error::Unavailable(_) | Error::TimedOut(_)))
+    fn judged<T>(result: &Result<T>) -> Came {
+        match result {
+            Err(Error::TimedOut(_)) => Came::Late,
+            Err(Error::Unavailable(_)) => Came::Failed,
+            _ => Came::Good,
+        }
     }
 
     fn down() -> Error {
@@ -298,7 +356,7 @@ mod tests {
     async fn asked(manner: Manner, failures: u32, error: fn() -> Error) -> (u32, Result<u32>) {
         let calls = Calls::new(manner);
         let asked = Cell::new(0);
-        let result = calls.make(None, failed, |_| async {
+        let result = calls.make(None, judged, |_| async {
             asked.set(asked.get() + 1);
             if asked.get() > failures { Ok(7) } else { Err(error()) }
         });
@@ -330,7 +388,7 @@ mod tests {
         let granted = RefCell::new(Vec::new());
         let begun = Instant::now();
         let result: Result<()> = calls
-            .make(Some(Duration::from_millis(2_500)), failed, |within| {
+            .make(Some(Duration::from_millis(2_500)), judged, |within| {
                 granted.borrow_mut().push(within.unwrap());
                 async move {
                     sleep(within.unwrap()).await;
@@ -345,6 +403,59 @@ mod tests {
         assert!(
             granted.len() >= 2 && granted.iter().all(|within| *within <= Duration::from_secs(1))
         );
+    }
+
+    /// How long the next try may take if so much time is left, after a thousand answers each of which took 8 ms.
+    async fn granted(left: Option<Duration>) -> Result<Option<Duration>> {
+        let calls = Calls::new(Manner { throttle: None, ..Manner::HARDENED });
+        for _ in 0..1_000 {
+            let answered = calls.make(None, judged, |_| async {
+                sleep(Duration::from_millis(8)).await;
+                Ok(())
+            });
+            answered.await?;
+        }
+        calls.make(left, judged, |within| async move { Ok(within) }).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_may_take_as_long_as_others_took() {
+        let within = granted(None).await.unwrap().unwrap();
+        assert!(within >= Duration::from_millis(8) && within < Duration::from_millis(10));
+        let less = Duration::from_millis(8);
+        assert_eq!(granted(Some(less)).await, Ok(Some(less)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_less_time_than_half_of_the_calls_take_is_not_asked() {
+        let asked = granted(Some(Duration::from_millis(6))).await;
+        assert!(matches!(asked, Err(Error::TimedOut(_))), "{asked:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_had_too_little_time_has_told_nothing_of_the_service() {
+        let calls = Calls::new(Manner::HARDENED);
+        for left in [None; 1_000].into_iter().chain([Some(Duration::from_millis(2)); 3_000]) {
+            let _: Result<()> = calls
+                .make(left, judged, |_| async {
+                    sleep(Duration::from_millis(8)).await;
+                    Ok(())
+                })
+                .await;
+        }
+        for _ in 0..100 {
+            assert_eq!(calls.make(None, judged, |_| async { Ok(()) }).await, Ok(()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_at_once_makes_no_time_out_short() {
+        let calls = Calls::new(Manner { throttle: None, again: Again::NEVER, ..Manner::HARDENED });
+        for _ in 0..2_000 {
+            let _: Result<()> = calls.make(None, judged, |_| async { Err(down()) }).await;
+        }
+        let within = calls.make(None, judged, |within| async move { Ok(within) }).await;
+        assert_eq!(within, Ok(Some(Duration::from_secs(1))));
     }
 
     #[test]
@@ -365,7 +476,7 @@ mod tests {
         let asked = Cell::new(0);
         for _ in 0..200 {
             let _: Result<()> = calls
-                .make(None, failed, |_| async {
+                .make(None, judged, |_| async {
                     asked.set(asked.get() + 1);
                     Err(down())
                 })
@@ -373,8 +484,8 @@ mod tests {
         }
         assert_eq!(asked.get(), 100);
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(calls.make(None, failed, |_| async { Ok(1) }).await, Ok(1));
-        assert_eq!(calls.make(None, failed, |_| async { Ok(1) }).await, Ok(1));
+        assert_eq!(calls.make(None, judged, |_| async { Ok(1) }).await, Ok(1));
+        assert_eq!(calls.make(None, judged, |_| async { Ok(1) }).await, Ok(1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -383,7 +494,7 @@ mod tests {
         let asked = Cell::new(0_u32);
         for _ in 0..1_000 {
             let _: Result<()> = calls
-                .make(None, failed, |_| async {
+                .make(None, judged, |_| async {
                     asked.set(asked.get() + 1);
                     Err(down())
                 })
@@ -396,7 +507,7 @@ mod tests {
         let made = Cell::new(0_u32);
         for _ in 0..1_000 {
             let _: Result<()> = calls
-                .make(None, failed, |_| async {
+                .make(None, judged, |_| async {
                     made.set(made.get() + 1);
                     Err(down())
                 })
@@ -408,16 +519,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_beyond_the_bound_is_refused_at_once() {
         let calls = Calls::new(Manner { at_once: Some(1), ..Manner::NAIVE });
-        let slow = calls.make(None, failed, |_| async {
+        let slow = calls.make(None, judged, |_| async {
             sleep(Duration::from_secs(1)).await;
             Ok(1)
         });
         let beside = async {
             tokio::task::yield_now().await;
-            calls.make(None, failed, |_| async { Ok(2) }).await
+            calls.make(None, judged, |_| async { Ok(2) }).await
         };
         let (slow, beside) = tokio::join!(slow, beside);
         assert!(slow == Ok(1) && matches!(beside, Err(Error::Busy(_))), "{beside:?}");
-        assert_eq!(calls.make(None, failed, |_| async { Ok(3) }).await, Ok(3));
+        assert_eq!(calls.make(None, judged, |_| async { Ok(3) }).await, Ok(3));
     }
 }
