@@ -35,12 +35,15 @@ use stand::Stand;
 /// Tests at once: most of a test is waiting, and `turns` sees to it that not too much runs.
 const AT_ONCE: usize = 16;
 
+/// Whether it was kept, in the end.
+type Kept<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
+
 /// What is asked of a system by its name, or of one that runs.
 struct Promise<T: ?Sized> {
     name: &'static str,
     /// Whom else than all.
     concerns: fn(&SystemSpec) -> anyhow::Result<bool>,
-    check: for<'a> fn(&'a T) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>,
+    check: for<'a> fn(&'a T) -> Kept<'a>,
 }
 
 macro_rules! promise {
