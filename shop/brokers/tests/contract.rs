@@ -20,7 +20,7 @@ use tokio::time::{Instant, interval};
 
 use adapters::{Adapter, FOREVER, eager, patient};
 use seeing::{key, nothing};
-use waiting::{TOPIC, message, next, within};
+use waiting::{message, next, within};
 
 /// Asks these adapters for each promise.
 macro_rules! asked {
@@ -99,7 +99,7 @@ async fn what_is_published_is_delivered(adapter: Adapter) {
     let payload = bytes::Bytes::from_static(&[0, 255, 10, 13, 34]);
     let (key, ordering) = ("k-1".to_owned(), Some("customer-7".to_owned()));
     let sent = Message { key, ordering, payload, headers };
-    rig.broker.publish(TOPIC, sent.clone()).await.unwrap();
+    rig.broker.publish(&rig.topic, sent.clone()).await.unwrap();
     rig.is(depth(1, 0, 0, 0)).await;
     let delivery = next(&*rig.subscribe(1).await).await;
     assert_eq!(delivery.message, sent);
@@ -153,13 +153,17 @@ async fn a_settled_message_is_gone(adapter: Adapter) {
 
 async fn topics_are_apart(adapter: Adapter) {
     let rig = adapter.start(patient()).await;
-    rig.broker.publish("other", message("x")).await.unwrap();
+    let other = format!("{}-other", rig.topic);
+    rig.broker.publish(&other, message("x")).await.unwrap();
     let consumer = rig.subscribe(4).await;
     nothing(&*consumer).await;
     rig.publish("y").await;
     assert_eq!(key(&*consumer).await.0, "y");
-    assert_eq!(rig.broker.depth("other").await.unwrap(), depth(1, 0, 0, 0));
-    assert_eq!(rig.broker.depth("unheard-of").await.unwrap(), depth(0, 0, 0, 0));
+    assert_eq!(rig.broker.depth(&other).await.unwrap(), depth(1, 0, 0, 0));
+    assert_eq!(
+        rig.broker.depth(&format!("{}-unheard-of", rig.topic)).await.unwrap(),
+        depth(0, 0, 0, 0)
+    );
 }
 
 async fn a_waiting_consumer_is_woken_at_once(adapter: Adapter) {
@@ -260,7 +264,7 @@ async fn a_message_that_always_fails_is_a_dead_letter(adapter: Adapter) {
     }
     rig.is(depth(0, 0, 0, 1)).await;
     nothing(&*consumer).await;
-    let letters = rig.broker.dead(TOPIC, 10).await.unwrap();
+    let letters = rig.broker.dead(&rig.topic, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
     let letter = &letters[0];
     assert_eq!((&letter.message, letter.attempts), (&message("a"), 3));
@@ -278,7 +282,7 @@ async fn a_last_attempt_that_crashes_is_a_dead_letter(adapter: Adapter) {
     assert_eq!(key(&*consumer).await, ("a".to_owned(), 1));
     assert_eq!(key(&*consumer).await, ("a".to_owned(), 2));
     rig.holds(depth(0, 0, 0, 1)).await;
-    let letter = rig.broker.dead(TOPIC, 1).await.unwrap().remove(0);
+    let letter = rig.broker.dead(&rig.topic, 1).await.unwrap().remove(0);
     assert_eq!(letter.attempts, 2);
     assert_eq!(letter.errors.len(), 2);
     assert_eq!(letter.errors[1].text, "the lease ended");
@@ -314,7 +318,7 @@ async fn what_is_rejected_is_a_dead_letter_at_once(adapter: Adapter) {
     let receipt = next(&*consumer).await.receipt;
     consumer.settle(&receipt, Settle::Reject("never".to_owned())).await.unwrap();
     rig.is(depth(0, 0, 0, 1)).await;
-    let letter = rig.broker.dead(TOPIC, 1).await.unwrap().remove(0);
+    let letter = rig.broker.dead(&rig.topic, 1).await.unwrap().remove(0);
     assert_eq!((letter.attempts, letter.errors[0].text.as_str()), (1, "never"));
     assert_eq!(consumer.ack(&receipt).await, Err(Error::Fenced));
 }
@@ -432,7 +436,7 @@ async fn keys_are_found_unless_done_or_dead(adapter: Adapter) {
     let strangers = (0..200).map(|n| format!("{n}{}", "x".repeat(1_000)));
     let asked = ["done", "dead", "leased", "ready"].map(str::to_owned).into_iter();
     let asked: Vec<String> = asked.chain(strangers).collect();
-    let held = rig.broker.holds(TOPIC, &asked).await.unwrap();
+    let held = rig.broker.holds(&rig.topic, &asked).await.unwrap();
     assert_eq!(held.is_some(), rig.can.lookup);
     let Some(held) = held else { return };
     assert_eq!(held, ["leased", "ready"].map(str::to_owned).into());
@@ -534,23 +538,23 @@ async fn a_dropped_consumer_gives_back_at_once(adapter: Adapter) {
 
 async fn a_full_topic_refuses_and_stores_nothing(adapter: Adapter) {
     let rig = adapter.start(Settings { depth_max: 3, attempts_max: 1, ..eager() }).await;
-    let full = Err(Error::Full { topic: TOPIC.to_owned(), depth_max: 3 });
+    let full = Err(Error::Full { topic: rig.topic.clone(), depth_max: 3 });
     for number in 0..3 {
         rig.publish(number).await;
     }
-    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
-    rig.broker.publish("other", message("y")).await.unwrap();
+    assert_eq!(rig.broker.publish(&rig.topic, message("x")).await, full);
+    rig.broker.publish(&format!("{}-other", rig.topic), message("y")).await.unwrap();
     let consumer = rig.subscribe(2).await;
     let (one, two) = (next(&*consumer).await, next(&*consumer).await);
     rig.holds(depth(1, 0, 2, 0)).await;
-    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full, "a lease counts");
+    assert_eq!(rig.broker.publish(&rig.topic, message("x")).await, full, "a lease counts");
     consumer.ack(&one.receipt).await.unwrap();
     rig.publish(3).await;
-    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
+    assert_eq!(rig.broker.publish(&rig.topic, message("x")).await, full);
     consumer.settle(&two.receipt, fail("no")).await.unwrap();
     rig.publish(4).await;
     assert_eq!(rig.depth().await.dead, 1, "a dead letter does not count");
-    assert_eq!(rig.broker.publish(TOPIC, message("x")).await, full);
+    assert_eq!(rig.broker.publish(&rig.topic, message("x")).await, full);
 }
 
 async fn a_replayed_letter_begins_anew_under_its_key(adapter: Adapter) {
@@ -564,7 +568,7 @@ async fn a_replayed_letter_begins_anew_under_its_key(adapter: Adapter) {
         consumer.settle(&delivery.receipt, fail("no")).await.unwrap();
     }
     rig.is(depth(0, 0, 0, 3)).await;
-    assert_eq!(rig.broker.replay(TOPIC, 2).await.unwrap(), 2);
+    assert_eq!(rig.broker.replay(&rig.topic, 2).await.unwrap(), 2);
     let delivery = next(&*consumer).await;
     assert_eq!(delivery.message, message(0));
     assert_eq!(delivery.attempt.unwrap(), 1, "attempts begin anew");
@@ -573,7 +577,7 @@ async fn a_replayed_letter_begins_anew_under_its_key(adapter: Adapter) {
     }
     consumer.ack(&delivery.receipt).await.unwrap();
     assert_eq!(key(&*consumer).await, ("1".to_owned(), 1));
-    let left = rig.broker.dead(TOPIC, 10).await.unwrap();
+    let left = rig.broker.dead(&rig.topic, 10).await.unwrap();
     assert_eq!(left.iter().map(|l| l.message.key.as_str()).collect::<Vec<_>>(), ["2"]);
 }
 
@@ -588,8 +592,8 @@ async fn a_replay_keeps_the_bound(adapter: Adapter) {
     rig.publish("x").await;
     // In work, so that nobody moves it meanwhile.
     next(&*consumer).await;
-    assert_eq!(rig.broker.replay(TOPIC, 10).await.unwrap(), 1);
-    assert_eq!(rig.broker.replay(TOPIC, 10).await.unwrap(), 0);
+    assert_eq!(rig.broker.replay(&rig.topic, 10).await.unwrap(), 1);
+    assert_eq!(rig.broker.replay(&rig.topic, 10).await.unwrap(), 0);
     rig.holds(depth(1, 0, 1, 2)).await;
 }
 
@@ -601,13 +605,13 @@ async fn what_breaks_a_limit_is_refused(adapter: Adapter) {
     };
     let payload = bytes::Bytes::from(vec![7; 48 * 1024 + 1]);
     let large = Message { payload, ..Message::default() };
-    let text = invalid(rig.broker.publish(TOPIC, large).await);
+    let text = invalid(rig.broker.publish(&rig.topic, large).await);
     assert!(text.contains("49153") && text.contains("49152"), "{text}");
     for name in ["", "white space", "slash/ed", &"x".repeat(129)] {
         invalid(rig.broker.publish(name, message("k")).await);
     }
     for prefetch in [0, 4_097] {
-        let outcome = rig.broker.subscribe(TOPIC, SubscribeOptions { prefetch }).await;
+        let outcome = rig.broker.subscribe(&rig.topic, SubscribeOptions { prefetch }).await;
         invalid(outcome.map(drop));
     }
 }
@@ -618,7 +622,7 @@ async fn the_largest_letters_are_listed_whole(adapter: Adapter) {
     let largest = Message { payload, ..Message::default() };
     let consumer = rig.subscribe(1).await;
     for _ in 0..3 {
-        rig.broker.publish(TOPIC, largest.clone()).await.unwrap();
+        rig.broker.publish(&rig.topic, largest.clone()).await.unwrap();
         for attempt in 1..=8 {
             let delivery = next(&*consumer).await;
             assert_eq!(delivery.message, largest);
@@ -626,12 +630,12 @@ async fn the_largest_letters_are_listed_whole(adapter: Adapter) {
             consumer.settle(&delivery.receipt, fail(&text)).await.unwrap();
         }
     }
-    let letters = rig.broker.dead(TOPIC, 10).await.unwrap();
+    let letters = rig.broker.dead(&rig.topic, 10).await.unwrap();
     assert_eq!(letters.len(), 3);
     for letter in letters {
         assert_eq!(letter.message, largest);
         assert_eq!(letter.errors.len(), 8);
         assert!(letter.errors.iter().all(|e| (1_000..=1_024).contains(&e.text.len())));
     }
-    assert_eq!(rig.broker.dead(TOPIC, 2).await.unwrap().len(), 2);
+    assert_eq!(rig.broker.dead(&rig.topic, 2).await.unwrap().len(), 2);
 }

@@ -1,8 +1,10 @@
 //! Brokers to test.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use brokers::embedded::{Options, Queue, serve};
@@ -11,6 +13,7 @@ use brokers::{
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -28,6 +31,7 @@ pub(crate) struct Adapter(&'static brokers::Adapter);
 
 pub(crate) struct Rig {
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) topic: String,
     pub(crate) can: Capabilities,
     _kept: Kept,
 }
@@ -37,7 +41,7 @@ enum Kept {
     Nothing,
     Folder(#[expect(dead_code, reason = "it goes when it is dropped")] TempDir),
     Served(#[expect(dead_code, reason = "it ends when it is dropped")] (TempDir, DropGuard)),
-    Server(Box<Server>),
+    Server(Arc<Server>),
 }
 
 impl Kept {
@@ -71,20 +75,20 @@ impl Adapter {
         let can = self.0.capabilities;
         let (broker, kept) = match self.0.server {
             Some(name) => {
-                let mut server = Server::away(servers::recipe(name).unwrap());
-                server.start().await;
-                (self.0.open(&server.address, settings).unwrap(), Kept::Server(Box::new(server)))
+                let server = shared(name).await;
+                (self.0.open(&server.address, settings).unwrap(), Kept::Server(server))
             }
             None if self.0.scheme == "embedded" => embedded(settings).await,
             None if self.0.scheme == "log" => self.inside(settings),
             None => (self.0.open("", settings).unwrap(), Kept::Nothing),
         };
+        let topic = new_topic();
         let end = Instant::now() + DEADLINE;
-        while let Err(error @ Error::Unavailable(_)) = broker.depth(TOPIC).await {
+        while let Err(error @ Error::Unavailable(_)) = broker.depth(&topic).await {
             assert!(Instant::now() < end, "{error}; its server said: {}", kept.said());
             tokio::time::sleep(POLL).await;
         }
-        Rig { broker, can, _kept: kept }
+        Rig { broker, topic, can, _kept: kept }
     }
 
     /// In this process, on a log of its own.
@@ -93,6 +97,26 @@ impl Adapter {
         let path = dir.path().join("queue.log");
         (self.0.open(&path.display().to_string(), settings).unwrap(), Kept::Folder(dir))
     }
+}
+
+/// A server that the tests beside this one use, too, each with a topic of its own. It ends with the last of them.
+async fn shared(name: &'static str) -> Arc<Server> {
+    static SERVERS: Mutex<BTreeMap<&str, Weak<Server>>> = Mutex::const_new(BTreeMap::new());
+    let mut servers = SERVERS.lock().await;
+    if let Some(server) = servers.get(name).and_then(Weak::upgrade) {
+        return server;
+    }
+    let mut server = Server::away(servers::recipe(name).unwrap());
+    server.start().await;
+    let server = Arc::new(server);
+    servers.insert(name, Arc::downgrade(&server));
+    server
+}
+
+/// A topic that no other test has.
+fn new_topic() -> String {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    format!("{TOPIC}-{}", TAKEN.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Its server in this process, with these settings.
@@ -126,15 +150,15 @@ pub(crate) fn eager() -> Settings {
 
 impl Rig {
     pub(crate) async fn publish(&self, key: impl ToString) {
-        self.broker.publish(TOPIC, message(key)).await.unwrap();
+        self.broker.publish(&self.topic, message(key)).await.unwrap();
     }
 
     pub(crate) async fn subscribe(&self, prefetch: u32) -> Box<dyn Subscription> {
-        self.broker.subscribe(TOPIC, SubscribeOptions { prefetch }).await.unwrap()
+        self.broker.subscribe(&self.topic, SubscribeOptions { prefetch }).await.unwrap()
     }
 
     pub(crate) async fn depth(&self) -> Depth {
-        self.broker.depth(TOPIC).await.unwrap()
+        self.broker.depth(&self.topic).await.unwrap()
     }
 
     /// That the topic holds this, as far as the broker can tell.
