@@ -19,7 +19,7 @@ const CENTS: i64 = 500;
 /// Longer than it takes to see that the orders are there.
 const CHARGE: Latency = Latency::Constant { ms: 1_000.0 };
 /// Beyond the age from which the recovery takes orders up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn leave(system: &str) -> anyhow::Result<()> {
     let mut stand = Stand::start(system).await?;

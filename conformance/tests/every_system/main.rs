@@ -33,7 +33,7 @@ use scenario::system::SystemSpec;
 use stand::Stand;
 
 /// Tests at once: most of a test is waiting, and `turns` sees to it that not too much runs.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 /// Whether it was kept, in the end.
 type Kept<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
