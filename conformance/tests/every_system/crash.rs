@@ -29,8 +29,8 @@ const WAVE: u64 = 10;
 const MEANWHILE: u64 = 3;
 /// So spread that at any death some charges are decided, some are under way.
 const SPREAD: Latency = Latency::Exponential { mean_ms: 150.0 };
-/// The longest repair is a lease (10 s), after a backoff, on two busy cores.
-const REPAIR: Duration = Duration::from_secs(40);
+/// The longest repair is a lease (10 s), after a backoff, on two cores that others keep busy.
+const REPAIR: Duration = Duration::from_secs(90);
 /// What a broker has lost with its data is handed over again after a minute (decision 19).
 const REPAIR_OF_A_LOSS: Duration = Duration::from_secs(130);
 const QUIET: Duration = Duration::from_secs(1);
