@@ -114,12 +114,16 @@ impl Shared {
         tokio::spawn(async move {
             let Some(made) = shared.make(&told).await else { return };
             let made = made.map(|connection| Held { connection, _place: place });
-            // What nobody has waited for began too long ago to say something of now.
-            if let (Err(why), false) = (&made, told.is_closed()) {
-                shared.state().refused = Some((Instant::now() + REFUSED_FOR, why.clone()));
+            match &made {
+                Ok(_) => shared.state().refused = None,
+                // What nobody has waited for began too long ago to say something of now.
+                Err(_) if told.is_closed() => {}
+                Err(why) => {
+                    shared.state().refused = Some((Instant::now() + REFUSED_FOR, why.clone()));
+                }
             }
             if let Err(Ok(held)) = told.send(made) {
-                shared.state().idle.push(held.connection);
+                shared.rest(held.connection);
             }
         });
         made.await.map_err(|_| closed())?
@@ -158,6 +162,13 @@ impl Shared {
         }
     }
 
+    /// For others. Who has just been answered knows that what was refused before is over.
+    fn rest(&self, connection: Connection) {
+        let mut state = self.state();
+        state.refused = None;
+        state.idle.push(connection);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,7 +194,7 @@ impl Taken {
     /// What was asked has been answered: the connection can be used again, or it is closed.
     fn end(mut self, is_sound: bool) {
         if let Some(held) = self.held.take().filter(|_| is_sound) {
-            self.shared.state().idle.push(held.connection);
+            self.shared.rest(held.connection);
         }
     }
 }
@@ -197,7 +208,7 @@ impl Drop for Taken {
             let held = held;
             // Its answer comes after all that was asked before; nothing is left open.
             if let Ok(Ok(_)) = timeout_at(until, held.connection.run("rollback")).await {
-                shared.state().idle.push(held.connection);
+                shared.rest(held.connection);
             }
         });
     }

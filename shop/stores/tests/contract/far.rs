@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postgres_pool::{Error as PoolError, PASSWORD, Pool, Target};
+use postgres_pool::{Error as PoolError, PASSWORD, Pool, Schema, Target};
 use shop::{
     Begun, Charge, Charged, Error, Handover, Listed, Most, Order, OrderService, Payments, Reader,
     Tasks, UserId, Verify, keep_recovering,
@@ -168,19 +168,24 @@ async fn who_gives_up_leaves_his_connection_to_others() {
     let other = Pool::new(target.clone(), None);
     let until = async |sql: &str| {
         within(async {
-            while other.run(sql).await.unwrap().is_none() {
-                tokio::task::yield_now().await;
+            loop {
+                if let Some(told) = other.run(sql).await.unwrap() {
+                    break told;
+                }
             }
         })
-        .await;
+        .await
     };
     other.run("create database own").await.unwrap();
-    let pool = Pool::new(target.database("own"), None);
-    // It is made although who asks gives up at once.
-    assert!(futures_util::poll!(std::pin::pin!(pool.run("select 1"))).is_pending());
-    let made = "select pid from pg_stat_activity where datname = 'own' and backend_type = 'client backend'";
-    until(made).await;
-    let made = other.run(made).await.unwrap().unwrap();
+    let slow = Schema { name: "slow", migrations: &["select pg_sleep(1)"] };
+    let pool = Pool::new(target.database("own"), Some(slow));
+    // It is made to its end although who asks gives up meanwhile.
+    let making =
+        "select pid from pg_stat_activity where datname = 'own' and wait_event = 'PgSleep'";
+    let made = tokio::select! {
+        _ = pool.run("select 1") => panic!("nobody waited for it"),
+        made = until(making) => made,
+    };
     let own = pool.run("select pg_backend_pid()").await.unwrap().unwrap();
     assert_eq!(own, made);
     // It is there again when what was asked has ended.
@@ -188,12 +193,12 @@ async fn who_gives_up_leaves_his_connection_to_others() {
         format!("select 1 from pg_stat_activity where pid = {own} and wait_event = 'PgSleep'");
     tokio::select! {
         _ = pool.ask("select pg_sleep(2)", &[]) => panic!("nobody waited for it"),
-        () = until(&sleeps) => {}
+        _ = until(&sleeps) => {}
     }
     assert_eq!(pool.run("select pg_backend_pid()").await.unwrap().unwrap(), own);
     tokio::select! {
         _ = pool.run("select pg_sleep(2)") => panic!("nobody waited for it"),
-        () = until(&sleeps) => {}
+        _ = until(&sleeps) => {}
     }
     assert_eq!(pool.run("select pg_backend_pid()").await.unwrap().unwrap(), own);
 }
