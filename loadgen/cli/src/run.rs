@@ -109,21 +109,25 @@ impl Run {
 
     fn check_faults(&self, experiment: &Experiment, system: &SystemSpec) -> anyhow::Result<()> {
         let path = PathBuf::from(format!("{}.toml", experiment.scenario.name));
-        for faults in self.schedules(experiment) {
+        for faults in self.schedules(experiment, system) {
             faults::fits::check(system, &path, &faults)?;
         }
         Ok(())
     }
 
     /// The faults of each trial.
-    fn schedules(&self, experiment: &Experiment) -> impl Iterator<Item = Vec<Planned>> {
+    fn schedules(
+        &self,
+        experiment: &Experiment,
+        system: &SystemSpec,
+    ) -> impl Iterator<Item = Vec<Planned>> {
         let Experiment { scenario, plan } = experiment;
-        (1..=self.trials).map(|number| plan.schedule(trial::seed(scenario, number)))
+        (1..=self.trials).map(|number| plan.schedule_of(trial::seed(scenario, number), system))
     }
 
     /// Why a system has no part in a scenario: it lacks what is harmed.
     fn lacks(&self, experiment: &Experiment, system: &SystemSpec) -> Option<String> {
-        self.schedules(experiment).find_map(|faults| faults::fits::lacking(system, &faults))
+        self.schedules(experiment, system).find_map(|faults| faults::fits::lacking(system, &faults))
     }
 
     /// Runs everything; returns the results folder, if there are results, and the state of the

@@ -193,7 +193,7 @@ impl Trial<'_> {
     }
 
     fn faults(&self) -> Vec<Planned> {
-        self.faults.schedule(self.seed())
+        self.faults.schedule_of(self.seed(), self.system)
     }
 
     /// The same for every system, so that the same order has the same key everywhere.

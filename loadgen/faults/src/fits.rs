@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::kinds::Fault;
 use super::planned::Planned;
 use scenario::Target;
 use scenario::config::{ConfigError, near};
@@ -28,6 +29,18 @@ pub fn lacking(system: &SystemSpec, faults: &[Planned]) -> Option<String> {
 /// If no process plays a role, there is no such link, or two that overlap harm one process.
 pub fn check(system: &SystemSpec, scenario: &Path, faults: &[Planned]) -> Result<(), ConfigError> {
     check_all(system, faults).map_err(|text| ConfigError::new(scenario, text))
+}
+
+/// What was drawn, as this system can suffer it: at a place of its work that no process of it names, it dies wherever it is.
+pub(super) fn fitted(system: &SystemSpec, drawn: Planned) -> Planned {
+    let players = system.harmed(&drawn.target);
+    let mut players = players.iter().map(|index| &system.processes[*index]);
+    if !matches!(drawn.fault, Fault::Crash(_))
+        || players.all(|process| drawn.fault.check_process(process).is_ok())
+    {
+        return drawn;
+    }
+    Planned { fault: Fault::kill(), ..drawn }
 }
 
 fn check_all(system: &SystemSpec, faults: &[Planned]) -> Result<(), String> {
@@ -127,6 +140,28 @@ mod tests {
         let told = check_all(&system, &faults).unwrap_err();
         let expected = "fault data-loss: what the process monolith keeps is not known";
         assert!(told.contains(expected), "{told}");
+    }
+
+    #[test]
+    fn a_drawn_crash_at_a_point_that_nobody_names_is_a_kill() {
+        let kinds = r#"kinds = ["pause", { kind = "crash", harm = "orders", point = "mid-commit" }]"#;
+        let plan = plan(&format!("[chaos]\n{kinds}\nevery = \"1s\"\nmax = \"2s\"\n")).unwrap();
+        let drawn = plan.schedule(1);
+        let names = |faults: &[Planned]| -> Vec<&str> {
+            faults.iter().map(|planned| planned.fault.facts().name).collect()
+        };
+        let mut found = names(&drawn);
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, ["crash", "pause"]);
+        let named = system("monolith");
+        assert_eq!(plan.schedule_of(1, &named), drawn);
+        let unnamed = system("monolith-postgres");
+        let fitted = plan.schedule_of(1, &unnamed);
+        let expected = names(&drawn).into_iter().map(|name| name.replace("crash", "kill"));
+        assert_eq!(names(&fitted), expected.collect::<Vec<_>>());
+        assert_eq!(check_all(&unnamed, &fitted), Ok(()));
+        assert!(drawn.iter().zip(&fitted).all(|(a, b)| (a.at, a.lasts) == (b.at, b.lasts)));
     }
 
     #[test]

@@ -68,6 +68,11 @@ macro_rules! kinds {
         )*];
 
         impl Fault {
+            /// A death without further ado.
+            pub(super) fn kill() -> Self {
+                Self::Kill(kill::Kill {})
+            }
+
             /// What is always true of its kind.
             #[must_use]
             pub fn facts(&self) -> &'static Facts {

@@ -1,6 +1,7 @@
 //! The faults of a scenario, each known to fit its kind. Who reads a scenario comes through here.
 
 use super::chaos::Draw;
+use super::fits;
 use super::kinds::Fault;
 use super::overlap;
 use super::parse::Mistake;
@@ -60,6 +61,16 @@ impl Plan {
     #[must_use]
     pub fn schedule(&self, seed: u64) -> Vec<Planned> {
         self.draw.as_ref().map_or_else(|| self.given.clone(), |draw| draw.faults(seed))
+    }
+
+    /// The same as this system can suffer it: what is drawn may fall on what it does not have.
+    #[must_use]
+    pub fn schedule_of(&self, seed: u64, system: &SystemSpec) -> Vec<Planned> {
+        let all = self.schedule(seed);
+        if self.draw.is_none() {
+            return all;
+        }
+        all.into_iter().map(|drawn| fits::fitted(system, drawn)).collect()
     }
 
     /// Whatever may be done, whenever.

@@ -8,7 +8,7 @@ pub const ENVIRONMENT: &str = "environment.json";
 pub const LUCK: &str = "luck of the card network";
 /// Which claims were asked, and what is run for each; absent where none was.
 pub const DECIDED: &str = "decided.json";
-/// The figures that verdicts rest on.
+/// The figures that verdicts rest on, and those that are told beside them.
 pub const FIGURES: &str = "figures.csv";
 /// How a record that is kept for good was made; in it trials have no histories, orders and charges, and [`FIGURES`]
 /// stand for what was read off them.

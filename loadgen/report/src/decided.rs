@@ -15,6 +15,7 @@ mod plan;
 mod results;
 mod stuck;
 mod table;
+mod units;
 
 use std::path::Path;
 
@@ -78,12 +79,14 @@ pub(crate) fn write(folder: &Path, plan: &Plan) -> anyhow::Result<()> {
     let claims = plan.claims()?;
     let records = results::Records::read(folder, plan, &claims)?;
     let pictured = map::write(folder, plan, &claims, &records)?;
+    let units = units::of(&claims, &records);
+    units::write(folder, &units)?;
     let decided = of(plan, claims, &records);
     atomic_write::write(&folder.join(files::FIGURES), &records.figures().csv()?)?;
     let verdicts = Verdicts::of(folder, plan, &decided);
     atomic_write::write(&folder.join(TABLE), &table::csv(&verdicts)?)?;
     write_json(&folder.join(JSON), &verdicts)?;
-    atomic_write::write(&folder.join(PAGE), page::html(&verdicts, &pictured)?.as_bytes())
+    atomic_write::write(&folder.join(PAGE), page::html(&verdicts, &pictured, &units)?.as_bytes())
 }
 
 impl Decided {

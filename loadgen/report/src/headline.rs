@@ -1,9 +1,11 @@
 //! One sentence for each scenario, and one for the run: what a reader takes home. Made from data, never fixed.
 
+use record::read::Trial;
+
 use super::compare::{Comparison, Contestant, Scenario};
 use super::figure_text::{share, time_of};
 use super::figures::{Figure, Figures};
-use super::violation_text::lost_or_doubled;
+use super::violation_text::{self, lost_or_doubled};
 use super::words;
 
 /// A difference of shares that is told first.
@@ -173,14 +175,19 @@ fn alone(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
 /// What the audits found of orders and charges, over all trials but those of controls; `None` if none was
 /// audited.
 fn money(comparison: &Comparison<'_>) -> Option<String> {
-    let trials = comparison.scenarios.iter().flat_map(|scenario| &scenario.contestants);
-    let trials = trials.flat_map(|one| &one.trials);
-    let honest = trials.filter(|trial| trial.manifest.expect_violation.is_none());
-    let found: u64 = honest.filter_map(|trial| lost_or_doubled(trial)).reduce(|sum, n| sum + n)?;
-    Some(match found {
+    let all = comparison.scenarios.iter().flat_map(|scenario| &scenario.contestants);
+    let is_honest = |trial: &Trial| trial.manifest.expect_violation.is_none();
+    let all: Vec<_> = all.flat_map(|one| one.trials.iter().copied()).filter(|one| is_honest(one)).collect();
+    let found: u64 = all.iter().filter_map(|one| lost_or_doubled(one)).reduce(|sum, n| sum + n)?;
+    let found = match found {
         0 => "no order was lost or charged twice".to_owned(),
         1 => "1 order was lost or charged twice".to_owned(),
         found => format!("{} orders were lost or charged twice", words::count(found)),
+    };
+    Some(match violation_text::others(&all) {
+        0 => found,
+        1 => format!("{found}; the audit found 1 other violation"),
+        others => format!("{found}; the audit found {} other violations", words::count(others)),
     })
 }
 
@@ -192,7 +199,6 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::read::Trial;
     use record::{FaultRow, Operation, Phase, TimelineRow, Verdict};
 
     /// A trial of an outage of which so many of 1,000 orders were accepted.
@@ -256,6 +262,20 @@ mod tests {
         assert!(of_run(&comparison(&trials)).ends_with("; 2 orders were lost or charged twice"));
         trials[1].audit = Some(Verdict::default());
         assert!(!of_run(&comparison(&trials)).contains("charged twice"), "it judged no class");
+    }
+
+    #[test]
+    fn what_the_audit_found_besides_is_told_too() {
+        let mut trials = [trial("early", 1_000), trial("queue", 1_000)];
+        let finding = |class: &str, count| record::Finding {
+            class: class.to_owned(),
+            count,
+            ..Default::default()
+        };
+        let violations = vec![finding("lost", 0), finding("stuck", 28)];
+        trials[0].audit = Some(Verdict { violations, ..Verdict::default() });
+        let told = "; no order was lost or charged twice; the audit found 28 other violations";
+        assert!(of_run(&comparison(&trials)).ends_with(told), "{}", of_run(&comparison(&trials)));
     }
 
     #[test]

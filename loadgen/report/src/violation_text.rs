@@ -61,9 +61,10 @@ pub(super) fn judged(one: &Contestant<'_>) -> u64 {
     audits(one).iter().map(|audit| audit.counts.n()).sum()
 }
 
-/// How many violations of all classes but those of which [`lost_or_doubled`] tells.
-pub(super) fn others(one: &Contestant<'_>) -> u64 {
-    let found = audits(one).into_iter().flat_map(|audit| &audit.violations);
+/// How many violations these trials have of all classes but those of which [`lost_or_doubled`] tells.
+pub(super) fn others(trials: &[&Trial]) -> u64 {
+    let audits = trials.iter().filter_map(|trial| trial.audit.as_ref());
+    let found = audits.flat_map(|audit| &audit.violations);
     let others =
         found.filter(|finding| !["lost", "double-charge"].contains(&finding.class.as_str()));
     others.map(|finding| finding.count).sum()

@@ -114,13 +114,9 @@ impl Shared {
         tokio::spawn(async move {
             let Some(made) = shared.make(&told).await else { return };
             let made = made.map(|connection| Held { connection, _place: place });
-            match &made {
-                Ok(_) => shared.state().refused = None,
-                // What nobody has waited for began too long ago to say something of now.
-                Err(_) if told.is_closed() => {}
-                Err(why) => {
-                    shared.state().refused = Some((Instant::now() + REFUSED_FOR, why.clone()));
-                }
+            // What nobody has waited for began too long ago to say something of now.
+            if let (Err(why), false) = (&made, told.is_closed()) {
+                shared.state().refused = Some((Instant::now() + REFUSED_FOR, why.clone()));
             }
             if let Err(Ok(held)) = told.send(made) {
                 shared.rest(held.connection);
@@ -139,7 +135,11 @@ impl Shared {
             Some(known) => Some(known),
             None => {
                 let made = Connection::prepared(&self.target, self.schema);
-                Some(timeout(ANSWER_MAX, made).await.unwrap_or_else(|_| Err(self.late())))
+                let made = timeout(ANSWER_MAX, made).await.unwrap_or_else(|_| Err(self.late()));
+                if made.is_ok() {
+                    self.state().refused = None;
+                }
+                Some(made)
             }
         }
     }
@@ -162,10 +162,10 @@ impl Shared {
         }
     }
 
-    /// For others. Who has just been answered knows that what was refused before is over.
+    /// For others. A server that has just answered is silent no more; one that lets nobody else in may answer, too.
     fn rest(&self, connection: Connection) {
         let mut state = self.state();
-        state.refused = None;
+        state.refused.take_if(|(_, why)| matches!(why, Error::TimedOut(_)));
         state.idle.push(connection);
     }
 

@@ -16,6 +16,9 @@ const NAME_MAX: usize = 60;
 /// What stands beside the scenarios' folders in the run's.
 const RESERVED: [&str; 3] = ["charts", "inputs", "inputs-now"];
 
+/// What a sweep over how many processes there are is called.
+const REPLICAS: &str = "replicas";
+
 /// A scenario of the run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ScenarioFile {
@@ -151,7 +154,7 @@ fn at_point(claim: &Claim, arm: &str, point: usize) -> Result<(ScenarioFile, Sys
         && let Some(value) = sweep.values.get(column)
     {
         match (&sweep.arm, sweep.of.get(arm)) {
-            (None, Some(process)) => sweep_flags(sweep, process, value, &mut system),
+            (None, Some(process)) => sweep_process(sweep, process, value, &mut system)?,
             (None, None) => sweep_scenario(sweep, value, &mut scenario)?,
             (Some(swept), _) if swept == arm => sweep_system(sweep, value, &mut system)?,
             (Some(_), _) => {}
@@ -179,11 +182,21 @@ fn sweep_scenario(sweep: &Sweep, value: &Value, scenario: &mut ScenarioFile) -> 
     Ok(())
 }
 
-fn sweep_flags(sweep: &Sweep, process: &str, value: &Value, system: &mut SystemFile) {
-    let flags = system.settings.entry(process.to_owned()).or_default();
-    for flag in std::iter::once(&sweep.key).chain(&sweep.also) {
-        flags.insert(flag.clone(), value.clone());
+fn sweep_process(
+    sweep: &Sweep,
+    process: &str,
+    value: &Value,
+    system: &mut SystemFile,
+) -> Result<(), String> {
+    for key in std::iter::once(&sweep.key).chain(&sweep.also) {
+        if key == REPLICAS {
+            system.replicas.insert(process.to_owned(), times(value)?);
+        } else {
+            let flags = system.settings.entry(process.to_owned()).or_default();
+            flags.insert(key.clone(), value.clone());
+        }
     }
+    Ok(())
 }
 
 fn sweep_system(sweep: &Sweep, value: &Value, system: &mut SystemFile) -> Result<(), String> {
@@ -191,16 +204,19 @@ fn sweep_system(sweep: &Sweep, value: &Value, system: &mut SystemFile) -> Result
         let (process, flag) = key.split_once('.').ok_or_else(|| {
             format!("sweep: {key:?} is neither PROCESS.FLAG nor replicas.PROCESS")
         })?;
-        if process == "replicas" {
-            let times = value.as_integer().and_then(|times| u32::try_from(times).ok());
-            let times = times.ok_or_else(|| format!("sweep: {value} is no number of replicas"))?;
-            system.replicas.insert(flag.to_owned(), times);
+        if process == REPLICAS {
+            system.replicas.insert(flag.to_owned(), times(value)?);
         } else {
             let flags = system.settings.entry(process.to_owned()).or_default();
             flags.insert(flag.to_owned(), value.clone());
         }
     }
     Ok(())
+}
+
+fn times(value: &Value) -> Result<u32, String> {
+    let times = value.as_integer().and_then(|times| u32::try_from(times).ok());
+    times.ok_or_else(|| format!("sweep: {value} is no number of replicas"))
 }
 
 /// A value in a name; of lists and tables what stands in them.
@@ -332,6 +348,10 @@ mod tests {
         let both = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"--work-ms\", of = { a = \"m\", b = \"payments\" }, values = [0, 30] }";
         let found = layout(&[both]);
         assert_eq!(places(&found)[2..], ["a 1 s/m+m-work-ms=30", "b 1 s/q+payments-work-ms=30"]);
+        let more = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"replicas\", of = { a = \"m\", b = \"payments\" }, values = [1, 3] }";
+        let found = layout(&[more]);
+        assert_eq!(places(&found)[2..], ["a 1 s/m+m=3", "b 1 s/q+payments=3"]);
+        assert_eq!(found.systems[3].replicas["payments"], 3);
         let map = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"x\", values = [1, 2], across = { key = \"start\", also = [\"y\"], values = [5, 6, 7] } }";
         let found = places(&layout(&[map]));
         assert_eq!((found.len(), &*found[2]), (12, "a 1 s+start=5+x=2+y=5/m"));

@@ -68,7 +68,7 @@ pub struct Arm {
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// `scenario`; a dotted key of the scenario's file; with `arm`, PROCESS.FLAG of its settings, or
-    /// `replicas.PROCESS`; with `of`, a FLAG.
+    /// `replicas.PROCESS`; with `of`, a FLAG, or `replicas`.
     pub key: String,
     /// Further keys that get the same values.
     #[serde(default)]
@@ -77,7 +77,7 @@ pub struct Sweep {
     pub values: Vec<toml::Value>,
     /// Whose setting it is; without it, the scenario's.
     pub arm: Option<String>,
-    /// In every arm, the process whose flag it is.
+    /// In every arm, the process whose flag it is, or of which there are so many.
     #[serde(default)]
     pub of: BTreeMap<String, String>,
     /// All of it again at each of these: the sweep is a map.
@@ -102,6 +102,17 @@ impl Sweep {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.across.as_ref().map_or(1, |across| across.values.len())
+    }
+
+    /// The process of this arm of which there are as many as each value says, and how many that is; `None` if the sweep
+    /// is over something else.
+    #[must_use]
+    pub fn replicated(&self, arm: &str) -> Option<(&str, Vec<i64>)> {
+        let process = match &self.arm {
+            Some(swept) => self.key.strip_prefix("replicas.").filter(|_| swept == arm),
+            None => self.of.get(arm).map(String::as_str).filter(|_| self.key == "replicas"),
+        };
+        Some((process?, self.values.iter().filter_map(toml::Value::as_integer).collect()))
     }
 }
 

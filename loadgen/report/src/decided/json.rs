@@ -279,7 +279,7 @@ pub(super) mod tests {
         assert_eq!(table.lines().count(), 4, "{table}");
         assert!(table.contains("one,undecided,undecided,\"accepted share, a\""), "{table}");
         assert!(table.lines().nth(1).unwrap().ends_with("\"right, some not judged\",s+x=1/m"));
-        let page = page::html(&verdicts, &["one".to_owned()]).unwrap();
+        let page = page::html(&verdicts, &["one".to_owned()], &[]).unwrap();
         assert!(
             page.contains("report.html#scenario-s-x-1") && page.contains("s+x=1&#x2f;m"),
             "{page}"

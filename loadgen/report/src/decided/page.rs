@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::json::{Told, Verdicts};
+use super::units::{self, Sheet};
 use crate::page::pictures::anchor;
 use crate::page::render;
 
@@ -24,6 +25,8 @@ struct Row<'v> {
     scenarios: Vec<Link<'v>>,
     /// Its picture of events, if it has one.
     events: Option<String>,
+    /// What one more process brings and costs.
+    units: Option<Sheet>,
 }
 
 #[derive(Serialize)]
@@ -32,9 +35,13 @@ struct Link<'v> {
     anchor: String,
 }
 
-/// The page; of these claims there is a picture of events.
-pub(super) fn html(verdicts: &Verdicts, pictured: &[String]) -> anyhow::Result<String> {
-    let row = |told| row(told, pictured);
+/// The page; of these claims there is a picture of events, and these are the figures of more and more processes.
+pub(super) fn html(
+    verdicts: &Verdicts,
+    pictured: &[String],
+    units: &[units::Row],
+) -> anyhow::Result<String> {
+    let row = |told| row(told, pictured, units);
     let page = Page {
         verdicts,
         rows: verdicts.verdicts.iter().map(row).collect(),
@@ -43,7 +50,7 @@ pub(super) fn html(verdicts: &Verdicts, pictured: &[String]) -> anyhow::Result<S
     render("decision.html", HTML, &page)
 }
 
-fn row<'v>(told: &'v Told, pictured: &[String]) -> Row<'v> {
+fn row<'v>(told: &'v Told, pictured: &[String], units: &[units::Row]) -> Row<'v> {
     let main = told.main.and_then(|main| told.findings.get(main));
     let mut names: Vec<&str> =
         told.trials.iter().filter_map(|place| Some(place.split_once('/')?.0)).collect();
@@ -54,6 +61,7 @@ fn row<'v>(told: &'v Told, pictured: &[String]) -> Row<'v> {
         main: main.map(|main| main.reason.as_str()),
         blocks: main.map_or(0, |main| main.blocks),
         events: pictured.contains(&told.claim).then(|| super::map::picture(&told.claim)),
+        units: units::sheet(units, &told.claim),
         scenarios: names.into_iter().map(|name| Link { name, anchor: anchor(name) }).collect(),
     }
 }

@@ -10,6 +10,7 @@ use record::read::Trial;
 use super::figure::{self, Wanted};
 use super::figures::Figures;
 use super::plan::Plan;
+use super::units;
 
 /// A scenario's folder, and a system's below it.
 pub(super) type Place = (String, String);
@@ -36,7 +37,8 @@ impl Records {
         for (planned, claim) in plan.claims.iter().zip(claims) {
             for cell in &planned.cells {
                 let place = (cell.scenario.clone(), cell.system.clone());
-                wanted.entry(place.clone()).or_default().extend(asked(claim, &cell.arm));
+                let all = asked(claim, &cell.arm).chain(units::costs(claim, &cell.arm));
+                wanted.entry(place.clone()).or_default().extend(all);
                 let key = (claim.id.clone(), cell.arm.clone(), cell.point);
                 records.places.insert(key, place);
             }
@@ -49,7 +51,7 @@ impl Records {
         Ok(records)
     }
 
-    /// All that verdicts rest on.
+    /// All that verdicts rest on, and what is told beside them.
     pub(super) fn figures(&self) -> &Figures {
         &self.figures
     }
@@ -82,7 +84,7 @@ impl Records {
 }
 
 /// What a claim asks of an arm.
-fn asked<'c>(claim: &'c Claim, arm: &'c str) -> impl Iterator<Item = Wanted> + use<'c> {
+pub(super) fn asked<'c>(claim: &'c Claim, arm: &'c str) -> impl Iterator<Item = Wanted> + use<'c> {
     claim.expect.iter().flat_map(move |expect| {
         let of_arm = expect.of.cells().filter(move |cell| cell.arm == arm);
         of_arm.map(|cell| Wanted {

@@ -227,9 +227,10 @@ fn violations(one: &Contestant<'_>) -> Cell {
     let Some(found) = found.reduce(|sum, n| sum + n) else {
         return Cell { text: "not audited".to_owned(), ..Cell::default() };
     };
-    let (others, n) = (violation_text::others(one), judged(one));
+    let (others, n) = (violation_text::others(&one.trials), judged(one));
     let note = match others {
         0 => fewer_than(n).filter(|_| found == 0).unwrap_or_default(),
+        1 => "1 other violation".to_owned(),
         others => format!("{} other violations", words::count(others)),
     };
     Cell {
