@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_drawn_crash_at_a_point_that_nobody_names_is_a_kill() {
-        let kinds = r#"kinds = ["pause", { kind = "crash", harm = "orders", point = "mid-commit" }]"#;
+        let kinds =
+            r#"kinds = ["pause", { kind = "crash", harm = "orders", point = "mid-commit" }]"#;
         let plan = plan(&format!("[chaos]\n{kinds}\nevery = \"1s\"\nmax = \"2s\"\n")).unwrap();
         let drawn = plan.schedule(1);
         let names = |faults: &[Planned]| -> Vec<&str> {

@@ -177,7 +177,8 @@ fn alone(scenario: &Scenario<'_>, one: &Contestant<'_>) -> String {
 fn money(comparison: &Comparison<'_>) -> Option<String> {
     let all = comparison.scenarios.iter().flat_map(|scenario| &scenario.contestants);
     let is_honest = |trial: &Trial| trial.manifest.expect_violation.is_none();
-    let all: Vec<_> = all.flat_map(|one| one.trials.iter().copied()).filter(|one| is_honest(one)).collect();
+    let all: Vec<_> =
+        all.flat_map(|one| one.trials.iter().copied()).filter(|one| is_honest(one)).collect();
     let found: u64 = all.iter().filter_map(|one| lost_or_doubled(one)).reduce(|sum, n| sum + n)?;
     let found = match found {
         0 => "no order was lost or charged twice".to_owned(),

@@ -285,7 +285,8 @@ mod tests {
     fn a_sweep_over_anything_else_has_none() {
         let one = claim("arm = \"b\", key = \"replicas.q\", values = [1, 2, 4]");
         assert!(costs(&one, "a").is_empty() && !costs(&one, "b").is_empty());
-        let of_a_flag = claim("key = \"--work-ms\", of = { a = \"p\", b = \"q\" }, values = [1, 2]");
+        let of_a_flag =
+            claim("key = \"--work-ms\", of = { a = \"p\", b = \"q\" }, values = [1, 2]");
         assert!(of(&[of_a_flag, claim("key = \"start\", values = [1, 2]")], &Invented).is_empty());
         assert!(sheet(&[], "units").is_none());
     }

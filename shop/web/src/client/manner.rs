@@ -337,6 +337,8 @@ fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
 mod tests {
     use std::cell::{Cell, RefCell};
 
+    use futures_util::future::join_all;
+
     use super::*;
 
     fn judged<T>(result: &Result<T>) -> Came {
@@ -405,17 +407,68 @@ mod tests {
         );
     }
 
+    /// A service that was asked a thousand times at once, and has answered each after so long.
+    async fn known(manner: Manner, took: Duration) -> Calls {
+        let calls = Calls::new(Manner { throttle: None, ..manner });
+        let ask = |_| {
+            calls.make(None, judged, |_| async {
+                sleep(took).await;
+                Ok(())
+            })
+        };
+        let answered = join_all((0..1_000).map(ask)).await;
+        assert!(answered.iter().all(Result::is_ok));
+        calls
+    }
+
     /// How long the next try may take if so much time is left, after a thousand answers each of which took 8 ms.
     async fn granted(left: Option<Duration>) -> Result<Option<Duration>> {
-        let calls = Calls::new(Manner { throttle: None, ..Manner::HARDENED });
-        for _ in 0..1_000 {
-            let answered = calls.make(None, judged, |_| async {
-                sleep(Duration::from_millis(8)).await;
-                Ok(())
-            });
-            answered.await?;
-        }
+        let calls = known(Manner::HARDENED, Duration::from_millis(8)).await;
         calls.make(left, judged, |within| async move { Ok(within) }).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_may_take_a_second_at_most_however_long_others_took() {
+        let calls = known(Manner::HARDENED, Duration::from_secs(2)).await;
+        let within = calls.make(None, judged, |within| async move { Ok(within) }).await;
+        assert_eq!(within, Ok(Some(Duration::from_secs(1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_becomes_slower_is_soon_waited_for_again() {
+        let manner = Manner { again: Again::NEVER, ..Manner::HARDENED };
+        let calls = known(manner, Duration::from_millis(8)).await;
+        for _ in 0..3 {
+            let cut_off: Result<()> = calls
+                .make(None, judged, |within| async move {
+                    sleep(within.unwrap()).await;
+                    Err(Error::TimedOut("silence".to_owned()))
+                })
+                .await;
+            assert!(cut_off.is_err());
+        }
+        let within = calls.make(None, judged, |within| async move { Ok(within) }).await;
+        assert_eq!(within, Ok(Some(Duration::from_secs(1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_asked_again_with_less_time_than_half_of_the_calls_take() {
+        let again =
+            Again { pause: Duration::ZERO, longest: Duration::ZERO, ..Manner::HARDENED.again };
+        for (left_ms, tries) in [(14, 1), (16, 2)] {
+            let took = Duration::from_millis(8);
+            let calls = known(Manner { again, ..Manner::HARDENED }, took).await;
+            let asked = Cell::new(0);
+            let left = Some(Duration::from_millis(left_ms));
+            let result: Result<()> = calls
+                .make(left, judged, |_| async {
+                    asked.set(asked.get() + 1);
+                    sleep(took).await;
+                    Err(down())
+                })
+                .await;
+            assert_eq!((result, asked.get()), (Err(down()), tries), "{left_ms} ms");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -135,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn half_is_what_as_many_exceed_as_do_not() {
+        let (mut lasted, now) = after(&[(600, ms(10)), (400, ms(200))]);
+        let half = lasted.half(now).unwrap();
+        assert!(half <= ms(10) && half >= ms(10).div_f64(STEP), "{half:?}");
+    }
+
+    #[test]
     fn of_few_nothing_follows_nor_of_those_of_long_ago() {
         let (mut lasted, now) = after(&[(999, ms(80))]);
         assert_eq!((lasted.try_within(now), lasted.half(now)), (None, None));
