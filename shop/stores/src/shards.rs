@@ -208,8 +208,11 @@ impl OrderStore for Shards {
     }
 
     async fn settle(&self, settlement: Settlement, at: Micros) -> Result<Order> {
-        let entry = self.look_up(by_key(&settlement.key)).await?.ok_or(Error::NotFound)?;
-        self.of(entry.customer).await?.settle(settlement, at).await
+        let customer = match self.look_up(by_key(&settlement.key)).await? {
+            Some(entry) => entry.customer,
+            None => self.stray(&settlement.key).await?.ok_or(Error::NotFound)?.customer,
+        };
+        self.of(customer).await?.settle(settlement, at).await
     }
 
     async fn get(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {
@@ -217,7 +220,7 @@ impl OrderStore for Shards {
             Reader::Customer(customer) => customer,
             Reader::Operator => match self.look_up(by_id(id)).await? {
                 Some(entry) => entry.customer,
-                None => return Ok(None),
+                None => return self.stray_of_id(reader, id).await,
             },
         };
         self.of(customer).await?.get(reader, id).await
@@ -265,8 +268,29 @@ impl OrderStore for Shards {
 
 impl Shards {
     async fn number(&self, id: OrderId) -> Result<Option<Number>> {
-        let Some(entry) = self.look_up(by_id(id)).await? else { return Ok(None) };
-        self.of(entry.customer).await?.number(id).await
+        let customer = match self.look_up(by_id(id)).await? {
+            Some(entry) => entry.customer,
+            None => match self.stray_of_id(Reader::Operator, id).await? {
+                Some(order) => order.customer,
+                None => return Ok(None),
+            },
+        };
+        self.of(customer).await?.number(id).await
+    }
+
+    /// An order to which no entry leads. A database that another took over may have taken the entry with it, and the order,
+    /// in another one, be there.
+    async fn stray(&self, key: &str) -> Result<Option<Order>> {
+        let _still = self.all.read().await;
+        let all = self.databases.iter().map(|database| database.of_key(key));
+        Ok(try_join_all(all).await?.into_iter().flatten().next())
+    }
+
+    /// As `stray`.
+    async fn stray_of_id(&self, reader: Reader, id: OrderId) -> Result<Option<Order>> {
+        let _still = self.all.read().await;
+        let all = self.databases.iter().map(|database| database.get(reader, id));
+        Ok(try_join_all(all).await?.into_iter().flatten().next())
     }
 }
 

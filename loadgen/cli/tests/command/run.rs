@@ -71,9 +71,12 @@ async fn judged_again(bench: &Bench, folder: &Path) {
     assert_eq!(std::fs::read(folder.join("audit.json")).unwrap(), written, "the same bytes");
 
     let attempts = attempts(folder);
-    let looks = |a: &&Attempt| a.operation == Operation::Get && a.outcome == Outcome::Ok;
+    let looks = |a: &&Attempt| {
+        a.operation == Operation::Get && a.outcome == Outcome::Ok && a.receipt == Receipt::Paid
+    };
+    // A few of those that are looked up were declined.
     let look = attempts.iter().find(looks).unwrap();
-    assert!(!look.about.is_empty() && look.receipt == Receipt::Paid, "{look:?}");
+    assert!(!look.about.is_empty(), "{look:?}");
     let life = bench.call(&["audit", path, "--order", &look.about]).await;
     let life = String::from_utf8(life.stdout).unwrap();
     for part in ["looks it up", "look-up: ok, status 200, paid", "captured, ", "paid (final)"] {

@@ -450,6 +450,44 @@ fn is_ready(http: u16) -> bool {
 }
 
 /// They are moved as those in files are.
+/// As after a database was lost whose copy had not all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_to_which_no_entry_leads_is_found_and_settled() {
+    let Some(mut server) = Server::away() else { return };
+    server.start().await;
+    server.serves(&server.stores()).await;
+    let stores = server.shards(2, 2).await;
+    let orders: Vec<_> = (1..=8).map(|n| order(customer(n))).collect();
+    for order in &orders {
+        insert(&stores, order).await;
+    }
+    for database in ["orders_1", "orders_2"] {
+        let target = Target::parse(&server.address()).unwrap().database(database);
+        Pool::new(target, None).run("delete from entries").await.unwrap();
+    }
+    let most = Most { orders: 1, bytes: usize::MAX };
+    let (mut after, mut found) = (None, Vec::new());
+    loop {
+        let page = stores.orders.list(Reader::Operator, after, most).await.unwrap();
+        found.extend(page.orders);
+        after = found.last().map(|order| order.id);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(found, orders);
+    for order in &orders {
+        let read = stores.orders.get(Reader::Operator, order.id).await.unwrap();
+        assert_eq!(read.as_ref(), Some(order));
+        let settled = stores.orders.settle(paid(&order.key, "ch-1"), 7).await.unwrap();
+        assert_eq!((settled.key.as_str(), settled.settled_at), (order.key.as_str(), Some(7)));
+    }
+    let nobodys = stores.orders.settle(paid("nobody's", "ch-2"), 8).await;
+    assert_eq!(nobodys.err(), Some(Error::NotFound));
+    let unknown = stores.orders.get(Reader::Operator, order(customer(9)).id).await;
+    assert_eq!(unknown, Ok(None));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_move_between_databases_of_a_server() {
     for databases in [5, 3] {
