@@ -12,7 +12,7 @@ use std::path::Path;
 use scenario::config::{self, ConfigError};
 
 pub use expect::{Bounds, Cell, Change, Direction, Expect, MARGIN, Quantity, Rule};
-pub use file::{Across, Arm, Must, Predict, Source, Sweep};
+pub use file::{Across, Arm, Must, Predict, REPLICAS, Source, Sweep};
 pub(crate) use measure::digits;
 pub use measure::{AROUND_TRIGGER, Kind, Measure};
 

@@ -12,7 +12,7 @@ mod verdict;
 pub use claim::shown;
 pub use claim::{
     AROUND_TRIGGER, Across, Arm, Bounds, Cell, Change, Claim, Direction, Expect, Kind, MARGIN,
-    Measure, Must, Predict, Quantity, Rule, Source, Sweep,
+    Measure, Must, Predict, Quantity, REPLICAS, Rule, Source, Sweep,
 };
 pub use figure::{Figure, Measured};
 pub use verdict::{

@@ -5,7 +5,7 @@ use record::read::Trial;
 use super::compare::{Comparison, Contestant, Scenario};
 use super::figure_text::{share, time_of};
 use super::figures::{Figure, Figures};
-use super::violation_text::{self, lost_or_doubled};
+use super::violation_text::{lost_or_doubled, others};
 use super::words;
 
 /// A difference of shares that is told first.
@@ -185,10 +185,9 @@ fn money(comparison: &Comparison<'_>) -> Option<String> {
         1 => "1 order was lost or charged twice".to_owned(),
         found => format!("{} orders were lost or charged twice", words::count(found)),
     };
-    Some(match violation_text::others(&all) {
-        0 => found,
-        1 => format!("{found}; the audit found 1 other violation"),
-        others => format!("{found}; the audit found {} other violations", words::count(others)),
+    Some(match others(&all) {
+        None => found,
+        Some(others) => format!("{found}; the audit found {others}"),
     })
 }
 

@@ -61,13 +61,18 @@ pub(super) fn judged(one: &Contestant<'_>) -> u64 {
     audits(one).iter().map(|audit| audit.counts.n()).sum()
 }
 
-/// How many violations these trials have of all classes but those of which [`lost_or_doubled`] tells.
-pub(super) fn others(trials: &[&Trial]) -> u64 {
+/// "28 other violations": those of all classes but of which [`lost_or_doubled`] tells; `None` without any.
+pub(super) fn others(trials: &[&Trial]) -> Option<String> {
     let audits = trials.iter().filter_map(|trial| trial.audit.as_ref());
     let found = audits.flat_map(|audit| &audit.violations);
     let others =
         found.filter(|finding| !["lost", "double-charge"].contains(&finding.class.as_str()));
-    others.map(|finding| finding.count).sum()
+    let count: u64 = others.map(|finding| finding.count).sum();
+    match count {
+        0 => None,
+        1 => Some("1 other violation".to_owned()),
+        count => Some(format!("{} other violations", words::count(count))),
+    }
 }
 
 /// "Audit: passed. 0 violations in 3,188 orders (95 % sure: fewer than 1 in 1,060)."

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use decide::{Claim, Expect, Sweep};
+use decide::{Claim, Expect, REPLICAS, Sweep};
 use report::decided::Cell;
 use toml::{Table, Value};
 
@@ -15,9 +15,6 @@ const NAME_MAX: usize = 60;
 
 /// What stands beside the scenarios' folders in the run's.
 const RESERVED: [&str; 3] = ["charts", "inputs", "inputs-now"];
-
-/// What a sweep over how many processes there are is called.
-const REPLICAS: &str = "replicas";
 
 /// A scenario of the run.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,41 +179,36 @@ fn sweep_scenario(sweep: &Sweep, value: &Value, scenario: &mut ScenarioFile) -> 
     Ok(())
 }
 
+/// A key of a process: a flag, or how many of it there are.
 fn sweep_process(
     sweep: &Sweep,
     process: &str,
     value: &Value,
     system: &mut SystemFile,
 ) -> Result<(), String> {
-    for key in std::iter::once(&sweep.key).chain(&sweep.also) {
-        if key == REPLICAS {
-            system.replicas.insert(process.to_owned(), times(value)?);
-        } else {
-            let flags = system.settings.entry(process.to_owned()).or_default();
-            flags.insert(key.clone(), value.clone());
-        }
-    }
-    Ok(())
+    let mut keys = std::iter::once(&sweep.key).chain(&sweep.also);
+    keys.try_for_each(|key| put(process, key, value, system))
 }
 
 fn sweep_system(sweep: &Sweep, value: &Value, system: &mut SystemFile) -> Result<(), String> {
-    for key in std::iter::once(&sweep.key).chain(&sweep.also) {
-        let (process, flag) = key.split_once('.').ok_or_else(|| {
-            format!("sweep: {key:?} is neither PROCESS.FLAG nor replicas.PROCESS")
-        })?;
-        if process == REPLICAS {
-            system.replicas.insert(flag.to_owned(), times(value)?);
-        } else {
-            let flags = system.settings.entry(process.to_owned()).or_default();
-            flags.insert(flag.to_owned(), value.clone());
-        }
-    }
-    Ok(())
+    let mut keys = std::iter::once(&sweep.key).chain(&sweep.also);
+    keys.try_for_each(|key| match key.split_once('.') {
+        Some((REPLICAS, process)) => put(process, REPLICAS, value, system),
+        Some((process, flag)) => put(process, flag, value, system),
+        None => Err(format!("sweep: {key:?} is neither PROCESS.FLAG nor replicas.PROCESS")),
+    })
 }
 
-fn times(value: &Value) -> Result<u32, String> {
-    let times = value.as_integer().and_then(|times| u32::try_from(times).ok());
-    times.ok_or_else(|| format!("sweep: {value} is no number of replicas"))
+fn put(process: &str, key: &str, value: &Value, system: &mut SystemFile) -> Result<(), String> {
+    if key == REPLICAS {
+        let times = value.as_integer().and_then(|times| u32::try_from(times).ok());
+        let times = times.ok_or_else(|| format!("sweep: {value} is no number of replicas"))?;
+        system.replicas.insert(process.to_owned(), times);
+    } else {
+        let flags = system.settings.entry(process.to_owned()).or_default();
+        flags.insert(key.to_owned(), value.clone());
+    }
+    Ok(())
 }
 
 /// A value in a name; of lists and tables what stands in them.
@@ -352,6 +344,9 @@ mod tests {
         let found = layout(&[more]);
         assert_eq!(places(&found)[2..], ["a 1 s/m+m=3", "b 1 s/q+payments=3"]);
         assert_eq!(found.systems[3].replicas["payments"], 3);
+        let of_one = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { arm = \"b\", key = \"replicas.payments\", values = [1, 3] }";
+        let found = layout(&[of_one]);
+        assert_eq!(places(&found)[2..], ["a 1 s/m", "b 1 s/q+payments=3"]);
         let map = "scenario = \"s\"\narms = { a = \"m\", b = \"q\" }\nsweep = { key = \"x\", values = [1, 2], across = { key = \"start\", also = [\"y\"], values = [5, 6, 7] } }";
         let found = places(&layout(&[map]));
         assert_eq!((found.len(), &*found[2]), (12, "a 1 s+start=5+x=2+y=5/m"));

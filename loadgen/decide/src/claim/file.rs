@@ -63,6 +63,9 @@ pub struct Arm {
     pub set: toml::Table,
 }
 
+/// What a sweep is over if it is over how many processes there are.
+pub const REPLICAS: &str = "replicas";
+
 /// The same again at each of several values.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,8 +112,11 @@ impl Sweep {
     #[must_use]
     pub fn replicated(&self, arm: &str) -> Option<(&str, Vec<i64>)> {
         let process = match &self.arm {
-            Some(swept) => self.key.strip_prefix("replicas.").filter(|_| swept == arm),
-            None => self.of.get(arm).map(String::as_str).filter(|_| self.key == "replicas"),
+            Some(swept) if swept == arm => {
+                self.key.split_once('.').filter(|(word, _)| *word == REPLICAS).map(|(_, of)| of)
+            }
+            Some(_) => None,
+            None => self.of.get(arm).map(String::as_str).filter(|_| self.key == REPLICAS),
         };
         Some((process?, self.values.iter().filter_map(toml::Value::as_integer).collect()))
     }

@@ -228,15 +228,12 @@ fn violations(one: &Contestant<'_>) -> Cell {
         return Cell { text: "not audited".to_owned(), ..Cell::default() };
     };
     let (others, n) = (violation_text::others(&one.trials), judged(one));
-    let note = match others {
-        0 => fewer_than(n).filter(|_| found == 0).unwrap_or_default(),
-        1 => "1 other violation".to_owned(),
-        others => format!("{} other violations", words::count(others)),
-    };
+    let is_bad = found > 0 || others.is_some();
+    let note = others.or_else(|| fewer_than(n).filter(|_| found == 0)).unwrap_or_default();
     Cell {
         text: format!("{} of {}", words::count(found), words::count(n)),
         note,
-        is_bad: found + others > 0,
+        is_bad,
         ..Cell::default()
     }
 }

@@ -449,7 +449,6 @@ fn is_ready(http: u16) -> bool {
     exchanged.is_ok() && told.starts_with("HTTP/1.1 200 ")
 }
 
-/// They are moved as those in files are.
 /// As after a database was lost whose copy had not all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_to_which_no_entry_leads_is_found_and_settled() {
@@ -488,6 +487,7 @@ async fn an_order_to_which_no_entry_leads_is_found_and_settled() {
     assert_eq!(unknown, Ok(None));
 }
 
+/// They are moved as those in files are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_move_between_databases_of_a_server() {
     for databases in [5, 3] {
